@@ -1,0 +1,55 @@
+"""mtlsim: when does learning tasks together help, and when does it hurt?
+
+Public names are loaded on first use, so that importing the package (and `mtlsim --help`) stays quick.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "LinearTasks": "mtlsim.tasks.linear",
+    "Tasks": "mtlsim.tasks.linear",
+    "Isotropic": "mtlsim.tasks.covariance",
+    "Spiked": "mtlsim.tasks.covariance",
+    "PowerLaw": "mtlsim.tasks.covariance",
+    "FromMatrix": "mtlsim.tasks.covariance",
+    "Rotated": "mtlsim.tasks.covariance",
+    "from_data": "mtlsim.tasks.covariance",
+    "lowest_alignment": "mtlsim.tasks.relations",
+    "Data": "mtlsim.samples.data",
+    "draw_data": "mtlsim.samples.data",
+    "Moments": "mtlsim.samples.moments",
+    "draw_moments": "mtlsim.samples.wishart",
+    "covariance_similarity": "mtlsim.similarity",
+    "principal_angles": "mtlsim.similarity",
+    "cosine_similarity": "mtlsim.similarity",
+    "Solution": "mtlsim.solvers.solution",
+    "solve": "mtlsim.solvers.solve",
+    "solve_single": "mtlsim.solvers.single",
+    "Transfer": "mtlsim.transfer.cell",
+    "TransferDraw": "mtlsim.transfer.cell",
+    "Decomposition": "mtlsim.transfer.decomposition",
+    "Verdict": "mtlsim.transfer.verdict",
+    "transfer_between_arrays": "mtlsim.transfer.arrays",
+    "sweep": "mtlsim.sweeps.run",
+    "measure": "mtlsim.sweeps.run",
+    "merge": "mtlsim.sweeps.store",
+    "Status": "mtlsim.core.status",
+    "Certificate": "mtlsim.core.status",
+    "cite": "mtlsim.citations",
+}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605
+
+
+def __getattr__(name: str):
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    if name in ("plots", "experiments"):
+        return importlib.import_module(f"mtlsim.{name}")
+    raise AttributeError(f"module 'mtlsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__", "experiments", "plots"]

@@ -1,0 +1,22 @@
+"""Random keys: one key per seed, one named stream per purpose, so that a new draw never moves the others."""
+
+import zlib
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from mtlsim.core.checks import require
+
+
+def stream(key: Key[Array, ""], name: str, index: int = 0) -> Key[Array, ""]:
+    """The key of the stream `name` (and of task `index` in it) that belongs to `key`."""
+    return jax.random.fold_in(jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF), index)
+
+
+def check_key(key: object) -> Key[Array, ""]:
+    """Return `key` if it is a new-style scalar key, else say how to make one."""
+    is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    require(is_key, "key", "a new-style key", "missing" if key is None else type(key).__name__, "pass key=jax.random.key(0)")
+    require(key.shape == (), "key", "one key, not an array of keys", f"of shape {key.shape}", "pass key[0], or use mtlsim.sweep")
+    return key

@@ -1,0 +1,53 @@
+"""What went wrong, as data that travels with a result through jit, vmap and files."""
+
+from enum import IntEnum
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+
+class Status(IntEnum):
+    """Worst thing that happened to a result; larger is worse."""
+
+    ok = 0
+    ill_conditioned = 1
+    degenerate = 2
+    not_converged = 3
+    out_of_range = 4
+
+    @property
+    def sentence(self) -> str:
+        return SENTENCES[self]
+
+
+class Certificate(IntEnum):
+    """How much is proven about an optimum: its value, an interval that holds it, or nothing beyond the trivial bound."""
+
+    exact = 0
+    interval = 1
+    none = 2
+
+
+SENTENCES = {
+    Status.ok: "fine.",
+    Status.ill_conditioned: "the problem is too ill-conditioned for this precision; "
+    "add jax.config.update('jax_enable_x64', True) before the first array is made, or give the tasks a ridge.",
+    Status.degenerate: "many shared layers are optimal and they predict differently on the target "
+    "(too few rows in all, or a flat objective), so there is no one answer; add samples or a ridge.",
+    Status.not_converged: "the iterations stopped at their limit before the objective settled; raise max_iterations or n_starts.",
+    Status.out_of_range: "a parameter is outside its domain (an alignment below what the spectrum allows); "
+    "see mtlsim.lowest_alignment.",
+}
+
+
+def flag(condition: Bool[Array, "..."], status: Status) -> Int[Array, "..."]:
+    """`status` where the condition holds, ok elsewhere."""
+    return jnp.where(condition, int(status), int(Status.ok)).astype(jnp.int32)
+
+
+def worst(*statuses: Int[Array, "..."]) -> Int[Array, "..."]:
+    """The worst of several statuses, elementwise."""
+    result = statuses[0]
+    for status in statuses[1:]:
+        result = jnp.maximum(result, status)
+    return result

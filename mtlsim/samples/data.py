@@ -1,0 +1,48 @@
+"""Rows and labels of one task, and drawing them."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from mtlsim.core.keys import stream
+from mtlsim.tasks.covariance import Covariance
+from mtlsim.tasks.linear import Tasks
+
+STUDENT_FREEDOM = 5.0
+
+
+class Data(eqx.Module):
+    """X (m, d) and y (m,) of one task."""
+
+    X: Float[Array, "m d"]
+    y: Float[Array, " m"]
+
+
+def draw_entries(key: Key[Array, ""], law: str, n_rows: int, n_features: int) -> Float[Array, "m d"]:
+    """Uncorrelated entries of mean 0 and variance 1: standard normal, +-1, Student t with 5 degrees, or rows on a sphere."""
+    shape = (n_rows, n_features)
+    if law == "rademacher":
+        return jax.random.rademacher(key, shape, dtype=jnp.asarray(0.0).dtype)
+    if law == "student":
+        return jax.random.t(key, STUDENT_FREEDOM, shape) * jnp.sqrt((STUDENT_FREEDOM - 2) / STUDENT_FREEDOM)
+    normal = jax.random.normal(key, shape)
+    if law == "sphere":
+        return normal * jnp.sqrt(n_features) / jnp.linalg.norm(normal, axis=1, keepdims=True)
+    return normal
+
+
+def colour(covariance: Covariance, entries: Float[Array, "m d"]) -> Float[Array, "m d"]:
+    """Rows of the given covariance from uncorrelated entries: X = Z F'."""
+    return covariance.root(entries.T).T
+
+
+def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) -> tuple[Data, ...]:
+    """Explicit rows and labels of every task. The sizes are static here; moments take them as data (`draw_moments`)."""
+    drawn = []
+    for i in range(tasks.n_tasks):
+        rows_key = stream(key, "covariates", 0 if tasks.shared_covariates else i)
+        X = colour(tasks.covariances[i], draw_entries(rows_key, tasks.rows, n_samples[i], tasks.n_features))
+        noise = tasks.noise[i] * jax.random.normal(stream(key, "noise", i), (n_samples[i],))
+        drawn.append(Data(X, X @ tasks.parameters[i] + noise))
+    return tuple(drawn)

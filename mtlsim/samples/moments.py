@@ -1,0 +1,88 @@
+"""Moments: all that a linear problem needs of its rows, at a size that does not depend on how many there are."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mtlsim.core.checks import is_concrete, require, require_finite
+from mtlsim.core.linalg import multiply
+
+BLOCK_BYTES = 64 * 2**20
+
+
+class Moments(eqx.Module):
+    """Sums over the rows of one task (or of K, with a leading axis; one gram for all where the rows are shared).
+
+    gram (d, d) = X'X, cross (d,) = X'y, energy = y'y, n_samples = rows. Where the moments were drawn they also carry
+    factor (d, d) and scores (d,) with gram = factor factor' and cross = factor scores: d equivalent rows and labels.
+    """
+
+    gram: Float[Array, "*K d d"]
+    cross: Float[Array, "*K d"]
+    energy: Float[Array, "*K"]
+    n_samples: Float[Array, "*K"]
+    factor: Float[Array, "*K d d"] | None = None
+    scores: Float[Array, "*K d"] | None = None
+
+    @property
+    def n_features(self) -> int:
+        return self.cross.shape[-1]
+
+    @property
+    def n_tasks(self) -> int:
+        return self.cross.shape[0] if self.cross.ndim == 2 else 1
+
+    @property
+    def shared_covariates(self) -> bool:
+        """Whether K tasks are labels on the same rows, so that one gram serves all."""
+        return self.cross.ndim == 2 and self.gram.ndim == 2
+
+    def __getitem__(self, task: int) -> "Moments":
+        """The moments of one of K tasks."""
+        if self.shared_covariates:
+            scores = None if self.scores is None else self.scores[task]
+            return Moments(self.gram, self.cross[task], self.energy[task], self.n_samples[task], self.factor, scores)
+        return jax.tree.map(lambda leaf: leaf[task], self)
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """Moments of both sets of rows together."""
+        return Moments(self.gram + other.gram, self.cross + other.cross, self.energy + other.energy, self.n_samples + other.n_samples)
+
+    @classmethod
+    def from_data(cls, X, y) -> "Moments":
+        """Sums over the rows of X (m, d) and y (m,), in blocks: a memory-mapped array of any length is read once.
+
+        Raises ValueError for other shapes and for NaN or infinity.
+        """
+        require(np.ndim(X) == 2, "X", "of shape (m, d)", f"of shape {np.shape(X)}", "pass one row per sample")
+        require(np.ndim(y) == 1, "y", "of shape (m,)", f"of shape {np.shape(y)}", "pass one label per row, y.ravel()")
+        require(len(X) == len(y), "y", f"as long as X, {len(X)} rows", f"of length {len(y)}", "drop the rows without a label")
+        require(len(X) > 0 and X.shape[1] > 0, "X", "at least one row and one column", f"of shape {X.shape}", "load some rows")
+        if not is_concrete(X):
+            return cls(multiply(X.T, X), multiply(X.T, y), multiply(y, y), jnp.asarray(float(len(X))))
+        dtype = jnp.result_type(float)
+        block = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(dtype).itemsize))
+        d = X.shape[1]
+        gram, cross, energy = np.zeros((d, d), dtype), np.zeros(d, dtype), np.zeros((), dtype)
+        for start in range(0, len(X), block):
+            rows = np.asarray(X[start : start + block], dtype)
+            labels = np.asarray(y[start : start + block], dtype)
+            require_finite(rows, "X")
+            require_finite(labels, "y")
+            gram, cross, energy = gram + rows.T @ rows, cross + rows.T @ labels, energy + labels @ labels
+        return cls(jnp.asarray(gram), jnp.asarray(cross), jnp.asarray(energy), jnp.asarray(float(len(X))))
+
+
+def stack(moments) -> Moments:
+    """K tasks in one `Moments` with a leading axis, from a sequence of one-task moments (or one that is stacked already)."""
+    if isinstance(moments, Moments):
+        return moments if moments.cross.ndim == 2 else jax.tree.map(lambda leaf: leaf[None], moments)
+    moments = list(moments)
+    require(len(moments) > 0, "moments", "at least one task", "empty", "pass one Moments per task")
+    sizes = {m.n_features for m in moments}
+    require(len(sizes) == 1, "moments", "of one number of features", f"of {sorted(sizes)}", "give all tasks the same columns")
+    if any(m.factor is None for m in moments):
+        moments = [Moments(m.gram, m.cross, m.energy, m.n_samples) for m in moments]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *moments)

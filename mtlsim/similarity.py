@@ -1,0 +1,66 @@
+"""How alike two tasks are: covariance similarity (literal and normalised), cosine of parameters, principal angles."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mtlsim.core import linalg
+from mtlsim.core.checks import require
+from mtlsim.samples.moments import Moments
+from mtlsim.tasks.covariance import Covariance
+
+
+def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = False) -> Float[Array, ""]:
+    """Covariance similarity score of two tasks, Eq. 5 of [wu2020understanding].
+
+        score = |(U1 D1^1/2)' U2 D2^1/2|_F / (|U1 D1^1/2|_F |U2 D2^1/2|_F),
+
+    with U_i D_i U_i' the best low-rank approximation of C_i = X_i'X_i whose eigenvalues hold `kept` of their sum. It does not
+    change under a common rotation or when a C_i is rescaled. A task with itself scores |D|_F / tr D, not 1;
+    `normalized` divides by the geometric mean of both self-scores, so that 1 = same.
+    first, second: rows X (m, d), `Moments`, or a population `Covariance`. Raises ValueError for different d.
+    """
+    require(0 < kept <= 1, "kept", "in (0, 1]", kept, "use 0.99 as in the paper")
+    grams = _gram(first, "first"), _gram(second, "second")
+    sizes = [gram.shape[-1] for gram in grams]
+    require(sizes[0] == sizes[1], "second", f"of {sizes[0]} features like first", f"of {sizes[1]}", "give both tasks the same columns")
+    (values1, vectors1), (values2, vectors2) = (_low_rank(gram, kept) for gram in grams)
+    overlap = linalg.multiply(vectors1.T, vectors2)
+    score = jnp.sqrt(jnp.sum(values1[:, None] * values2[None] * overlap**2))
+    score = score / jnp.sqrt(jnp.sum(values1) * jnp.sum(values2))
+    if not normalized:
+        return score
+    self_scores = [jnp.linalg.norm(values) / jnp.sum(values) for values in (values1, values2)]
+    return score / jnp.sqrt(self_scores[0] * self_scores[1])
+
+
+def cosine_similarity(first: Float[Array, " d"], second: Float[Array, " d"]) -> Float[Array, ""]:
+    """Euclidean cosine of two parameter vectors; NaN-free: zero where one of them is zero."""
+    size = jnp.linalg.norm(first) * jnp.linalg.norm(second)
+    return jnp.where(size > 0, first @ second / jnp.where(size > 0, size, 1), 0)
+
+
+def principal_angles(first: Float[Array, "d r"], second: Float[Array, "d s"]) -> Float[Array, " k"]:
+    """Angles in radians, smallest first, between the spans of two layers [bjorck1973numerical]."""
+    bases = [jnp.linalg.qr(layer)[0] for layer in (first, second)]
+    cosines = jnp.linalg.svd(linalg.multiply(bases[0].T, bases[1]), compute_uv=False)
+    return jnp.arccos(jnp.clip(cosines, -1, 1))
+
+
+def _gram(thing, argument: str) -> Float[Array, "d d"]:
+    if isinstance(thing, Moments):
+        return thing.gram
+    if isinstance(thing, Covariance):
+        return thing.matrix()
+    require(np.ndim(thing) == 2, argument, "rows (m, d), Moments or a Covariance", f"of shape {np.shape(thing)}", "pass one row per sample")
+    return Moments.from_data(thing, np.zeros(len(thing))).gram
+
+
+def _low_rank(gram: Float[Array, "d d"], kept: float) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+    """Eigenvalues in falling order, those past the kept share set to zero, and their eigenvectors."""
+    values, vectors = jnp.linalg.eigh(gram)
+    values, vectors = jnp.maximum(values[::-1], 0), vectors[:, ::-1]
+    before = jnp.cumsum(values) - values
+    total = jnp.sum(values)
+    inside = before < kept * total * (1 - 4 * jnp.finfo(values.dtype).eps)
+    return jnp.where(inside, values, 0) / jnp.where(total > 0, total, 1), vectors

@@ -1,0 +1,110 @@
+"""More than two tasks, one shared direction: coordinate ascent over the heads, each coordinate solved globally."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from mtlsim.core import linalg
+from mtlsim.core.keys import stream
+from mtlsim.core.status import Certificate, Status, flag, worst
+from mtlsim.samples.moments import Moments
+from mtlsim.solvers import secular
+from mtlsim.solvers.objective import absorb, best_heads, observed_rows
+from mtlsim.solvers.pair import solve_pair
+from mtlsim.solvers.single import solve_single
+from mtlsim.solvers.solution import Solution, certify
+
+SETTLED = 1e-11  # relative rise of the explained energy over one round below which a start is settled
+
+
+def solve_by_ascent(
+    moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"], key: Key[Array, ""], n_starts: int, max_iterations: int
+) -> Solution:
+    """Rank one for K > 2 tasks, from every task's own solution and from `n_starts` random heads; the best start wins.
+
+    With all heads but one fixed, the other tasks act as one and the free head is the secular problem of two tasks, whose
+    global optimum is taken, round after round. Every task is in K - 1 pairs, so the sum of the certified pair optima over
+    K - 1 bounds the explained energy from above: the certificate is an interval.
+    """
+    problem = absorb(moments, weights, ridge)
+    n_tasks = problem.n_tasks
+    single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
+    energies = jnp.sum(problem.cross * single, -1)
+    singular = observed_rows(moments, ridge) < moments.n_features
+
+    def improve(state):
+        heads, value, _, iteration = state
+        one = lambda i, heads: _best_head(problem, heads, i, energies, singular)  # noqa: E731
+        heads = _unit(jax.lax.fori_loop(0, n_tasks, one, heads))
+        new = _direction(problem, heads)[1]
+        return heads, new, new - value, iteration + 1
+
+    def climb(heads):
+        state = (heads, _direction(problem, heads)[1], jnp.asarray(jnp.inf, heads.dtype), 0)
+        rising = lambda state: (state[2] > SETTLED * state[1]) & (state[3] < max_iterations)  # noqa: E731
+        return jax.lax.while_loop(rising, improve, state)
+
+    own = jnp.stack([_unit(best_heads(problem, theta)[0]) for theta in single])
+    random = jax.random.normal(stream(key, "starts"), (n_starts, n_tasks), own.dtype)
+    heads, values, rises, _ = jax.lax.map(climb, jnp.concatenate([own, random / jnp.linalg.norm(random, axis=1, keepdims=True)]))
+    best = jnp.argmax(values)
+    direction, _ = _direction(problem, heads[best])
+    heads, explained = best_heads(problem, direction)
+    gap = jnp.maximum(_pair_bound(moments, weights, ridge) - explained, 0)
+    status = worst(
+        flag(rises[best] > SETTLED * values[best], Status.not_converged),
+        flag(jnp.sum(observed_rows(moments, ridge)) <= moments.n_features, Status.degenerate),
+    )
+    unknown = jnp.where(status == Status.degenerate, jnp.nan, 0.0)
+    length = jnp.linalg.norm(direction)
+    length = jnp.where(length == 0, 1, length)
+    shared, heads = direction / length + unknown, heads * length + unknown
+    return Solution(
+        shared[:, None],
+        heads[:, None],
+        heads[:, None] * shared,
+        jnp.sum(problem.energy) - explained,
+        gap,
+        certify(gap, jnp.min(energies), Certificate.interval),
+        status,
+        "coordinate_ascent",
+    )
+
+
+def _unit(heads: Float[Array, " K"]) -> Float[Array, " K"]:
+    length = jnp.linalg.norm(heads)
+    return heads / jnp.where(length > 0, length, 1)
+
+
+def _direction(problem: Moments, heads: Float[Array, " K"]) -> tuple[Float[Array, " d"], Float[Array, ""]]:
+    """The best shared direction (sum a_i^2 S_i)^-1 sum a_i b_i for given heads, and the energy it explains with them."""
+    gram = jnp.einsum("k,kde->de", heads**2, problem.gram)
+    cross = heads @ problem.cross
+    direction = linalg.solve_positive(linalg.with_missing_directions(gram), cross)
+    return direction, cross @ direction
+
+
+def _best_head(problem: Moments, heads, i: Int[Array, ""], energies, singular) -> Float[Array, " K"]:
+    """The heads with the i-th replaced by its global optimum, the others fixed."""
+    others = jnp.where(jnp.arange(heads.shape[0]) == i, 0, heads)
+    gram = jnp.einsum("k,kde->de", others**2, problem.gram)
+    pencil = secular.make_pencil(
+        (gram, problem.gram[i]),
+        (others @ problem.cross, problem.cross[i]),
+        (jnp.sum(energies), energies[i]),
+        (jnp.all(singular | (others == 0)), singular[i]),
+    )
+    return others.at[i].set(secular.maximize(pencil).ratio)
+
+
+def _pair_bound(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:
+    """Upper bound on the explained energy: the certified optima of all pairs, each task counted once."""
+    bound = 0.0
+    for pair in itertools.combinations(range(moments.n_tasks), 2):
+        chosen = jnp.array(pair)
+        two = jax.tree.map(lambda leaf: leaf[chosen], moments)  # noqa: B023
+        solution = solve_pair(two, weights[chosen], ridge[chosen])
+        bound = bound + jnp.sum(weights[chosen] * two.energy) - solution.loss + solution.gap
+    return bound / (moments.n_tasks - 1)

@@ -1,0 +1,51 @@
+"""The objective of hard sharing, with its weights and ridges absorbed into the moments.
+
+    minimise over B (d, r) and A (K, r):   sum_i w_i ( |X_i B A_i - y_i|^2 + ridge_i |B A_i|^2 )
+
+A ridge acts on the parameters B A_i, which do not change when B and A are rescaled against each other. The weights and the
+ridges only change the moments: gram_i -> w_i (gram_i + ridge_i I), cross_i -> w_i cross_i, energy_i -> w_i energy_i.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from mtlsim.core import linalg
+from mtlsim.core.checks import is_concrete, require, require_all
+from mtlsim.samples.moments import Moments
+
+
+def per_task(value, default: float, n_tasks: int, argument: str, dtype) -> Float[Array, " K"]:
+    """One number per task from None, one number or K of them; refuses negative numbers."""
+    value = jnp.asarray(default if value is None else value, dtype)
+    require(value.shape in ((), (n_tasks,)), argument, f"one number or {n_tasks}", f"of shape {value.shape}", "give one per task")
+    require_all(value, lambda v: (v >= 0) & np.isfinite(v), argument, "numbers >= 0", "use 0 to leave a task out of it")
+    return jnp.broadcast_to(value, (n_tasks,))
+
+
+def absorb(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Moments:
+    """Moments of the weighted and penalised objective, without the factor (one gram still serves shared covariates)."""
+    identity = jnp.eye(moments.n_features, dtype=moments.gram.dtype)
+    if moments.shared_covariates:
+        gram = moments.gram + ridge[0] * identity
+    else:
+        gram = weights[:, None, None] * (moments.gram + ridge[:, None, None] * identity)
+    return Moments(gram, weights[:, None] * moments.cross, weights * moments.energy, moments.n_samples)
+
+
+def check_weights(weights) -> None:
+    if is_concrete(weights):
+        require(bool(np.any(np.asarray(weights) > 0)), "weights", "positive for some task", weights, "give at least one task a weight")
+
+
+def best_heads(problem: Moments, direction: Float[Array, " d"]) -> tuple[Float[Array, " K"], Float[Array, ""]]:
+    """Best heads a_i = b_i'B / (B'S_i B) for one shared direction B (d,), and the energy they explain together."""
+    overlaps = linalg.multiply(problem.cross, direction)
+    sizes = jnp.einsum("d,kde,e->k", direction, problem.gram, direction, precision="highest")
+    heads = jnp.where(sizes > 0, overlaps / jnp.where(sizes > 0, sizes, 1), 0)
+    return heads, jnp.sum(heads * overlaps)
+
+
+def observed_rows(moments: Moments, ridge: Float[Array, " K"]) -> Float[Array, " K"]:
+    """Directions that each task's own loss determines: its rows, at most d, or d with a ridge."""
+    return jnp.where(ridge > 0, moments.n_features, jnp.minimum(moments.n_samples, moments.n_features))

@@ -1,0 +1,21 @@
+"""One task alone."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mtlsim.core import linalg
+from mtlsim.samples.moments import Moments
+
+
+def solve_single(moments: Moments, ridge=0.0) -> Float[Array, " d"]:
+    """Least squares of one task: argmin over theta of |X theta - y|^2 + ridge |theta|^2, of minimum norm where n < d.
+
+    moments: of one task. ridge: a number >= 0, on the scale of X'X (a sum over rows). Returns theta (d,).
+    """
+    d = moments.n_features
+    ridge = jnp.asarray(ridge, moments.gram.dtype)
+    if moments.factor is not None:
+        # with F F' = X'X and F s = X'y, theta = F (F'F + ridge)^-1 s; columns of F beyond the rank are exactly zero
+        inner = linalg.multiply(moments.factor.T, moments.factor) + ridge * jnp.eye(d, dtype=ridge.dtype)
+        return linalg.multiply(moments.factor, linalg.solve_positive(linalg.with_missing_directions(inner), moments.scores))
+    return linalg.minimum_norm(moments.gram + ridge * jnp.eye(d, dtype=ridge.dtype), moments.cross)

@@ -1,0 +1,49 @@
+"""What every solver returns."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from mtlsim.core.checks import is_concrete
+from mtlsim.core.status import Certificate, Status
+from mtlsim.samples.moments import Moments
+
+EXACT_WITHIN = 1e-6  # of the smaller task's explained energy
+
+
+class Solution(eqx.Module):
+    """Shared layer B (d, r), heads A (K, r), parameters A B' (K, d), and what is known about them.
+
+    loss = sum_i w_i (|X_i B A_i - y_i|^2 + ridge_i |B A_i|^2). gap: loss minus a proven lower bound on it. certificate: exact
+    (gap is rounding), interval (the gap is proven but not small), none (only the tasks' own best losses bound it). route: the
+    solver's name. status: see `mtlsim.Status`.
+    """
+
+    shared: Float[Array, "d r"]
+    heads: Float[Array, "K r"]
+    parameters: Float[Array, "K d"]
+    loss: Float[Array, ""]
+    gap: Float[Array, ""]
+    certificate: Int[Array, ""]
+    status: Int[Array, ""]
+    route: str = eqx.field(static=True)
+
+    def __repr__(self) -> str:
+        shapes = f"shared {self.shared.shape}, heads {self.heads.shape}"
+        if not is_concrete(self.loss) or self.loss.ndim:
+            return f"Solution({shapes}, route={self.route!r})"
+        certificate, status = Certificate(int(self.certificate)), Status(int(self.status))
+        diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
+        return f"Solution({shapes}, loss={float(self.loss):.6g} - {float(self.gap):.1e}, {certificate.name} by {self.route}){diagnosis}"
+
+
+def penalised_loss(moments: Moments, parameters: Float[Array, "K d"]) -> Float[Array, " K"]:
+    """|X theta - y|^2 of each task, from moments that already hold the weights and the ridge."""
+    gram = jnp.broadcast_to(moments.gram, (parameters.shape[0], *moments.gram.shape[-2:]))
+    fitted = jnp.einsum("kd,kde,ke->k", parameters, gram, parameters, precision="highest")
+    return moments.energy - 2 * jnp.sum(moments.cross * parameters, -1) + fitted
+
+
+def certify(gap: Float[Array, ""], scale: Float[Array, ""], otherwise: Certificate = Certificate.interval) -> Int[Array, ""]:
+    """exact where the gap is within 10^-6 of the scale, `otherwise` elsewhere."""
+    return jnp.where(gap <= EXACT_WITHIN * scale, int(Certificate.exact), int(otherwise)).astype(jnp.int32)

@@ -1,0 +1,108 @@
+"""`solve`: one verb that picks the exact route where there is one, and names the route it took."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Key
+
+from mtlsim.core.checks import require, require_choice
+from mtlsim.core.keys import check_key
+from mtlsim.core.status import Status, flag, worst
+from mtlsim.samples.moments import Moments, stack
+from mtlsim.solvers.alternating import solve_by_alternation
+from mtlsim.solvers.ascent import solve_by_ascent
+from mtlsim.solvers.objective import check_weights, per_task
+from mtlsim.solvers.pair import solve_pair
+from mtlsim.solvers.separate import solve_separately
+from mtlsim.solvers.shared import solve_shared
+from mtlsim.solvers.solution import Solution
+
+ROUTES = {
+    "separate": "rank >= tasks: each task keeps its own solution (exact)",
+    "shared_covariates": "same rows for all tasks, any rank and weights: a singular value decomposition (exact)",
+    "secular": "two tasks, rank one: global optimum of the secular function (exact, with a certificate)",
+    "coordinate_ascent": "more tasks, rank one: global in each head, several starts (interval from all pairs)",
+    "alternating": "everything else: alternating least squares, several starts (no certificate)",
+}
+LOST_DIGITS = 1e-2  # condition number times rounding at which a result is called ill-conditioned
+
+
+def choose_route(n_tasks: int, rank: int, shared_covariates: bool) -> str:
+    """The route that `solve` takes for these sizes."""
+    if rank >= n_tasks:
+        return "separate"
+    if shared_covariates:
+        return "shared_covariates"
+    if rank == 1:
+        return "secular" if n_tasks == 2 else "coordinate_ascent"
+    return "alternating"
+
+
+def solve(
+    moments: Moments | Sequence[Moments],
+    rank: int,
+    weights=None,
+    ridge=None,
+    *,
+    route: str = "auto",
+    key: Key | None = None,
+    n_starts: int = 8,
+    max_iterations: int = 200,
+) -> Solution:
+    """Optimal shared layer B (d, r) and heads A (K, r) of hard sharing (see `mtlsim.solvers.objective`).
+
+    moments: K tasks, stacked or in a sequence. rank: r >= 1, at most d. weights: per task, >= 0, not all zero; None is one
+    each. ridge: per task, >= 0, on the scale of X'X. route: "auto" or a name in `ROUTES`, to compare solvers. key, n_starts:
+    for the routes with random starts; key defaults to jax.random.key(0). max_iterations: per start.
+    Raises ValueError for sizes, weights and routes that make no sense; trouble with the numbers becomes `status`.
+    """
+    moments = stack(moments)
+    n_tasks, d = moments.n_tasks, moments.n_features
+    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool)
+    require(whole and 1 <= rank <= d, "rank", f"a whole number from 1 to n_features = {d}", rank, "use 1 to force sharing")
+    weights = per_task(weights, 1.0, n_tasks, "weights", moments.gram.dtype)
+    check_weights(weights)
+    ridge = per_task(ridge, 0.0, n_tasks, "ridge", moments.gram.dtype)
+    key = jax.random.key(0) if key is None else check_key(key)
+    best = choose_route(n_tasks, rank, moments.shared_covariates)
+    require_choice(route, ["auto", *ROUTES], "route")
+    solution = _take(best if route == "auto" else route, moments, int(rank), weights, ridge, key, n_starts, max_iterations)
+    return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, conditioning(moments, ridge)))
+
+
+def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts: int, max_iterations: int) -> Solution:
+    n_tasks, shared = moments.n_tasks, moments.shared_covariates
+    if route == "separate":
+        require(rank >= n_tasks, "route", "one that fits", repr(route), f"it needs rank >= {n_tasks} tasks")
+        return solve_separately(moments, rank, weights, ridge)
+    if route == "shared_covariates":
+        require(shared and rank <= n_tasks, "route", "one that fits", repr(route), "it needs one gram for all tasks and rank <= tasks")
+        return solve_shared(moments, rank, weights, ridge[0])
+    moments = _unshare(moments)
+    if route == "secular":
+        require(n_tasks == 2 and rank == 1, "route", "one that fits", repr(route), "it needs two tasks and rank 1")
+        return solve_pair(moments, weights, ridge)
+    if route == "coordinate_ascent":
+        require(n_tasks >= 2 and rank == 1, "route", "one that fits", repr(route), "it needs rank 1")
+        return solve_by_ascent(moments, weights, ridge, key, n_starts, max_iterations)
+    return solve_by_alternation(moments, rank, weights, ridge, key, n_starts, 5 * max_iterations)
+
+
+def _unshare(moments: Moments) -> Moments:
+    """One gram per task also where the tasks share their rows."""
+    if not moments.shared_covariates:
+        return moments
+    every = lambda leaf: None if leaf is None else jnp.broadcast_to(leaf, (moments.n_tasks, *leaf.shape))  # noqa: E731
+    return Moments(every(moments.gram), moments.cross, moments.energy, moments.n_samples, every(moments.factor), moments.scores)
+
+
+def conditioning(moments: Moments, ridge):
+    """ill_conditioned where the observed directions' scales span more than the precision resolves (a lower bound on it)."""
+    diagonal = jnp.diagonal(moments.gram, axis1=-2, axis2=-1)
+    diagonal = diagonal + (ridge[0] if moments.shared_covariates else ridge[:, None])
+    largest = jnp.max(diagonal)
+    smallest = jnp.min(jnp.where(diagonal > 0, diagonal, largest))
+    return flag(largest * jnp.finfo(largest.dtype).eps > LOST_DIGITS * smallest, Status.ill_conditioned)

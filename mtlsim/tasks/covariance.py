@@ -1,0 +1,157 @@
+"""Population covariances: what one is (its spectrum, its eigenvectors) and the designs that make one."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from mtlsim.core import linalg
+from mtlsim.core.checks import is_concrete, require, require_all, require_finite
+
+
+class PairRotation(eqx.Module):
+    """Rotation of eigenvector k towards eigenvector partner[k], for all pairs at once: R v = cosine * v + sine * v[partner]."""
+
+    cosine: Float[Array, " d"]
+    sine: Float[Array, " d"]
+    partner: Int[Array, " d"]
+
+    def apply(self, rows: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
+        shape = (-1,) + (1,) * (rows.ndim - 1)
+        return self.cosine.reshape(shape) * rows + self.sine.reshape(shape) * rows[self.partner]
+
+    def apply_transpose(self, rows: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
+        shape = (-1,) + (1,) * (rows.ndim - 1)
+        return self.cosine.reshape(shape) * rows - self.sine.reshape(shape) * rows[self.partner]
+
+
+class Covariance(eqx.Module):
+    """Sigma = V R diag(eigenvalues) R' V' of shape (d, d), with orthonormal V (identity if None) and a rotation R of pairs."""
+
+    eigenvalues: Float[Array, " d"]
+    rotation: PairRotation | None = None
+    basis: Float[Array, "d d"] | None = None
+
+    @property
+    def n_features(self) -> int:
+        return self.eigenvalues.shape[0]
+
+    def root(self, rows: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
+        """F Z with F F' = Sigma: turns standard normal columns into columns of covariance Sigma."""
+        shape = (-1,) + (1,) * (rows.ndim - 1)
+        rows = jnp.sqrt(self.eigenvalues).reshape(shape) * rows
+        rows = rows if self.rotation is None else self.rotation.apply(rows)
+        return rows if self.basis is None else linalg.multiply(self.basis, rows)
+
+    def root_transpose(self, rows: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
+        """F' Z, so that |F' v|^2 = v' Sigma v."""
+        rows = rows if self.basis is None else linalg.multiply(self.basis.T, rows)
+        rows = rows if self.rotation is None else self.rotation.apply_transpose(rows)
+        return jnp.sqrt(self.eigenvalues).reshape((-1,) + (1,) * (rows.ndim - 1)) * rows
+
+    def quadratic(self, vector: Float[Array, " d"]) -> Float[Array, ""]:
+        """v' Sigma v."""
+        return jnp.sum(self.root_transpose(vector) ** 2)
+
+    def matrix(self) -> Float[Array, "d d"]:
+        """Sigma itself."""
+        return self.root(self.root_transpose(jnp.eye(self.n_features, dtype=self.eigenvalues.dtype)))
+
+
+class Isotropic(eqx.Module):
+    """Sigma = scale * I."""
+
+    scale: Float[Array, ""] | float = 1.0
+
+    def draw(self, n_features: int) -> Covariance:
+        return Covariance(jnp.broadcast_to(jnp.asarray(self.scale, float), (n_features,)))
+
+
+class Spiked(eqx.Module):
+    """Eigenvalue `condition_number` on a set of coordinates, 1 elsewhere.
+
+    The set is the first `fraction` of the coordinates, or the given `coordinates`. The condition number is that of the
+    covariance: the founding paper's D with 100 on its diagonal (rows x = D z) is condition_number = 10^4 [wu2020understanding].
+    """
+
+    condition_number: Float[Array, ""] | float = 10.0
+    fraction: float = eqx.field(default=0.2, static=True)
+    coordinates: tuple[int, ...] | None = eqx.field(default=None, static=True)
+
+    def __check_init__(self):
+        require_all(self.condition_number, lambda k: k >= 1, "condition_number", "at least 1", "use 1 for an isotropic covariance")
+        require(0 < self.fraction < 1, "fraction", "strictly between 0 and 1", self.fraction, "use 0.2 for a fifth of the coordinates")
+
+    def draw(self, n_features: int) -> Covariance:
+        if self.coordinates is None:
+            inside = np.arange(n_features) < max(1, round(self.fraction * n_features))
+        else:
+            known = [c for c in self.coordinates if 0 <= c < n_features]
+            require(len(known) == len(self.coordinates), "coordinates", f"in 0..{n_features - 1}", self.coordinates, "drop the others")
+            inside = np.isin(np.arange(n_features), self.coordinates)
+        return Covariance(jnp.where(inside, jnp.asarray(self.condition_number, float), 1.0))
+
+
+class PowerLaw(eqx.Module):
+    """Eigenvalues j^-exponent, j = 1..d, scaled to mean one."""
+
+    exponent: Float[Array, ""] | float = 1.0
+
+    def draw(self, n_features: int) -> Covariance:
+        values = jnp.arange(1, n_features + 1, dtype=jnp.asarray(0.0).dtype) ** -jnp.asarray(self.exponent, float)
+        return Covariance(values / values.mean())
+
+
+class FromMatrix(eqx.Module):
+    """A given symmetric positive semidefinite matrix (d, d)."""
+
+    given: Float[Array, "d d"]
+
+    def __init__(self, matrix):
+        if is_concrete(matrix):
+            numbers = np.asarray(matrix)
+            square = numbers.ndim == 2 and numbers.shape[0] == numbers.shape[1]
+            require(square, "covariance", "a square matrix", f"of shape {numbers.shape}", "pass X.T @ X / len(X), or from_data(X)")
+            require_finite(numbers, "covariance")
+            size = np.abs(numbers).max(initial=0)
+            asymmetry = np.abs(numbers - numbers.T).max(initial=0)
+            require(asymmetry <= 1e-8 * size, "covariance", "symmetric", f"off by {asymmetry:.3g}", "pass (C + C.T) / 2")
+            least = np.linalg.eigvalsh(numbers).min()
+            require(
+                least >= -1e-8 * size, "covariance", "positive semidefinite", f"with an eigenvalue {least:.3g}", "clip its negative eigenvalues"
+            )
+        self.given = jnp.asarray(matrix, float)
+
+    def draw(self, n_features: int) -> Covariance:
+        d = self.given.shape[0]
+        require(d == n_features, "covariance", f"of size n_features = {n_features}", f"of size {d}", f"pass n_features={d}")
+        values, vectors = jnp.linalg.eigh(self.given)
+        return Covariance(jnp.maximum(values[::-1], 0), basis=vectors[:, ::-1])
+
+
+def from_data(X: Float[Array, "m d"]) -> FromMatrix:
+    """The covariance of the rows of X about zero, X'X / m."""
+    rows = np.asarray(X)
+    require(rows.ndim == 2, "X", "a matrix of rows", f"of shape {rows.shape}", "pass shape (m, d)")
+    require_finite(rows, "X")
+    return FromMatrix(rows.T @ rows / len(rows))
+
+
+def random_basis(key, n_features: int) -> Float[Array, "d d"]:
+    """An orthonormal basis with the uniform (Haar) law."""
+    gaussian = jax.random.normal(key, (n_features, n_features))
+    basis, triangle = jnp.linalg.qr(gaussian)
+    return basis * jnp.sign(jnp.diagonal(triangle))
+
+
+class Rotated(eqx.Module):
+    """Another design seen in a uniformly random orthonormal basis, the same for every seed."""
+
+    design: eqx.Module
+    seed: int = eqx.field(default=0, static=True)
+
+    def draw(self, n_features: int) -> Covariance:
+        plain = self.design.draw(n_features)
+        basis = random_basis(jax.random.key(self.seed), n_features)
+        return Covariance(plain.eigenvalues, plain.rotation, basis if plain.basis is None else linalg.multiply(basis, plain.basis))

@@ -34,7 +34,7 @@ _HOME_OF = {
     "transfer_between_arrays": "mtlsim.transfer.arrays",
     "sweep": "mtlsim.sweeps.run",
     "measure": "mtlsim.sweeps.run",
-    "merge": "mtlsim.sweeps.store",
+    "merge": "mtlsim.sweeps.run",
     "Status": "mtlsim.core.status",
     "Certificate": "mtlsim.core.status",
     "cite": "mtlsim.citations",

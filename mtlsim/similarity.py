@@ -9,6 +9,8 @@ from mtlsim.core.checks import require
 from mtlsim.samples.moments import Moments
 from mtlsim.tasks.covariance import Covariance
 
+Rows = Array | np.ndarray
+
 
 def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = False) -> Float[Array, ""]:
     """Covariance similarity score of two tasks, Eq. 5 of [wu2020understanding].
@@ -34,13 +36,13 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
     return score / jnp.sqrt(self_scores[0] * self_scores[1])
 
 
-def cosine_similarity(first: Float[Array, " d"], second: Float[Array, " d"]) -> Float[Array, ""]:
+def cosine_similarity(first: Float[Rows, " d"], second: Float[Rows, " d"]) -> Float[Array, ""]:
     """Euclidean cosine of two parameter vectors; NaN-free: zero where one of them is zero."""
     size = jnp.linalg.norm(first) * jnp.linalg.norm(second)
     return jnp.where(size > 0, first @ second / jnp.where(size > 0, size, 1), 0)
 
 
-def principal_angles(first: Float[Array, "d r"], second: Float[Array, "d s"]) -> Float[Array, " k"]:
+def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> Float[Array, " k"]:
     """Angles in radians, smallest first, between the spans of two layers [bjorck1973numerical]."""
     bases = [jnp.linalg.qr(layer)[0] for layer in (first, second)]
     cosines = jnp.linalg.svd(linalg.multiply(bases[0].T, bases[1]), compute_uv=False)

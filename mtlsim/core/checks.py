@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 
-def require(condition: bool, argument: str, must_be: str, found: object, cure: str) -> None:
+def require(condition: bool | np.bool_, argument: str, must_be: str, found: object, cure: str) -> None:
     """Raise the ValueError of this house unless the condition holds."""
     if not condition:
         raise ValueError(f"{argument} must be {must_be}, but is {found}; {cure}.")

@@ -19,11 +19,11 @@ class Moments(eqx.Module):
     factor (d, d) and scores (d,) with gram = factor factor' and cross = factor scores: d equivalent rows and labels.
     """
 
-    gram: Float[Array, "*K d d"]
+    gram: Float[Array, "... d d"]
     cross: Float[Array, "*K d"]
     energy: Float[Array, "*K"]
     n_samples: Float[Array, "*K"]
-    factor: Float[Array, "*K d d"] | None = None
+    factor: Float[Array, "... d d"] | None = None
     scores: Float[Array, "*K d"] | None = None
 
     @property

@@ -25,20 +25,26 @@ def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
     """Moments of every task, with a leading axis over tasks (one gram where the tasks share their rows)."""
     if tasks.rows != "gaussian":
         return _draw_in_blocks(tasks, key)
-    if tasks.shared_covariates:
-        factor = draw_factor(stream(key, "covariates"), tasks.covariances[-1], tasks.n_samples[-1])
-        return _stack([_label(tasks, i, factor, key) for i in range(tasks.n_tasks)], True)
-    factors = [draw_factor(stream(key, "covariates", i), tasks.covariances[i], tasks.n_samples[i]) for i in range(tasks.n_tasks)]
-    return _stack([_label(tasks, i, factor, key) for i, factor in enumerate(factors)], False)
+    d, n_tasks = tasks.n_features, tasks.n_tasks
+    # degrees n, n - 1, ..., n - d + 1 for the diagonal, and n - d for the energy that no direction holds
+    freedom = tasks.n_samples[:, None] - jnp.arange(d + 1)
+    keys = jnp.stack([stream(key, "chi squares", i) for i in range(n_tasks)])
+    # mapped over tasks, since the sampler is slow to compile
+    drawn = jax.lax.map(lambda row: jax.random.chisquare(*row), (keys, jnp.maximum(freedom, 1)))
+    squares = jnp.where(freedom > 0, drawn, 0)
+    sets = 1 if tasks.shared_covariates else n_tasks
+    factors = [draw_factor(stream(key, "covariates", i), tasks.covariances[i], squares[i, :d]) for i in range(sets)]
+    moments = [_label(tasks, i, factors[i % sets], squares[i, d], key) for i in range(n_tasks)]
+    return _stack(moments, tasks.shared_covariates)
 
 
-def draw_factor(key: Key[Array, ""], covariance: Covariance, n_samples: Float[Array, ""]) -> Float[Array, "d d"]:
-    """F T of shape (d, d), its columns from n on zero: X'X = (F T)(F T)' for n Gaussian rows of this covariance."""
-    d = covariance.n_features
-    freedom = n_samples - jnp.arange(d)
-    squares = jax.random.chisquare(stream(key, "diagonal"), jnp.maximum(freedom, 1))
-    triangle = strictly_lower_normals(stream(key, "below"), d) + jnp.diag(jnp.sqrt(squares))
-    return covariance.root(jnp.where(freedom > 0, triangle, 0))
+def draw_factor(key: Key[Array, ""], covariance: Covariance, squares: Float[Array, " d"]) -> Float[Array, "d d"]:
+    """F T of shape (d, d): X'X = (F T)(F T)' for n Gaussian rows of this covariance.
+
+    squares: chi-squares with n, n - 1, ... degrees of freedom, zero from the n-th on, where the columns of T are zero too.
+    """
+    triangle = strictly_lower_normals(key, covariance.n_features) + jnp.diag(jnp.sqrt(squares))
+    return covariance.root(jnp.where(squares > 0, triangle, 0))
 
 
 def strictly_lower_normals(key: Key[Array, ""], d: int) -> Float[Array, "d d"]:
@@ -54,16 +60,12 @@ def strictly_lower_normals(key: Key[Array, ""], d: int) -> Float[Array, "d d"]:
     return jnp.concatenate([top, bottom])
 
 
-def _label(tasks: Tasks, i: int, factor: Float[Array, "d d"], key: Key[Array, ""]) -> Moments:
+def _label(tasks: Tasks, i: int, factor: Float[Array, "d d"], left: Float[Array, ""], key: Key[Array, ""]) -> Moments:
     """Labels y = X theta + noise, seen through the factor: scores = T'F' theta + noise z, and the energy left beside it."""
-    d, n, noise = tasks.n_features, tasks.n_samples[i], tasks.noise[i]
-    noise_key = stream(key, "noise", i)
-    inside = jnp.arange(d) < n
-    z = jnp.where(inside, jax.random.normal(noise_key, (d,)), 0)
-    left = n - jnp.minimum(n, d)
-    rest = jnp.where(left > 0, jax.random.chisquare(stream(noise_key, "rest"), jnp.maximum(left, 1)), 0)
+    n, noise = tasks.n_samples[i], tasks.noise[i]
+    z = jnp.where(jnp.arange(tasks.n_features) < n, jax.random.normal(stream(key, "noise", i), (tasks.n_features,)), 0)
     scores = multiply(factor.T, tasks.parameters[i]) + noise * z
-    energy = scores @ scores + noise**2 * rest
+    energy = scores @ scores + noise**2 * left
     return Moments(multiply(factor, factor.T), multiply(factor, scores), energy, n, factor, scores)
 
 

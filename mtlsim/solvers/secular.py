@@ -207,27 +207,47 @@ def first_range(pencil: Pencil) -> tuple[Float[Array, ""], Float[Array, ""]]:
     return low - MARGIN - jnp.maximum(lead, 0), high + MARGIN + jnp.maximum(-lead, 0)
 
 
+class Search(NamedTuple):
+    """State of the search: the range still open, the best value met, the bound on all that was closed, and the peak to polish."""
+
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+    best: Float[Array, ""]
+    least: Float[Array, ""]
+    closed: Float[Array, ""]
+    bound: Float[Array, ""]
+    sign: Float[Array, ""]
+    place: Float[Array, ""]
+
+
 def maximize(pencil: Pencil) -> Optimum:
     """Global maximum of G over both signs of the head ratio."""
     low, high = first_range(pencil)
-    bound = best = -jnp.inf
-    variation = 0.0
-    for zoom in range(N_TABLES):
-        table = tabulate(pencil, low, high)
-        best = jnp.maximum(best, table.values.max())
-        if zoom == 0:
-            variation = best - table.values.min()
-            bound = jnp.maximum(table.tails.max(), bound)
-        if zoom < N_TABLES - 1:
-            alive = (table.bounds >= best).any(0)
-            bound = jnp.maximum(bound, jnp.where(alive, -jnp.inf, table.bounds).max())
-            step = (high - low) / (N_NODES - 1)
-            low, high = low + step * jnp.argmax(alive), high - step * jnp.argmax(alive[::-1])
-    bound = jnp.maximum(bound, table.bounds.max())
-    negative, interval = jnp.unravel_index(jnp.argmax(table.peaks), table.peaks.shape)
-    sign = 1 - 2 * negative.astype(low.dtype)
-    u = polish(pencil, sign, table.places[negative, interval], (high - low) / (N_NODES - 1))
-    return Optimum(sign * jnp.exp(u) / pencil.scale, pencil.energies[0] + bound, variation)
+    nothing = jnp.full_like(low, -jnp.inf)
+
+    def zoom(search: Search, is_first) -> tuple[Search, None]:
+        table = tabulate(pencil, search.low, search.high)
+        best = jnp.maximum(search.best, table.values.max())
+        alive = (table.bounds >= best).any(0)
+        step = (search.high - search.low) / (N_NODES - 1)
+        beyond = jnp.where(is_first, table.tails.max(), -jnp.inf)
+        closed = jnp.maximum(search.closed, jnp.maximum(beyond, jnp.where(alive, -jnp.inf, table.bounds).max()))
+        negative, interval = jnp.unravel_index(jnp.argmax(table.peaks), table.peaks.shape)
+        return Search(
+            search.low + step * jnp.argmax(alive),
+            search.high - step * jnp.argmax(alive[::-1]),
+            best,
+            jnp.minimum(search.least, table.values.min()),
+            closed,
+            jnp.maximum(closed, table.bounds.max()),
+            1 - 2 * negative.astype(low.dtype),
+            table.places[negative, interval],
+        ), None
+
+    start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low)
+    found, _ = jax.lax.scan(zoom, start, jnp.arange(N_TABLES) == 0)
+    u = polish(pencil, found.sign, found.place, found.high - found.low)
+    return Optimum(found.sign * jnp.exp(u) / pencil.scale, pencil.energies[0] + found.bound, found.best - found.least)
 
 
 def polish(pencil: Pencil, sign: Float[Array, ""], start: Float[Array, ""], reach: Float[Array, ""]) -> Float[Array, ""]:

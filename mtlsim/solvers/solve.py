@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Key
+from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.keys import check_key
@@ -48,7 +48,7 @@ def solve(
     ridge=None,
     *,
     route: str = "auto",
-    key: Key | None = None,
+    key: Key[Array, ""] | None = None,
     n_starts: int = 8,
     max_iterations: int = 200,
 ) -> Solution:

@@ -1,5 +1,7 @@
 """Population covariances: what one is (its spectrum, its eigenvectors) and the designs that make one."""
 
+from numbers import Real
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -62,7 +64,7 @@ class Covariance(eqx.Module):
 class Isotropic(eqx.Module):
     """Sigma = scale * I."""
 
-    scale: Float[Array, ""] | float = 1.0
+    scale: Float[Array, ""] | Real = 1.0
 
     def draw(self, n_features: int) -> Covariance:
         return Covariance(jnp.broadcast_to(jnp.asarray(self.scale, float), (n_features,)))
@@ -75,7 +77,7 @@ class Spiked(eqx.Module):
     covariance: the founding paper's D with 100 on its diagonal (rows x = D z) is condition_number = 10^4 [wu2020understanding].
     """
 
-    condition_number: Float[Array, ""] | float = 10.0
+    condition_number: Float[Array, ""] | Real = 10.0
     fraction: float = eqx.field(default=0.2, static=True)
     coordinates: tuple[int, ...] | None = eqx.field(default=None, static=True)
 
@@ -96,7 +98,7 @@ class Spiked(eqx.Module):
 class PowerLaw(eqx.Module):
     """Eigenvalues j^-exponent, j = 1..d, scaled to mean one."""
 
-    exponent: Float[Array, ""] | float = 1.0
+    exponent: Float[Array, ""] | Real = 1.0
 
     def draw(self, n_features: int) -> Covariance:
         values = jnp.arange(1, n_features + 1, dtype=jnp.asarray(0.0).dtype) ** -jnp.asarray(self.exponent, float)
@@ -130,8 +132,8 @@ class FromMatrix(eqx.Module):
         return Covariance(jnp.maximum(values[::-1], 0), basis=vectors[:, ::-1])
 
 
-def from_data(X: Float[Array, "m d"]) -> FromMatrix:
-    """The covariance of the rows of X about zero, X'X / m."""
+def from_data(X) -> FromMatrix:
+    """The covariance of the rows of X (m, d) about zero, X'X / m."""
     rows = np.asarray(X)
     require(rows.ndim == 2, "X", "a matrix of rows", f"of shape {rows.shape}", "pass shape (m, d)")
     require_finite(rows, "X")

@@ -1,0 +1,195 @@
+"""The command line. Every command checks its input before it loads jax, so that --help and mistakes answer at once."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg, subcommand
+
+from mtlsim.launcher import prepare
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Make a figure: the picture (PNG and PDF) and its data (netCDF)."""
+
+    name: Positional[str] = "transfer-map"
+    """Which figure; see `mtlsim list`."""
+    out: Path = Path("figures")
+    """Folder for the picture and its data."""
+    fast: bool = False
+    """A coarse version with fewer points and seeds."""
+    seeds: int | None = None
+    """Seeds per cell."""
+    seed: int = 0
+    """Random seed of the whole figure."""
+    x: str | None = None
+    """transfer-map only: parameter along x (alignment, cosine, source-samples, target-samples, noise)."""
+    y: str | None = None
+    """transfer-map only: parameter along y."""
+    panels: str | None = None
+    """transfer-map only: parameter of the panels (also rank, or none)."""
+
+    def run(self) -> int:
+        from mtlsim.experiments._experiment import Options, make_figure
+
+        options = Options(self.fast, self.seeds, self.seed, self.x, self.y, self.panels)
+        return _report(make_figure(self.name, self.out, options))
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw a saved result again."""
+
+    result: Positional[Path]
+    """A .nc file made by `mtlsim figure` or `mtlsim sweep`."""
+    out: Path | None = None
+    """Folder for the picture; beside the result if left out."""
+
+    def run(self) -> int:
+        from mtlsim.experiments._experiment import redraw
+
+        return _report(redraw(self.result, self.out))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Run the sweep of a TOML file; the same call goes on where a killed one stopped."""
+
+    config: Positional[Path]
+    """TOML with [tasks], [cell], [grid] and [sweep] tables; see the README."""
+    overrides: Annotated[tuple[str, ...], arg(name="set")] = ()
+    """Settings that replace those of the file, such as sweep.n_seeds=50 tasks.noise=2.0."""
+    out: Path | None = None
+    """Result file; the configuration's name with .nc if left out."""
+    shard: str | None = None
+    """i/N: run the i-th of N parts, to be joined by `mtlsim merge`."""
+
+    def run(self) -> int:
+        from mtlsim.configuration import run_configuration
+
+        return _report([run_configuration(self.config, self.overrides, self.out, self.shard)])
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Join the shards of a sweep, or say which chunks are missing."""
+
+    pieces: Positional[tuple[Path, ...]]
+    """RESULT.nc.parts folders of the shards."""
+    out: Path = Path("merged.nc")
+    """Result file."""
+
+    def run(self) -> int:
+        from mtlsim.sweeps.run import merge
+
+        merge(self.pieces, self.out)
+        return _report([self.out])
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Does the source help the target? Two .npz files with arrays X (rows, features) and y (rows,)."""
+
+    source: Positional[Path]
+    """The task to transfer from."""
+    target: Positional[Path]
+    """The task to do well on."""
+    rank: int = 1
+    """Columns of the shared layer."""
+    target_samples: int | None = None
+    """Target rows that train; the rest test."""
+    splits: int = 50
+    """Random held-out splits of the target."""
+    seed: int = 0
+    """Random seed of the splits."""
+    level: float = 0.95
+    """Level of the intervals."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> int:
+        from mtlsim.transfer.arrays import run_files
+
+        print(run_files(self.source, self.target, self.rank, self.target_samples, self.splits, self.seed, self.level, self.json))
+        return 0
+
+
+@dataclass(frozen=True)
+class List:
+    """List the figures and what each shows."""
+
+    def run(self) -> int:
+        from mtlsim.experiments._experiment import experiment_names, find_experiment
+
+        for name in experiment_names():
+            print(f"{name:16s} {find_experiment(name).claim}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Cite:
+    """Print the references of a key, a public name, or (without one) of the project."""
+
+    thing: Positional[str | None] = None
+    """A key of references.bib or a public name such as Transfer."""
+
+    def run(self) -> int:
+        import mtlsim
+        from mtlsim.citations import cite
+
+        known = self.thing is not None and self.thing in mtlsim.__all__
+        print(cite(getattr(mtlsim, self.thing) if known else self.thing))
+        return 0
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Check the numerical stack and say what to do."""
+
+    full: bool = False
+    """Longer runs of the checks."""
+
+    def run(self) -> int:
+        from mtlsim.doctor import main as examine
+
+        return examine(self.full)
+
+
+Command = (
+    Annotated[Figure, subcommand("figure")]
+    | Annotated[Plot, subcommand("plot")]
+    | Annotated[Sweep, subcommand("sweep")]
+    | Annotated[Merge, subcommand("merge")]
+    | Annotated[Transfer, subcommand("transfer")]
+    | Annotated[List, subcommand("list")]
+    | Annotated[Cite, subcommand("cite")]
+    | Annotated[Doctor, subcommand("doctor")]
+)
+
+
+def _report(files: list[Path]) -> int:
+    for file in files:
+        print(file)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 fine, 1 a check failed, 2 bad input (one sentence on stderr), 130 interrupted."""
+    prepare()
+    description = "mtlsim: when does learning tasks together help, and when does it hurt?"
+    command = tyro.cli(Command, prog="mtlsim", description=description, args=arguments)
+    try:
+        return command.run()
+    except ValueError as error:
+        print(f"mtlsim: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mtlsim: interrupted; finished chunks are kept, and the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

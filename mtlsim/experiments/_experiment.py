@@ -1,0 +1,90 @@
+"""What an experiment is, and how one becomes a picture with its data beside it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+import mtlsim.experiments as experiments
+from mtlsim.core.checks import require
+from mtlsim.core.registry import find, names
+from mtlsim.plots import style
+from mtlsim.sweeps.dataset import load
+from mtlsim.sweeps.run import sweep
+from mtlsim.sweeps.store import check_writable
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose: fewer points and seeds, the random seed, and for maps the axes."""
+
+    fast: bool = False
+    n_seeds: int | None = None
+    seed: int = 0
+    x: str | None = None
+    y: str | None = None
+    panels: str | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A cell, the grid it is swept over, and seeds per cell."""
+
+    cell: Any
+    grid: Mapping[str, Any]
+    n_seeds: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A figure: `setting(options)` says what is swept, `draw(dataset)` makes the picture, `claim` what it shows."""
+
+    name: str
+    claim: str
+    setting: Callable[[Options], Setting]
+    draw: Callable[["xr.Dataset"], Any]
+    has_axes: bool = False
+
+    def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
+        """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""
+        chosen = [name for name in (options.x, options.y, options.panels) if name is not None]
+        require(not chosen or self.has_axes, "x, y and panels", f"left out for {self.name}", chosen, "use them with transfer-map")
+        setting = self.setting(options)
+        n_seeds = setting.n_seeds if options.n_seeds is None else options.n_seeds
+        attributes = {"experiment": self.name, "claim": self.claim, **setting.attributes}
+        return sweep(setting.cell, setting.grid, n_seeds, jax.random.key(options.seed), path, attributes=attributes, **sweep_options)
+
+
+def experiment_names() -> list[str]:
+    return names(experiments)
+
+
+def find_experiment(name: str) -> Experiment:
+    return find(experiments, name, "EXPERIMENT")
+
+
+def make_figure(name: str, out: Path, options: Options, **sweep_options: Any) -> list[Path]:
+    """Write NAME.nc (data), NAME.png and NAME.pdf into `out`; with `fast`, NAME-fast. Returns the files, picture first."""
+    experiment = find_experiment(name)
+    check_writable(Path(out), "out")
+    path = Path(out) / f"{experiment.name}{'-fast' if options.fast else ''}.nc"
+    data = experiment.run(options, path, **sweep_options)
+    return [*style.save(experiment.draw(data), path), path]
+
+
+def redraw(path: Path, out: Path | None = None) -> list[Path]:
+    """Draw a saved figure's data again, or any sweep over two or three parameters as a map."""
+    from mtlsim.plots.maps import transfer_map
+
+    data = load(path)
+    name = data.attrs.get("experiment")
+    fig = transfer_map(data) if name is None else find_experiment(name).draw(data)
+    if out is not None:
+        check_writable(Path(out), "out")
+    return style.save(fig, (Path(out) if out is not None else path.parent) / path.name)

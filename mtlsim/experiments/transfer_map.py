@@ -1,0 +1,72 @@
+"""Where transfer is positive and where it is negative, over any two or three of six parameters."""
+
+import numpy as np
+
+from mtlsim.core.checks import require, require_choice
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.maps import transfer_map
+from mtlsim.tasks.covariance import Spiked
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.tasks.relations import lowest_alignment
+from mtlsim.transfer.cell import Transfer
+
+D = 40
+DESIGN = Spiked(condition_number=10.0, fraction=0.2)
+PARAMETERS = {
+    "alignment": "tasks.alignment",
+    "cosine": "tasks.cosine",
+    "source-samples": "tasks.n_samples[0]",
+    "target-samples": "tasks.n_samples[1]",
+    "noise": "tasks.noise",
+    "rank": "rank",
+}
+
+
+def values(name: str, fast: bool, as_panels: bool) -> list:
+    """Values of one parameter along an axis of the map, or as its panels."""
+    if name == "rank":
+        return [1, 2]
+    if as_panels:
+        return {
+            "alignment": [0.5, 0.75, 1.0],
+            "cosine": [0.5, 0.8, 0.95],
+            "source-samples": [50, 500, 5000],
+            "target-samples": [60, 200, 1000],
+            "noise": [0.5, 1.5, 8.0],
+        }[name]
+    n = 7 if fast else 17
+    least = float(lowest_alignment(DESIGN.draw(D)))
+    return {
+        "alignment": np.linspace(least + 1e-3, 1, n).round(4).tolist(),
+        "cosine": np.linspace(-1, 1, n).round(4).tolist(),
+        "source-samples": np.geomspace(10, 1e6, n).round().tolist(),
+        "target-samples": np.geomspace(50, 5000, n).round().tolist(),
+        "noise": np.geomspace(0.1, 10, n).round(4).tolist(),
+    }[name]
+
+
+def setting(options: Options) -> Setting:
+    x, y = options.x or "source-samples", options.y or "alignment"
+    panels = options.panels or ("noise" if {x, y}.isdisjoint({"noise"}) else None)
+    chosen = [name for name in (x, y, panels) if name not in (None, "none")]
+    for name in chosen:
+        require_choice(name, PARAMETERS, "x, y and panels")
+    require(len(set(chosen)) == len(chosen), "x, y and panels", "different parameters", chosen, "choose another")
+    require("rank" not in (x, y), "x and y", "parameters with a scale", "rank", "use --panels rank")
+    grid = {PARAMETERS[name]: values(name, options.fast, name not in (x, y)) for name in chosen}
+    tasks = LinearTasks(n_features=D, n_samples=(1000, 200), cosine=0.8, alignment=1.0, noise=2.0, design=DESIGN)
+    axes = dict(zip(("x", "y", "panels"), (PARAMETERS[name] for name in chosen), strict=False))
+    return Setting(Transfer(tasks), grid, 40 if options.fast else 100, axes)
+
+
+def draw(data):
+    return transfer_map(data, data.attrs["x"], data.attrs["y"], data.attrs.get("panels"))
+
+
+EXPERIMENT = Experiment(
+    "transfer-map",
+    "Whether a source helps depends on alignment, sample sizes and noise together: the same pair of tasks helps or hurts.",
+    setting,
+    draw,
+    has_axes=True,
+)

@@ -1,0 +1,48 @@
+"""Curves of the gain over one parameter, with bands."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, SERIES, label_of, set_scale
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series: int = 0):
+    """Mean gain over one swept parameter with its interval as a band; open markers where the sign is undecided."""
+    xs, mean = data[x].values, data["gain_mean"].values
+    colour, marker = SERIES[series % len(SERIES)], MARKERS[series % len(MARKERS)]
+    ax.fill_between(xs, data["gain_low"].values, data["gain_high"].values, color=colour, alpha=0.22, linewidth=0)
+    ax.plot(xs, mean, color=colour, label=label)
+    decided = data["gain_sign"].values != 0
+    ax.plot(xs[decided], mean[decided], linestyle="none", marker=marker, color=colour)
+    ax.plot(xs[~decided], mean[~decided], linestyle="none", marker=marker, color=colour, markerfacecolor="white")
+    return ax
+
+
+def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True) -> None:
+    """Zero line, shaded halves, labels with the sign convention."""
+    set_scale(ax.xaxis, xs)
+    if symlog:
+        low, high = ax.get_ylim()
+        ax.set_yscale("symlog", linthresh=max(abs(low), abs(high)) / 100)
+    ax.axhline(0, color="black", linewidth=0.8)
+    low, high = ax.get_ylim()
+    ax.axhspan(0, max(high, 0), color=HELPS, alpha=0.05, zorder=0, linewidth=0)
+    ax.axhspan(min(low, 0), 0, color=HURTS, alpha=0.05, zorder=0, linewidth=0)
+    ax.set_ylim(low, high)
+    ax.set_xlabel(label_of(x))
+    if label:
+        ax.set_ylabel(GAIN_LABEL)
+
+
+def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: int) -> None:
+    """Mean of a risk over seeds with its 95 % band."""
+    values = data[name].values
+    mean = np.nanmean(values, -1)
+    half = 1.96 * np.nanstd(values, -1, ddof=1) / np.sqrt(np.isfinite(values).sum(-1))
+    colour = SERIES[series % len(SERIES)]
+    ax.fill_between(data[x].values, mean - half, mean + half, color=colour, alpha=0.22, linewidth=0)
+    ax.plot(data[x].values, mean, color=colour, marker=MARKERS[series % len(MARKERS)], label=label)

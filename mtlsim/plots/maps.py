@@ -1,0 +1,125 @@
+"""Maps of the sign and size of transfer over two parameters."""
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import SymLogNorm
+from matplotlib.patches import Patch
+
+from mtlsim.core.checks import require
+from mtlsim.plots.style import GAIN_LABEL, figure, label_of, set_scale, short_label_of
+from mtlsim.transfer.verdict import summarise
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+COLOURS = "RdBu"
+MAX_PANELS = 6
+
+
+def gain_norm(means: np.ndarray) -> SymLogNorm:
+    """Symmetric colour scale about zero: linear for small gains, logarithmic beyond, the same for all panels."""
+    largest = np.nanmax(np.abs(means), initial=0.0) or 1.0
+    return SymLogNorm(linthresh=largest / 100, vmin=-largest, vmax=largest)
+
+
+def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.ndarray, norm) -> object:
+    """One panel: colour = mean (blue helps, red hurts), hatched where undecided, black line where the mean is zero.
+
+    mean and sign have shape (len(ys), len(xs)).
+    """
+    mesh = ax.pcolormesh(_edges(xs), _edges(ys), np.ma.masked_invalid(mean), cmap=COLOURS, norm=norm, rasterized=True)
+    ax.set_facecolor("0.8")
+    open_cells = np.ma.masked_where((sign != 0) | ~np.isfinite(mean), np.ones_like(mean))
+    hatching = ax.pcolor(_edges(xs), _edges(ys), open_cells, hatch="/////", edgecolor="0.2", linewidth=0)
+    hatching.set_facecolor("none")
+    if np.nanmin(mean) < 0 < np.nanmax(mean) and min(mean.shape) > 1:
+        ax.contour(xs, ys, mean, levels=[0.0], colors="black", linewidths=1.6)
+    set_scale(ax.xaxis, xs)
+    set_scale(ax.yaxis, ys)
+    ax.set_xlim(_edges(xs)[[0, -1]])
+    ax.set_ylim(_edges(ys)[[0, -1]])
+    return mesh
+
+
+def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None, panels: str | None = None):
+    """Figure of the sign and size of the gain over two swept parameters, one panel per value of a third.
+
+    data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named.
+    """
+    axes = [name for name in data["gain_mean"].dims if data.sizes[name] > 1 or name in (x, y, panels)]
+    require(len(axes) in (2, 3), "data", "swept over two or three parameters", f"over {axes}", "select some with data.sel(...)")
+    named = [name for name in (x, y, panels) if name is not None]
+    for name in named:
+        require(name in axes, "x, y and panels", f"among {axes}", repr(name), "use the dotted names of the grid")
+    rest = [name for name in axes if name not in named]
+    x = x or rest.pop(0)
+    y = y or rest.pop(0)
+    panels = panels or (rest.pop(0) if rest else None)
+    values = [None] if panels is None else data[panels].values[:MAX_PANELS]
+    fig, panel_axes = figure(len(values), 3.2, 3.4, sharey=True)
+    norm = gain_norm(data["gain_mean"].values)
+    for ax, value in zip(panel_axes[0], values, strict=True):
+        selected = data if value is None else data.sel({panels: value})
+        mean, sign = (selected[name].transpose(y, x).values for name in ("gain_mean", "gain_sign"))
+        mesh = map_panel(ax, data[x].values, data[y].values, mean, sign, norm)
+        ax.set_xlabel(label_of(x))
+        if value is not None:
+            shown = value if isinstance(value, str) else f"{value:g}"
+            ax.set_title(f"{short_label_of(panels)} {shown}: {_in_words(sign)}")
+    panel_axes[0, 0].set_ylabel(label_of(y))
+    bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01)
+    bar.set_label(GAIN_LABEL.replace(": ", ":\n"))
+    fig.legend(handles=_legend(data.attrs["level"], "mean gain zero"), loc="outside lower center", ncols=2)
+    return fig
+
+
+def _legend(level: float, line: str) -> list:
+    return [
+        Patch(facecolor="white", edgecolor="0.25", hatch="////", label=f"undecided at {100 * level:.3g} %"),
+        plt.Line2D([], [], color="black", linewidth=1.6, label=line),
+    ]
+
+
+def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str]):
+    """Figure of which of two settings has the larger gain, from paired seeds: blue where the first, red where the second."""
+    gains = [data["gain"].sel({axis: name}).transpose(y, x, "seed").values for name in pair]
+    summary = summarise(gains[0] - gains[1], data.attrs["level"])
+    size = np.nanmean(np.abs(gains[0]) + np.abs(gains[1]), -1)
+    relative = summary["mean"] / np.where(size > 0, size, 1)
+    fig, axes = figure(1, 4.8, 3.9)
+    ax = axes[0, 0]
+    mesh = map_panel(ax, data[x].values, data[y].values, relative, summary["sign"], plt.Normalize(-1, 1))
+    ax.set_xlabel(label_of(x))
+    ax.set_ylabel(label_of(y))
+    bar = fig.colorbar(mesh, ax=ax)
+    bar.set_label(f"gain with {pair[0]} minus gain with {pair[1]} covariance,\nover the mean size of both gains")
+    for word, sign in zip(words, (1, -1), strict=True):
+        ys, xs = np.nonzero(summary["sign"] == sign)
+        if len(xs):
+            i = np.argmin((ys - np.median(ys)) ** 2 + (xs - np.median(xs)) ** 2)
+            box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 2}
+            ax.annotate(word, (data[x].values[xs[i]], data[y].values[ys[i]]), ha="center", va="center", fontsize=8, bbox=box)
+    fig.legend(handles=_legend(data.attrs["level"], "both equal"), loc="outside lower center", ncols=2)
+    return fig
+
+
+def _in_words(sign: np.ndarray) -> str:
+    if (sign > 0).all():
+        return "helps everywhere"
+    if (sign < 0).all():
+        return "hurts everywhere"
+    return f"helps in {100 * (sign > 0).mean():.0f} %, hurts in {100 * (sign < 0).mean():.0f} %"
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Borders of cells around the centres: midpoints, on a logarithmic axis where the values span a factor of 30."""
+    centres = np.asarray(centres, float)
+    if len(centres) == 1:
+        return centres[0] + np.array([-0.5, 0.5])
+    log = centres.min() > 0 and centres.max() > 30 * centres.min()
+    values = np.log(centres) if log else centres
+    middle = (values[1:] + values[:-1]) / 2
+    edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
+    return np.exp(edges) if log else edges

@@ -1,0 +1,77 @@
+"""One look for all figures: legible in print, in grey and to colour-blind eyes; every axis says that positive helps."""
+
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+
+GAIN_LABEL = "transfer gain: risk alone minus together (positive helps)"
+HELPS, HURTS, UNDECIDED = "#2166ac", "#b2182b", "#888888"
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+STYLE = {
+    "figure.dpi": 110,
+    "savefig.dpi": 200,
+    "figure.constrained_layout.use": True,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "hatch.linewidth": 0.6,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}
+LABELS = {
+    "alignment": "alignment score (1 = same covariance)",
+    "cosine": "cosine of the parameters",
+    "noise": "noise (standard deviation of the labels)",
+    "rank": "rank r (columns of the shared layer)",
+    "condition_number": "condition number of the covariance",
+    "n_features": "number of features",
+    "relation": "source covariance",
+    "n_samples[0]": "source samples (rows)",
+    "n_samples[1]": "target samples (rows)",
+    "n_samples": "samples per task (rows)",
+}
+
+
+def label_of(name: str) -> str:
+    """Axis label of a swept parameter, from its dotted name."""
+    last = name.rsplit(".", 1)[-1]
+    return LABELS.get(last) or LABELS.get(last.split("[")[0], last.replace("_", " "))
+
+
+def short_label_of(name: str) -> str:
+    return label_of(name).split(" (")[0]
+
+
+def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, **options):
+    """A figure of one row of panels in the house style."""
+    use_style()
+    return plt.subplots(1, n_columns, figsize=(width * n_columns, height), squeeze=False, **options)
+
+
+def use_style() -> None:
+    matplotlib.use("Agg", force=False)
+    plt.rcParams.update(STYLE)
+
+
+def save(fig, path: Path) -> list[Path]:
+    """Write the figure as PNG and PDF beside each other and close it."""
+    written = [path.with_suffix(suffix) for suffix in (".png", ".pdf")]
+    for file in written:
+        fig.savefig(file, bbox_inches="tight")
+    plt.close(fig)
+    return written
+
+
+def set_scale(axis, values) -> None:
+    """Logarithmic where the values are positive and span more than a factor of 30. axis: ax.xaxis or ax.yaxis."""
+    values = [float(value) for value in values]
+    if min(values) > 0 and max(values) > 30 * min(values):
+        axis._set_axes_scale("log")

@@ -1,0 +1,149 @@
+"""Axes of a sweep: dotted names of a cell's parameters, the values they take, and the cell at one point."""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from mtlsim.core.checks import nearest, require
+
+UNITS = {
+    "noise": "standard deviation of the labels",
+    "n_samples": "rows",
+    "alignment": "covariance similarity, 1 = same",
+    "cosine": "cosine of the parameters",
+    "rank": "columns of the shared layer",
+    "n_features": "features",
+    "condition_number": "largest over smallest eigenvalue",
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One swept parameter: its dotted name, its values, and whether it is static (a compile of its own per value)."""
+
+    name: str
+    values: tuple
+    static: bool
+
+    @property
+    def unit(self) -> str:
+        return UNITS.get(re.sub(r"\[\d+\]$", "", self.name).rsplit(".", 1)[-1], "")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All axes in the user's order. Points are numbered in C order over the traced axes, within each static combination."""
+
+    axes: tuple[Axis, ...]
+
+    @property
+    def static(self) -> tuple[Axis, ...]:
+        return tuple(axis for axis in self.axes if axis.static)
+
+    @property
+    def traced(self) -> tuple[Axis, ...]:
+        return tuple(axis for axis in self.axes if not axis.static)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of traced values per axis."""
+        return tuple(len(axis.values) for axis in self.traced)
+
+    @property
+    def n_points(self) -> int:
+        return int(np.prod(self.shape, dtype=int))
+
+    def static_points(self) -> list[tuple]:
+        return list(itertools.product(*(axis.values for axis in self.static)))
+
+    def traced_values(self) -> np.ndarray:
+        """Values of shape (n_points, number of traced axes)."""
+        mesh = np.meshgrid(*(np.asarray(axis.values, float) for axis in self.traced), indexing="ij")
+        return np.stack([values.ravel() for values in mesh], 1) if mesh else np.zeros((1, 0))
+
+
+def parse(name: str) -> list[str | int]:
+    """'tasks.n_samples[0]' -> ['tasks', 'n_samples', 0]."""
+    steps: list[str | int] = []
+    for part in name.split("."):
+        match = re.fullmatch(r"(\w+)((?:\[\d+\])*)", part)
+        require(match is not None, "grid", "dotted names like 'tasks.n_samples[0]'", repr(name), "see the names in the cell's repr")
+        steps += [match[1], *(int(i) for i in re.findall(r"\[(\d+)\]", match[2]))]
+    return steps
+
+
+def parameters(node: Any, prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Every name that can be swept, and whether it is static."""
+    for field in dataclasses.fields(node):
+        value, name = getattr(node, field.name), prefix + field.name
+        if field.metadata.get("static", False):
+            yield name, True
+        elif dataclasses.is_dataclass(value):
+            yield from parameters(value, name + ".")
+        elif isinstance(value, tuple):
+            yield name, False
+            yield from ((f"{name}[{i}]", False) for i in range(len(value)))
+        elif isinstance(value, Number) or np.ndim(value) == 0:
+            yield name, False
+
+
+def make_grid(cell: Any, grid: Mapping[str, Any]) -> Grid:
+    """Check the names and values of a sweep against the cell, and order them into axes.
+
+    Raises ValueError for an unknown name (with the nearest one), an empty axis, repeated values, and values that the cell
+    itself refuses, alone or at the corners of the grid.
+    """
+    known = dict(parameters(cell))
+    axes = []
+    for name, values in grid.items():
+        require(name in known, "grid", "made of the cell's parameters", repr(name), nearest(name, known))
+        values = tuple(np.asarray(values).tolist()) if np.asarray(values).dtype.kind in "iuf" else tuple(values)
+        require(len(values) > 0, f"grid[{name!r}]", "a sequence of values", "empty", "give at least one")
+        require(len(set(values)) == len(values), f"grid[{name!r}]", "made of different values", list(values), "drop the repeated ones")
+        axes.append(Axis(name, values, known[name]))
+    result = Grid(tuple(axes))
+    _check_values(cell, result)
+    return result
+
+
+def _check_values(cell: Any, grid: Grid) -> None:
+    """Build the cell at every value of each axis with the others at their first, and at the corners of the grid."""
+    first = {axis.name: axis.values[0] for axis in grid.axes}
+    points = [{**first, axis.name: value} for axis in grid.axes for value in axis.values]
+    corners = itertools.product(*({axis.values[0], axis.values[-1]} for axis in grid.axes))
+    points += [dict(zip(first, corner, strict=True)) for corner in itertools.islice(corners, 64)]
+    for point in points:
+        at_point(cell, point)
+
+
+def at_point(cell: Any, point: Mapping[str, Any], check: bool = True) -> Any:
+    """The cell with the given parameters replaced; all are in place before its own checks run."""
+    for name, value in point.items():
+        cell = _replace_unchecked(cell, parse(name), value)
+    return _checked(cell) if check else cell
+
+
+def _replace_unchecked(node: Any, steps: list[str | int], value: Any) -> Any:
+    if not steps:
+        return (value,) * len(node) if isinstance(node, tuple) and not isinstance(value, tuple) else value
+    head, *rest = steps
+    if isinstance(head, int):
+        return tuple(_replace_unchecked(entry, rest, value) if i == head else entry for i, entry in enumerate(node))
+    copy = object.__new__(type(node))
+    for field in dataclasses.fields(node):
+        old = getattr(node, field.name)
+        object.__setattr__(copy, field.name, _replace_unchecked(old, rest, value) if field.name == head else old)
+    return copy
+
+
+def _checked(node: Any) -> Any:
+    """Rebuild a nested dataclass from the inside out, so that every object's own checks run."""
+    if not dataclasses.is_dataclass(node):
+        return node
+    return dataclasses.replace(node, **{f.name: _checked(getattr(node, f.name)) for f in dataclasses.fields(node)})

@@ -1,0 +1,77 @@
+"""How a sweep is cut: chunks that are saved whole, batches that one compiled call runs, and what they cost in memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtlsim.core.checks import require
+from mtlsim.sweeps.grid import Grid
+
+BATCH_BYTES = 96 * 2**20  # working memory of one compiled call on one device: larger ones fall out of the caches
+CHUNK_DRAWS = 20_000
+MATRICES = 12  # (d, d) arrays alive at once per task and draw, as the compiler reports for the exact pair solver
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Points [start, stop) of one static combination, for the seeds of one round."""
+
+    static: int
+    block: int
+    round: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        return f"chunk-{self.static:03d}-{self.block:05d}-{self.round:03d}.npz"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of blocks (points), rounds (seeds) and batches (points x seeds on each device)."""
+
+    n_points: int
+    n_static: int
+    n_seeds: int
+    n_rounds: int
+    block_points: int
+    batch_points: int
+    batch_seeds: int
+
+    def chunks(self, shard: tuple[int, int] = (1, 1)) -> list[Chunk]:
+        """All chunks in order, or those of one shard: block b belongs to shard b mod N."""
+        blocks = range(0, self.n_points, self.block_points)
+        return [
+            Chunk(static, block, round, start, min(start + self.block_points, self.n_points))
+            for static in range(self.n_static)
+            for block, start in enumerate(blocks)
+            for round in range(self.n_rounds)
+            if (static * len(blocks) + block) % shard[1] == shard[0] - 1
+        ]
+
+
+def bytes_per_draw(n_features: int, n_tasks: int, itemsize: int) -> int:
+    """Estimated working memory of one (point, seed) pair."""
+    return max(MATRICES * n_tasks * n_features**2 * itemsize, 4096)
+
+
+def make_plan(grid: Grid, draw_bytes: int, n_seeds: int, n_rounds: int, n_devices: int, chunk_draws: int | None) -> Plan:
+    """Cut a sweep. The cut changes only speed: numbers do not depend on it, up to rounding."""
+    batch = max(1, BATCH_BYTES // draw_bytes)
+    points = min(grid.n_points, 8 * n_devices)
+    points = -(-points // n_devices) * n_devices
+    seeds = int(np.clip(batch * n_devices // points, 1, n_seeds))
+    chunk = CHUNK_DRAWS if chunk_draws is None else chunk_draws
+    block = int(np.clip(chunk // n_seeds, 1, grid.n_points))
+    return Plan(grid.n_points, len(grid.static_points()), n_seeds, n_rounds, block, points, seeds)
+
+
+def parse_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
+    """'2/4' -> (2, 4); None -> (1, 1)."""
+    if shard is None:
+        return (1, 1)
+    parts = tuple(shard.split("/")) if isinstance(shard, str) else tuple(shard)
+    good = len(parts) == 2 and all(str(p).isdigit() for p in parts) and 1 <= int(parts[0]) <= int(parts[1])
+    require(good, "shard", "i/N with 1 <= i <= N", repr(shard), "use 1/4, 2/4, 3/4 and 4/4 for four processes")
+    return int(parts[0]), int(parts[1])

@@ -1,0 +1,66 @@
+"""Everything that determines a sweep's numbers, as JSON: what a result file says about itself and a resumed sweep is held to."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+from mtlsim.sweeps.execute import describe_outputs
+from mtlsim.sweeps.grid import Axis, Grid, at_point
+from mtlsim.sweeps.plan import Plan
+
+PACKAGES = ("mtlsim", "jax", "jaxlib", "numpy")
+
+
+def describe_value(value: Any) -> Any:
+    """A cell, recipe or parameter as plain JSON; long arrays by their hash."""
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: describe_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, (tuple, list)):
+        return [describe_value(entry) for entry in value]
+    if isinstance(value, (jax.Array, np.ndarray, np.generic)):
+        numbers = np.asarray(value)
+        if numbers.size > 64:
+            return {"shape": list(numbers.shape), "sha256": hashlib.sha256(numbers.tobytes()).hexdigest()[:16]}
+        return numbers.tolist()
+    return value if isinstance(value, (int, float, str, bool, type(None))) else repr(value)
+
+
+def version_of(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def describe(
+    cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: float, devices: Sequence[jax.Device]
+) -> dict[str, Any]:
+    """Settings of a sweep. Only `plan` may differ between runs of the same sweep."""
+    statics = [dict(zip([axis.name for axis in grid.static], point, strict=True)) for point in grid.static_points()]
+    described = [describe_outputs(at_point(cell, static)) for static in statics]
+    return {
+        "cell": describe_value(cell),
+        "axes": [dataclasses.asdict(axis) | {"values": list(axis.values)} for axis in grid.axes],
+        "outputs": {name: dtype.name for name, dtype in described[0][0].items()},
+        "texts": {name: [texts[name] for _, texts in described] for name in described[0][1]},
+        "n_seeds": plan.n_seeds,
+        "n_rounds": plan.n_rounds,
+        "key": {"data": np.asarray(jax.random.key_data(key)).tolist(), "implementation": str(jax.random.key_impl(key))},
+        "level": level,
+        "float64": bool(jax.config.jax_enable_x64),
+        "device": f"{devices[0].platform} {devices[0].device_kind}",
+        "versions": {package: version_of(package) for package in PACKAGES},
+        "plan": dataclasses.asdict(plan),
+    }
+
+
+def grid_of(settings: dict[str, Any]) -> Grid:
+    """The grid that the settings describe."""
+    return Grid(tuple(Axis(axis["name"], tuple(axis["values"]), axis["static"]) for axis in settings["axes"]))

@@ -1,0 +1,143 @@
+"""What a sweep keeps on disk: whole chunks in a folder beside the result while it runs, one netCDF file when it is done.
+
+Everything is written under another name, flushed and renamed, so that a file that exists is whole. Nothing made by other
+settings is ever overwritten.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtlsim.core.checks import require
+from mtlsim.sweeps.plan import Chunk
+
+MANIFEST = "manifest.json"
+IGNORED = ("plan",)  # how the sweep was cut does not change its numbers
+
+
+def fingerprint(settings: dict[str, Any]) -> str:
+    """Hash of everything that determines the numbers."""
+    kept = {name: value for name, value in settings.items() if name not in IGNORED}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """Names of the settings that differ, with both values."""
+    names = sorted((set(first) | set(second)) - set(IGNORED))
+    return [f"{n}: {_short(first.get(n))} there, {_short(second.get(n))} here" for n in names if first.get(n) != second.get(n)]
+
+
+def check_same(there: dict[str, Any], here: dict[str, Any], path: Path) -> None:
+    """Refuse to go on with pieces of another sweep."""
+    if fingerprint(there) != fingerprint(here):
+        raise ValueError(
+            f"path must be new or hold this very sweep, but {path} was made by other settings ({'; '.join(differences(there, here))}); "
+            "choose another path, or move that one away."
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 60 else text[:57] + "..."
+
+
+def write_whole(path: Path, write) -> None:
+    """Write through `write(temporary path)`, flush to disk, and rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path, argument: str) -> None:
+    """Make the folder if needed; one sentence if that, or writing in it, is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".mtlsim-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{argument} must be in a folder that can be written, but {folder} is not ({error.strerror}); choose another."
+        ) from None
+
+
+class Parts:
+    """The folder of chunks of one sweep, `RESULT.nc.parts`; without a path, a dictionary in memory."""
+
+    def __init__(self, path: Path | None, settings: dict[str, Any]):
+        self.folder = None if path is None else path.with_name(path.name + ".parts")
+        self.settings = settings
+        self.memory: dict[str, dict[str, np.ndarray]] = {}
+        if self.folder is None:
+            return
+        check_writable(self.folder.parent, "path")
+        manifest = self.folder / MANIFEST
+        if manifest.exists():
+            check_same(read_manifest(self.folder), settings, self.folder)
+        else:
+            self.folder.mkdir(exist_ok=True)
+            write_whole(manifest, lambda p: p.write_text(json.dumps(settings, indent=1)))
+
+    def save(self, chunk: Chunk, arrays: dict[str, np.ndarray]) -> None:
+        if self.folder is None:
+            self.memory[chunk.name] = arrays
+            return
+
+        def write(temporary: Path) -> None:
+            with open(temporary, "wb") as file:
+                np.savez(file, **arrays)
+
+        write_whole(self.folder / chunk.name, write)
+
+    def load(self, chunk: Chunk) -> dict[str, np.ndarray] | None:
+        """The chunk's arrays, or None where it is missing or not whole."""
+        if self.folder is None:
+            return self.memory.get(chunk.name)
+        return read_chunk(self.folder / chunk.name)
+
+    def remove(self) -> None:
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        raise ValueError(
+            f"path must be a sweep's folder of parts, but {folder} has no readable {MANIFEST}; give the folder that a sweep made."
+        ) from None
+
+
+def read_chunk(path: Path) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def check_complete(missing: list[Chunk], total: int) -> None:
+    if missing:
+        shown = ", ".join(chunk.name for chunk in missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise ValueError(
+            f"pieces must hold all {total} chunks of the sweep, but {len(missing)} are missing ({shown}); "
+            "run the missing shards again (finished chunks are kept) or give their folders too."
+        )
+
+
+def require_path(path: Any, suffix: str, argument: str = "path") -> Path:
+    path = Path(path)
+    require(path.suffix == suffix, argument, f"a file name ending in {suffix}", repr(str(path)), f"use {path.stem or 'result'}{suffix}")
+    return path

@@ -1,0 +1,99 @@
+"""Where a transfer gain comes from: a decomposition whose parts sum to it exactly."""
+
+import dataclasses
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from mtlsim.core import linalg
+from mtlsim.core.keys import check_key, stream
+from mtlsim.samples.moments import Moments
+from mtlsim.samples.wishart import draw_moments
+from mtlsim.solvers.objective import per_task
+from mtlsim.solvers.single import solve_single
+from mtlsim.tasks.linear import Tasks
+from mtlsim.transfer.cell import Transfer
+
+
+class DecompositionDraw(eqx.Module):
+    """Parts of one draw's gain: gain = variance_saved + bias_brought + free_heads + chance, each positive where it helps.
+
+    variance_saved: expected variance of the target learned alone minus that of pooled least squares (all heads one), given
+    the rows. bias_brought: the same for the squared bias; negative where the other tasks' models pull the answer away.
+    free_heads: risk of the pooled estimate minus risk of the multi-task one, on this draw: what fitting the head scales adds.
+    chance: what this draw's noise did to both risks beyond their expectation; its own expectation is zero.
+    covariance: gain minus gain_equal, the gain of the same draw with every source given the target's covariance.
+    """
+
+    gain: Float[Array, ""]
+    variance_saved: Float[Array, ""]
+    bias_brought: Float[Array, ""]
+    free_heads: Float[Array, ""]
+    chance: Float[Array, ""]
+    gain_equal: Float[Array, ""]
+    covariance: Float[Array, ""]
+    status: Int[Array, ""]
+
+
+class Decomposition(eqx.Module):
+    """A cell: `cell(key=...)` decomposes the gain that `Transfer` measures on the same key.
+
+    With P = (sum_i w_i (S_i + ridge_i))^+, pooled least squares has, given the rows, the expectation P sum_i w_i S_i theta_i and
+    the covariance P (sum_i w_i^2 noise_i^2 S_i) P; learning alone is the same with the target only. Both risks are therefore
+    known exactly given the rows, and only the free heads, which depend on the noise in a nonlinear way, are left to the draw.
+    """
+
+    transfer: Transfer
+
+    def __call__(self, *, key: Key[Array, ""] | None = None) -> DecompositionDraw:
+        key = check_key(key)
+        cell = self.transfer
+        tasks = cell.tasks.draw(key=key)
+        moments = draw_moments(tasks, key=stream(key, "samples"))
+        ridge = per_task(cell.ridge, 0.0, tasks.n_tasks, "ridge", moments.gram.dtype)
+        weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", moments.gram.dtype)
+        target = range(tasks.n_tasks)[cell.target]
+        draw = cell(key=key)
+        equal = dataclasses.replace(cell, tasks=dataclasses.replace(cell.tasks, relation="same"))(key=key)
+        only = (jnp.arange(tasks.n_tasks) == target).astype(weights.dtype)
+        bias_alone, variance_alone = expected_risk(tasks, moments, only, ridge, target)
+        bias_pooled, variance_pooled = expected_risk(tasks, moments, weights, ridge, target)
+        risk_pooled = tasks.excess_risk(pooled(moments, weights, ridge), target)
+        return DecompositionDraw(
+            draw.gain,
+            variance_alone - variance_pooled,
+            bias_alone - bias_pooled,
+            risk_pooled - draw.risk_multi,
+            (draw.risk_single - bias_alone - variance_alone) - (risk_pooled - bias_pooled - variance_pooled),
+            equal.gain,
+            draw.gain - equal.gain,
+            draw.status,
+        )
+
+
+def pool(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Moments:
+    """One task's moments of all rows together, weighted, with the ridges on the diagonal."""
+    ridges = jnp.sum(weights * ridge) * jnp.eye(moments.n_features, dtype=moments.gram.dtype)
+    grams = jnp.broadcast_to(moments.gram, (moments.n_tasks, *moments.gram.shape[-2:]))
+    gram = jnp.einsum("k,kde->de", weights, grams) + ridges
+    return Moments(gram, weights @ moments.cross, weights @ moments.energy, jnp.sum(moments.n_samples))
+
+
+def pooled(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, " d"]:
+    """Pooled least squares: one parameter vector for all tasks, every head fixed to one."""
+    return solve_single(pool(moments, weights, ridge))
+
+
+def expected_risk(
+    tasks: Tasks, moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"], target: int
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Squared bias and variance of weighted pooled least squares on the target, given the rows, over the noise."""
+    root, _ = linalg.inverse_square_root(pool(moments, weights, ridge).gram)
+    inverse = linalg.multiply(root, root.T)
+    grams = jnp.broadcast_to(moments.gram, (tasks.n_tasks, *moments.gram.shape[-2:]))
+    mean = linalg.multiply(inverse, jnp.einsum("k,kde,ke->d", weights, grams, tasks.parameters, precision="highest"))
+    covariance = tasks.covariances[target]
+    noise = jnp.einsum("k,kde->de", (weights * tasks.noise) ** 2, grams)
+    spread = covariance.root_transpose(inverse)
+    return tasks.excess_risk(mean, target), jnp.sum(linalg.multiply(spread, noise) * spread)

@@ -56,14 +56,12 @@ def check_release(package: str, version: str | None = None) -> Finding:
     """Whether this release of jax or jaxlib is one that computes right numbers and returns."""
     version = metadata.version(package) if version is None else version
     numbers = tuple(int(part) for part in re.match(r"\d+(\.\d+)*", version)[0].split("."))
+    cure = f"Run {INSTALL}."
     if any(numbers[: len(excluded)] == excluded for excluded in EXCLUDED):
-        return Finding(
-            package, Grade.bad, f"{package} {version} computes wrong numbers or hangs for ever on the CPU.", f"Run {INSTALL}."
-        )
+        found = f"{package} {version} is one of the releases that compute wrong numbers or hang for ever on the CPU."
+        return Finding(package, Grade.bad, found, cure)
     if numbers < LOWEST:
-        return Finding(
-            package, Grade.bad, f"{package} {version} is older than {_dotted(LOWEST)}, the oldest one tested.", f"Run {INSTALL}."
-        )
+        return Finding(package, Grade.bad, f"{package} {version} is older than {_dotted(LOWEST)}, the oldest one tested.", cure)
     return Finding(package, Grade.ok, f"{package} {version}.")
 
 
@@ -84,8 +82,9 @@ def check_numbers(full: bool = False, compute: Callable | None = None) -> Findin
     for platform, device in devices.items():
         wrong = wrong_cases(cases(full), partial(multiply_and_reduce, device=device) if compute is None else compute)
         if wrong:
-            case, rows = next(iter(wrong.items()))
-            found = f"{len(wrong)} of {count} fused products are wrong on the {platform}, such as the {case}: {rows} rows."
+            case = max(wrong, key=wrong.__getitem__)
+            worst = f"{wrong[case]} of {case.n_rows} rows of the {case}"
+            found = f"{len(wrong)} of {count} fused products are wrong on the {platform}, at worst {worst}."
             return Finding("right numbers", Grade.bad, found, f"Trust no result of this installation; run {INSTALL}.")
     return Finding("right numbers", Grade.ok, f"{count} fused products agree with NumPy on the {' and the '.join(devices)}.")
 
@@ -99,28 +98,22 @@ def check_hang(
     """
     from mtlsim.probes import STUCK
 
-    name, cure = "calls return", f"Stop using this installation; run {INSTALL}."
     program = program or f"from mtlsim import probes; probes.call_many_times(probes.two_factorisations(), {calls}, {patience})"
     limit = 60 + calls / 10 if limit is None else limit
     path = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1", "XLA_FLAGS": ""}
-    start = time.monotonic()
+    command, start = [sys.executable, "-c", program], time.monotonic()
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=limit, check=False
-        )
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        return Finding(name, Grade.bad, f"{calls} calls of two batched LAPACK routines had not returned after {limit:.0f} s.", cure)
-    if STUCK in done.stderr:
-        return Finding(
-            name, Grade.bad, f"One of {calls} calls of two batched LAPACK routines did not return within {patience:.0f} s.", cure
-        )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Finding(
-            name, Grade.bad, f"The process of two batched LAPACK routines ended with code {done.returncode}: {last}", cure
-        )
-    return Finding(name, Grade.ok, f"{calls} calls of two batched LAPACK routines returned, in {time.monotonic() - start:.0f} s.")
+        trouble = f"had not all returned after {limit:.0f} s"
+    else:
+        last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
+        trouble = f"ended with exit code {ended.returncode}: {last}" if ended.returncode else ""
+        trouble = f"stopped: one did not return within {patience:.0f} s" if STUCK in ended.stderr else trouble
+    grade, cure = Grade.bad if trouble else Grade.ok, f"Stop using this installation; run {INSTALL}."
+    outcome = trouble or f"returned, in {time.monotonic() - start:.0f} s"
+    return Finding("calls return", grade, f"{calls} calls of two batched LAPACK routines {outcome}.", cure)
 
 
 def check_threads(running: Mapping[str, int] | None = None, environment: Mapping[str, str] | None = None) -> Finding:
@@ -128,7 +121,8 @@ def check_threads(running: Mapping[str, int] | None = None, environment: Mapping
     environment = os.environ if environment is None else environment
     running = _running_threads() if running is None else running
     asked = environment.get("OPENBLAS_NUM_THREADS") or environment.get("OMP_NUM_THREADS")
-    cure = f"{PREPARE}, or set OPENBLAS_NUM_THREADS=1; with more threads and any other load, small solves take 40 to 1000 times longer."
+    slow = "with more threads and any other load, small solves take 40 to 1000 times longer"
+    cure = f"{PREPARE}, or set OPENBLAS_NUM_THREADS=1; {slow}."
     several = {name: count for name, count in running.items() if count > 1}
     if several:
         late = " although OPENBLAS_NUM_THREADS=1, which was set after NumPy was imported" if asked == "1" else ""

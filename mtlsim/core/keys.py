@@ -11,7 +11,7 @@ from mtlsim.core.checks import require
 
 def stream(key: Key[Array, ""], name: str, index: int = 0) -> Key[Array, ""]:
     """The key of the stream `name` (and of task `index` in it) that belongs to `key`."""
-    return jax.random.fold_in(jax.random.fold_in(key, zlib.crc32(name.encode()) & 0x7FFFFFFF), index)
+    return jax.random.fold_in(key, zlib.crc32(f"{name} {index}".encode()) & 0x7FFFFFFF)
 
 
 def check_key(key: object) -> Key[Array, ""]:

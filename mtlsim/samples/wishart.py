@@ -6,6 +6,8 @@ T_jj is chi with n - j degrees of freedom (j = 0, 1, ...), what is below it is s
 normal z, both exactly in law for every n >= 1; n is data, not a shape.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,51 +23,57 @@ from mtlsim.tasks.linear import Tasks
 BLOCK_ROWS = 1024
 
 
+class Variates(NamedTuple):
+    """Independent variates of one task: normals for the triangle of T, chi-squares for its diagonal and the rest, normals for the noise."""
+
+    below: Float[Array, "h d"]
+    squares: Float[Array, " d"]
+    rest: Float[Array, ""]
+    noise: Float[Array, " d"]
+
+
 def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
     """Moments of every task, with a leading axis over tasks (one gram where the tasks share their rows)."""
     if tasks.rows != "gaussian":
         return _draw_in_blocks(tasks, key)
-    d, n_tasks = tasks.n_features, tasks.n_tasks
-    # degrees n, n - 1, ..., n - d + 1 for the diagonal, and n - d for the energy that no direction holds
-    freedom = tasks.n_samples[:, None] - jnp.arange(d + 1)
-    keys = jnp.stack([stream(key, "chi squares", i) for i in range(n_tasks)])
-    # mapped over tasks, since the sampler is slow to compile
-    drawn = jax.lax.map(lambda row: jax.random.chisquare(*row), (keys, jnp.maximum(freedom, 1)))
-    squares = jnp.where(freedom > 0, drawn, 0)
-    sets = 1 if tasks.shared_covariates else n_tasks
-    factors = [draw_factor(stream(key, "covariates", i), tasks.covariances[i], squares[i, :d]) for i in range(sets)]
-    moments = [_label(tasks, i, factors[i % sets], squares[i, d], key) for i in range(n_tasks)]
+    keys = jnp.stack([stream(key, "moments", i) for i in range(tasks.n_tasks)])
+    # mapped over tasks: the samplers are slow to compile, and fused into what follows they would be computed twice
+    variates = jax.lax.map(lambda row: _draw_variates(*row, tasks.n_features), (keys, tasks.n_samples))
+    of_task = [jax.tree.map(lambda leaf: leaf[i], variates) for i in range(tasks.n_tasks)]  # noqa: B023
+    sets = 1 if tasks.shared_covariates else tasks.n_tasks
+    factors = [draw_factor(of_task[i], tasks.covariances[i]) for i in range(sets)]
+    moments = [_label(tasks, i, factors[i % sets], of_task[i]) for i in range(tasks.n_tasks)]
     return _stack(moments, tasks.shared_covariates)
 
 
-def draw_factor(key: Key[Array, ""], covariance: Covariance, squares: Float[Array, " d"]) -> Float[Array, "d d"]:
-    """F T of shape (d, d): X'X = (F T)(F T)' for n Gaussian rows of this covariance.
-
-    squares: chi-squares with n, n - 1, ... degrees of freedom, zero from the n-th on, where the columns of T are zero too.
-    """
-    triangle = strictly_lower_normals(key, covariance.n_features) + jnp.diag(jnp.sqrt(squares))
-    return covariance.root(jnp.where(squares > 0, triangle, 0))
-
-
-def strictly_lower_normals(key: Key[Array, ""], d: int) -> Float[Array, "d d"]:
-    """Standard normals below the diagonal, zero elsewhere, from d (d - 1) / 2 draws.
-
-    Row i and row d - 1 - i have d - 1 entries between them, so half as many rows of normals hold both.
-    """
-    half = d // 2
-    rows = jax.random.normal(key, (d - half, d))
-    place, column = np.arange(d - half)[:, None], np.arange(d)[None]
-    top = jnp.where(column < place, rows, 0)
-    bottom = jnp.where(column < d - 1 - place, rows[:, ::-1], 0)[:half][::-1]
-    return jnp.concatenate([top, bottom])
+def _draw_variates(key: Key[Array, ""], n_samples: Float[Array, ""], d: int) -> Variates:
+    # degrees n, n - 1, ..., n - d + 1 for the diagonal, and n - d for the energy that no direction holds
+    freedom = n_samples - jnp.arange(d + 1)
+    drawn = jax.random.chisquare(stream(key, "chi squares"), jnp.maximum(freedom, 1))
+    squares = jnp.where(freedom > 0, drawn, 0)
+    below = jax.random.normal(stream(key, "below"), (-(-d // 2), d))
+    return Variates(below, squares[:d], squares[d], jax.random.normal(stream(key, "noise"), (d,)))
 
 
-def _label(tasks: Tasks, i: int, factor: Float[Array, "d d"], left: Float[Array, ""], key: Key[Array, ""]) -> Moments:
+def draw_factor(variates: Variates, covariance: Covariance) -> Float[Array, "d d"]:
+    """F T of shape (d, d), its columns from n on zero: X'X = (F T)(F T)' for n Gaussian rows of this covariance."""
+    triangle = strictly_lower(variates.below) + jnp.diag(jnp.sqrt(variates.squares))
+    return covariance.root(jnp.where(variates.squares > 0, triangle, 0))
+
+
+def strictly_lower(entries: Float[Array, "h d"]) -> Float[Array, "d d"]:
+    """A matrix that is zero on and above its diagonal, filled from half as many rows: row i and row d - 1 - i share one."""
+    d = entries.shape[1]
+    both = jnp.concatenate([entries, jnp.flip(entries[: d // 2])])
+    return jnp.where(np.tri(d, k=-1, dtype=bool), both, 0)
+
+
+def _label(tasks: Tasks, i: int, factor: Float[Array, "d d"], variates: Variates) -> Moments:
     """Labels y = X theta + noise, seen through the factor: scores = T'F' theta + noise z, and the energy left beside it."""
     n, noise = tasks.n_samples[i], tasks.noise[i]
-    z = jnp.where(jnp.arange(tasks.n_features) < n, jax.random.normal(stream(key, "noise", i), (tasks.n_features,)), 0)
+    z = jnp.where(variates.squares > 0, variates.noise, 0)
     scores = multiply(factor.T, tasks.parameters[i]) + noise * z
-    energy = scores @ scores + noise**2 * left
+    energy = scores @ scores + noise**2 * variates.rest
     return Moments(multiply(factor, factor.T), multiply(factor, scores), energy, n, factor, scores)
 
 

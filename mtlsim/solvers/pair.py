@@ -1,5 +1,7 @@
 """Two tasks with different covariates and one shared direction: the certified global optimum, as a Solution."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -21,48 +23,69 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     there the data do not determine the answer.
     """
     problem = absorb(moments, weights, ridge)
-    single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(2)])
-    energies = jnp.sum(problem.cross * single, -1)
-    grams, crosses, lift, singular, too_few = _coordinates(moments, problem, ridge)
+    view = _look_at(moments, problem, ridge)
 
-    # the larger task that sees every direction goes first: the others are measured against it
-    swap = jnp.where(singular[0] == singular[1], moments.n_samples[1] > moments.n_samples[0], singular[0])
-    order = jnp.where(swap, jnp.array([1, 0]), jnp.array([0, 1]))
-    grams, crosses = grams[order], crosses[order]
-    safe = jnp.where(too_few, jnp.eye(grams.shape[-1], dtype=grams.dtype), 0)
-    pencil = secular.make_pencil(
-        (grams[0] + safe, grams[1]), tuple(crosses), tuple(energies[order]), (singular[order[0]], singular[order[1]])
-    )
+    # the larger task that sees every direction goes first: the other is measured against it
+    swap = jnp.where(view.singular[0] == view.singular[1], moments.n_samples[1] > moments.n_samples[0], view.singular[0])
+    first, second = (tuple(jnp.where(swap, leaf[1 - i], leaf[i]) for leaf in view[:4]) for i in range(2))
+    safe = jnp.where(view.too_few, jnp.eye(first[0].shape[-1], dtype=first[0].dtype), 0)
+    grams = first[0] + safe, second[0]
+    pencil = secular.make_pencil(grams, (first[1], second[1]), (first[2], _own_energy(second)), (first[3], second[3]))
     optimum = secular.maximize(pencil)
     size = jnp.hypot(1, optimum.ratio)
-    pair_heads = jnp.stack([1 / size, optimum.ratio / size])
-    mixed = linalg.with_missing_directions(jnp.einsum("k,kde->de", pair_heads**2, grams) + safe)
-    direction = linalg.solve_positive(mixed, pair_heads @ crosses)
-    direction = direction if lift is None else linalg.multiply(lift, direction)
-    return _conclude(problem, direction, optimum, energies, too_few)
+    mixed = (grams[0] + optimum.ratio**2 * grams[1]) / size**2
+    cross = (first[1] + optimum.ratio * second[1]) / size
+    direction = linalg.solve_positive(linalg.with_missing_directions(mixed), cross)
+    direction = direction if view.lift is None else linalg.multiply(view.lift, direction)
+    return _conclude(problem, direction, optimum, pencil.energies, view.too_few)
 
 
-def _coordinates(moments: Moments, problem: Moments, ridge: Float[Array, "2"]):
-    """Grams and crosses in coordinates where their sum is invertible, the way back, which Gram is singular, and too few rows.
+class View(NamedTuple):
+    """Both tasks in coordinates where the sum of their grams is invertible, and the way back (None: the original ones).
 
-    Drawn moments know their rank from n; those of arrays are brought to the common range of both tasks first.
+    energies are what each task explains alone where its gram is singular, and are not read where it is not.
     """
+
+    grams: Float[Array, "2 d d"]
+    crosses: Float[Array, "2 d"]
+    energies: Float[Array, "2"]
+    singular: Bool[Array, "2"]
+    too_few: Bool[Array, ""]
+    lift: Float[Array, "d d"] | None
+
+
+def _look_at(moments: Moments, problem: Moments, ridge: Float[Array, "2"]) -> View:
+    """Drawn moments know their rank from n, and fewer rows than features explain all their energy.
+
+    Moments of arrays are brought to the common range of both tasks first.
+    """
+    d = moments.n_features
     if moments.factor is not None:
         rows = observed_rows(moments, ridge)
-        return problem.gram, problem.cross, None, rows < moments.n_features, jnp.sum(rows) <= moments.n_features
+        return View(problem.gram, problem.cross, problem.energy, rows < d, jnp.sum(rows) <= d, None)
     sizes = jnp.trace(problem.gram, axis1=1, axis2=2)
     sizes = jnp.where(sizes > 0, sizes, 1)
     lift, inside = linalg.inverse_square_root(jnp.sum(problem.gram / sizes[:, None, None], 0))
-    grams = jnp.einsum("da,kde,eb->kab", lift, problem.gram, lift, precision="highest")
+    grams = jnp.einsum("da,kde,eb->kab", lift, problem.gram, lift, precision="highest") * (inside[:, None] & inside)
     shares = jnp.linalg.eigvalsh(grams[0] / sizes[0])  # between 0 (only task 2 sees the direction) and 1 (only task 1)
-    missing = jnp.sum(~inside)
-    observed = jnp.arange(shares.shape[0]) >= missing
-    singular = jnp.stack(
-        [jnp.any(observed & (shares < SINGULAR_BELOW)), jnp.any(observed & (shares > 1 - SINGULAR_BELOW))]
+    observed = jnp.arange(d) >= jnp.sum(~inside)
+    unseen = observed & (shares < SINGULAR_BELOW), observed & (shares > 1 - SINGULAR_BELOW)
+    single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(2)])
+    return View(
+        grams,
+        linalg.multiply(problem.cross, lift),
+        jnp.sum(problem.cross * single, -1),
+        jnp.stack([jnp.any(where) for where in unseen]),
+        ~jnp.any(observed & ~unseen[0] & ~unseen[1]),
+        lift,
     )
-    mixed = jnp.any(observed & (shares > SINGULAR_BELOW) & (shares < 1 - SINGULAR_BELOW))
-    grams = grams * (inside[:, None] & inside)
-    return grams, linalg.multiply(problem.cross, lift), lift, singular, ~mixed
+
+
+def _own_energy(task: tuple) -> Float[Array, ""]:
+    """b' S^-1 b of one task alone; where its gram is singular, the energy that is known."""
+    gram, cross, energy, singular = task
+    safe = linalg.with_missing_directions(gram + jnp.where(singular, jnp.eye(gram.shape[-1], dtype=gram.dtype), 0))
+    return jnp.where(singular, energy, jnp.sum(linalg.solve_lower(linalg.cholesky(safe), cross) ** 2))
 
 
 def _conclude(

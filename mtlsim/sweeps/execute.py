@@ -1,6 +1,7 @@
 """Running batches of draws: one compiled call over points and seeds, its points spread over all devices."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -28,8 +29,9 @@ def describe_outputs(cell: Any) -> tuple[dict[str, np.dtype], dict[str, str]]:
     return arrays, {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
-def compile_batch(names: Sequence[str], devices: Sequence[jax.Device]) -> Callable:
-    """run(cell, values (points, axes), keys (seeds,)) -> {output: (seeds, points)}, compiled once per shape.
+@functools.cache
+def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...]) -> Callable:
+    """run(cell, values (points, axes), keys (seeds,)) -> {output: (seeds, points)}, compiled once per kind of cell and shape.
 
     Seeds are the outer axis: what a draw takes from its key alone (the normals) is drawn once for all points of the batch.
     """

@@ -82,6 +82,8 @@ def parameters(node: Any, prefix: str = "") -> Iterator[tuple[str, bool]]:
     """Every name that can be swept, and whether it is static."""
     for field in dataclasses.fields(node):
         value, name = getattr(node, field.name), prefix + field.name
+        if value is None:
+            continue
         if field.metadata.get("static", False):
             yield name, True
         elif dataclasses.is_dataclass(value):

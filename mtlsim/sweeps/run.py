@@ -143,7 +143,7 @@ def _announcement(grid: Grid, plan: Plan, draw_bytes: int, devices: Sequence[jax
 def _run_chunks(cell, grid: Grid, plan: Plan, chunks: list[Chunk], parts: Parts, key, level: float, devices, progress: bool) -> None:
     """Run what is not stored yet, one compiled batch per static combination."""
     values, statics = grid.traced_values(), grid.static_points()
-    names = [axis.name for axis in grid.traced]
+    names = tuple(axis.name for axis in grid.traced)
     batches: dict[int, Any] = {}
     earlier: dict[tuple[int, int], list[dict[str, np.ndarray]]] = {}
     total = sum((chunk.stop - chunk.start) * plan.n_seeds for chunk in chunks)
@@ -154,7 +154,7 @@ def _run_chunks(cell, grid: Grid, plan: Plan, chunks: list[Chunk], parts: Parts,
             if arrays is None:
                 if chunk.static not in batches:
                     fixed = dict(zip([axis.name for axis in grid.static], statics[chunk.static], strict=True))
-                    batches[chunk.static] = (as_leaves(at_point(cell, fixed)), compile_batch(names, devices))
+                    batches[chunk.static] = (as_leaves(at_point(cell, fixed)), compile_batch(names, tuple(devices)))
                 leaves, batch = batches[chunk.static]
                 points = _undecided(chunk, rounds, level)
                 arrays = {"points": points}

@@ -27,17 +27,19 @@ def fingerprint(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
-    """Names of the settings that differ, with both values."""
-    names = sorted((set(first) | set(second)) - set(IGNORED))
-    return [f"{n}: {_short(first.get(n))} there, {_short(second.get(n))} here" for n in names if first.get(n) != second.get(n)]
+def differences(there: Any, here: Any, name: str = "") -> list[str]:
+    """Where two settings differ, by dotted name, with both values."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        names = [n for n in {**there, **here} if name or n not in IGNORED]
+        return [line for n in names for line in differences(there.get(n), here.get(n), f"{name}.{n}" if name else n)]
+    return [] if there == here else [f"{name} is {_short(there)} there and {_short(here)} here"]
 
 
 def check_same(there: dict[str, Any], here: dict[str, Any], path: Path) -> None:
     """Refuse to go on with pieces of another sweep."""
     if fingerprint(there) != fingerprint(here):
         raise ValueError(
-            f"path must be new or hold this very sweep, but {path} was made by other settings ({'; '.join(differences(there, here))}); "
+            f"path must be new or hold this very sweep, but {path} was made by other settings ({'; '.join(differences(there, here)[:4])}); "
             "choose another path, or move that one away."
         )
 

@@ -15,13 +15,15 @@ from mtlsim.solvers.leave_one_out import residuals_alone, residuals_together, so
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solve import LOST_DIGITS, solve
 
-GRID = tuple(10 ** (step / 2) for step in range(-6, 7))  # ridges over the mean nonzero eigenvalue of a task's X'X
+# Ridges over the rows' total variance, tr X'X / m. Where parameters have no preferred direction, the best is noise variance over
+# signal variance there. Less than 0.01 would only let a noisy choice interpolate few rows, and moves no well-posed answer.
+GRID = tuple(10 ** (step / 2) for step in range(-4, 9))
 
-Rows = tuple[Float[Array, "m d"], Float[Array, " m"]]
+Rows = tuple[Float[Array, "_ d"], Float[Array, " _"]]
 
 
 class Outcome(NamedTuple):
-    """Predictions of the test rows in the target's units, the target's ridges over its mean eigenvalue, and the solver's word."""
+    """Predictions of the test rows in the target's units, the target's ridges over its total variance, and the solver's word."""
 
     alone: Float[Array, " n"]
     together: Float[Array, " n"]
@@ -94,14 +96,14 @@ def _moments(X: Float[Array, "m p"], y: Float[Array, " m"]) -> Moments:
     return Moments(linalg.multiply(X.T, X), linalg.multiply(X.T, y), linalg.multiply(y, y), jnp.asarray(len(X), X.dtype))
 
 
-def _mean_eigenvalue(X: Float[Array, "m p"]) -> Float[Array, ""]:
-    """Mean of the nonzero eigenvalues of X'X for centred rows in general position; 1 where all rows are the same."""
-    mean = jnp.sum(X**2) / max(1, min(X.shape[0] - 1, X.shape[1]))
-    return jnp.where(mean > 0, mean, 1)
+def _total_variance(X: Float[Array, "m p"]) -> Float[Array, ""]:
+    """tr X'X / m of centred rows; 1 where all rows are the same."""
+    total = jnp.sum(X**2) / len(X)
+    return jnp.where(total > 0, total, 1)
 
 
 def _grid(X: Float[Array, "m p"]) -> Float[Array, " L"]:
-    return _mean_eigenvalue(X) * jnp.array(GRID, X.dtype)
+    return _total_variance(X) * jnp.array(GRID, X.dtype)
 
 
 def _ridge_alone(X: Float[Array, "m p"], y: Float[Array, " m"]) -> Float[Array, ""]:
@@ -110,13 +112,15 @@ def _ridge_alone(X: Float[Array, "m p"], y: Float[Array, " m"]) -> Float[Array, 
     return ridges[jnp.argmin(jnp.mean(residuals_alone(X, y, ridges) ** 2, 1))]
 
 
-def _ridge_together(rows: tuple[Rows, ...], moments: list[Moments], ridge: Float[Array, " K"]) -> tuple[Float[Array, ""], Int[Array, ""]]:
+def _ridge_together(
+    rows: tuple[Rows, ...], moments: list[Moments], ridge: Float[Array, " K"]
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
     """The target's ridge with the least leave-one-out error on its rows under hard sharing, and whether digits were lost."""
     X, y = rows[-1]
     weights = jnp.ones(1, X.dtype)
     if len(rows) > 2:
         heads = solve(moments, 1, ridge=ridge).heads[:-1, 0]
-        weights = heads / jnp.max(jnp.abs(heads))
+        weights = heads / jnp.where(jnp.any(heads != 0), jnp.max(jnp.abs(heads)), 1)
     gram = sum(w**2 * (m.gram + r * jnp.eye(X.shape[1], dtype=X.dtype)) for w, m, r in zip(weights, moments, ridge, strict=False))
     source = source_spectrum(gram, sum(w * m.cross for w, m in zip(weights, moments, strict=False)))
     ratio = sum(w**2 * m.n_samples for w, m in zip(weights, moments, strict=False)) / len(X)
@@ -153,7 +157,7 @@ def compare(
         ridge_together = ridge
     alone = solve_single(moments[-1], ridge[-1])
     solution = solve(moments, rank, ridge=ridge_together)
-    unit = _mean_eigenvalue(standard.rows[-1][0])
+    unit = _total_variance(standard.rows[-1][0])
     return Outcome(
         standard.predict(alone, X[test]),
         standard.predict(solution.parameters[-1], X[test]),

@@ -1,0 +1,115 @@
+"""A sweep as a TOML file: tables [tasks], [tasks.design], [cell], [grid] and [sweep], each entry of which can be overridden."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtlsim.core.checks import require, require_choice
+
+TABLES = {
+    "tasks": (
+        "n_features", "n_samples", "cosine", "alignment", "noise", "parameter_norm", "design", "relation", "order", "rows",
+        "shared_covariates",
+    ),
+    "cell": ("rank", "target", "weights", "ridge"),
+    "grid": None,
+    "sweep": ("n_seeds", "seed", "budget", "level", "chunk_draws"),
+}  # fmt: skip
+DESIGNS = {
+    "isotropic": ("Isotropic", ("scale",)),
+    "spiked": ("Spiked", ("condition_number", "fraction", "coordinates")),
+    "power_law": ("PowerLaw", ("exponent",)),
+}
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings of a TOML file with overrides such as 'tasks.noise=2.0' in place. Raises ValueError for unknown names."""
+    try:
+        settings = tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise ValueError(f"config must be a TOML file, but {path} cannot be read ({error.strerror}); check its name.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"config must be valid TOML, but {path} is not ({error}); mend that line.") from None
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        require(bool(equals), "set", "NAME=VALUE", repr(override), "write for example tasks.noise=2.0")
+        _put(settings, name, _value(text))
+    for table, content in settings.items():
+        require_choice(table, TABLES, "config's tables")
+        for name in content if TABLES[table] is not None else ():
+            require_choice(name, TABLES[table], f"[{table}]'s entries")
+    return settings
+
+
+def _put(settings: dict[str, Any], name: str, value: Any) -> None:
+    """Names in [grid] have dots of their own, so that only the first dot splits there."""
+    table, _, rest = name.partition(".")
+    if table == "grid":
+        settings.setdefault("grid", {})[rest] = value
+        return
+    *tables, last = name.split(".")
+    for table in tables:
+        settings = settings.setdefault(table, {})
+    settings[last] = value
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def axis_values(name: str, axis: Any) -> list:
+    """A list, or {from, to, count} with optional spacing = "linear" | "geometric" and whole = true to round."""
+    if isinstance(axis, list):
+        return axis
+    require(isinstance(axis, dict), f"[grid] {name}", "a list or a table {from, to, count}", repr(axis), "see the README")
+    known = ("from", "to", "count", "spacing", "whole")
+    for entry in axis:
+        require_choice(entry, known, f"[grid] {name}'s entries")
+    for entry in known[:3]:
+        require(entry in axis, f"[grid] {name}", "a table with from, to and count", f"without {entry}", "add it")
+    spacing = axis.get("spacing", "linear")
+    require_choice(spacing, ("linear", "geometric"), f"[grid] {name}'s spacing")
+    values = (np.linspace if spacing == "linear" else np.geomspace)(axis["from"], axis["to"], axis["count"])
+    return np.unique(values.round() if axis.get("whole", False) else values).tolist()
+
+
+def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
+    """The cell and the grid that the settings describe."""
+    from mtlsim.tasks import covariance
+    from mtlsim.tasks.linear import LinearTasks
+    from mtlsim.transfer.cell import Transfer
+
+    tasks = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("tasks", {}).items()}
+    if "design" in tasks:
+        design = dict(tasks["design"])
+        kind = design.pop("kind", "spiked")
+        require_choice(kind, DESIGNS, "[tasks.design] kind")
+        class_name, entries = DESIGNS[kind]
+        for name in design:
+            require_choice(name, entries, "[tasks.design]'s entries")
+        design = {name: tuple(v) if isinstance(v, list) else v for name, v in design.items()}
+        tasks["design"] = getattr(covariance, class_name)(**design)
+    cell = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("cell", {}).items()}
+    grid = {name: axis_values(name, axis) for name, axis in settings.get("grid", {}).items()}
+    return Transfer(LinearTasks(**tasks), **cell), grid
+
+
+def run_configuration(path: Path, overrides: Sequence[str] = (), out: Path | None = None, shard: str | None = None) -> Path:
+    """Run the sweep of a TOML file; returns the result's path, or the folder of parts for a shard."""
+    settings = read(path, overrides)
+    import jax
+
+    from mtlsim.sweeps.run import sweep
+
+    cell, grid = build(settings)
+    options = dict(settings.get("sweep", {}))
+    key = jax.random.key(options.pop("seed", 0))
+    out = Path(path).with_suffix(".nc") if out is None else out
+    sweep(cell, grid, options.pop("n_seeds", 200), key, out, shard=shard, **options)
+    return out if shard is None else out.with_name(out.name + ".parts")

@@ -1,0 +1,312 @@
+"""Will this task help that one? Two tasks given as arrays, the target learned alone and with the source, on held-out rows."""
+
+import dataclasses
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from mtlsim.core.checks import require, require_finite
+from mtlsim.core.keys import check_key, stream
+from mtlsim.core.status import Certificate, Status
+from mtlsim.samples.data import Data
+from mtlsim.solvers.objective import per_task
+from mtlsim.transfer.files import load_task
+from mtlsim.transfer.resampling import decide_resampled
+from mtlsim.transfer.splits import Outcome, compare, describe
+from mtlsim.transfer.verdict import Verdict
+
+SHARE_TRAINED = 0.8  # of the target's rows, where the caller does not say
+ROUNDING = 1e3  # times eps times the larger mean loss: a mean difference within it has no sign
+
+
+@dataclass(frozen=True, eq=False)
+class ArraysTransfer:
+    """Held-out errors of the target learned alone (single) and together with the sources (multi), and what follows from them.
+
+    gain = risk_single - risk_multi, in squared label units; positive helps. accuracy_*: for two-valued labels, else None;
+    accuracy_gain = accuracy_multi - accuracy_single. risks and accuracies are means over the splits whose predictions are
+    finite; gains has one entry per split, NaN where they are not. similarity, similarity_normalized, cosine: one per source, from
+    all rows. ridge_*: median over splits of the target's ridge, over the total variance of its standardised features. statuses:
+    how many splits ended in each status other than ok. n_exact: splits whose optimum is certified exact.
+    """
+
+    gain: Verdict
+    risk_single: float
+    risk_multi: float
+    accuracy_gain: Verdict | None
+    accuracy_single: float | None
+    accuracy_multi: float | None
+    similarity: tuple[float, ...]
+    similarity_normalized: tuple[float, ...]
+    cosine: tuple[float, ...]
+    ridge_single: float
+    ridge_multi: float
+    rank: int
+    n_features: int
+    n_sources: tuple[int, ...]
+    n_train: int
+    n_test: int
+    n_splits: int
+    n_exact: int
+    statuses: dict[str, int]
+    precision: str
+    gains: np.ndarray
+
+    @property
+    def word(self) -> str:
+        """positive, undecided or negative."""
+        return self.gain.word
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        gain, who = self.gain, "the source" if len(self.n_sources) == 1 else "the sources"
+        if not np.isfinite(gain.mean):
+            return "undecided: no split gave a finite answer."
+        effect = {1: "lowers", 0: "neither clearly lowers nor raises", -1: "raises"}[gain.sign]
+        interval = f"{100 * gain.level:.3g} % interval {gain.low:+.3g} to {gain.high:+.3g}"
+        return (
+            f"{self.word} transfer: learning with {who} {effect} the target's held-out squared error "
+            f"({self.risk_single:.4g} alone, {self.risk_multi:.4g} together, gain {gain.mean:+.3g}, {interval})."
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{'':<14}{'alone':>10}{'together':>10}{'gain':>11}   {100 * self.gain.level:.3g} % interval"]
+        lines.append(_row("squared error", self.risk_single, self.risk_multi, self.gain))
+        if self.accuracy_gain is not None:
+            lines.append(_row("accuracy", self.accuracy_single, self.accuracy_multi, self.accuracy_gain))
+        alike = zip(self.n_sources, self.similarity, self.similarity_normalized, self.cosine, strict=True)
+        for i, (rows, literal, normalized, cosine) in enumerate(alike):
+            name = "source" if len(self.n_sources) == 1 else f"source {i + 1}"
+            similar = f"covariance similarity {literal:.3f} (normalised {normalized:.3f})"
+            lines.append(f"{name}: {rows} rows, {similar}, cosine of the parameters {cosine:+.3f}")
+        sizes = (
+            f"{self.n_train} rows train, {self.n_test} test, {self.n_splits} splits, {self.n_features} features, rank {self.rank}"
+        )
+        lines.append(f"target: {sizes}; median ridge {self.ridge_single:.3g} alone, {self.ridge_multi:.3g} together")
+        for name, count in self.statuses.items():
+            lines.append(f"{count} of {self.n_splits} splits: {name}: {Status[name].sentence}")
+        if self.n_exact < self.gain.n_seeds:
+            lines.append(f"the shared layer is proven optimal in {self.n_exact} of {self.n_splits} splits")
+        if self.gain.n_seeds < self.n_splits:
+            lines.append(f"{self.n_splits - self.gain.n_seeds} of {self.n_splits} splits have no finite answer and are left out")
+        if self.precision != "float64":
+            cure = "add jax.config.update('jax_enable_x64', True) before the first array is made"
+            lines.append(f"computed in {self.precision}: {cure}")
+        return "\n".join([*lines, self.sentence])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON types, the word and the sentence included; what is not finite becomes None."""
+        return _plain(dataclasses.asdict(self) | {"word": self.word, "sentence": self.sentence})
+
+
+def transfer_between_arrays(
+    source,
+    target,
+    rank: int = 1,
+    target_samples: int | None = None,
+    n_splits: int = 50,
+    key: Key[Array, ""] | None = None,
+    level: float = 0.95,
+    ridge="loo",
+) -> ArraysTransfer:
+    """Does `source` help to learn `target`? Both are a pair (X (m, d), y (m,)); source may also be a list of such pairs.
+
+    The target's rows are split at random `n_splits` times: `target_samples` of them train (None: 80 %), the rest test. Each time
+    the target is learned alone by ridge regression (STL) and together with all rows of the sources by hard sharing
+    (`mtlsim.solve`), from the same rows, and both predict the same test rows. gain = STL less MTL held-out mean squared error:
+    positive helps.
+
+    Preparation, from training rows only: every task is centred by its own means (an intercept per task, never shared); features
+    are divided by one scale for all tasks, because what is shared is a direction in the features' units; labels are divided by
+    their own standard deviation, so units of a source's labels do not weigh it. Both sides see the same prepared rows.
+
+    ridge: "loo" chooses from one grid by leave-one-out error in closed form: for each source alone, and for the target once
+    alone and once together, by the error on its own rows, its head refitted for every row left out (see
+    `mtlsim.solvers.leave_one_out`), so that neither side is handicapped. Scales stay fixed while a row is left out, and with
+    several sources also their heads relative to each other. Or one number >= 0, or one per task with the target last, on the
+    scale of X'X of the prepared rows, for both sides. Rank above 1 needs numbers.
+
+    Splits overlap, so the plain standard error over splits is too small (measured: 95 % intervals that cover 29 to 88 %). The
+    interval takes the corrected resampled variance of [nadeau2003inference], or a bound that parts training from test rows where
+    that is smaller, which is where few rows train (see `mtlsim.transfer.resampling`). It speaks of the mean gain over target rows
+    drawn anew with these source rows given, and assumes independent rows: no time series, no groups.
+
+    Raises ValueError in one sentence for wrong shapes, NaN, constant labels, and sizes that do not fit. Trouble in a split
+    is counted in `statuses`. key: defaults to jax.random.key(0).
+    """
+    tasks = _check_tasks(_sources(source), target)
+    (n, d), n_tasks = tasks[-1][0].shape, len(tasks)
+    n_train = _check_sizes(rank, target_samples, n_splits, n_tasks, n, d)
+    require(isinstance(level, (int, float)) and 0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
+    key = jax.random.key(0) if key is None else check_key(key)
+    strengths = None if _is_loo(ridge, rank) else per_task(ridge, 0.0, n_tasks, "ridge", jnp.result_type(float))
+
+    *sources, whole = [(jnp.asarray(X), jnp.asarray(y)) for X, y in tasks]
+    outcomes, labels = [], []
+    for split in range(n_splits):
+        order = jax.random.permutation(jax.random.fold_in(stream(key, "splits"), split), n)
+        train, test = order[:n_train], order[n_train:]
+        outcomes.append(jax.device_get(compare(tuple(sources), whole, train, test, strengths, rank=int(rank))))
+        labels.append(tasks[-1][1][np.asarray(test)])
+    outcome, labels = Outcome(*(np.stack(part) for part in zip(*outcomes, strict=True))), np.stack(labels)
+    description = describe(tuple(sources), whole, strengths)
+
+    squares = [(predicted - labels) ** 2 for predicted in (outcome.alone, outcome.together)]
+    gain, risk_single, risk_multi = _paired(*squares, n_train, level)
+    accuracy_gain, accuracy_single, accuracy_multi = _accuracies(outcome, labels, np.unique(tasks[-1][1]), n_train, level)
+    return ArraysTransfer(
+        gain=gain,
+        risk_single=risk_single,
+        risk_multi=risk_multi,
+        accuracy_gain=accuracy_gain,
+        accuracy_single=accuracy_single,
+        accuracy_multi=accuracy_multi,
+        **{name: tuple(float(value) for value in values) for name, values in description._asdict().items()},
+        ridge_single=float(np.median(outcome.ridge_alone)),
+        ridge_multi=float(np.median(outcome.ridge_together)),
+        rank=int(rank),
+        n_features=d,
+        n_sources=tuple(len(X) for X, _ in sources),
+        n_train=n_train,
+        n_test=n - n_train,
+        n_splits=int(n_splits),
+        n_exact=int(np.sum(outcome.certificate == Certificate.exact)),
+        statuses=dict(Counter(Status(int(code)).name for code in outcome.status if code != Status.ok)),
+        precision=str(labels.dtype),
+        gains=np.mean(squares[0] - squares[1], axis=1),
+    )
+
+
+def run_files(
+    source: Path | str,
+    target: Path | str,
+    rank: int = 1,
+    target_samples: int | None = None,
+    n_splits: int = 50,
+    seed: int = 0,
+    level: float = 0.95,
+    as_json: bool = False,
+) -> str:
+    """`transfer_between_arrays` of two .npz files, as the text (or JSON) to print. Raises ValueError as that and `load_task` do."""
+    tasks = [load_task(path) for path in (source, target)]
+    result = transfer_between_arrays(*tasks, rank, target_samples, n_splits, jax.random.key(seed), level)
+    return json.dumps(result.to_dict(), indent=1, allow_nan=False) if as_json else str(result)
+
+
+def _paired(alone: np.ndarray, together: np.ndarray, n_train: int, level: float) -> tuple[Verdict, float, float]:
+    """Verdict on losses alone less losses together, (J, n_test) each, and both means over the splits where both are finite."""
+    kept = np.isfinite(alone - together).all(1)
+    means = [float(losses[kept].mean()) if kept.any() else float("nan") for losses in (alone, together)]
+    rounding = ROUNDING * float(np.finfo(alone.dtype).eps) * max(means) if kept.any() else 0.0
+    return decide_resampled(alone - together, n_train, level, rounding), *means
+
+
+def _accuracies(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_train: int, level: float):
+    """Verdict on the accuracy gained, and both accuracies, at the threshold midway between two label values; else None."""
+    if len(values) != 2:
+        return None, None, None
+    middle, predictions = values.mean(), (outcome.alone, outcome.together)
+    wrong = [np.where(np.isfinite(p), (p > middle) != (labels > middle), np.nan).astype(labels.dtype) for p in predictions]
+    gain, *errors = _paired(*wrong, n_train, level)
+    return gain, *(1 - error for error in errors)
+
+
+def _sources(source) -> list:
+    """One task, or several in a list, as a list of tasks."""
+    several = isinstance(source, (list, tuple)) and all(isinstance(part, (tuple, Data)) for part in source)
+    if not several:
+        return [source]
+    require(len(source) > 0, "source", "a pair (X, y) or a list of them", "empty", "give at least one source")
+    return list(source)
+
+
+def _check_tasks(sources: list, target) -> list[tuple[np.ndarray, np.ndarray]]:
+    """X (m, d) and y (m,) of every task, the target last."""
+    dtype = jnp.result_type(float)
+    names = ["source"] if len(sources) == 1 else [f"source[{i}]" for i in range(len(sources))]
+    *others, (X, y) = (_check_task(task, name, dtype) for task, name in zip([*sources, target], [*names, "target"], strict=True))
+    for name, (rows, labels) in zip(names, others, strict=True):
+        found = f"of {rows.shape[1]}"
+        require(rows.shape[1] == X.shape[1], name, f"of {X.shape[1]} features like target", found, "give both the same columns")
+        other = not (np.array_equal(rows, X) and np.array_equal(labels, y))
+        require(other, name, "made of other rows than target", "the same rows and labels", "keep the target's test rows out of it")
+    return [*others, (X, y)]
+
+
+def _check_task(task, name: str, dtype) -> tuple[np.ndarray, np.ndarray]:
+    """X (m, d) and y (m,) in the wanted precision."""
+    if isinstance(task, Data):
+        task = (task.X, task.y)
+    several = isinstance(task, (tuple, list))
+    found = f"{len(task)} things" if several else f"of type {type(task).__name__}"
+    require(several and len(task) == 2, name, "a pair (X, y)", found, "pass (X, y)")
+    X, y = (_check_numbers(part, f"{name}'s {letter}", dtype) for part, letter in zip(task, "Xy", strict=True))
+    require(X.ndim == 2, f"{name}'s X", "of shape (m, d)", f"of shape {X.shape}", "pass one row per sample")
+    require(y.ndim == 1, f"{name}'s y", "of shape (m,)", f"of shape {y.shape}", "pass one label per row, y.ravel()")
+    require(len(X) == len(y), f"{name}'s y", f"as long as X, {len(X)} rows", f"of length {len(y)}", "drop the rows without a label")
+    least = 3 if name == "target" else 2
+    require(len(X) >= least, f"{name}'s X", f"at least {least} rows", f"{len(X)}", "load more rows")
+    require(X.shape[1] > 0, f"{name}'s X", "at least one column", f"of shape {X.shape}", "load some features")
+    require_finite(X, f"{name}'s X")
+    require_finite(y, f"{name}'s y")
+    require(bool(np.ptp(X, 0).any()), f"{name}'s X", "of rows that differ", "the same row over and over", "load the features")
+    require(bool(np.ptp(y)), f"{name}'s y", "of labels that differ", f"{y[0]:g} in every row", "choose another task")
+    return X, y
+
+
+def _check_numbers(array, name: str, dtype) -> np.ndarray:
+    try:
+        array = np.asarray(array)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, but its rows have different lengths; pass one number per feature.") from None
+    require(array.dtype.kind in "biuf", name, "made of real numbers", f"of type {array.dtype}", "convert it with .astype(float)")
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
+
+
+def _check_sizes(rank, target_samples, n_splits, n_tasks: int, n: int, d: int) -> int:
+    """How many of the target's rows train."""
+    most = min(n_tasks - 1, d)
+    cure = "use 1: with a rank of the number of tasks nothing is shared"
+    require(_whole(rank) and 1 <= rank <= most, "rank", f"a whole number from 1 to {most} for {n_tasks} tasks", rank, cure)
+    require(_whole(n_splits) and n_splits >= 2, "n_splits", "a whole number, at least 2", n_splits, "use 50")
+    if target_samples is None:
+        return min(max(2, round(SHARE_TRAINED * n)), n - 1)
+    wanted, inside = f"a whole number from 2 to {n - 1}", _whole(target_samples) and 2 <= target_samples < n
+    require(inside, "target_samples", wanted, target_samples, f"leave some of the target's {n} rows to test on, or load more")
+    return int(target_samples)
+
+
+def _whole(value) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_loo(ridge, rank: int) -> bool:
+    if not isinstance(ridge, str):
+        _check_numbers(ridge, "ridge", float)
+        return False
+    require(ridge == "loo", "ridge", "'loo', one number, or one per task", repr(ridge), "use 'loo' to have it chosen")
+    require(rank == 1, "ridge", "numbers with rank above 1", "'loo'", "pass one number per task, the target last")
+    return True
+
+
+def _row(name: str, alone: float, together: float, gain: Verdict) -> str:
+    return f"{name:<14}{alone:>10.4g}{together:>10.4g}{gain.mean:>+11.3g}   {gain.low:+.3g} to {gain.high:+.3g} ({gain.word})"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return [_plain(part) for part in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value

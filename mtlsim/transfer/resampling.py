@@ -1,0 +1,51 @@
+"""An honest interval from repeated held-out splits of the same rows, which overlap and so are not independent."""
+
+import numpy as np
+from scipy import stats
+
+from mtlsim.core.checks import require
+from mtlsim.transfer.verdict import NEGATIVE, POSITIVE, UNDECIDED, Verdict
+
+
+def variance_of_mean(differences: np.ndarray, n_train: int) -> float:
+    """Variance of the mean of J >= 2 split means, for differences (J, n_test) of losses on the test rows of each split.
+
+    With S^2 the variance of the split means over splits, S^2 / J alone would treat the splits as independent. The smaller of
+
+        S^2 (1 / J + n_test / n_train)                                            [nadeau2003inference],
+        S^2 / J + (n_train / n_test) max(0, S^2 - n_train / (n n_test) T^2) + T^2 / n,      n = n_train + n_test.
+
+    The first takes any two splits to be as correlated as their test rows overlap. Where few rows train and many test this
+    multiplies the variance by n_test / n_train although the splits hardly share training rows. The second parts S^2 into what the
+    test rows cause (T^2 / n_test, with T^2 the mean variance over the test rows of one split, shared as they overlap) and what
+    the training rows cause, whose average over all splits keeps at most n_train / n of its variance [hoeffding1948class].
+    """
+    n_splits, n_test = differences.shape
+    between = float(np.var(differences.mean(1), ddof=1))
+    overlapping = between * (1 / n_splits + n_test / n_train)
+    if n_test < 2:
+        return overlapping
+    n = n_train + n_test
+    within = float(np.mean(np.var(differences, axis=1, ddof=1)))
+    trained = max(0.0, between - n_train / (n * n_test) * within)
+    return min(overlapping, between / n_splits + n_train / n_test * trained + within / n)
+
+
+def decide_resampled(differences: np.ndarray, n_train: int, level: float = 0.95, rounding: float = 0.0) -> Verdict:
+    """Verdict on a mean difference of losses, from Student's interval with the variance of `variance_of_mean` and J - 1 degrees.
+
+    differences: (J, n_test), positive helps; splits that are not finite are left out. rounding: a mean difference within it has
+    no sign. Fewer than two splits leave an infinite interval. `n_seeds` of the verdict is the number of splits.
+    """
+    require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
+    differences = np.asarray(differences, np.float64)
+    kept = differences[np.isfinite(differences).all(1)]
+    count = len(kept)
+    mean = float(kept.mean()) if count else float("nan")
+    error = half = float("inf")
+    if count > 1:
+        error = float(np.sqrt(variance_of_mean(kept, n_train)))
+        half = max(float(stats.t.ppf(0.5 + level / 2, count - 1)) * error, rounding)
+    low, high = mean - half, mean + half
+    sign = POSITIVE if low > 0 else NEGATIVE if high < 0 else UNDECIDED
+    return Verdict(mean, error, low, high, sign, count, level)

@@ -1,0 +1,168 @@
+"""Sweeps: the grid's names, the same numbers however they are cut, one compile, common random numbers, sequential seeds."""
+
+import jax
+import numpy as np
+import pytest
+
+import mtlsim as mtl
+from mtlsim.sweeps import execute
+from mtlsim.sweeps.grid import at_point, make_grid, parameters
+from mtlsim.sweeps.plan import bytes_per_draw, make_plan, parse_shard
+
+KEY = jax.random.key(7)
+CELL = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(30, 15)))
+GRID = {"tasks.n_samples[0]": [5, 50, 500], "tasks.noise": [0.5, 2.0]}
+
+
+def run(**options):
+    return mtl.sweep(CELL, GRID, 6, KEY, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return run()
+
+
+def test_every_cell_is_the_cell_called_alone(reference):
+    for n, noise in [(5, 0.5), (500, 2.0)]:
+        cell = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(n, 15), noise=noise))
+        for seed in (0, 5):
+            draw = cell(key=jax.random.fold_in(KEY, seed))
+            stored = reference.sel({"tasks.n_samples[0]": n, "tasks.noise": noise, "seed": seed})
+            np.testing.assert_allclose(stored.gain, draw.gain, rtol=1e-9)
+            np.testing.assert_allclose(stored.risk_single, draw.risk_single, rtol=1e-9)
+            assert stored.status == draw.status
+
+
+def test_seeds_are_an_axis_and_a_longer_sweep_begins_with_the_same_ones(reference):
+    longer = mtl.sweep(CELL, GRID, 9, KEY, progress=False)
+    np.testing.assert_allclose(longer.gain.values[..., :6], reference.gain.values, rtol=1e-9)
+
+
+def test_numbers_do_not_depend_on_chunks(reference):
+    for chunk_draws in (1, 6, 13):
+        np.testing.assert_allclose(run(chunk_draws=chunk_draws).gain, reference.gain, rtol=1e-9)
+
+
+def test_common_random_numbers_make_neighbouring_cells_alike():
+    close = mtl.sweep(CELL, {"tasks.noise": [1.0, 1.0001]}, 50, KEY, progress=False).gain.values
+    assert np.std(close[0] - close[1]) < 1e-2 * np.std(close[0])
+
+
+def test_one_compile_for_all_traced_values_and_one_per_static_value(monkeypatch):
+    execute.compile_batch.cache_clear()
+    traces = []
+    original = execute.outputs
+    monkeypatch.setattr(execute, "outputs", lambda cell, key: traces.append(1) or original(cell, key))
+    mtl.sweep(CELL, {"tasks.n_samples[0]": list(range(5, 40))}, 7, KEY, progress=False, chunk_draws=30)
+    assert len(traces) == 1
+    mtl.sweep(CELL, {"rank": [1, 2], "tasks.noise": [1.0, 2.0]}, 3, KEY, progress=False)
+    assert len(traces) == 3
+
+
+def test_static_axes_are_an_outer_loop_and_name_their_route():
+    data = mtl.sweep(CELL, {"tasks.noise": [1.0, 2.0], "rank": [1, 2], "tasks.relation": ["same", "disjoint"]}, 3, KEY, progress=False)
+    assert data.gain.dims == ("tasks.noise", "rank", "tasks.relation", "seed")
+    assert data.route.sel(rank=1).values.tolist() == ["secular"] * 2
+    assert data.route.sel(rank=2).values.tolist() == ["separate"] * 2
+    assert np.abs(data.gain.sel(rank=2)).max() < 1e-12
+    assert np.abs(data.gain.sel(rank=1)).min() > 1e-12
+
+
+def test_the_summary_is_the_students_interval_of_the_seeds(reference):
+    from scipy import stats
+
+    gains = reference.gain.values[0, 1]
+    low, high = stats.t.interval(0.95, len(gains) - 1, gains.mean(), stats.sem(gains))
+    cell = reference.isel({"tasks.n_samples[0]": 0, "tasks.noise": 1})
+    np.testing.assert_allclose([cell.gain_low, cell.gain_high, cell.gain_mean], [low, high, gains.mean()])
+
+
+def test_degenerate_cells_are_counted_not_hidden(capsys):
+    cell = mtl.Transfer(mtl.LinearTasks(n_features=12, n_samples=(5, 5)))
+    data = mtl.sweep(cell, {"tasks.n_samples[0]": [5, 7, 8]}, 4, KEY)
+    assert (data.status.values == [[2], [2], [0]]).all()
+    assert np.isnan(data.gain.values[:2]).all() and np.isfinite(data.gain.values[2]).all()
+    assert data.gain_sign.values[:2].tolist() == [0, 0]
+    assert "2 of 3 cells: degenerate in 8 of 12 draws; see ds.where(ds.status == 2)" in capsys.readouterr().err
+
+
+def test_the_plan_is_announced(capsys):
+    mtl.sweep(CELL, {"rank": [1, 2], "tasks.noise": [1.0, 2.0]}, 3, KEY)
+    text = capsys.readouterr().err
+    assert "4 cells x 3 seeds in 2 chunks; 2 compiles, one per rank; about" in text and "MiB at a time on" in text
+
+
+def test_sequential_seeds_stop_where_the_sign_is_decided():
+    grid = {"tasks.noise": [0.05, 0.6, 8.0]}
+    tasks = mtl.LinearTasks(n_features=6, n_samples=(100, 20), cosine=0.9, design=mtl.Isotropic())
+    data = mtl.sweep(mtl.Transfer(tasks), grid, 16, KEY, budget=160, progress=False, chunk_draws=1)
+    spent = np.isfinite(data.gain.values).sum(-1)
+    decided = data.gain_sign.values != 0
+    assert data.attrs["level"] == pytest.approx(0.995)
+    assert decided[0] and decided[2] and (spent[[0, 2]] < 160).all()
+    assert ((spent == 160) | decided).all()
+    whole = mtl.sweep(mtl.Transfer(tasks), grid, 160, KEY, progress=False)
+    ran = np.isfinite(data.gain.values)
+    np.testing.assert_allclose(data.gain.values[ran], whole.gain.values[ran], rtol=1e-9)
+
+
+def test_measure_gives_a_verdict_in_words():
+    verdict = mtl.measure(mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(100, 20), noise=8.0)), 60, KEY)
+    assert verdict.word == "positive" and verdict.low > 0 and verdict.n_seeds == 60
+    assert str(verdict).startswith("positive transfer: gain ") and "95 % interval" in str(verdict)
+
+
+def test_every_listed_parameter_can_be_set():
+    for name, static in parameters(CELL):
+        if not static:
+            changed = at_point(CELL, {name: 1.0 if "n_samples" in name or "condition" in name else 0.9})
+            assert str(changed) != str(CELL) or "norm" in name or name.startswith("tasks.alignment")
+
+
+@pytest.mark.parametrize(
+    ("grid", "sentence"),
+    [
+        ({"tasks.nois": [1.0]}, "did you mean 'tasks.noise'"),
+        ({"tasks.noise": []}, "but is empty"),
+        ({"tasks.noise": [1.0, 1.0]}, "drop the repeated ones"),
+        ({"tasks.noise": [1.0, -1.0]}, "noise must be a standard deviation >= 0"),
+        ({"tasks.n_samples[0]": [1.5]}, "n_samples must be whole numbers >= 1"),
+        ({"tasks.cosine": [0.0, 1.5]}, "cosine must be between -1 and 1"),
+        ({"tasks.alignment": [0.01, 1.0]}, "alignment must be at least"),
+        ({"rank": [1, 0]}, "rank must be a whole number from 1 to n_features = 6"),
+        ({"rank": [1, 7]}, "rank must be a whole number from 1 to n_features = 6"),
+        ({"tasks..noise": [1.0]}, "grid must be made of the cell's parameters"),
+    ],
+)
+def test_bad_grids_are_one_sentence(grid, sentence):
+    with pytest.raises(ValueError, match="^[^\n]*$") as error:
+        mtl.sweep(CELL, grid, 2, KEY, progress=False)
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"n_seeds": 0}, "n_seeds must be a whole number >= 1"),
+        ({"n_seeds": 4, "budget": 3}, "budget must be at least n_seeds = 4"),
+        ({"n_seeds": 4, "level": 1.0}, "level must be between 0 and 1"),
+        ({"n_seeds": 4, "shard": "5/4"}, "shard must be i/N"),
+        ({"n_seeds": 4, "key": None}, "key must be a new-style key, but is missing"),
+        ({"n_seeds": 4, "key": np.zeros(2, np.uint32)}, "key must be a new-style key"),
+    ],
+)
+def test_bad_options_are_one_sentence(options, sentence):
+    with pytest.raises(ValueError) as error:
+        mtl.sweep(CELL, GRID, **({"key": KEY, "progress": False} | options))
+    assert sentence in str(error.value)
+
+
+def test_the_plan_covers_every_point_once_in_every_shard_layout():
+    grid = make_grid(CELL, {"tasks.noise": np.linspace(0.1, 1, 23), "rank": [1, 2]})
+    plan = make_plan(grid, bytes_per_draw(6, 2, 8), 10, 2, 2, 50)
+    every = [(c.static, c.round, p) for c in plan.chunks() for p in range(c.start, c.stop)]
+    assert len(every) == len(set(every)) == 2 * 2 * 23
+    pieces = [chunk for i in (1, 2, 3) for chunk in plan.chunks((i, 3))]
+    assert sorted(pieces, key=lambda c: c.name) == sorted(plan.chunks(), key=lambda c: c.name)
+    assert parse_shard("2/3") == (2, 3) and parse_shard(None) == (1, 1)

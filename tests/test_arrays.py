@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import untyped
 
 import mtlsim as mtl
 from mtlsim.solvers.leave_one_out import residuals_alone, residuals_together, source_spectrum
@@ -16,8 +17,6 @@ from mtlsim.transfer.arrays import run_files, transfer_between_arrays
 from mtlsim.transfer.files import load_task
 from mtlsim.transfer.resampling import decide_resampled, variance_of_mean
 from mtlsim.transfer.splits import compare, standardise
-
-jax.config.update("jax_enable_x64", True)
 
 N_SOURCE, N_TARGET, N_FEATURES = 300, 60, 8  # one set of shapes for most tests, so that they share a compile
 FEW = (150, 200), 200  # rows and features of those where only 15 rows of the target train
@@ -101,7 +100,7 @@ def test_splits_are_disjoint_whole_and_different(monkeypatch):
 
     def spy(sources, target, train, test, ridge, rank):
         seen.append((np.asarray(train), np.asarray(test)))
-        return compare(sources, target, train, test, ridge, rank)
+        return compare(sources, target, train, test, ridge, rank=rank)
 
     monkeypatch.setattr("mtlsim.transfer.arrays.compare", spy)
     result = transfer_between_arrays(*make_pair(0.8, (0.3, 0.5)), n_splits=6)
@@ -123,7 +122,7 @@ def test_standardised_rows_have_one_scale_and_own_means():
     (X1, y1), (X2, y2) = make_pair(0.5, (0.3, 0.5))
     X1, X2 = X1 * 3 + 5, np.c_[X2[:, :-1] * 2 - 7, np.full(N_TARGET, 0.1)]
     X1[:, -1] = 0.3
-    standard = standardise(((X1, y1), (X2, y2)))
+    standard = standardise(tuple((jnp.asarray(X), jnp.asarray(y)) for X, y in ((X1, y1), (X2, y2))))
     (A, a), (B, b) = standard.rows
     for array in (A, B, a, b):
         np.testing.assert_allclose(array.mean(0), 0, atol=1e-12)
@@ -135,18 +134,18 @@ def test_standardised_rows_have_one_scale_and_own_means():
 
 def test_basis_of_the_rows_changes_no_prediction():
     """d > rows: the same predictions as from a direct computation on all d columns."""
-    source, (X, y) = make_pair(0.8, (0.3, 0.5), (6, 12), 20)
-    train, test = jnp.arange(10), jnp.arange(10, 12)
+    source, (X, y) = make_pair(0.8, (0.3, 0.5), (3, 6))
+    train, test = jnp.arange(4), jnp.arange(4, 6)
     outcome = compare((source,), (X, y), train, test, jnp.array([3.0, 5.0]), rank=1)
-    X1, X2 = source[0] - source[0].mean(0), X[:10] - X[:10].mean(0)
+    X1, X2 = source[0] - source[0].mean(0), X[:4] - X[:4].mean(0)
     scale = np.sqrt((X1.var(0) + X2.var(0)) / 2)
-    labels = source[1] - source[1].mean(), y[:10] - y[:10].mean()
+    labels = source[1] - source[1].mean(), y[:4] - y[:4].mean()
     moments = [mtl.Moments.from_data(A / scale, b / b.std()) for A, b in zip((X1, X2), labels, strict=True)]
-    rows = (X[10:] - X[:10].mean(0)) / scale
+    rows = (X[4:] - X[:4].mean(0)) / scale
     alone = solve_single(moments[1], 5.0)
     both = solve(moments, ridge=jnp.array([3.0, 5.0])).parameters[1]
     for theta, predicted in ((alone, outcome.alone), (both, outcome.together)):
-        np.testing.assert_allclose(y[:10].mean() + labels[1].std() * rows @ theta, predicted, rtol=1e-8)
+        np.testing.assert_allclose(y[:4].mean() + labels[1].std() * rows @ theta, predicted, rtol=1e-8)
 
 
 # the interval
@@ -176,19 +175,18 @@ def resampled_means(n, n_train, n_splits, n_data, random):
 
 @pytest.mark.parametrize(("n", "n_train"), [(100, 5), (100, 20), (60, 30), (50, 40)])
 def test_interval_covers_where_the_naive_one_does_not(n, n_train):
-    """Nominal 95 %: measured 95 to 100 % (asserted at least 93 %), against 30 to 90 % of the naive interval."""
+    """Nominal 95 %: measured 96.0 to 99.8 % (asserted at least 93 %), against 50 to 78 % of the naive interval."""
     random = np.random.default_rng(n_train)
     truth = 1 / n_train - 0.7**2 * 0.25 - 0.3**2 / n_train  # (1 + 1/m) - (1 + 0.49 / 4 + 0.09 / m)
     data = resampled_means(n, n_train, 25, 400, random)
     verdicts = [decide_resampled(differences, n_train) for differences in data]
     covered = np.mean([v.low <= truth <= v.high for v in verdicts])
     naive = np.mean([abs(m.mean() - truth) <= 2.06 * m.std(ddof=1) / 5 for m in data.mean(2)])
-    print(n, n_train, covered, naive)
     assert covered >= 0.93 and naive <= 0.9, (covered, naive)
 
 
 def test_interval_covers_for_the_learners_themselves():
-    """80 % train: over 60 targets, at least 53 intervals hold the mean gain of 600 independent targets."""
+    """80 % train: 57 of 60 intervals hold the mean gain of 600 independent targets (nominal 57), 43 of 60 naive ones."""
     source = make_pair(0.6, (0.3, 0.7))[0]
     order = jnp.arange(N_TARGET)
     independent = []
@@ -202,7 +200,6 @@ def test_interval_covers_for_the_learners_themselves():
         result = transfer_between_arrays(source, target, n_splits=15, key=jax.random.key(seed))
         covered += result.gain.low <= truth <= result.gain.high
         naive += abs(result.gain.mean - truth) <= 2.14 * result.gains.std(ddof=1) / np.sqrt(15)
-    print(truth, covered, naive)
     assert covered >= 53 and naive <= 50, (covered, naive)
 
 
@@ -222,12 +219,12 @@ def test_undetermined_splits_are_left_out_and_none_is_undecided():
 
 def test_same_parameters_and_few_rows_are_positive():
     """Also with more features than training rows in all: 165 rows, 200 features."""
-    result = transfer_between_arrays(*make_pair(1.0, (0.1, 0.5), *FEW), target_samples=15)
+    result = transfer_between_arrays(*make_pair(1.0, (0.1, 0.5), *FEW), target_samples=15, n_splits=20)
     assert (
         result.word == "positive"
         and result.cosine[0] > 0.5
         and "lowers" in result.sentence
-        and result.n_exact == 50
+        and result.n_exact == 20
         and not result.statuses
     )
     assert result.gain.mean == pytest.approx(result.risk_single - result.risk_multi)
@@ -254,7 +251,7 @@ def test_two_sources():
     single = transfer_between_arrays(first, target, n_splits=4)
     assert result.n_sources == (300, 300) and result.cosine[0] == pytest.approx(-result.cosine[1])
     assert result.risk_multi == pytest.approx(single.risk_multi, rel=0.05)
-    assert "source 2: 300 rows" in str(result)
+    assert "\nsource 1: 300 rows" in str(result) and "\nsource 2: 300 rows" in str(result)
 
 
 # invariances
@@ -308,7 +305,7 @@ HALVES = np.array_split(np.random.default_rng(0).permutation(len(DIGITS[1])), 2)
 
 
 def test_the_same_digit_helps_and_another_hurts():
-    """Is it a 3? 50 of 898 images train. The other half labelled 3 helps (0.064 -> 0.045), labelled 8 hurts (0.064 -> 0.090)."""
+    """Is it a 3? 50 of 898 images train. The other half labelled 3 takes the error from 0.064 to 0.045, labelled 8 to 0.089."""
     target = digits_task(HALVES[1], 3)
     same, other = (
         transfer_between_arrays(digits_task(HALVES[0], digit), target, target_samples=50, n_splits=30) for digit in (3, 8)
@@ -332,8 +329,8 @@ def test_float32_works_and_says_so():
 
 
 def test_no_ridge_and_too_few_rows_is_counted_not_hidden():
-    source, target = make_pair(0.7, (0.3, 0.8), (6, 12), 20)
-    result = transfer_between_arrays(source, target, n_splits=3, ridge=0.0)
+    source, target = make_pair(0.7, (0.3, 0.8), (3, 6))
+    result = transfer_between_arrays(source, target, target_samples=4, n_splits=3, ridge=0.0)
     assert result.statuses == {"degenerate": 3} and result.word == "undecided" and np.isnan(result.gains).all()
     assert "3 of 3 splits: degenerate" in str(result) and "no split gave a finite answer" in str(result)
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["risk_multi"] is None
@@ -383,21 +380,24 @@ HOLED = np.where(np.arange(N_TARGET)[:, None] == 3, np.nan, X)
         ({"source": [PAIR[0], (HOLED, Y)]}, r"^source\[1\]'s X must be finite"),
         ({"target_samples": 60}, r"^target_samples must be a whole number from 2 to 59, but is 60; "),
         ({"target_samples": 1}, r"^target_samples must be a whole number from 2 to 59, but is 1; "),
-        ({"target_samples": 20.0}, r"^target_samples must be a whole number"),
+        ({"target_samples": 20.0}, r"^target_samples must be a whole number from 2 to 59, but is 20.0; "),
+        ({"target_samples": True}, r"^target_samples must be a whole number"),
         ({"rank": 2}, r"^rank must be a whole number from 1 to 1 for 2 tasks, but is 2; use 1"),
         ({"rank": 0}, r"^rank must be a whole number"),
         ({"n_splits": 1}, r"^n_splits must be a whole number, at least 2, but is 1; "),
         ({"level": 95}, r"^level must be between 0 and 1, but is 95; "),
+        ({"level": "0.95"}, r"^level must be between 0 and 1"),
+        ({"key": 0}, r"^key must be a new-style key, but is int; "),
+        ({"key": jax.random.split(jax.random.key(0))}, r"^key must be one key"),
         ({"ridge": "gcv"}, r"^ridge must be 'loo', one number, or one per task, but is 'gcv'; "),
         ({"ridge": -1.0}, r"^ridge must be numbers >= 0"),
         ({"ridge": [1.0, 2.0, 3.0]}, r"^ridge must be one number or 2"),
         ({"source": [PAIR[0], (X[::-1], Y)], "rank": 2}, r"^ridge must be numbers with rank above 1, but is 'loo'; "),
-        ({"key": 0}, r"^key must be a new-style key"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, says):
     with pytest.raises(ValueError, match=says) as error:
-        transfer_between_arrays(**({"source": PAIR[0], "target": PAIR[1]} | arguments))
+        untyped(transfer_between_arrays)(**({"source": PAIR[0], "target": PAIR[1]} | arguments))
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
 
 

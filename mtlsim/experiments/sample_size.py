@@ -30,7 +30,7 @@ def setting(options: Options) -> Setting:
 def draw(data):
     """One panel per target size (rows) and noise (columns), one curve with its band per relation."""
     targets, noises = data[TARGET].values, data[NOISE].values
-    fig, _ = figure(1, 3.3 * len(noises), 2.6 * len(targets))
+    fig, _ = figure(1, 3.0 * len(noises), 0.9 + 2.2 * len(targets))
     fig.clear()
     panels = fig.subplots(len(targets), len(noises), sharex=True, squeeze=False)
     for row, target in zip(panels, targets, strict=True):
@@ -42,7 +42,7 @@ def draw(data):
             ax.set_xlabel("")
     for ax in panels[-1]:
         ax.set_xlabel("source samples (rows)")
-    fig.supylabel(GAIN_LABEL, fontsize=9)
+    fig.supylabel(GAIN_LABEL.replace(": ", ":\n"), fontsize=9, ha="center", multialignment="center")
     fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig
 

@@ -24,18 +24,21 @@ def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series:
 
 def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True) -> None:
     """Zero line, shaded halves, labels with the sign convention."""
-    set_scale(ax.xaxis, xs)
     if symlog:
-        low, high = ax.get_ylim()
-        ax.set_yscale("symlog", linthresh=max(abs(low), abs(high)) / 100)
+        largest = max(abs(value) for value in ax.get_ylim())
+        ax.set_yscale("symlog", linthresh=largest / 100, linscale=0.5)
+        powers = 10.0 ** np.arange(np.ceil(np.log10(largest / 50)), np.floor(np.log10(largest)) + 1)
+        ax.set_yticks([*-powers[::-1], 0, *powers])
+        ax.minorticks_off()
     ax.axhline(0, color="black", linewidth=0.8)
     low, high = ax.get_ylim()
     ax.axhspan(0, max(high, 0), color=HELPS, alpha=0.05, zorder=0, linewidth=0)
     ax.axhspan(min(low, 0), 0, color=HURTS, alpha=0.05, zorder=0, linewidth=0)
     ax.set_ylim(low, high)
+    set_scale(ax.xaxis, xs)
     ax.set_xlabel(label_of(x))
     if label:
-        ax.set_ylabel(GAIN_LABEL)
+        ax.set_ylabel(GAIN_LABEL.replace(": ", ":\n"))
 
 
 def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: int) -> None:

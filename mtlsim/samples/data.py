@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from mtlsim.core.keys import stream
+from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import Covariance
 from mtlsim.tasks.linear import Tasks
 
@@ -41,8 +41,8 @@ def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) 
     """Explicit rows and labels of every task. The sizes are static here; moments take them as data (`draw_moments`)."""
     drawn = []
     for i in range(tasks.n_tasks):
-        rows_key = stream(key, "covariates", 0 if tasks.shared_covariates else i)
+        rows_key = tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i)
         X = colour(tasks.covariances[i], draw_entries(rows_key, tasks.rows, n_samples[i], tasks.n_features))
-        noise = tasks.noise[i] * jax.random.normal(stream(key, "noise", i), (n_samples[i],))
-        drawn.append(Data(X, X @ tasks.parameters[i] + noise))
+        noise = tasks.noise[i] * jax.random.normal(tasks.stream(key, "noise", i), (n_samples[i],))
+        drawn.append(Data(X, multiply(X, tasks.parameters[i]) + noise))
     return tuple(drawn)

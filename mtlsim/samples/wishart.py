@@ -36,7 +36,7 @@ def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
     """Moments of every task, with a leading axis over tasks (one gram where the tasks share their rows)."""
     if tasks.rows != "gaussian":
         return _draw_in_blocks(tasks, key)
-    keys = jnp.stack([stream(key, "moments", i) for i in range(tasks.n_tasks)])
+    keys = jnp.stack([tasks.stream(key, "moments", i) for i in range(tasks.n_tasks)])
     # mapped over tasks: the samplers are slow to compile, and fused into what follows they would be computed twice
     variates = jax.lax.map(lambda row: _draw_variates(*row, tasks.n_features), (keys, tasks.n_samples))
     of_task = [jax.tree.map(lambda leaf: leaf[i], variates) for i in range(tasks.n_tasks)]  # noqa: B023
@@ -89,7 +89,7 @@ def _draw_in_blocks(tasks: Tasks, key: Key[Array, ""]) -> Moments:
     """Rows of any law, `BLOCK_ROWS` at a time, so that memory does not depend on the number of rows."""
 
     def one(i: int, rows_index: int) -> Moments:
-        rows_key, noise_key, n = stream(key, "covariates", rows_index), stream(key, "noise", i), tasks.n_samples[i]
+        rows_key, noise_key, n = tasks.stream(key, "covariates", rows_index), tasks.stream(key, "noise", i), tasks.n_samples[i]
 
         def add(carry):
             block, sums = carry
@@ -104,5 +104,5 @@ def _draw_in_blocks(tasks: Tasks, key: Key[Array, ""]) -> Moments:
         none = Moments(jnp.zeros((d, d), dtype), jnp.zeros(d, dtype), jnp.zeros((), dtype), jnp.zeros((), n.dtype))
         return jax.lax.while_loop(lambda carry: carry[0] * BLOCK_ROWS < n, add, (jnp.zeros((), jnp.int32), none))[1]
 
-    moments = [one(i, 0 if tasks.shared_covariates else i) for i in range(tasks.n_tasks)]
+    moments = [one(i, -1 if tasks.shared_covariates else i) for i in range(tasks.n_tasks)]
     return _stack(moments, tasks.shared_covariates)

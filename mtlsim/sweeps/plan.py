@@ -7,7 +7,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.sweeps.grid import Grid
 
-BATCH_BYTES = 96 * 2**20  # working memory of one compiled call on one device: larger ones fall out of the caches
+BATCH_BYTES = 40 * 2**20  # working memory of one compiled call on one device: larger ones fall out of the caches
 CHUNK_DRAWS = 20_000
 MATRICES = 12  # (d, d) arrays alive at once per task and draw, as the compiler reports for the exact pair solver
 

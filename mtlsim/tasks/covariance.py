@@ -66,6 +66,9 @@ class Isotropic(eqx.Module):
 
     scale: Float[Array, ""] | Real = 1.0
 
+    def __check_init__(self):
+        require_all(self.scale, lambda s: (s > 0) & np.isfinite(s), "scale", "a variance > 0", "use 1")
+
     def draw(self, n_features: int) -> Covariance:
         return Covariance(jnp.broadcast_to(jnp.asarray(self.scale, float), (n_features,)))
 
@@ -100,6 +103,9 @@ class PowerLaw(eqx.Module):
 
     exponent: Float[Array, ""] | Real = 1.0
 
+    def __check_init__(self):
+        require_all(self.exponent, np.isfinite, "exponent", "a finite number", "use 1")
+
     def draw(self, n_features: int) -> Covariance:
         values = jnp.arange(1, n_features + 1, dtype=jnp.asarray(0.0).dtype) ** -jnp.asarray(self.exponent, float)
         return Covariance(values / values.mean())
@@ -116,13 +122,14 @@ class FromMatrix(eqx.Module):
             square = numbers.ndim == 2 and numbers.shape[0] == numbers.shape[1]
             require(square, "covariance", "a square matrix", f"of shape {numbers.shape}", "pass X.T @ X / len(X), or from_data(X)")
             require_finite(numbers, "covariance")
-            size = np.abs(numbers).max(initial=0)
+            precision = np.finfo(numbers.dtype).eps if np.issubdtype(numbers.dtype, np.floating) else 0
+            numbers = numbers.astype(np.float64)
+            rounding = max(1e-8, len(numbers) * precision) * np.abs(numbers).max(initial=0)
             asymmetry = np.abs(numbers - numbers.T).max(initial=0)
-            require(asymmetry <= 1e-8 * size, "covariance", "symmetric", f"off by {asymmetry:.3g}", "pass (C + C.T) / 2")
+            require(asymmetry <= rounding, "covariance", "symmetric", f"off by {asymmetry:.3g}", "pass (C + C.T) / 2")
             least = np.linalg.eigvalsh(numbers).min()
-            require(
-                least >= -1e-8 * size, "covariance", "positive semidefinite", f"with an eigenvalue {least:.3g}", "clip its negative eigenvalues"
-            )
+            semidefinite = "positive semidefinite", f"with an eigenvalue {least:.3g}", "clip its negative eigenvalues"
+            require(least >= -rounding, "covariance", *semidefinite)
         self.given = jnp.asarray(matrix, float)
 
     def draw(self, n_features: int) -> Covariance:
@@ -136,6 +143,7 @@ def from_data(X) -> FromMatrix:
     """The covariance of the rows of X (m, d) about zero, X'X / m."""
     rows = np.asarray(X)
     require(rows.ndim == 2, "X", "a matrix of rows", f"of shape {rows.shape}", "pass shape (m, d)")
+    require(len(rows) > 0, "X", "at least one row", f"of shape {rows.shape}", "load some rows")
     require_finite(rows, "X")
     return FromMatrix(rows.T @ rows / len(rows))
 

@@ -10,7 +10,7 @@ from mtlsim.core.checks import is_concrete, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import worst
 from mtlsim.tasks.covariance import Covariance, Spiked
-from mtlsim.tasks.relations import RELATIONS, lowest_alignment, relate
+from mtlsim.tasks.relations import RELATIONS, USE_ALIGNMENT, lowest_alignment, relate
 
 ROWS = ("gaussian", "rademacher", "student", "sphere")
 ORDERS = ("rdq", "rqd")
@@ -34,6 +34,10 @@ class Tasks(eqx.Module):
     @property
     def n_features(self) -> int:
         return self.parameters.shape[1]
+
+    def stream(self, key: Key[Array, ""], name: str, task: int) -> Key[Array, ""]:
+        """The stream `name` of one task. The target is number 0 and the sources follow, so that another source moves no draw."""
+        return stream(key, name, (task + 1) % self.n_tasks)
 
     def excess_risk(self, estimate: Float[Array, " d"], task: int = -1) -> Float[Array, ""]:
         """Exact expected squared error on new rows above the noise: (estimate - theta)' Sigma (estimate - theta)."""
@@ -102,7 +106,7 @@ class LinearTasks(eqx.Module):
 
     def __check_init__(self):
         require_all(
-            self.n_samples, lambda n: (n >= 1) & (n == np.round(n)), "n_samples", "whole numbers >= 1", "round it, or drop the task"
+            self.n_samples, lambda n: (n >= 1) & (n == np.round(n)) & np.isfinite(n), "n_samples", "whole numbers >= 1", "round it, or drop the task"
         )
         require_all(self.cosine, lambda c: np.abs(c) <= 1, "cosine", "between -1 and 1", "use 1 for equal directions")
         require_all(self.noise, lambda s: (s >= 0) & np.isfinite(s), "noise", "a standard deviation >= 0", "use 0 for no noise")
@@ -110,6 +114,8 @@ class LinearTasks(eqx.Module):
         require_choice(self.relation, RELATIONS, "relation")
         require_choice(self.order, ORDERS, "order")
         require_choice(self.rows, ROWS, "rows")
+        if self.n_features == 1 and self.parameters is None:
+            require_all(self.cosine, lambda c: np.abs(c) == 1, "cosine", "1 or -1 with one feature", "use more features, or cosine=1")
         if self.parameters is not None:
             wanted = (self.n_tasks, self.n_features)
             require(self.parameters.shape == wanted, "parameters", f"of shape {wanted}", self.parameters.shape, "pass one row per task")
@@ -118,7 +124,8 @@ class LinearTasks(eqx.Module):
             equal = len({float(n) for n in self.n_samples if is_concrete(n)}) <= 1
             require(equal, "n_samples", "the same for all tasks with shared_covariates", self.n_samples, "repeat one number")
         require_all(self.alignment, lambda a: (a >= 0) & (a <= 1), "alignment", "between 0 and 1 (1 = same)", "use 1 for equal covariances")
-        if all(is_concrete(leaf) for leaf in jax.tree.leaves((self.design, self.alignment))):
+        used = self.relation in USE_ALIGNMENT and not self.shared_covariates
+        if used and all(is_concrete(leaf) for leaf in jax.tree.leaves((self.design, self.alignment))):
             least = float(lowest_alignment(self.design.draw(self.n_features)))
             require_all(
                 self.alignment,
@@ -172,7 +179,7 @@ def _unit(vector: Float[Array, " d"]) -> Float[Array, " d"]:
 
 def _entries(value, count: int, argument: str) -> tuple:
     """One number per task: a single number is repeated, a sequence must have `count` entries."""
-    if hasattr(value, "__len__") and not (hasattr(value, "ndim") and value.ndim == 0):
+    if hasattr(value, "__len__") and not isinstance(value, str) and not (hasattr(value, "ndim") and value.ndim == 0):
         require(len(value) == count, argument, f"one number or {count}", f"{len(value)} numbers", "give one per task")
         values = tuple(value)
     else:

@@ -23,6 +23,7 @@ RELATIONS = {
     "disjoint": "the spectrum is reversed: large eigenvalues where the target has small ones",
     "rotated": "the source's rows are X = R D Q' (or, with order='rqd', R Q D) with Q uniformly random, drawn per seed",
 }
+USE_ALIGNMENT = ("geodesic", "coordinates")
 
 
 def lowest_alignment(target: Covariance) -> Float[Array, ""]:

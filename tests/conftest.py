@@ -1,0 +1,41 @@
+"""One BLAS thread, float64, and annotations checked at run time; all of it before mtlsim is imported."""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import inspect
+import warnings
+
+import jax
+import numpy as np
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # equinox reads a deprecated name of jax while it is imported
+    import equinox  # noqa: F401
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_enable_x64", True)
+install_import_hook("mtlsim", "beartype.beartype")
+
+TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # relative to the largest entry of what is compared
+Z_LIMIT = 4.0  # of a statistical test, in standard errors
+
+
+def close(actual, wanted, digits_lost=0) -> None:
+    """Equal within the tolerance of the actual dtype (whole numbers: exactly), with `digits_lost` decimal digits given away."""
+    actual, wanted = np.asarray(actual), np.asarray(wanted)
+    tolerance = TOLERANCE.get(str(actual.dtype), 0) * 10**digits_lost
+    np.testing.assert_allclose(actual, wanted, rtol=tolerance, atol=tolerance * np.abs(wanted).max(initial=0))
+
+
+def z_score(samples, wanted, wanted_error=0.0):
+    """Distance of the mean over the first axis from what is wanted, in standard errors."""
+    samples = np.asarray(samples)
+    error = np.sqrt(samples.var(0, ddof=1) / len(samples) + np.asarray(wanted_error) ** 2)
+    return (samples.mean(0) - np.asarray(wanted)) / np.where(error > 0, error, 1)
+
+
+def untyped(function):
+    """The function without the run-time check of its annotations, as users call it: what it does with input of another type."""
+    return inspect.unwrap(function)

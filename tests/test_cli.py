@@ -1,0 +1,141 @@
+"""The command line as a user types it: figures with their data, a sweep from TOML, mistakes answered in one sentence."""
+
+import os
+import subprocess
+import sys
+import time
+
+import matplotlib
+import numpy as np
+import pytest
+
+import mtlsim as mtl
+from mtlsim import cli
+from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure
+from mtlsim.sweeps.dataset import load
+
+matplotlib.use("Agg")
+TOML = """
+[tasks]
+n_features = 5
+n_samples = [30, 15]
+
+[tasks.design]
+kind = "isotropic"
+
+[grid]
+"tasks.noise" = [0.5, 2.0]
+"tasks.n_samples[0]" = { from = 10, to = 1000, count = 3, spacing = "geometric", whole = true }
+
+[sweep]
+n_seeds = 4
+"""
+
+
+def call(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_help_answers_at_once():
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    times = []
+    for _ in range(4):  # the first one compiles the modules
+        start = time.perf_counter()
+        text = subprocess.run([sys.executable, "-m", "mtlsim", "--help"], capture_output=True, text=True, check=True, env=environment)
+        times.append(time.perf_counter() - start)
+    assert "figure" in text.stdout and "doctor" in text.stdout
+    assert min(times) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["figure", "transfer-mop"], "did you mean 'transfer-map'"),
+        (["figure", "capacity", "--x", "noise"], "x, y and panels must be left out for capacity"),
+        (["figure", "transfer-map", "--x", "nois"], "did you mean 'noise'"),
+        (["figure", "transfer-map", "--x", "noise", "--y", "noise"], "must be different parameters"),
+        (["plot", "absent.nc"], "does not exist"),
+        (["sweep", "absent.toml"], "cannot be read"),
+        (["merge", "absent.nc"], "no readable manifest.json"),
+        (["cite", "wu2020understandin"], "wu2020understanding"),
+    ],
+)
+def test_mistakes_exit_with_2_and_one_sentence(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert call(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mtlsim: ") and error.count("\n") == 1 and sentence in error
+
+
+def test_a_sweep_from_toml_with_overrides_shards_and_merge(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(TOML)
+    assert call("sweep", "small.toml", "--set", "sweep.n_seeds=3", "tasks.cosine=0.5") == 0
+    data = load("small.nc")
+    assert data.sizes == {"tasks.noise": 2, "tasks.n_samples[0]": 3, "seed": 3}
+    tasks = mtl.LinearTasks(n_features=5, n_samples=(30, 15), cosine=0.5, design=mtl.Isotropic())
+    import jax
+
+    grid = {"tasks.noise": [0.5, 2.0], "tasks.n_samples[0]": [10, 100, 1000]}
+    same = mtl.sweep(mtl.Transfer(tasks), grid, 3, jax.random.key(0), progress=False)
+    np.testing.assert_allclose(data.gain, same.gain, rtol=1e-9)
+    for i in (1, 2):
+        assert call("sweep", "small.toml", "--shard", f"{i}/2", "--out", f"s{i}.nc", "--set", "sweep.chunk_draws=4") == 0
+    assert call("merge", "s1.nc.parts", "s2.nc.parts", "--out", "merged.nc") == 0
+    assert load("merged.nc").sizes["seed"] == 4
+    assert call("plot", "merged.nc") == 0 and (tmp_path / "merged.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("tasks.nois=1", "did you mean 'noise'"),
+        ("tasks.design.kind=spikd", "did you mean 'spiked'"),
+        ("grid.tasks.noise={from=1}", "without to"),
+        ("sweep.n_sed=1", "did you mean 'n_seeds'"),
+        ("tasks.noise", "set must be NAME=VALUE"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(line, sentence, tmp_path, capsys):
+    (tmp_path / "small.toml").write_text(TOML)
+    assert call("sweep", tmp_path / "small.toml", "--set", line) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_list_names_every_figure_and_its_claim(capsys):
+    assert call("list") == 0
+    text = capsys.readouterr().out
+    for name in ("transfer-map", "sample-size", "alignment-claim", "capacity", "similarity", "architecture"):
+        assert name in text and find_experiment(name).claim in text
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_figure_writes_its_picture_and_its_data(name, tmp_path):
+    files = make_figure(name, tmp_path, Options(fast=True, n_seeds=4), progress=False)
+    assert [file.suffix for file in files] == [".png", ".pdf", ".nc"]
+    assert all(file.stat().st_size > 3000 for file in files)
+    data = load(files[-1])
+    assert data.attrs["experiment"] == name and data.attrs["claim"] == find_experiment(name).claim
+    before = files[0].read_bytes()
+    assert call("plot", files[-1], "--out", tmp_path / "again") == 0
+    assert (tmp_path / "again" / files[0].name).read_bytes() == before
+
+
+def test_the_map_shows_both_signs_and_a_boundary(tmp_path):
+    data = find_experiment("transfer-map").run(Options(fast=True), progress=False)
+    low, middle, high = (data.gain_sign.sel({"tasks.noise": noise}).values for noise in data["tasks.noise"].values)
+    assert (low < 0).mean() > 0.9 and (low <= 0).all()
+    assert (high > 0).all()
+    assert (middle > 0).mean() > 0.2 and (middle < 0).mean() > 0.2
+
+
+def test_capacity_dies_at_the_number_of_tasks():
+    data = find_experiment("capacity").run(Options(fast=True, n_seeds=20), progress=False)
+    assert np.abs(data.gain.sel(rank=[6, 7])).max() < 1e-10
+    assert (np.abs(data.gain_mean.sel(rank=[1, 2])) > 1e-4).all()
+
+
+def test_an_output_folder_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert call("figure", "architecture", "--out", tmp_path / "file" / "x") == 2
+    assert "out must be in a folder that can be written" in capsys.readouterr().err

@@ -1,0 +1,328 @@
+"""Samples: drawn moments have the law of explicit rows, whatever n is, and moments of arrays are their sums."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import Z_LIMIT, close, z_score
+from scipy import stats
+
+import mtlsim as mtl
+from mtlsim.samples import moments as moments_module
+from mtlsim.samples import stack, wishart
+from mtlsim.samples.data import draw_entries
+
+D = 4
+KEY = jax.random.key(11)
+MIXING = np.random.default_rng(1).normal(size=(D, D))
+TASKS = mtl.LinearTasks(n_features=D, n_samples=(9, 3), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, noise=0.7).draw(key=KEY)
+N_SEEDS = 4000
+
+
+@jax.jit
+def draw_many(tasks, keys):
+    return jax.vmap(lambda key: mtl.draw_moments(tasks, key=key))(keys)
+
+
+def with_samples(tasks, *n_samples):
+    return jax.tree.map(lambda leaf: leaf, tasks, is_leaf=lambda _: False).__class__(
+        tasks.parameters, tasks.covariances, tasks.noise, jnp.asarray(n_samples, float), tasks.status, tasks.shared_covariates, tasks.rows
+    )
+
+
+def explicit(tasks, task, n, n_draws, rng):
+    """Gram, cross and energy of explicit rows, from NumPy."""
+    root = np.linalg.cholesky(np.asarray(tasks.covariances[task].matrix()))
+    X = rng.normal(size=(n_draws, n, D)) @ root.T
+    y = X @ np.asarray(tasks.parameters[task]) + float(tasks.noise[task]) * rng.normal(size=(n_draws, n))
+    return np.einsum("snd,sne->sde", X, X), np.einsum("snd,sn->sd", X, y), np.einsum("sn,sn->s", y, y)
+
+
+def features(gram, cross, energy):
+    """All entries, and the products of all pairs of them: first and second moments."""
+    gram, cross, energy = np.asarray(gram), np.asarray(cross), np.asarray(energy)
+    upper = gram[:, *np.triu_indices(D)]
+    first = np.concatenate([upper, cross, energy[:, None]], 1)
+    second = np.einsum("sa,sb->sab", first, first)[:, *np.triu_indices(first.shape[1])]
+    return np.concatenate([first, second], 1)
+
+
+def worst_z(drawn, rows):
+    """Largest difference of two samples' means over all features, in standard errors."""
+    a, b = features(*drawn), features(*rows)
+    return np.abs(z_score(a, b.mean(0), b.std(0) / np.sqrt(len(b)))).max()
+
+
+def of(moments, task):
+    return moments.gram[:, task], moments.cross[:, task], moments.energy[:, task]
+
+
+@pytest.mark.parametrize("n", [1, 2, D, 9])
+def test_drawn_moments_have_the_first_and_second_moments_of_explicit_rows(n):
+    drawn = of(draw_many(with_samples(TASKS, n, 3), jax.random.split(KEY, N_SEEDS)), 0)
+    assert worst_z(drawn, explicit(TASKS, 0, n, 20_000, np.random.default_rng(n))) < Z_LIMIT
+
+
+@pytest.mark.parametrize("n", [2, D, 9])
+def test_the_same_comparison_finds_an_error_of_a_tenth(n):
+    """Power: one more row in ten, a tenth more noise, or rows a tenth too long, each alone."""
+    rng = np.random.default_rng(n)
+    keys = jax.random.split(KEY, N_SEEDS)
+    drawn = of(draw_many(with_samples(TASKS, n, 3), keys), 0)
+    root = np.linalg.cholesky(np.asarray(TASKS.covariances[0].matrix()))
+    theta = np.asarray(TASKS.parameters[0])
+
+    def wrong(row_scale, noise_scale, tail_scale=1.0):
+        Z = rng.normal(size=(20_000, n, D))
+        Z[..., 1:] += (tail_scale - 1) * Z[..., :-1]
+        X = row_scale * Z @ root.T
+        y = X @ theta + noise_scale * 0.7 * rng.normal(size=X.shape[:2])
+        return np.einsum("snd,sne->sde", X, X), np.einsum("snd,sn->sd", X, y), np.einsum("sn,sn->s", y, y)
+
+    assert worst_z(drawn, wrong(1, 1)) < Z_LIMIT
+    assert worst_z(drawn, wrong(1.1, 1)) > Z_LIMIT
+    assert worst_z(drawn, wrong(1, 1.1)) > Z_LIMIT
+    assert worst_z(drawn, wrong(1, 1, 1.1)) > Z_LIMIT
+
+
+@pytest.mark.parametrize("n", [1, 3, D, 9])
+def test_drawn_moments_have_the_quantiles_of_explicit_rows(n):
+    """Kolmogorov-Smirnov on each eigenvalue, the length of the cross, the energy and the residual energy."""
+
+    def quantities(gram, cross, energy):
+        gram, cross, energy = np.asarray(gram), np.asarray(cross), np.asarray(energy)
+        own = np.einsum("sd,sde,se->s", cross, np.linalg.pinv(gram, rcond=1e-10, hermitian=True), cross)
+        columns = [*np.linalg.eigvalsh(gram)[:, -min(n, D) :].T, np.linalg.norm(cross, axis=1), energy]
+        return [*columns, energy - own] if n > D else columns
+
+    drawn = of(draw_many(with_samples(TASKS, n, 3), jax.random.split(jax.random.key(n), N_SEEDS)), 0)
+    rows = explicit(TASKS, 0, n, 20_000, np.random.default_rng(n + 50))
+    smallest = 2 * stats.norm.sf(Z_LIMIT)
+    pairs = list(zip(quantities(*drawn), quantities(*rows), strict=True))
+    assert all(stats.ks_2samp(a, b).pvalue > smallest for a, b in pairs)
+    assert all(stats.ks_2samp(1.1 * a, b).pvalue < smallest for a, b in pairs[-1:])
+
+
+def test_expectations_are_the_known_ones_also_for_many_rows():
+    """E gram = n Sigma, E cross = n Sigma theta, and the energy is a scaled chi-square with n degrees."""
+    theta = np.asarray(TASKS.parameters[0])
+    sigma = np.asarray(TASKS.covariances[0].matrix())
+    size = theta @ sigma @ theta + 0.7**2
+    for n in (1, 5, 10**6, 10**9):
+        gram, cross, energy = of(draw_many(with_samples(TASKS, n, 3), jax.random.split(jax.random.key(n), 1000)), 0)
+        assert np.abs(z_score(gram, n * sigma)).max() < Z_LIMIT
+        assert np.abs(z_score(cross, n * sigma @ theta)).max() < Z_LIMIT
+        assert np.abs(z_score(energy, n * size)) < Z_LIMIT
+        spread = (np.asarray(energy) - n * size) ** 2
+        assert np.abs(z_score(spread, 2 * n * size**2)) < Z_LIMIT
+        assert np.abs(z_score(spread, 1.21 * 2 * n * size**2)) > Z_LIMIT / 2
+        gram, n_sigma = np.asarray(gram), n * sigma
+        wishart_variance = n * (sigma**2 + np.outer(np.diag(sigma), np.diag(sigma)))
+        assert np.abs(z_score((gram - n_sigma) ** 2, wishart_variance)).max() < Z_LIMIT
+
+
+def test_two_tasks_are_drawn_independently():
+    moments = draw_many(TASKS, jax.random.split(KEY, N_SEEDS))
+    first, second = (np.concatenate([np.asarray(leaf).reshape(N_SEEDS, -1) for leaf in of(moments, i)], 1) for i in range(2))
+    first, second = first - first.mean(0), second - second.mean(0)
+    assert np.abs(z_score(np.einsum("sa,sb->sab", first, second), 0)).max() < Z_LIMIT
+
+
+@pytest.mark.parametrize("n", [1, 3, D, D + 1, 50, 10**9])
+def test_factor_scores_and_energy_fit_together(n):
+    drawn = draw_many(with_samples(TASKS, n, 3), jax.random.split(KEY, 50))
+    for seed in range(50):
+        m = jax.tree.map(lambda leaf, seed=seed: leaf[seed], drawn)[0]
+        close(m.gram, m.factor @ m.factor.T)
+        close(m.cross, m.factor @ m.scores)
+        assert np.linalg.matrix_rank(np.asarray(m.factor)) == min(n, D)
+        assert not np.any(np.asarray(m.factor)[:, n:]) and not np.any(np.asarray(m.scores)[n:])
+        left = float(m.energy - m.scores @ m.scores)
+        if n <= D:
+            assert abs(left) <= 1e-14 * m.energy  # as many directions as rows: interpolated
+        else:
+            assert left > 0
+
+
+def test_without_noise_the_labels_are_explained_entirely():
+    tasks = mtl.LinearTasks(n_features=D, n_samples=(9, 3), noise=0.0).draw(key=KEY)
+    m = mtl.draw_moments(tasks, key=KEY)
+    for i in range(2):
+        close(m.energy[i], m.scores[i] @ m.scores[i])
+        close(m.cross[i], m.gram[i] @ tasks.parameters[i])
+
+
+def test_shared_covariates_share_one_gram_and_one_factor():
+    recipe = mtl.LinearTasks(n_features=D, n_samples=(9, 9, 9), noise=(0.0, 0.5, 2.0), shared_covariates=True)
+    tasks = recipe.draw(key=KEY)
+    m = mtl.draw_moments(tasks, key=KEY)
+    assert m.shared_covariates and m.n_tasks == 3
+    assert m.gram.shape == m.factor.shape == (D, D) and m.cross.shape == (3, D)
+    close(m.gram, m.factor @ m.factor.T)
+    close(m.cross, m.scores @ m.factor.T)
+    close(m.cross[0], m.gram @ tasks.parameters[0])
+    for i in range(3):
+        close(m[i].cross, m.cross[i])
+        close(m[i].gram, m.gram)
+    X = [task.X for task in mtl.draw_data(tasks, (9, 9, 9), key=KEY)]
+    np.testing.assert_array_equal(X[0], X[1])
+
+
+def test_one_compile_serves_every_number_of_rows_and_every_noise():
+    f = jax.jit(lambda tasks, key: mtl.draw_moments(tasks, key=key).energy)
+    for n in (1, 3, D, 9, 10**4, 10**9):
+        assert np.isfinite(f(with_samples(TASKS, n, n), KEY)).all()
+    assert f._cache_size() == 1
+
+
+def test_a_changed_number_does_not_move_the_other_draws():
+    base = mtl.draw_moments(TASKS, key=KEY)
+    noisier = mtl.LinearTasks(n_features=D, n_samples=(90, 3), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, noise=(9.0, 0.7))
+    other = mtl.draw_moments(noisier.draw(key=KEY), key=KEY)
+    for name in ("gram", "cross", "energy", "factor", "scores"):
+        np.testing.assert_array_equal(getattr(base, name)[1], getattr(other, name)[1])
+
+
+def test_another_source_does_not_move_the_draws_of_the_tasks_that_were_there():
+    for rows in ("gaussian", "rademacher"):
+        options = {"n_features": D, "rows": rows}
+        two = mtl.LinearTasks(n_samples=(20, 30), **options).draw(key=KEY)
+        three = mtl.LinearTasks(n_samples=(20, 7, 30), **options).draw(key=KEY)
+        for draw in (lambda tasks: mtl.draw_moments(tasks, key=KEY).gram, lambda t: [d.y.sum() for d in mtl.draw_data(t, (20,) * t.n_tasks, key=KEY)]):
+            few, many = draw(two), draw(three)
+            np.testing.assert_array_equal(few[0], many[0])
+            np.testing.assert_array_equal(few[1], many[2])
+            assert np.all(np.asarray(many[1]) != np.asarray(many[2]))
+
+
+@pytest.mark.parametrize("law", ["gaussian", "rademacher", "student", "sphere"])
+def test_entries_are_uncorrelated_with_variance_one(law):
+    entries = np.asarray(draw_entries(KEY, law, 20_000, 3))
+    assert entries.shape == (20_000, 3)
+    assert np.abs(z_score(entries, 0)).max() < Z_LIMIT
+    assert np.abs(z_score(np.einsum("na,nb->nab", entries, entries), np.eye(3))).max() < Z_LIMIT
+    fourth = {"gaussian": 3, "rademacher": 1, "student": 9, "sphere": 9 / 5}[law]  # student t5: the excess is 6
+    if law != "student":  # whose fourth moment has no variance
+        assert np.abs(z_score(entries**4, fourth)).max() < Z_LIMIT
+    if law == "sphere":
+        close(np.linalg.norm(entries, axis=1), np.full(20_000, np.sqrt(3)))
+    if law == "rademacher":
+        assert set(np.unique(entries)) == {-1.0, 1.0}
+    if law == "student":
+        assert stats.kstest(entries.ravel() / np.sqrt(3 / 5), stats.t(5).cdf).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("law", ["rademacher", "student", "sphere"])
+def test_other_rows_come_in_blocks_with_a_partial_last_one(law, monkeypatch):
+    """Mean of the gram n Sigma, of the cross n Sigma theta, of the energy n (theta' Sigma theta + noise^2); 3 blocks of 16 for 40."""
+    monkeypatch.setattr(wishart, "BLOCK_ROWS", 16)
+    recipe = mtl.LinearTasks(n_features=D, n_samples=(40, 16), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, rows=law, noise=0.7)
+    tasks = recipe.draw(key=KEY)
+    drawn = jax.jit(jax.vmap(lambda key: mtl.draw_moments(tasks, key=key)))(jax.random.split(KEY, 800))
+    assert drawn.factor is None
+    for i, n in enumerate((40, 16)):
+        gram, cross, energy = (np.asarray(leaf) for leaf in of(drawn, i))
+        sigma, theta = np.asarray(tasks.covariances[i].matrix()), np.asarray(tasks.parameters[i])
+        assert np.abs(z_score(gram, n * sigma)).max() < Z_LIMIT
+        assert np.abs(z_score(gram, 1.1 * n * sigma)).max() > Z_LIMIT
+        assert np.abs(z_score(cross, n * sigma @ theta)).max() < Z_LIMIT
+        assert np.abs(z_score(energy, n * (theta @ sigma @ theta + 0.49))) < Z_LIMIT
+        np.testing.assert_array_equal(drawn.n_samples[:, i], n)
+        ranks = np.linalg.matrix_rank(gram)
+        assert np.all(ranks == D)
+        # blocks are not copies of each other: the gram of 40 rows is 40/16 times as sure as that of 16, in each entry
+    relative = [np.var(np.asarray(drawn.gram[:, i, 0, 0])) / n for i, n in enumerate((40, 16))]
+    if law == "rademacher":
+        assert 0.7 < relative[0] / relative[1] * (tasks.covariances[1].matrix()[0, 0] / tasks.covariances[0].matrix()[0, 0]) ** 2 < 1.4
+
+
+def test_explicit_data_follow_the_linear_model():
+    tasks = mtl.LinearTasks(n_features=D, n_samples=(60, 50), noise=0.0, alignment=0.8).draw(key=KEY)
+    data = mtl.draw_data(tasks, (60, 50), key=KEY)
+    for i, (task, n) in enumerate(zip(data, (60, 50), strict=True)):
+        assert task.X.shape == (n, D) and task.y.shape == (n,)
+        close(task.y, np.asarray(task.X) @ np.asarray(tasks.parameters[i]))
+    noisy = mtl.draw_data(mtl.LinearTasks(n_features=D, noise=2.0).draw(key=KEY), (4000, 4000), key=KEY)
+    tasks = mtl.LinearTasks(n_features=D, noise=2.0).draw(key=KEY)
+    for i, task in enumerate(noisy):
+        noise = np.asarray(task.y) - np.asarray(task.X) @ np.asarray(tasks.parameters[i])
+        assert np.abs(z_score(noise**2, 4.0)) < Z_LIMIT and np.abs(z_score(noise**2, 4.84)) > Z_LIMIT
+        rows = np.asarray(task.X)
+        products = np.einsum("na,nb->nab", rows, rows)
+        assert np.abs(z_score(products, np.asarray(tasks.covariances[i].matrix()))).max() < Z_LIMIT
+        assert np.abs(z_score(rows * noise[:, None], 0)).max() < Z_LIMIT
+
+
+def some_arrays(m=37, d=5, dtype=float):
+    rng = np.random.default_rng(m)
+    return rng.normal(size=(m, d)).astype(dtype), rng.normal(size=m).astype(dtype)
+
+
+@pytest.mark.parametrize("block_rows", [1, 10, 37, 1000])
+def test_moments_of_arrays_are_their_sums_whatever_the_block(block_rows, monkeypatch):
+    X, y = some_arrays()
+    monkeypatch.setattr(moments_module, "BLOCK_BYTES", block_rows * 5 * 8)
+    m = mtl.Moments.from_data(X, y)
+    close(m.gram, X.T @ X)
+    close(m.cross, X.T @ y)
+    close(m.energy, y @ y)
+    assert m.n_samples == 37 and m.factor is None and m.n_tasks == 1 and m.n_features == 5
+    parts = mtl.Moments.from_data(X[:20], y[:20]) + mtl.Moments.from_data(X[20:], y[20:])
+    jax.tree.map(close, parts, m)
+
+
+def test_memory_mapped_arrays_jax_arrays_and_traced_arrays_give_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(moments_module, "BLOCK_BYTES", 8 * 5 * 8)
+    X, y = some_arrays(dtype=np.float32)
+    on_disk = np.memmap(tmp_path / "X.bin", np.float32, "w+", shape=X.shape)
+    on_disk[:] = X
+    labels = np.memmap(tmp_path / "y.bin", np.float32, "w+", shape=y.shape)
+    labels[:] = y
+    wanted = mtl.Moments.from_data(X.astype(float), y.astype(float))
+    for rows, column in ((on_disk, labels), (jnp.asarray(X, float), jnp.asarray(y, float)), (X.tolist(), list(y))):
+        jax.tree.map(close, mtl.Moments.from_data(np.asarray(rows) if isinstance(rows, list) else rows, column), wanted)
+    traced = jax.jit(mtl.Moments.from_data)(X.astype(float), y.astype(float))
+    jax.tree.map(close, traced, wanted)
+
+
+def test_stacking_and_taking_apart():
+    tasks = [mtl.Moments.from_data(*some_arrays(m)) for m in (10, 20, 30)]
+    both = stack(tasks)
+    assert both.n_tasks == 3 and both.n_features == 5 and not both.shared_covariates
+    jax.tree.map(np.testing.assert_array_equal, both[1], tasks[1])
+    assert stack(both) is both
+    assert stack(tasks[0]).cross.shape == (1, 5)
+    drawn = mtl.draw_moments(mtl.LinearTasks(n_features=5).draw(key=KEY), key=KEY)
+    assert stack([drawn[0], drawn[1]]).factor.shape == (2, 5, 5)
+    assert stack([drawn[0], tasks[0]]).factor is None  # drawn and observed tasks together
+
+
+BAD_ARRAYS = [
+    (np.ones(5), np.ones(5), r"X must be of shape \(m, d\), but is of shape \(5,\); pass one row per sample"),
+    (np.ones((5, 2)), np.ones((5, 1)), r"y must be of shape \(m,\), but is of shape \(5, 1\); pass one label per row, y.ravel\(\)"),
+    (np.ones((5, 2)), np.ones(4), "y must be as long as X, 5 rows, but is of length 4; drop the rows without a label"),
+    (np.ones((0, 2)), np.ones(0), r"X must be at least one row and one column, but is of shape \(0, 2\); load some rows"),
+    (np.array([[1.0, np.nan], [1, 2], [np.inf, 1]]), np.ones(3), "X must be finite, but holds NaN or infinity in 2 of 3 rows; drop or impute"),
+    (np.ones((3, 2)), np.array([1, np.nan, 3]), "y must be finite, but holds NaN or infinity in 1 of 3 rows"),
+]
+
+
+@pytest.mark.parametrize("X, y, sentence", BAD_ARRAYS)
+def test_bad_arrays_are_refused_in_one_sentence(X, y, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mtl.Moments.from_data(X, y)
+
+
+def test_nan_is_counted_over_all_rows_and_not_one_block(monkeypatch):
+    monkeypatch.setattr(moments_module, "BLOCK_BYTES", 10 * 5 * 8)
+    X, y = some_arrays()
+    X[[3, 25, 30]] = np.nan
+    with pytest.raises(ValueError, match="X must be finite, but holds NaN or infinity in 3 of 37 rows"):
+        mtl.Moments.from_data(X, y)
+
+
+def test_tasks_to_stack_need_the_same_columns():
+    with pytest.raises(ValueError, match=r"moments must be of one number of features, but is of \[4, 5\]; give all tasks the same columns"):
+        stack([mtl.Moments.from_data(*some_arrays(9, 4)), mtl.Moments.from_data(*some_arrays(9, 5))])
+    with pytest.raises(ValueError, match="moments must be at least one task, but is empty"):
+        stack([])

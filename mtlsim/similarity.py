@@ -19,7 +19,7 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
 
     with U_i D_i U_i' the best low-rank approximation of C_i = X_i'X_i whose eigenvalues hold `kept` of their sum. It does not
     change under a common rotation or when a C_i is rescaled. A task with itself scores |D|_F / tr D, not 1;
-    `normalized` divides by the geometric mean of both self-scores, so that 1 = same.
+    `normalized` divides by the geometric mean of both self-scores, so that 1 = same. Rows without any signal score 0.
     first, second: rows X (m, d), `Moments`, or a population `Covariance`. Raises ValueError for different d.
     """
     require(0 < kept <= 1, "kept", "in (0, 1]", kept, "use 0.99 as in the paper")
@@ -28,18 +28,15 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
     require(sizes[0] == sizes[1], "second", f"of {sizes[0]} features like first", f"of {sizes[1]}", "give both tasks the same columns")
     (values1, vectors1), (values2, vectors2) = (_low_rank(gram, kept) for gram in grams)
     overlap = linalg.multiply(vectors1.T, vectors2)
-    score = jnp.sqrt(jnp.sum(values1[:, None] * values2[None] * overlap**2))
-    score = score / jnp.sqrt(jnp.sum(values1) * jnp.sum(values2))
-    if not normalized:
-        return score
-    self_scores = [jnp.linalg.norm(values) / jnp.sum(values) for values in (values1, values2)]
-    return score / jnp.sqrt(self_scores[0] * self_scores[1])
+    shared = jnp.sum(values1[:, None] * values2[None] * overlap**2)
+    if normalized:  # the sums cancel
+        return jnp.sqrt(_ratio(shared, jnp.linalg.norm(values1) * jnp.linalg.norm(values2)))
+    return jnp.sqrt(_ratio(shared, jnp.sum(values1) * jnp.sum(values2)))
 
 
 def cosine_similarity(first: Float[Rows, " d"], second: Float[Rows, " d"]) -> Float[Array, ""]:
     """Euclidean cosine of two parameter vectors; NaN-free: zero where one of them is zero."""
-    size = jnp.linalg.norm(first) * jnp.linalg.norm(second)
-    return jnp.where(size > 0, first @ second / jnp.where(size > 0, size, 1), 0)
+    return _ratio(linalg.multiply(first, second), jnp.linalg.norm(first) * jnp.linalg.norm(second))
 
 
 def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> Float[Array, " k"]:
@@ -47,6 +44,11 @@ def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> F
     bases = [jnp.linalg.qr(layer)[0] for layer in (first, second)]
     cosines = jnp.linalg.svd(linalg.multiply(bases[0].T, bases[1]), compute_uv=False)
     return jnp.arccos(jnp.clip(cosines, -1, 1))
+
+
+def _ratio(part: Float[Array, ""], size: Float[Array, ""]) -> Float[Array, ""]:
+    """part / size, and zero where there is nothing to compare."""
+    return jnp.where(size > 0, part / jnp.where(size > 0, size, 1), 0)
 
 
 def _gram(thing, argument: str) -> Float[Array, "d d"]:

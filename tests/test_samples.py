@@ -1,5 +1,8 @@
 """Samples: drawn moments have the law of explicit rows, whatever n is, and moments of arrays are their sums."""
 
+import dataclasses
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,8 +17,9 @@ from mtlsim.samples.data import draw_entries
 
 D = 4
 KEY = jax.random.key(11)
+NOISE = 3.0
 MIXING = np.random.default_rng(1).normal(size=(D, D))
-TASKS = mtl.LinearTasks(n_features=D, n_samples=(9, 3), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, noise=0.7).draw(key=KEY)
+TASKS = mtl.LinearTasks(n_features=D, n_samples=(9, 3), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, noise=NOISE).draw(key=KEY)
 N_SEEDS = 4000
 
 
@@ -25,31 +29,35 @@ def draw_many(tasks, keys):
 
 
 def with_samples(tasks, *n_samples):
-    return jax.tree.map(lambda leaf: leaf, tasks, is_leaf=lambda _: False).__class__(
-        tasks.parameters, tasks.covariances, tasks.noise, jnp.asarray(n_samples, float), tasks.status, tasks.shared_covariates, tasks.rows
-    )
+    return dataclasses.replace(tasks, n_samples=jnp.asarray(n_samples, float))
 
 
-def explicit(tasks, task, n, n_draws, rng):
-    """Gram, cross and energy of explicit rows, from NumPy."""
-    root = np.linalg.cholesky(np.asarray(tasks.covariances[task].matrix()))
-    X = rng.normal(size=(n_draws, n, D)) @ root.T
-    y = X @ np.asarray(tasks.parameters[task]) + float(tasks.noise[task]) * rng.normal(size=(n_draws, n))
+@cache
+def drawn(n):
+    return tuple(np.asarray(leaf) for leaf in of(draw_many(with_samples(TASKS, n, 3), jax.random.split(jax.random.key(n), N_SEEDS)), 0))
+
+
+@cache
+def explicit(n, row_scale=1.0, noise_scale=1.0, correlation=0.0):
+    """Gram, cross and energy of explicit rows of the first task, from NumPy; or of rows that are wrong in one of three ways."""
+    rng = np.random.default_rng(n)
+    Z = rng.normal(size=(10_000, n, D))
+    Z[..., 1:] += correlation * Z[..., :-1]
+    X = row_scale * Z @ np.linalg.cholesky(np.asarray(TASKS.covariances[0].matrix())).T
+    y = X @ np.asarray(TASKS.parameters[0]) + noise_scale * NOISE * rng.normal(size=X.shape[:2])
     return np.einsum("snd,sne->sde", X, X), np.einsum("snd,sn->sd", X, y), np.einsum("sn,sn->s", y, y)
 
 
 def features(gram, cross, energy):
     """All entries, and the products of all pairs of them: first and second moments."""
-    gram, cross, energy = np.asarray(gram), np.asarray(cross), np.asarray(energy)
-    upper = gram[:, *np.triu_indices(D)]
-    first = np.concatenate([upper, cross, energy[:, None]], 1)
+    first = np.concatenate([gram[:, *np.triu_indices(D)], cross, energy[:, None]], 1)
     second = np.einsum("sa,sb->sab", first, first)[:, *np.triu_indices(first.shape[1])]
     return np.concatenate([first, second], 1)
 
 
-def worst_z(drawn, rows):
+def worst_z(some, others):
     """Largest difference of two samples' means over all features, in standard errors."""
-    a, b = features(*drawn), features(*rows)
+    a, b = features(*some), features(*others)
     return np.abs(z_score(a, b.mean(0), b.std(0) / np.sqrt(len(b)))).max()
 
 
@@ -59,30 +67,13 @@ def of(moments, task):
 
 @pytest.mark.parametrize("n", [1, 2, D, 9])
 def test_drawn_moments_have_the_first_and_second_moments_of_explicit_rows(n):
-    drawn = of(draw_many(with_samples(TASKS, n, 3), jax.random.split(KEY, N_SEEDS)), 0)
-    assert worst_z(drawn, explicit(TASKS, 0, n, 20_000, np.random.default_rng(n))) < Z_LIMIT
+    assert worst_z(drawn(n), explicit(n)) < Z_LIMIT
 
 
 @pytest.mark.parametrize("n", [2, D, 9])
-def test_the_same_comparison_finds_an_error_of_a_tenth(n):
-    """Power: one more row in ten, a tenth more noise, or rows a tenth too long, each alone."""
-    rng = np.random.default_rng(n)
-    keys = jax.random.split(KEY, N_SEEDS)
-    drawn = of(draw_many(with_samples(TASKS, n, 3), keys), 0)
-    root = np.linalg.cholesky(np.asarray(TASKS.covariances[0].matrix()))
-    theta = np.asarray(TASKS.parameters[0])
-
-    def wrong(row_scale, noise_scale, tail_scale=1.0):
-        Z = rng.normal(size=(20_000, n, D))
-        Z[..., 1:] += (tail_scale - 1) * Z[..., :-1]
-        X = row_scale * Z @ root.T
-        y = X @ theta + noise_scale * 0.7 * rng.normal(size=X.shape[:2])
-        return np.einsum("snd,sne->sde", X, X), np.einsum("snd,sn->sd", X, y), np.einsum("sn,sn->s", y, y)
-
-    assert worst_z(drawn, wrong(1, 1)) < Z_LIMIT
-    assert worst_z(drawn, wrong(1.1, 1)) > Z_LIMIT
-    assert worst_z(drawn, wrong(1, 1.1)) > Z_LIMIT
-    assert worst_z(drawn, wrong(1, 1, 1.1)) > Z_LIMIT
+@pytest.mark.parametrize("wrong", [{"row_scale": 1.1}, {"noise_scale": 1.1}, {"correlation": 0.1}], ids=str)
+def test_the_same_comparison_finds_an_error_of_a_tenth(n, wrong):
+    assert worst_z(drawn(n), explicit(n, **wrong)) > Z_LIMIT
 
 
 @pytest.mark.parametrize("n", [1, 3, D, 9])
@@ -90,35 +81,32 @@ def test_drawn_moments_have_the_quantiles_of_explicit_rows(n):
     """Kolmogorov-Smirnov on each eigenvalue, the length of the cross, the energy and the residual energy."""
 
     def quantities(gram, cross, energy):
-        gram, cross, energy = np.asarray(gram), np.asarray(cross), np.asarray(energy)
         own = np.einsum("sd,sde,se->s", cross, np.linalg.pinv(gram, rcond=1e-10, hermitian=True), cross)
         columns = [*np.linalg.eigvalsh(gram)[:, -min(n, D) :].T, np.linalg.norm(cross, axis=1), energy]
         return [*columns, energy - own] if n > D else columns
 
-    drawn = of(draw_many(with_samples(TASKS, n, 3), jax.random.split(jax.random.key(n), N_SEEDS)), 0)
-    rows = explicit(TASKS, 0, n, 20_000, np.random.default_rng(n + 50))
     smallest = 2 * stats.norm.sf(Z_LIMIT)
-    pairs = list(zip(quantities(*drawn), quantities(*rows), strict=True))
-    assert all(stats.ks_2samp(a, b).pvalue > smallest for a, b in pairs)
-    assert all(stats.ks_2samp(1.1 * a, b).pvalue < smallest for a, b in pairs[-1:])
+    pairs = list(zip(quantities(*drawn(n)), quantities(*explicit(n)), strict=True))
+    assert min(stats.ks_2samp(a, b).pvalue for a, b in pairs) > smallest
+    if n >= D:
+        assert max(stats.ks_2samp(1.1 * a, b).pvalue for a, b in pairs[1:]) < smallest
 
 
 def test_expectations_are_the_known_ones_also_for_many_rows():
     """E gram = n Sigma, E cross = n Sigma theta, and the energy is a scaled chi-square with n degrees."""
     theta = np.asarray(TASKS.parameters[0])
     sigma = np.asarray(TASKS.covariances[0].matrix())
-    size = theta @ sigma @ theta + 0.7**2
+    size = theta @ sigma @ theta + NOISE**2
     for n in (1, 5, 10**6, 10**9):
-        gram, cross, energy = of(draw_many(with_samples(TASKS, n, 3), jax.random.split(jax.random.key(n), 1000)), 0)
+        gram, cross, energy = drawn(n)
         assert np.abs(z_score(gram, n * sigma)).max() < Z_LIMIT
         assert np.abs(z_score(cross, n * sigma @ theta)).max() < Z_LIMIT
         assert np.abs(z_score(energy, n * size)) < Z_LIMIT
-        spread = (np.asarray(energy) - n * size) ** 2
+        spread = (energy - n * size) ** 2
         assert np.abs(z_score(spread, 2 * n * size**2)) < Z_LIMIT
-        assert np.abs(z_score(spread, 1.21 * 2 * n * size**2)) > Z_LIMIT / 2
-        gram, n_sigma = np.asarray(gram), n * sigma
+        assert n == 1 or np.abs(z_score(spread, 1.21 * 2 * n * size**2)) > Z_LIMIT  # too few to tell at one degree of freedom
         wishart_variance = n * (sigma**2 + np.outer(np.diag(sigma), np.diag(sigma)))
-        assert np.abs(z_score((gram - n_sigma) ** 2, wishart_variance)).max() < Z_LIMIT
+        assert np.abs(z_score((gram - n * sigma) ** 2, wishart_variance)).max() < Z_LIMIT
 
 
 def test_two_tasks_are_drawn_independently():
@@ -130,13 +118,13 @@ def test_two_tasks_are_drawn_independently():
 
 @pytest.mark.parametrize("n", [1, 3, D, D + 1, 50, 10**9])
 def test_factor_scores_and_energy_fit_together(n):
-    drawn = draw_many(with_samples(TASKS, n, 3), jax.random.split(KEY, 50))
+    many = jax.tree.map(np.asarray, draw_many(with_samples(TASKS, n, 3), jax.random.split(KEY, N_SEEDS)))
     for seed in range(50):
-        m = jax.tree.map(lambda leaf, seed=seed: leaf[seed], drawn)[0]
+        m = jax.tree.map(lambda leaf, seed=seed: leaf[seed, 0], many)
         close(m.gram, m.factor @ m.factor.T)
         close(m.cross, m.factor @ m.scores)
-        assert np.linalg.matrix_rank(np.asarray(m.factor)) == min(n, D)
-        assert not np.any(np.asarray(m.factor)[:, n:]) and not np.any(np.asarray(m.scores)[n:])
+        assert np.linalg.matrix_rank(m.factor) == min(n, D)
+        assert not np.any(m.factor[:, n:]) and not np.any(m.scores[n:])
         left = float(m.energy - m.scores @ m.scores)
         if n <= D:
             assert abs(left) <= 1e-14 * m.energy  # as many directions as rows: interpolated
@@ -145,7 +133,7 @@ def test_factor_scores_and_energy_fit_together(n):
 
 
 def test_without_noise_the_labels_are_explained_entirely():
-    tasks = mtl.LinearTasks(n_features=D, n_samples=(9, 3), noise=0.0).draw(key=KEY)
+    tasks = dataclasses.replace(TASKS, noise=jnp.zeros(2))
     m = mtl.draw_moments(tasks, key=KEY)
     for i in range(2):
         close(m.energy[i], m.scores[i] @ m.scores[i])
@@ -177,22 +165,22 @@ def test_one_compile_serves_every_number_of_rows_and_every_noise():
 
 def test_a_changed_number_does_not_move_the_other_draws():
     base = mtl.draw_moments(TASKS, key=KEY)
-    noisier = mtl.LinearTasks(n_features=D, n_samples=(90, 3), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, noise=(9.0, 0.7))
-    other = mtl.draw_moments(noisier.draw(key=KEY), key=KEY)
+    other = mtl.draw_moments(dataclasses.replace(TASKS, n_samples=jnp.array([90.0, 3.0]), noise=jnp.array([9.0, NOISE])), key=KEY)
     for name in ("gram", "cross", "energy", "factor", "scores"):
         np.testing.assert_array_equal(getattr(base, name)[1], getattr(other, name)[1])
 
 
 def test_another_source_does_not_move_the_draws_of_the_tasks_that_were_there():
-    for rows in ("gaussian", "rademacher"):
-        options = {"n_features": D, "rows": rows}
-        two = mtl.LinearTasks(n_samples=(20, 30), **options).draw(key=KEY)
-        three = mtl.LinearTasks(n_samples=(20, 7, 30), **options).draw(key=KEY)
-        for draw in (lambda tasks: mtl.draw_moments(tasks, key=KEY).gram, lambda t: [d.y.sum() for d in mtl.draw_data(t, (20,) * t.n_tasks, key=KEY)]):
-            few, many = draw(two), draw(three)
-            np.testing.assert_array_equal(few[0], many[0])
-            np.testing.assert_array_equal(few[1], many[2])
-            assert np.all(np.asarray(many[1]) != np.asarray(many[2]))
+    two = mtl.LinearTasks(n_features=D, n_samples=(20, 30)).draw(key=KEY)
+    three = mtl.LinearTasks(n_features=D, n_samples=(20, 7, 30)).draw(key=KEY)
+    explicit_rows = lambda tasks: [task.y for task in mtl.draw_data(tasks, (20,) * tasks.n_tasks, key=KEY)]
+    for few, many in (
+        (mtl.draw_moments(two, key=KEY).gram, mtl.draw_moments(three, key=KEY).gram),
+        (explicit_rows(two), explicit_rows(three)),
+    ):
+        np.testing.assert_array_equal(few[0], many[0])
+        np.testing.assert_array_equal(few[1], many[2])
+        assert np.all(np.asarray(many[1]) != np.asarray(many[2]))
 
 
 @pytest.mark.parametrize("law", ["gaussian", "rademacher", "student", "sphere"])
@@ -216,41 +204,37 @@ def test_entries_are_uncorrelated_with_variance_one(law):
 def test_other_rows_come_in_blocks_with_a_partial_last_one(law, monkeypatch):
     """Mean of the gram n Sigma, of the cross n Sigma theta, of the energy n (theta' Sigma theta + noise^2); 3 blocks of 16 for 40."""
     monkeypatch.setattr(wishart, "BLOCK_ROWS", 16)
-    recipe = mtl.LinearTasks(n_features=D, n_samples=(40, 16), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, rows=law, noise=0.7)
+    recipe = mtl.LinearTasks(n_features=D, n_samples=(40, 16), design=mtl.FromMatrix(MIXING @ MIXING.T), rows=law)
     tasks = recipe.draw(key=KEY)
-    drawn = jax.jit(jax.vmap(lambda key: mtl.draw_moments(tasks, key=key)))(jax.random.split(KEY, 800))
-    assert drawn.factor is None
+    sigma = np.asarray(tasks.covariances[0].matrix())  # of both tasks
+    many = draw_many(tasks, jax.random.split(KEY, 800))
+    assert many.factor is None
     for i, n in enumerate((40, 16)):
-        gram, cross, energy = (np.asarray(leaf) for leaf in of(drawn, i))
-        sigma, theta = np.asarray(tasks.covariances[i].matrix()), np.asarray(tasks.parameters[i])
+        gram, cross, energy = (np.asarray(leaf) for leaf in of(many, i))
+        theta = np.asarray(tasks.parameters[i])
         assert np.abs(z_score(gram, n * sigma)).max() < Z_LIMIT
         assert np.abs(z_score(gram, 1.1 * n * sigma)).max() > Z_LIMIT
         assert np.abs(z_score(cross, n * sigma @ theta)).max() < Z_LIMIT
-        assert np.abs(z_score(energy, n * (theta @ sigma @ theta + 0.49))) < Z_LIMIT
-        np.testing.assert_array_equal(drawn.n_samples[:, i], n)
-        ranks = np.linalg.matrix_rank(gram)
-        assert np.all(ranks == D)
-        # blocks are not copies of each other: the gram of 40 rows is 40/16 times as sure as that of 16, in each entry
-    relative = [np.var(np.asarray(drawn.gram[:, i, 0, 0])) / n for i, n in enumerate((40, 16))]
-    if law == "rademacher":
-        assert 0.7 < relative[0] / relative[1] * (tasks.covariances[1].matrix()[0, 0] / tasks.covariances[0].matrix()[0, 0]) ** 2 < 1.4
+        assert np.abs(z_score(energy, n * (theta @ sigma @ theta + 1))) < Z_LIMIT
+        np.testing.assert_array_equal(many.n_samples[:, i], n)
+        assert np.all(np.linalg.matrix_rank(gram) == D)
+    if law != "student":  # blocks are not copies of each other: variances grow as the number of rows, not as its square
+        spread = np.asarray(many.gram).var(0).sum((1, 2)) / [40, 16]
+        assert 0.8 < spread[0] / spread[1] < 1.25
 
 
 def test_explicit_data_follow_the_linear_model():
-    tasks = mtl.LinearTasks(n_features=D, n_samples=(60, 50), noise=0.0, alignment=0.8).draw(key=KEY)
-    data = mtl.draw_data(tasks, (60, 50), key=KEY)
-    for i, (task, n) in enumerate(zip(data, (60, 50), strict=True)):
-        assert task.X.shape == (n, D) and task.y.shape == (n,)
-        close(task.y, np.asarray(task.X) @ np.asarray(tasks.parameters[i]))
-    noisy = mtl.draw_data(mtl.LinearTasks(n_features=D, noise=2.0).draw(key=KEY), (4000, 4000), key=KEY)
-    tasks = mtl.LinearTasks(n_features=D, noise=2.0).draw(key=KEY)
-    for i, task in enumerate(noisy):
-        noise = np.asarray(task.y) - np.asarray(task.X) @ np.asarray(tasks.parameters[i])
-        assert np.abs(z_score(noise**2, 4.0)) < Z_LIMIT and np.abs(z_score(noise**2, 4.84)) > Z_LIMIT
-        rows = np.asarray(task.X)
-        products = np.einsum("na,nb->nab", rows, rows)
-        assert np.abs(z_score(products, np.asarray(tasks.covariances[i].matrix()))).max() < Z_LIMIT
-        assert np.abs(z_score(rows * noise[:, None], 0)).max() < Z_LIMIT
+    tasks = mtl.LinearTasks(n_features=D, noise=(0.0, 2.0), alignment=0.8).draw(key=KEY)
+    first, second = mtl.draw_data(tasks, (60, 4000), key=KEY)
+    assert first.X.shape == (60, D) and first.y.shape == (60,)
+    close(first.y, np.asarray(first.X) @ np.asarray(tasks.parameters[0]))
+    rows = np.asarray(second.X)
+    noise = np.asarray(second.y) - rows @ np.asarray(tasks.parameters[1])
+    assert np.abs(z_score(noise**2, 4.0)) < Z_LIMIT < np.abs(z_score(noise**2, 4.84))
+    products = np.einsum("na,nb->nab", rows, rows)
+    sigma = np.asarray(tasks.covariances[1].matrix())
+    assert np.abs(z_score(products, sigma)).max() < Z_LIMIT < np.abs(z_score(products, 1.21 * sigma)).max()
+    assert np.abs(z_score(rows * noise[:, None], 0)).max() < Z_LIMIT
 
 
 def some_arrays(m=37, d=5, dtype=float):
@@ -279,8 +263,8 @@ def test_memory_mapped_arrays_jax_arrays_and_traced_arrays_give_the_same(tmp_pat
     labels = np.memmap(tmp_path / "y.bin", np.float32, "w+", shape=y.shape)
     labels[:] = y
     wanted = mtl.Moments.from_data(X.astype(float), y.astype(float))
-    for rows, column in ((on_disk, labels), (jnp.asarray(X, float), jnp.asarray(y, float)), (X.tolist(), list(y))):
-        jax.tree.map(close, mtl.Moments.from_data(np.asarray(rows) if isinstance(rows, list) else rows, column), wanted)
+    for rows, column in ((on_disk, labels), (jnp.asarray(X, float), jnp.asarray(y, float)), (X.tolist(), y.tolist())):
+        jax.tree.map(close, mtl.Moments.from_data(rows, column), wanted)
     traced = jax.jit(mtl.Moments.from_data)(X.astype(float), y.astype(float))
     jax.tree.map(close, traced, wanted)
 
@@ -292,9 +276,9 @@ def test_stacking_and_taking_apart():
     jax.tree.map(np.testing.assert_array_equal, both[1], tasks[1])
     assert stack(both) is both
     assert stack(tasks[0]).cross.shape == (1, 5)
-    drawn = mtl.draw_moments(mtl.LinearTasks(n_features=5).draw(key=KEY), key=KEY)
-    assert stack([drawn[0], drawn[1]]).factor.shape == (2, 5, 5)
-    assert stack([drawn[0], tasks[0]]).factor is None  # drawn and observed tasks together
+    both = mtl.draw_moments(TASKS, key=KEY)
+    jax.tree.map(np.testing.assert_array_equal, stack([both[0], both[1]]), both)
+    assert stack([both[0], mtl.Moments.from_data(*some_arrays(9, D))]).factor is None  # drawn and observed tasks together
 
 
 BAD_ARRAYS = [

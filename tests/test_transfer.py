@@ -87,7 +87,7 @@ def test_opposite_tasks_transfer_like_equal_ones():
 @pytest.fixture(scope="module")
 def parts():
     tasks = mtl.LinearTasks(n_features=6, n_samples=(40, 15), cosine=0.7, alignment=0.6, design=mtl.Spiked(30.0, 0.34))
-    return gains(mtl.Decomposition(mtl.Transfer(tasks)), 2000), gains(mtl.Transfer(tasks), 20)
+    return gains(mtl.Decomposition(tasks), 2000), gains(mtl.Transfer(tasks), 20)
 
 
 def test_the_parts_sum_to_the_gain_on_every_draw(parts):
@@ -110,7 +110,7 @@ def test_chance_has_mean_zero_and_the_other_parts_have_their_signs(parts):
 
 def test_equal_covariances_leave_no_role_to_the_covariance():
     tasks = mtl.LinearTasks(n_features=6, n_samples=(40, 15), relation="same")
-    assert np.abs(gains(mtl.Decomposition(mtl.Transfer(tasks)), 5).covariance).max() < 1e-10
+    assert np.abs(gains(mtl.Decomposition(tasks), 5).covariance).max() < 1e-10
 
 
 def test_a_draw_reads_as_a_diagnosis():

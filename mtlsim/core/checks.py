@@ -34,13 +34,14 @@ def require_finite(array: object, argument: str) -> None:
     if not is_concrete(array):
         return
     numbers = np.asarray(array)
-    bad = ~np.isfinite(numbers)
-    if bad.any():
-        rows = int(bad.reshape(bad.shape[0], -1).any(1).sum()) if numbers.ndim else 1
-        raise ValueError(
-            f"{argument} must be finite, but holds NaN or infinity in {rows} of {numbers.shape[0] if numbers.ndim else 1} rows; "
-            "drop or impute those rows."
-        )
+    numbers = numbers.reshape(len(numbers) if numbers.ndim else 1, -1)
+    require_finite_rows(int(np.sum(~np.isfinite(numbers).all(1))), len(numbers), argument)
+
+
+def require_finite_rows(n_bad: int, n_rows: int, argument: str) -> None:
+    """The same, where the rows have been counted already."""
+    if n_bad:
+        raise ValueError(f"{argument} must be finite, but holds NaN or infinity in {n_bad} of {n_rows} rows; drop or impute those rows.")
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

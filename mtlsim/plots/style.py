@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib
 import matplotlib.pyplot as plt
 
 GAIN_LABEL = "transfer gain: risk alone minus together (positive helps)"
@@ -57,7 +56,6 @@ def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, **option
 
 
 def use_style() -> None:
-    matplotlib.use("Agg", force=False)
     plt.rcParams.update(STYLE)
 
 

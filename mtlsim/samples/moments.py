@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mtlsim.core.checks import is_concrete, require, require_finite
+from mtlsim.core.checks import require, require_finite, require_finite_rows
 from mtlsim.core.linalg import multiply
 
 BLOCK_BYTES = 64 * 2**20
@@ -56,22 +56,27 @@ class Moments(eqx.Module):
 
         Raises ValueError for other shapes and for NaN or infinity.
         """
+        X, y = (rows if hasattr(rows, "shape") else np.asarray(rows) for rows in (X, y))
         require(np.ndim(X) == 2, "X", "of shape (m, d)", f"of shape {np.shape(X)}", "pass one row per sample")
         require(np.ndim(y) == 1, "y", "of shape (m,)", f"of shape {np.shape(y)}", "pass one label per row, y.ravel()")
         require(len(X) == len(y), "y", f"as long as X, {len(X)} rows", f"of length {len(y)}", "drop the rows without a label")
         require(len(X) > 0 and X.shape[1] > 0, "X", "at least one row and one column", f"of shape {X.shape}", "load some rows")
-        if not is_concrete(X):
+        if isinstance(X, jax.core.Tracer) or isinstance(y, jax.core.Tracer):
             return cls(multiply(X.T, X), multiply(X.T, y), multiply(y, y), jnp.asarray(float(len(X))))
         dtype = jnp.result_type(float)
         block = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(dtype).itemsize))
         d = X.shape[1]
         gram, cross, energy = np.zeros((d, d), dtype), np.zeros(d, dtype), np.zeros((), dtype)
+        require_finite(np.asarray(y), "y")
+        bad = 0
         for start in range(0, len(X), block):
             rows = np.asarray(X[start : start + block], dtype)
             labels = np.asarray(y[start : start + block], dtype)
-            require_finite(rows, "X")
-            require_finite(labels, "y")
+            bad += int(np.sum(~np.isfinite(rows).all(1)))
+            if bad:
+                continue
             gram, cross, energy = gram + rows.T @ rows, cross + rows.T @ labels, energy + labels @ labels
+        require_finite_rows(bad, len(X), "X")
         return cls(jnp.asarray(gram), jnp.asarray(cross), jnp.asarray(energy), jnp.asarray(float(len(X))))
 
 

@@ -32,6 +32,7 @@ class Variates(NamedTuple):
     noise: Float[Array, " d"]
 
 
+@jax.jit
 def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
     """Moments of every task, with a leading axis over tasks (one gram where the tasks share their rows)."""
     if tasks.rows != "gaussian":

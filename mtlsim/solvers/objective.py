@@ -6,6 +6,7 @@ A ridge acts on the parameters B A_i, which do not change when B and A are resca
 ridges only change the moments: gram_i -> w_i (gram_i + ridge_i I), cross_i -> w_i cross_i, energy_i -> w_i energy_i.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -18,9 +19,13 @@ from mtlsim.samples.moments import Moments
 def per_task(value, default: float, n_tasks: int, argument: str, dtype) -> Float[Array, " K"]:
     """One number per task from None, one number or K of them; refuses negative numbers."""
     value = jnp.asarray(default if value is None else value, dtype)
+    check_per_task(value, n_tasks, argument)
+    return jnp.broadcast_to(value, (n_tasks,))
+
+
+def check_per_task(value, n_tasks: int, argument: str) -> None:
     require(value.shape in ((), (n_tasks,)), argument, f"one number or {n_tasks}", f"of shape {value.shape}", "give one per task")
     require_all(value, lambda v: (v >= 0) & np.isfinite(v), argument, "numbers >= 0", "use 0 to leave a task out of it")
-    return jnp.broadcast_to(value, (n_tasks,))
 
 
 def absorb(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Moments:
@@ -34,7 +39,7 @@ def absorb(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " 
 
 
 def check_weights(weights) -> None:
-    if is_concrete(weights):
+    if weights is not None and all(is_concrete(weight) for weight in jax.tree.leaves(weights)):
         require(bool(np.any(np.asarray(weights) > 0)), "weights", "positive for some task", weights, "give at least one task a weight")
 
 

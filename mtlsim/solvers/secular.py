@@ -19,8 +19,8 @@ from jaxtyping import Array, Bool, Float
 
 from mtlsim.core import linalg
 
-N_NODES = 48  # of a table
-N_TABLES = 2
+N_NODES = 24  # of a table
+N_TABLES = 3
 N_NEWTON = 4
 REACH = 17.0  # |u| up to which directions of the pencil are searched for
 REACH_SINGULAR = 9.0  # the same on the side of a singular Gram, where rounding takes missing directions for real ones

@@ -1,6 +1,7 @@
 """`solve`: one verb that picks the exact route where there is one, and names the route it took."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -73,6 +74,7 @@ def solve(
     return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, conditioning(moments, ridge)))
 
 
+@partial(jax.jit, static_argnames=("route", "rank", "n_starts", "max_iterations"))
 def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts: int, max_iterations: int) -> Solution:
     n_tasks, shared = moments.n_tasks, moments.shared_covariates
     if route == "separate":

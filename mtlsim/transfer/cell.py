@@ -1,6 +1,7 @@
 """The transfer cell: one draw of the tasks and their samples, learned alone and together, with exact risks."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
@@ -9,7 +10,7 @@ from mtlsim.core.checks import is_concrete, require
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Certificate, Status, worst
 from mtlsim.samples.wishart import draw_moments
-from mtlsim.solvers.objective import per_task
+from mtlsim.solvers.objective import check_per_task, check_weights, per_task
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solve import choose_route, solve
 from mtlsim.tasks.linear import LinearTasks
@@ -62,10 +63,10 @@ class Transfer(eqx.Module):
         require(whole and 1 <= self.rank <= d, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing")
         require(-n_tasks <= self.target < n_tasks, "target", f"the index of one of {n_tasks} tasks", self.target, "use -1 for the last")
         for name in ("weights", "ridge"):
-            if all(is_concrete(v) for v in _leaves(getattr(self, name))):
-                values = per_task(getattr(self, name), 1.0, n_tasks, name, float)
-                some = name == "ridge" or bool(np.any(np.asarray(values) > 0))
-                require(some, name, "positive for some task", getattr(self, name), "give at least one task a weight")
+            value = getattr(self, name)
+            if value is not None and all(is_concrete(entry) for entry in jax.tree.leaves(value)):
+                check_per_task(np.asarray(value, float), n_tasks, name)
+        check_weights(self.weights)
 
     @property
     def route(self) -> str:
@@ -91,6 +92,3 @@ class Transfer(eqx.Module):
             solution.route,
         )
 
-
-def _leaves(value) -> list:
-    return list(value) if isinstance(value, (tuple, list)) else [] if value is None else [value]

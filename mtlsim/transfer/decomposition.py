@@ -36,26 +36,23 @@ class DecompositionDraw(eqx.Module):
     status: Int[Array, ""]
 
 
-class Decomposition(eqx.Module):
-    """A cell: `cell(key=...)` decomposes the gain that `Transfer` measures on the same key.
+class Decomposition(Transfer):
+    """A cell with the parameters of `Transfer`: `cell(key=...)` decomposes the gain that Transfer measures on the same key.
 
     With P = (sum_i w_i (S_i + ridge_i))^+, pooled least squares has, given the rows, the expectation P sum_i w_i S_i theta_i and
     the covariance P (sum_i w_i^2 noise_i^2 S_i) P; learning alone is the same with the target only. Both risks are therefore
     known exactly given the rows, and only the free heads, which depend on the noise in a nonlinear way, are left to the draw.
     """
 
-    transfer: Transfer
-
     def __call__(self, *, key: Key[Array, ""] | None = None) -> DecompositionDraw:
         key = check_key(key)
-        cell = self.transfer
-        tasks = cell.tasks.draw(key=key)
+        tasks = self.tasks.draw(key=key)
         moments = draw_moments(tasks, key=stream(key, "samples"))
-        ridge = per_task(cell.ridge, 0.0, tasks.n_tasks, "ridge", moments.gram.dtype)
-        weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", moments.gram.dtype)
-        target = range(tasks.n_tasks)[cell.target]
-        draw = cell(key=key)
-        equal = dataclasses.replace(cell, tasks=dataclasses.replace(cell.tasks, relation="same"))(key=key)
+        ridge = per_task(self.ridge, 0.0, tasks.n_tasks, "ridge", moments.gram.dtype)
+        weights = per_task(self.weights, 1.0, tasks.n_tasks, "weights", moments.gram.dtype)
+        target = range(tasks.n_tasks)[self.target]
+        same = dataclasses.replace(self, tasks=dataclasses.replace(self.tasks, relation="same"))
+        draw, equal = super().__call__(key=key), super(Decomposition, same).__call__(key=key)
         only = (jnp.arange(tasks.n_tasks) == target).astype(weights.dtype)
         bias_alone, variance_alone = expected_risk(tasks, moments, only, ridge, target)
         bias_pooled, variance_pooled = expected_risk(tasks, moments, weights, ridge, target)

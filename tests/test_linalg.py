@@ -1,0 +1,72 @@
+"""Linear algebra against NumPy: triangular and symmetric solves, minimum norm, the tridiagonal form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import close
+
+from mtlsim.core import linalg
+
+RNG = np.random.default_rng(4)
+
+
+def positive(d, rank=None):
+    rows = RNG.normal(size=(rank or 2 * d, d))
+    return rows.T @ rows
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 3)])
+def test_solves(shape):
+    matrix, right = positive(5), RNG.normal(size=shape)
+    factor = np.linalg.cholesky(matrix)
+    close(linalg.cholesky(jnp.asarray(matrix)), factor)
+    close(linalg.solve_lower(jnp.asarray(factor), jnp.asarray(right)), np.linalg.solve(factor, right), 1)
+    close(linalg.solve_upper(jnp.asarray(factor), jnp.asarray(right)), np.linalg.solve(factor.T, right), 1)
+    close(linalg.solve_positive(jnp.asarray(matrix), jnp.asarray(right)), np.linalg.solve(matrix, right), 1)
+
+
+def test_products_and_forms():
+    a, b, c = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2)), RNG.normal(size=2)
+    close(linalg.multiply(*map(jnp.asarray, (a, b, c))), a @ b @ c)
+    matrix, v = positive(4), RNG.normal(size=4)
+    close(linalg.quadratic(jnp.asarray(matrix), jnp.asarray(v)), v @ matrix @ v)
+
+
+def test_products_ask_for_the_highest_precision():
+    """An accelerator rounds products of float32 to 10 bits or fewer unless it is told not to."""
+    text = str(jax.make_jaxpr(lambda a: linalg.multiply(a, a))(jnp.ones((2, 2))))
+    assert text.count("HIGHEST") == 2
+
+
+@pytest.mark.parametrize("rank", [1, 3, 5])
+def test_minimum_norm_is_the_pseudoinverse(rank):
+    matrix = positive(5, rank)
+    right = matrix @ RNG.normal(size=5)
+    close(linalg.minimum_norm(jnp.asarray(matrix), jnp.asarray(right)), np.linalg.pinv(matrix, rcond=1e-12) @ right, 2)
+    root, inside = linalg.inverse_square_root(jnp.asarray(matrix))
+    assert int(inside.sum()) == rank
+    close(root.T @ matrix @ root, np.diag(np.asarray(inside).astype(float)), 2)
+
+
+def test_a_zero_matrix_has_no_range():
+    assert not np.any(linalg.minimum_norm(jnp.zeros((3, 3)), jnp.ones(3)))
+
+
+def test_missing_directions_solve_to_zero():
+    matrix, right = np.zeros((4, 4)), np.array([1.0, 0, 2, 0])
+    matrix[np.ix_([0, 2], [0, 2])] = positive(2)
+    solved = linalg.solve_positive(linalg.with_missing_directions(jnp.asarray(matrix)), jnp.asarray(right))
+    close(solved, np.linalg.pinv(matrix) @ right, 2)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 8])
+def test_tridiagonal_form_is_a_rotation_of_the_matrix(d):
+    """T = Q' M Q and Q'C: with C = I the rotation itself is seen."""
+    matrix = positive(d)
+    diagonal, off_diagonal, turned = linalg.tridiagonal_form(jnp.asarray(matrix), jnp.eye(d))
+    assert off_diagonal.shape == (d - 1,)
+    form = np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
+    turned = np.asarray(turned)
+    close(turned @ turned.T, np.eye(d))
+    close(turned @ matrix @ turned.T, form)

@@ -40,7 +40,7 @@ _HOME_OF = {
     "cite": "mtlsim.citations",
 }
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605
+__all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str):

@@ -25,7 +25,9 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
     require(0 < kept <= 1, "kept", "in (0, 1]", kept, "use 0.99 as in the paper")
     grams = _gram(first, "first"), _gram(second, "second")
     sizes = [gram.shape[-1] for gram in grams]
-    require(sizes[0] == sizes[1], "second", f"of {sizes[0]} features like first", f"of {sizes[1]}", "give both tasks the same columns")
+    require(
+        sizes[0] == sizes[1], "second", f"of {sizes[0]} features like first", f"of {sizes[1]}", "give both tasks the same columns"
+    )
     (values1, vectors1), (values2, vectors2) = (_low_rank(gram, kept) for gram in grams)
     overlap = linalg.multiply(vectors1.T, vectors2)
     shared = jnp.sum(values1[:, None] * values2[None] * overlap**2)
@@ -36,7 +38,7 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
 
 def cosine_similarity(first: Float[Rows, " d"], second: Float[Rows, " d"]) -> Float[Array, ""]:
     """Euclidean cosine of two parameter vectors; NaN-free: zero where one of them is zero."""
-    return _ratio(linalg.multiply(first, second), jnp.linalg.norm(first) * jnp.linalg.norm(second))
+    return _ratio(linalg.multiply(jnp.asarray(first), jnp.asarray(second)), jnp.linalg.norm(first) * jnp.linalg.norm(second))
 
 
 def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> Float[Array, " k"]:
@@ -56,7 +58,13 @@ def _gram(thing, argument: str) -> Float[Array, "d d"]:
         return thing.gram
     if isinstance(thing, Covariance):
         return thing.matrix()
-    require(np.ndim(thing) == 2, argument, "rows (m, d), Moments or a Covariance", f"of shape {np.shape(thing)}", "pass one row per sample")
+    require(
+        np.ndim(thing) == 2,
+        argument,
+        "rows (m, d), Moments or a Covariance",
+        f"of shape {np.shape(thing)}",
+        "pass one row per sample",
+    )
     return Moments.from_data(thing, np.zeros(len(thing))).gram
 
 

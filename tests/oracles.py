@@ -67,7 +67,10 @@ def pair(tasks, weights=None, ridge=None) -> Pair:
         minima = np.flatnonzero((values[1:-1] <= values[:-2]) & (values[1:-1] <= values[2:])) + 1
         for i in minima[np.argsort(values[minima])][:4]:
             inside = optimize.minimize_scalar(
-                lambda u, sign=sign: curve(sign * np.exp(np.array([u])))[0], bounds=(u[i - 1], u[i + 1]), method="bounded", options={"xatol": 1e-12}
+                lambda u, sign=sign: curve(sign * np.exp(np.array([u])))[0],
+                bounds=(u[i - 1], u[i + 1]),
+                method="bounded",
+                options={"xatol": 1e-12},
             )
             found.append((inside.fun, sign * np.exp(inside.x)))
         found += [(values[0], sign * np.exp(u[0])), (values[-1], sign * np.exp(u[-1]))]
@@ -122,7 +125,13 @@ def descend(tasks, rank, n_starts, rng, weights=None, ridge=None):
         return value, slope.ravel()
 
     runs = [
-        optimize.minimize(value_and_slope, rng.normal(size=d * rank), jac=True, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 2000})
+        optimize.minimize(
+            value_and_slope,
+            rng.normal(size=d * rank),
+            jac=True,
+            method="L-BFGS-B",
+            options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 2000},
+        )
         for _ in range(n_starts)
     ]
     return min(run.fun for run in runs)

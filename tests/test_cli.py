@@ -41,7 +41,9 @@ def test_help_answers_at_once():
     times = []
     for _ in range(4):  # the first one compiles the modules
         start = time.perf_counter()
-        text = subprocess.run([sys.executable, "-m", "mtlsim", "--help"], capture_output=True, text=True, check=True, env=environment)
+        text = subprocess.run(
+            [sys.executable, "-m", "mtlsim", "--help"], capture_output=True, text=True, check=True, env=environment
+        )
         times.append(time.perf_counter() - start)
     assert "figure" in text.stdout and "doctor" in text.stdout
     assert min(times) < 0.3

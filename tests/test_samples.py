@@ -19,7 +19,9 @@ D = 4
 KEY = jax.random.key(11)
 NOISE = 3.0
 MIXING = np.random.default_rng(1).normal(size=(D, D))
-TASKS = mtl.LinearTasks(n_features=D, n_samples=(9, 3), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, noise=NOISE).draw(key=KEY)
+TASKS = mtl.LinearTasks(n_features=D, n_samples=(9, 3), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, noise=NOISE).draw(
+    key=KEY
+)
 N_SEEDS = 4000
 
 
@@ -34,7 +36,9 @@ def with_samples(tasks, *n_samples):
 
 @cache
 def drawn(n):
-    return tuple(np.asarray(leaf) for leaf in of(draw_many(with_samples(TASKS, n, 3), jax.random.split(jax.random.key(n), N_SEEDS)), 0))
+    return tuple(
+        np.asarray(leaf) for leaf in of(draw_many(with_samples(TASKS, n, 3), jax.random.split(jax.random.key(n), N_SEEDS)), 0)
+    )
 
 
 @cache
@@ -202,7 +206,7 @@ def test_entries_are_uncorrelated_with_variance_one(law):
 
 @pytest.mark.parametrize("law", ["rademacher", "student", "sphere"])
 def test_other_rows_come_in_blocks_with_a_partial_last_one(law, monkeypatch):
-    """Mean of the gram n Sigma, of the cross n Sigma theta, of the energy n (theta' Sigma theta + noise^2); 3 blocks of 16 for 40."""
+    """Mean of the gram n Sigma, of the cross n Sigma theta, of the energy n (theta' Sigma theta + 1); 3 blocks of 16 for 40."""
     monkeypatch.setattr(wishart, "BLOCK_ROWS", 16)
     recipe = mtl.LinearTasks(n_features=D, n_samples=(40, 16), design=mtl.FromMatrix(MIXING @ MIXING.T), rows=law)
     tasks = recipe.draw(key=KEY)
@@ -286,7 +290,11 @@ BAD_ARRAYS = [
     (np.ones((5, 2)), np.ones((5, 1)), r"y must be of shape \(m,\), but is of shape \(5, 1\); pass one label per row, y.ravel\(\)"),
     (np.ones((5, 2)), np.ones(4), "y must be as long as X, 5 rows, but is of length 4; drop the rows without a label"),
     (np.ones((0, 2)), np.ones(0), r"X must be at least one row and one column, but is of shape \(0, 2\); load some rows"),
-    (np.array([[1.0, np.nan], [1, 2], [np.inf, 1]]), np.ones(3), "X must be finite, but holds NaN or infinity in 2 of 3 rows; drop or impute"),
+    (
+        np.array([[1.0, np.nan], [1, 2], [np.inf, 1]]),
+        np.ones(3),
+        "X must be finite, but holds NaN or infinity in 2 of 3 rows; drop or impute",
+    ),
     (np.ones((3, 2)), np.array([1, np.nan, 3]), "y must be finite, but holds NaN or infinity in 1 of 3 rows"),
 ]
 
@@ -306,7 +314,9 @@ def test_nan_is_counted_over_all_rows_and_not_one_block(monkeypatch):
 
 
 def test_tasks_to_stack_need_the_same_columns():
-    with pytest.raises(ValueError, match=r"moments must be of one number of features, but is of \[4, 5\]; give all tasks the same columns"):
+    with pytest.raises(
+        ValueError, match=r"moments must be of one number of features, but is of \[4, 5\]; give all tasks the same columns"
+    ):
         stack([mtl.Moments.from_data(*some_arrays(9, 4)), mtl.Moments.from_data(*some_arrays(9, 5))])
     with pytest.raises(ValueError, match="moments must be at least one task, but is empty"):
         stack([])

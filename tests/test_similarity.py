@@ -55,7 +55,7 @@ def test_a_common_rotation_and_a_scale_change_nothing_but_a_rotation_of_one_does
 
 
 def test_known_scores():
-    """Identity d = 100: .100; the founding paper's tasks: .316 with themselves, 0 when disjoint; rank one: 1 (theory, section 6)."""
+    """Identity d = 100: .100; the founding paper's tasks: .316 with themselves, 0 when disjoint; rank one: 1."""
     identity = jnp.eye(100)
     close(mtl.covariance_similarity(identity, identity, kept=1.0), 0.1)
     design = mtl.Spiked(1e4, fraction=0.1)

@@ -74,7 +74,9 @@ def test_finite_check_counts_rows():
     require_finite(jax.random.key(0), "x")
     array = np.ones((5, 2, 2))
     array[1, 0, 0], array[3, :, 1] = np.inf, np.nan
-    with pytest.raises(ValueError, match=r"x must be finite, but holds NaN or infinity in 2 of 5 rows; drop or impute those rows\."):
+    with pytest.raises(
+        ValueError, match=r"x must be finite, but holds NaN or infinity in 2 of 5 rows; drop or impute those rows\."
+    ):
         require_finite(array, "x")
     with pytest.raises(ValueError, match="in 1 of 1 rows"):
         require_finite(np.nan, "x")

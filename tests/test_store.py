@@ -148,7 +148,9 @@ def test_shards_merge_to_the_whole_and_missing_ones_are_named(tmp_path):
         run(tmp_path / f"s{i}.nc", shard=f"{i}/3")
         assert not (tmp_path / f"s{i}.nc").exists()
     pieces = [tmp_path / "s1.nc", tmp_path / "s2.nc.parts"]
-    with pytest.raises(ValueError, match=r"pieces must hold all 3 chunks of the sweep, but 1 are missing \(chunk-000-00002-000.npz\)"):
+    with pytest.raises(
+        ValueError, match=r"pieces must hold all 3 chunks of the sweep, but 1 are missing \(chunk-000-00002-000.npz\)"
+    ):
         mtl.merge(pieces, tmp_path / "merged.nc")
     assert not (tmp_path / "merged.nc").exists()
     run(tmp_path / "s3.nc", shard="3/3")

@@ -61,7 +61,9 @@ def test_one_compile_for_all_traced_values_and_one_per_static_value(monkeypatch)
 
 
 def test_static_axes_are_an_outer_loop_and_name_their_route():
-    data = mtl.sweep(CELL, {"tasks.noise": [1.0, 2.0], "rank": [1, 2], "tasks.relation": ["same", "disjoint"]}, 3, KEY, progress=False)
+    data = mtl.sweep(
+        CELL, {"tasks.noise": [1.0, 2.0], "rank": [1, 2], "tasks.relation": ["same", "disjoint"]}, 3, KEY, progress=False
+    )
     assert data.gain.dims == ("tasks.noise", "rank", "tasks.relation", "seed")
     assert data.route.sel(rank=1).values.tolist() == ["secular"] * 2
     assert data.route.sel(rank=2).values.tolist() == ["separate"] * 2

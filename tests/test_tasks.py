@@ -198,7 +198,7 @@ def test_one_task_and_one_feature_are_allowed():
 
 
 def test_on_a_line_only_the_cosines_plus_and_minus_one_exist():
-    with pytest.raises(ValueError, match="cosine must be 1 or -1 with one feature, but is 0.8; "):
+    with pytest.raises(ValueError, match=r"cosine must be 1 or -1 with one feature, but is 0\.8; "):
         mtl.LinearTasks(n_features=1, cosine=0.8)
 
 

@@ -17,7 +17,9 @@ def require(condition: bool | np.bool_, argument: str, must_be: str, found: obje
 def is_concrete(value: object) -> bool:
     """Whether a leaf can be looked at now (not a tracer, not a placeholder)."""
     return isinstance(value, (Number, np.ndarray, np.generic)) or (
-        isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer) and not jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
+        isinstance(value, jax.Array)
+        and not isinstance(value, jax.core.Tracer)
+        and not jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
     )
 
 
@@ -41,7 +43,9 @@ def require_finite(array: object, argument: str) -> None:
 def require_finite_rows(n_bad: int, n_rows: int, argument: str) -> None:
     """The same, where the rows have been counted already."""
     if n_bad:
-        raise ValueError(f"{argument} must be finite, but holds NaN or infinity in {n_bad} of {n_rows} rows; drop or impute those rows.")
+        raise ValueError(
+            f"{argument} must be finite, but holds NaN or infinity in {n_bad} of {n_rows} rows; drop or impute those rows."
+        )
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

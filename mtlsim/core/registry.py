@@ -10,7 +10,9 @@ from mtlsim.core.checks import require_choice
 
 def names(package: ModuleType) -> list[str]:
     """Names of everything registered in a package: its public modules, spelled with hyphens."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    return sorted(
+        module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")
+    )
 
 
 def find(package: ModuleType, name: str, attribute: str) -> Any:

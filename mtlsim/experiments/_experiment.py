@@ -58,7 +58,9 @@ class Experiment:
         setting = self.setting(options)
         n_seeds = setting.n_seeds if options.n_seeds is None else options.n_seeds
         attributes = {"experiment": self.name, "claim": self.claim, **setting.attributes}
-        return sweep(setting.cell, setting.grid, n_seeds, jax.random.key(options.seed), path, attributes=attributes, **sweep_options)
+        return sweep(
+            setting.cell, setting.grid, n_seeds, jax.random.key(options.seed), path, attributes=attributes, **sweep_options
+        )
 
 
 def experiment_names() -> list[str]:

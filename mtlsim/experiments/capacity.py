@@ -27,7 +27,9 @@ def draw(data):
             gain_curve(ax, data.sel({NOISE: noise, COSINE: cosine}), "rank", f"cosine {cosine:g}", i)
         finish_gain_axis(ax, "rank", data["rank"].values, label=ax is axes[0, 0])
         ax.axvline(N_TASKS, color="black", linestyle=":", linewidth=1)
-        ax.annotate("rank = tasks", (N_TASKS, 0.5), xycoords=("data", "axes fraction"), ha="right", va="center", rotation=90, fontsize=7)
+        ax.annotate(
+            "rank = tasks", (N_TASKS, 0.5), xycoords=("data", "axes fraction"), ha="right", va="center", rotation=90, fontsize=7
+        )
         ax.set_title(f"noise {noise:g}")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, title="sources and target")
     return fig

@@ -14,7 +14,7 @@ def hard_sharing(n_tasks: int, n_features: int, rank: int):
     shared = (3.2, middle)
     _box(ax, *shared, 1.3, 1.5, f"shared module\n$B$  ({n_features} x {rank})", "0.9", True)
     for i in range(n_tasks):
-        y = n_tasks - 1 - i
+        y = float(n_tasks - 1 - i)
         colour = SERIES[i % len(SERIES)]
         role = "target" if i == n_tasks - 1 else f"source {i + 1}" if n_tasks > 2 else "source"
         index = i + 1

@@ -48,7 +48,9 @@ class Moments(eqx.Module):
 
     def __add__(self, other: "Moments") -> "Moments":
         """Moments of both sets of rows together."""
-        return Moments(self.gram + other.gram, self.cross + other.cross, self.energy + other.energy, self.n_samples + other.n_samples)
+        return Moments(
+            self.gram + other.gram, self.cross + other.cross, self.energy + other.energy, self.n_samples + other.n_samples
+        )
 
     @classmethod
     def from_data(cls, X, y) -> "Moments":

@@ -20,7 +20,12 @@ SETTLED = 1e-11  # relative rise of the explained energy over one round below wh
 
 
 def solve_by_ascent(
-    moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"], key: Key[Array, ""], n_starts: int, max_iterations: int
+    moments: Moments,
+    weights: Float[Array, " K"],
+    ridge: Float[Array, " K"],
+    key: Key[Array, ""],
+    n_starts: int,
+    max_iterations: int,
 ) -> Solution:
     """Rank one for K > 2 tasks, from every task's own solution and from `n_starts` random heads; the best start wins.
 
@@ -36,14 +41,14 @@ def solve_by_ascent(
 
     def improve(state):
         heads, value, _, iteration = state
-        one = lambda i, heads: _best_head(problem, heads, i, energies, singular)  # noqa: E731
+        one = lambda i, heads: _best_head(problem, heads, i, energies, singular)
         heads = _unit(jax.lax.fori_loop(0, n_tasks, one, heads))
         new = _direction(problem, heads)[1]
         return heads, new, new - value, iteration + 1
 
     def climb(heads):
         state = (heads, _direction(problem, heads)[1], jnp.asarray(jnp.inf, heads.dtype), 0)
-        rising = lambda state: (state[2] > SETTLED * state[1]) & (state[3] < max_iterations)  # noqa: E731
+        rising = lambda state: (state[2] > SETTLED * state[1]) & (state[3] < max_iterations)
         return jax.lax.while_loop(rising, improve, state)
 
     own = jnp.stack([_unit(best_heads(problem, theta)[0]) for theta in single])

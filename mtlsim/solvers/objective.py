@@ -9,7 +9,7 @@ ridges only change the moments: gram_i -> w_i (gram_i + ridge_i I), cross_i -> w
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete, require, require_all
@@ -40,7 +40,9 @@ def absorb(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " 
 
 def check_weights(weights) -> None:
     if weights is not None and all(is_concrete(weight) for weight in jax.tree.leaves(weights)):
-        require(bool(np.any(np.asarray(weights) > 0)), "weights", "positive for some task", weights, "give at least one task a weight")
+        require(
+            bool(np.any(np.asarray(weights) > 0)), "weights", "positive for some task", weights, "give at least one task a weight"
+        )
 
 
 def best_heads(problem: Moments, direction: Float[Array, " d"]) -> tuple[Float[Array, " K"], Float[Array, ""]]:

@@ -13,7 +13,7 @@ from mtlsim.solvers.objective import absorb, best_heads, observed_rows
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solution import Solution, certify
 
-SINGULAR_BELOW = 1e-9  # smallest eigenvalue of a Gram, relative to both tasks' sum, that counts as an observed direction
+UNSEEN = 8  # times d * rounding: a task that sees less than this share of a direction does not see it
 
 
 def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"]) -> Solution:
@@ -60,23 +60,25 @@ def _look_at(moments: Moments, problem: Moments, ridge: Float[Array, "2"]) -> Vi
     Moments of arrays are brought to the common range of both tasks first.
     """
     d = moments.n_features
+    rows = observed_rows(moments, ridge)
     if moments.factor is not None:
-        rows = observed_rows(moments, ridge)
         return View(problem.gram, problem.cross, problem.energy, rows < d, jnp.sum(rows) <= d, None)
     sizes = jnp.trace(problem.gram, axis1=1, axis2=2)
     sizes = jnp.where(sizes > 0, sizes, 1)
-    lift, inside = linalg.inverse_square_root(jnp.sum(problem.gram / sizes[:, None, None], 0))
-    grams = jnp.einsum("da,kde,eb->kab", lift, problem.gram, lift, precision="highest") * (inside[:, None] & inside)
-    shares = jnp.linalg.eigvalsh(grams[0] / sizes[0])  # between 0 (only task 2 sees the direction) and 1 (only task 1)
-    observed = jnp.arange(d) >= jnp.sum(~inside)
-    unseen = observed & (shares < SINGULAR_BELOW), observed & (shares > 1 - SINGULAR_BELOW)
+    grams, crosses = problem.gram / sizes[:, None, None], problem.cross / jnp.sqrt(sizes)[:, None]
+    lift, inside = linalg.inverse_square_root(grams[0] + grams[1])
+    # the first task's share of each direction: 0 where only the second sees it, 1 where only the first does, -1 where neither
+    shares, turn = jnp.linalg.eigh(linalg.multiply(lift.T, grams[0], lift) - jnp.diag(~inside).astype(lift.dtype))
+    lift, unseen = linalg.multiply(lift, turn), UNSEEN * d * jnp.finfo(lift.dtype).eps
+    observed = shares > -0.5
+    seen = observed & jnp.stack([shares > unseen, shares < 1 - unseen])
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(2)])
     return View(
-        grams,
-        linalg.multiply(problem.cross, lift),
+        linalg.multiply(lift.T, grams, lift) * (seen[:, :, None] & seen[:, None, :]),
+        linalg.multiply(crosses, lift) * seen,
         jnp.sum(problem.cross * single, -1),
-        jnp.stack([jnp.any(where) for where in unseen]),
-        ~jnp.any(observed & ~unseen[0] & ~unseen[1]),
+        jnp.any(observed & ~seen, 1),
+        (jnp.sum(rows) <= d) | ~jnp.any(seen[0] & seen[1]),
         lift,
     )
 
@@ -101,7 +103,7 @@ def _conclude(
     rounding = 16 * jnp.finfo(total.dtype).eps * jnp.sum(energies)
     flat = (optimum.variation <= 1e-9 * least + 4 * rounding) & (least > 0)
     degenerate = too_few | flat
-    gap = jnp.where(degenerate, 0, jnp.maximum(optimum.bound - explained, 0)) + rounding
+    gap = jnp.where(degenerate, 0, jnp.maximum(optimum.bound - explained, 0) + jnp.abs(optimum.value - explained)) + rounding
     broken = ~jnp.isfinite(explained)
     status = worst(flag(degenerate, Status.degenerate), flag(broken & ~degenerate, Status.ill_conditioned))
     length = jnp.linalg.norm(direction)

@@ -21,7 +21,7 @@ from mtlsim.core import linalg
 
 N_NODES = 24  # of a table
 N_TABLES = 3
-N_NEWTON = 4
+N_NEWTON = 3
 REACH = 17.0  # |u| up to which directions of the pencil are searched for
 REACH_SINGULAR = 9.0  # the same on the side of a singular Gram, where rounding takes missing directions for real ones
 MARGIN = 6.0  # how far the first table goes past the last direction that turns over
@@ -45,9 +45,10 @@ class Pencil(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """Head ratio t (second over first), the proven upper bound on G, and how far G varies over all ratios."""
+    """Head ratio t (second over first), G there, the proven upper bound on G, and how far G varies over all ratios."""
 
     ratio: Float[Array, ""]
+    value: Float[Array, ""]
     bound: Float[Array, ""]
     variation: Float[Array, ""]
 
@@ -90,7 +91,8 @@ def make_pencil(
     sides = linalg.solve_lower(factor, jnp.stack(crosses, 1))
     mean = jnp.trace(whitened) / whitened.shape[0]
     square = jnp.where(singular[0] | (mean <= 0), 1, mean)
-    diagonal, off_diagonal, sides = linalg.tridiagonal_form(whitened / square, sides)
+    diagonal, off_diagonal, sides = linalg.tridiagonal_form(whitened, sides)
+    diagonal, off_diagonal = diagonal / square, off_diagonal / square
     first, second = sides[:, 0], sides[:, 1] / jnp.sqrt(square)
     image = diagonal * first
     image = image.at[1:].add(off_diagonal * first[:-1]).at[:-1].add(off_diagonal * first[1:])
@@ -218,6 +220,7 @@ class Search(NamedTuple):
     bound: Float[Array, ""]
     sign: Float[Array, ""]
     place: Float[Array, ""]
+    peak: Float[Array, ""]
 
 
 def maximize(pencil: Pencil) -> Optimum:
@@ -242,12 +245,14 @@ def maximize(pencil: Pencil) -> Optimum:
             jnp.maximum(closed, table.bounds.max()),
             1 - 2 * negative.astype(low.dtype),
             table.places[negative, interval],
+            table.peaks.max(),
         ), None
 
-    start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low)
+    start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low, nothing)
     found, _ = jax.lax.scan(zoom, start, jnp.arange(N_TABLES) == 0)
     u = polish(pencil, found.sign, found.place, found.high - found.low)
-    return Optimum(found.sign * jnp.exp(u) / pencil.scale, pencil.energies[0] + found.bound, found.best - found.least)
+    value, bound = pencil.energies[0] + found.peak, pencil.energies[0] + found.bound
+    return Optimum(found.sign * jnp.exp(u) / pencil.scale, value, bound, found.best - found.least)
 
 
 def polish(pencil: Pencil, sign: Float[Array, ""], start: Float[Array, ""], reach: Float[Array, ""]) -> Float[Array, ""]:

@@ -34,7 +34,8 @@ class Solution(eqx.Module):
             return f"Solution({shapes}, route={self.route!r})"
         certificate, status = Certificate(int(self.certificate)), Status(int(self.status))
         diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
-        return f"Solution({shapes}, loss={float(self.loss):.6g} - {float(self.gap):.1e}, {certificate.name} by {self.route}){diagnosis}"
+        value = f"loss={float(self.loss):.6g} - {float(self.gap):.1e}"
+        return f"Solution({shapes}, {value}, {certificate.name} by {self.route}){diagnosis}"
 
 
 def penalised_loss(moments: Moments, parameters: Float[Array, "K d"]) -> Float[Array, " K"]:

@@ -81,7 +81,9 @@ def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts
         require(rank >= n_tasks, "route", "one that fits", repr(route), f"it needs rank >= {n_tasks} tasks")
         return solve_separately(moments, rank, weights, ridge)
     if route == "shared_covariates":
-        require(shared and rank <= n_tasks, "route", "one that fits", repr(route), "it needs one gram for all tasks and rank <= tasks")
+        require(
+            shared and rank <= n_tasks, "route", "one that fits", repr(route), "it needs one gram for all tasks and rank <= tasks"
+        )
         return solve_shared(moments, rank, weights, ridge[0])
     moments = _unshare(moments)
     if route == "secular":
@@ -97,7 +99,7 @@ def _unshare(moments: Moments) -> Moments:
     """One gram per task also where the tasks share their rows."""
     if not moments.shared_covariates:
         return moments
-    every = lambda leaf: None if leaf is None else jnp.broadcast_to(leaf, (moments.n_tasks, *leaf.shape))  # noqa: E731
+    every = lambda leaf: None if leaf is None else jnp.broadcast_to(leaf, (moments.n_tasks, *leaf.shape))
     return Moments(every(moments.gram), moments.cross, moments.energy, moments.n_samples, every(moments.factor), moments.scores)
 
 

@@ -30,7 +30,9 @@ SUMMARY = {
 }
 
 
-def assemble(grid: Grid, results: dict[str, np.ndarray], texts: dict[str, list[str]], settings: dict[str, Any], level: float) -> xr.Dataset:
+def assemble(
+    grid: Grid, results: dict[str, np.ndarray], texts: dict[str, list[str]], settings: dict[str, Any], level: float
+) -> xr.Dataset:
     """results: per output (static points, points, seeds). texts: per text output, one per static point."""
     static_shape = tuple(len(axis.values) for axis in grid.static)
     order = [axis.name for axis in grid.static] + [axis.name for axis in grid.traced]
@@ -51,7 +53,11 @@ def assemble(grid: Grid, results: dict[str, np.ndarray], texts: dict[str, list[s
         else:
             dataset.attrs[name] = per_static[0]
     dataset = dataset.transpose(*(axis.name for axis in grid.axes), "seed", missing_dims="ignore")
-    dataset.attrs |= {"settings": json.dumps(settings), "level": level, "convention": "gain = risk_single - risk_multi; positive helps"}
+    dataset.attrs |= {
+        "settings": json.dumps(settings),
+        "level": level,
+        "convention": "gain = risk_single - risk_multi; positive helps",
+    }
     return dataset
 
 

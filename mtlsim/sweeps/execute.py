@@ -31,26 +31,23 @@ def describe_outputs(cell: Any) -> tuple[dict[str, np.dtype], dict[str, str]]:
 
 @functools.cache
 def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...]) -> Callable:
-    """run(cell, values (points, axes), keys (seeds,)) -> {output: (seeds, points)}, compiled once per kind of cell and shape.
+    """run(cell, values (points, axes), key, seeds (S,)) -> {output: (S, points)}, compiled once per kind of cell and shape.
 
-    Seeds are the outer axis: what a draw takes from its key alone (the normals) is drawn once for all points of the batch.
+    Seed s has the key fold_in(key, s), in every cell and every sweep of this key. Seeds are the outer axis: what a draw takes
+    from its key alone (the normals) is drawn once for all points of the batch.
     """
     mesh = Mesh(np.asarray(devices), ("points",))
     split, whole = PartitionSpec("points"), PartitionSpec()
 
-    def run(cell, values, keys):
-        def one(key, point):
-            return outputs(at_point(cell, dict(zip(names, point, strict=True)), check=False), key)
+    def run(cell, values, key, seeds):
+        def one(seed, point):
+            draw_key = jax.random.fold_in(key, seed)
+            return outputs(at_point(cell, dict(zip(names, point, strict=True)), check=False), draw_key)
 
-        return jax.vmap(lambda key: jax.vmap(lambda point: one(key, point))(values))(keys)
+        return jax.vmap(lambda seed: jax.vmap(lambda point: one(seed, point))(values))(seeds)
 
-    sharded = jax.shard_map(run, mesh=mesh, in_specs=(whole, split, whole), out_specs=PartitionSpec(None, "points"), check_vma=False)
-    return jax.jit(sharded)
-
-
-def seed_keys(key: Key[Array, ""], first: int, count: int) -> Key[Array, " S"]:
-    """Keys of seeds first..first + count - 1: seed s has the same key in every cell and every sweep of this key."""
-    return jax.vmap(lambda seed: jax.random.fold_in(key, seed))(jnp.arange(first, first + count))
+    specs = (whole, split, whole, whole)
+    return jax.jit(jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, "points"), check_vma=False))
 
 
 def as_leaves(cell: Any) -> Any:
@@ -59,19 +56,17 @@ def as_leaves(cell: Any) -> Any:
 
 
 def run_points(
-    batch: Callable, cell: Any, values: np.ndarray, keys: Key[Array, " S"], batch_points: int, batch_seeds: int
+    batch: Callable, cell: Any, values: np.ndarray, key: Key[Array, ""], seeds: range, batch_points: int, batch_seeds: int
 ) -> dict[str, np.ndarray]:
     """All points x seeds in batches of one shape (the last ones padded by repetition): {output: (points, seeds)}."""
-    n_points, n_seeds = len(values), len(keys)
+    every = np.asarray(seeds, np.uint32)
     rows = []
-    for start in range(0, n_points, batch_points):
-        points = np.arange(start, start + batch_points) % n_points
-        columns = []
-        for first in range(0, n_seeds, batch_seeds):
-            seeds = np.arange(first, first + batch_seeds) % n_seeds
-            result = batch(cell, values[points], keys[seeds])
-            kept = min(batch_seeds, n_seeds - first)
-            columns.append({name: np.asarray(value)[:kept] for name, value in result.items()})
-        kept = min(batch_points, n_points - start)
-        rows.append({name: np.concatenate([c[name] for c in columns]).T[:kept] for name in columns[0]})
+    for start in range(0, len(values), batch_points):
+        points = np.arange(start, start + batch_points) % len(values)
+        firsts = range(0, len(every), batch_seeds)
+        # all are on their way before the first is waited for
+        columns = [batch(cell, values[points], key, every[np.arange(f, f + batch_seeds) % len(every)]) for f in firsts]
+        kept = min(batch_points, len(values) - start)
+        joined = {name: np.concatenate([np.asarray(column[name]) for column in columns])[: len(every)] for name in columns[0]}
+        rows.append({name: value.T[:kept] for name, value in joined.items()})
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}

@@ -107,7 +107,9 @@ def make_grid(cell: Any, grid: Mapping[str, Any]) -> Grid:
         require(name in known, "grid", "made of the cell's parameters", repr(name), nearest(name, known))
         values = tuple(np.asarray(values).tolist()) if np.asarray(values).dtype.kind in "iuf" else tuple(values)
         require(len(values) > 0, f"grid[{name!r}]", "a sequence of values", "empty", "give at least one")
-        require(len(set(values)) == len(values), f"grid[{name!r}]", "made of different values", list(values), "drop the repeated ones")
+        require(
+            len(set(values)) == len(values), f"grid[{name!r}]", "made of different values", list(values), "drop the repeated ones"
+        )
         axes.append(Axis(name, values, known[name]))
     result = Grid(tuple(axes))
     _check_values(cell, result)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key
 from mtlsim.sweeps import dataset as datasets
-from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points, seed_keys
+from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
 from mtlsim.sweeps.grid import Grid, at_point, make_grid
 from mtlsim.sweeps.plan import Chunk, Plan, bytes_per_draw, make_plan, parse_shard
 from mtlsim.sweeps.settings import describe, grid_of
@@ -69,7 +69,11 @@ def sweep(
     if parts.folder is not None:
         plan = Plan(**read_manifest(parts.folder)["plan"])
         require(
-            plan.batch_points % len(devices) == 0, "devices", f"a divisor of {plan.batch_points}, as the sweep began", len(devices), "use fewer"
+            plan.batch_points % len(devices) == 0,
+            "devices",
+            f"a divisor of {plan.batch_points}, as the sweep began",
+            len(devices),
+            "use fewer",
         )
     chunks = plan.chunks(shard)
     if progress:
@@ -135,12 +139,12 @@ def _announcement(grid: Grid, plan: Plan, draw_bytes: int, devices: Sequence[jax
     part = f", shard {shard[0]} of {shard[1]}" if shard != (1, 1) else ""
     memory = draw_bytes * plan.batch_points * plan.batch_seeds / 2**20
     kind = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
-    return (
-        f"{cells} cells x {plan.n_seeds} seeds{rounds} in {len(plan.chunks(shard))} chunks{part}; {compiles}; about {memory:.0f} MiB at a time on {kind}"
-    )
+    return f"{cells} cells x {plan.n_seeds} seeds{rounds} in {len(plan.chunks(shard))} chunks{part}; {compiles}; about {memory:.0f} MiB at a time on {kind}"
 
 
-def _run_chunks(cell, grid: Grid, plan: Plan, chunks: list[Chunk], parts: Parts, key, level: float, devices, progress: bool) -> None:
+def _run_chunks(
+    cell, grid: Grid, plan: Plan, chunks: list[Chunk], parts: Parts, key, level: float, devices, progress: bool
+) -> None:
     """Run what is not stored yet, one compiled batch per static combination."""
     values, statics = grid.traced_values(), grid.static_points()
     names = tuple(axis.name for axis in grid.traced)
@@ -159,8 +163,8 @@ def _run_chunks(cell, grid: Grid, plan: Plan, chunks: list[Chunk], parts: Parts,
                 points = _undecided(chunk, rounds, level)
                 arrays = {"points": points}
                 if len(points):
-                    keys = seed_keys(key, chunk.round * plan.n_seeds, plan.n_seeds)
-                    arrays |= run_points(batch, leaves, values[points], keys, plan.batch_points, plan.batch_seeds)
+                    seeds = range(chunk.round * plan.n_seeds, (chunk.round + 1) * plan.n_seeds)
+                    arrays |= run_points(batch, leaves, values[points], key, seeds, plan.batch_points, plan.batch_seeds)
                 parts.save(chunk, arrays)
             rounds.append(arrays)
             bar.update((chunk.stop - chunk.start) * plan.n_seeds)
@@ -193,5 +197,3 @@ def _collect(settings: dict[str, Any], plan: Plan, found: Mapping[Chunk, dict[st
             values[chunk.static, arrays["points"], seeds] = arrays[name]
     level = _look_level(settings["level"], plan)
     return datasets.assemble(grid_of(settings), results, settings["texts"], settings, level)
-
-

@@ -39,9 +39,7 @@ def version_of(package: str) -> str:
         return "not installed"
 
 
-def describe(
-    cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: float, devices: Sequence[jax.Device]
-) -> dict[str, Any]:
+def describe(cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: float, devices: Sequence[jax.Device]) -> dict[str, Any]:
     """Settings of a sweep. Only `plan` may differ between runs of the same sweep."""
     statics = [dict(zip([axis.name for axis in grid.static], point, strict=True)) for point in grid.static_points()]
     described = [describe_outputs(at_point(cell, static)) for static in statics]

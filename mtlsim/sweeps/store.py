@@ -141,5 +141,7 @@ def check_complete(missing: list[Chunk], total: int) -> None:
 
 def require_path(path: Any, suffix: str, argument: str = "path") -> Path:
     path = Path(path)
-    require(path.suffix == suffix, argument, f"a file name ending in {suffix}", repr(str(path)), f"use {path.stem or 'result'}{suffix}")
+    require(
+        path.suffix == suffix, argument, f"a file name ending in {suffix}", repr(str(path)), f"use {path.stem or 'result'}{suffix}"
+    )
     return path

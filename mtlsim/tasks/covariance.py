@@ -86,14 +86,18 @@ class Spiked(eqx.Module):
 
     def __check_init__(self):
         require_all(self.condition_number, lambda k: k >= 1, "condition_number", "at least 1", "use 1 for an isotropic covariance")
-        require(0 < self.fraction < 1, "fraction", "strictly between 0 and 1", self.fraction, "use 0.2 for a fifth of the coordinates")
+        require(
+            0 < self.fraction < 1, "fraction", "strictly between 0 and 1", self.fraction, "use 0.2 for a fifth of the coordinates"
+        )
 
     def draw(self, n_features: int) -> Covariance:
         if self.coordinates is None:
             inside = np.arange(n_features) < max(1, round(self.fraction * n_features))
         else:
             known = [c for c in self.coordinates if 0 <= c < n_features]
-            require(len(known) == len(self.coordinates), "coordinates", f"in 0..{n_features - 1}", self.coordinates, "drop the others")
+            require(
+                len(known) == len(self.coordinates), "coordinates", f"in 0..{n_features - 1}", self.coordinates, "drop the others"
+            )
             inside = np.isin(np.arange(n_features), self.coordinates)
         return Covariance(jnp.where(inside, jnp.asarray(self.condition_number, float), 1.0))
 

@@ -17,7 +17,7 @@ ORDERS = ("rdq", "rqd")
 
 
 class Tasks(eqx.Module):
-    """K concrete linear tasks, the target last: y_i = X_i theta_i + noise_i * standard normal, rows of X_i of covariance Sigma_i."""
+    """K concrete linear tasks, the target last: y_i = X_i theta_i + noise_i * standard normal, rows of covariance Sigma_i."""
 
     parameters: Float[Array, "K d"]
     covariances: tuple[Covariance, ...]
@@ -90,9 +90,17 @@ class LinearTasks(eqx.Module):
         parameters=None,
         shared_covariates=False,
     ):
-        require(isinstance(n_features, (int, np.integer)) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40")
+        require(
+            isinstance(n_features, (int, np.integer)) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40"
+        )
         several = hasattr(n_samples, "__len__")
-        require(several, "n_samples", "one number of rows per task", n_samples, f"pass n_samples=({n_samples}, 200) for source and target")
+        require(
+            several,
+            "n_samples",
+            "one number of rows per task",
+            n_samples,
+            f"pass n_samples=({n_samples}, 200) for source and target",
+        )
         n_tasks = len(n_samples)
         self.n_features = int(n_features)
         self.n_samples = _entries(n_samples, n_tasks, "n_samples")
@@ -106,7 +114,11 @@ class LinearTasks(eqx.Module):
 
     def __check_init__(self):
         require_all(
-            self.n_samples, lambda n: (n >= 1) & (n == np.round(n)) & np.isfinite(n), "n_samples", "whole numbers >= 1", "round it, or drop the task"
+            self.n_samples,
+            lambda n: (n >= 1) & (n == np.round(n)) & np.isfinite(n),
+            "n_samples",
+            "whole numbers >= 1",
+            "round it, or drop the task",
         )
         require_all(self.cosine, lambda c: np.abs(c) <= 1, "cosine", "between -1 and 1", "use 1 for equal directions")
         require_all(self.noise, lambda s: (s >= 0) & np.isfinite(s), "noise", "a standard deviation >= 0", "use 0 for no noise")
@@ -115,15 +127,21 @@ class LinearTasks(eqx.Module):
         require_choice(self.order, ORDERS, "order")
         require_choice(self.rows, ROWS, "rows")
         if self.n_features == 1 and self.parameters is None:
-            require_all(self.cosine, lambda c: np.abs(c) == 1, "cosine", "1 or -1 with one feature", "use more features, or cosine=1")
+            require_all(
+                self.cosine, lambda c: np.abs(c) == 1, "cosine", "1 or -1 with one feature", "use more features, or cosine=1"
+            )
         if self.parameters is not None:
             wanted = (self.n_tasks, self.n_features)
-            require(self.parameters.shape == wanted, "parameters", f"of shape {wanted}", self.parameters.shape, "pass one row per task")
+            require(
+                self.parameters.shape == wanted, "parameters", f"of shape {wanted}", self.parameters.shape, "pass one row per task"
+            )
             require_finite(self.parameters, "parameters")
         if self.shared_covariates:
             equal = len({float(n) for n in self.n_samples if is_concrete(n)}) <= 1
             require(equal, "n_samples", "the same for all tasks with shared_covariates", self.n_samples, "repeat one number")
-        require_all(self.alignment, lambda a: (a >= 0) & (a <= 1), "alignment", "between 0 and 1 (1 = same)", "use 1 for equal covariances")
+        require_all(
+            self.alignment, lambda a: (a >= 0) & (a <= 1), "alignment", "between 0 and 1 (1 = same)", "use 1 for equal covariances"
+        )
         used = self.relation in USE_ALIGNMENT and not self.shared_covariates
         if used and all(is_concrete(leaf) for leaf in jax.tree.leaves((self.design, self.alignment))):
             least = float(lowest_alignment(self.design.draw(self.n_features)))

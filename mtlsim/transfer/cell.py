@@ -60,8 +60,12 @@ class Transfer(eqx.Module):
     def __check_init__(self):
         d, n_tasks = self.tasks.n_features, self.tasks.n_tasks
         whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
-        require(whole and 1 <= self.rank <= d, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing")
-        require(-n_tasks <= self.target < n_tasks, "target", f"the index of one of {n_tasks} tasks", self.target, "use -1 for the last")
+        require(
+            whole and 1 <= self.rank <= d, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing"
+        )
+        require(
+            -n_tasks <= self.target < n_tasks, "target", f"the index of one of {n_tasks} tasks", self.target, "use -1 for the last"
+        )
         for name in ("weights", "ridge"):
             value = getattr(self, name)
             if value is not None and all(is_concrete(entry) for entry in jax.tree.leaves(value)):
@@ -91,4 +95,3 @@ class Transfer(eqx.Module):
             worst(tasks.status, solution.status),
             solution.route,
         )
-

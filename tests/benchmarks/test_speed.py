@@ -1,0 +1,171 @@
+"""Ratios measured side by side in one run; run with `python -m pytest tests/benchmarks -s -p no:cacheprovider`.
+
+Each is the median of several repetitions, compile time apart. On one core: prefix the command with `taskset -c 0`.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import peer
+import pytest
+from threadpoolctl import threadpool_limits
+
+import mtlsim as mtl
+from mtlsim.samples import draw_moments
+from mtlsim.solvers.single import solve_single
+from mtlsim.sweeps.execute import as_leaves, compile_batch
+
+KEY = jax.random.key(0)
+
+
+def median_seconds(call, repetitions=7):
+    call()
+    times = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def seconds_per_draw(cell, n_source, n_points=8, n_seeds=4):
+    """One draw of a batch as a sweep runs it, on one device."""
+    batch = compile_batch(("tasks.n_samples[0]",), tuple(jax.devices()[:1]))
+    values = np.full((n_points, 1), float(n_source)) + np.arange(n_points)[:, None]
+    leaves, seeds = as_leaves(cell), np.arange(n_seeds, dtype=np.uint32)
+    return median_seconds(lambda: batch(leaves, values, KEY, seeds)) / (n_points * n_seeds)
+
+
+def test_cost_does_not_grow_with_the_sample_size():
+    cell = mtl.Transfer(mtl.LinearTasks(n_features=50, n_samples=(1000, 150)))
+    ratios = [seconds_per_draw(cell, 1e9) / seconds_per_draw(cell, 1e3) for _ in range(5)]
+    print(f"\ncost at 10^9 rows over 10^3 rows: {np.median(ratios):.2f}")
+    assert np.median(ratios) <= 1.1
+
+
+@pytest.mark.parametrize(("d", "limit"), [(20, 5.0), (100, 2.2)])
+def test_the_whole_cell_against_one_batched_eigh(d, limit):
+    """limit: a guard against regressions; the aim is 1.5 at d = 100."""
+    cell = mtl.Transfer(mtl.LinearTasks(n_features=d, n_samples=(10 * d, 2 * d)))
+    draws = jax.vmap(lambda key: draw_moments(cell.tasks.draw(key=key), key=key))(jax.random.split(KEY, 32))
+    grams, moments = draws.gram[:, 0], draws
+    eigh = jax.jit(jax.vmap(jnp.linalg.eigh))
+    solve = jax.jit(jax.vmap(lambda m: mtl.solve(m, 1).parameters))
+    alone = jax.jit(jax.vmap(lambda m: solve_single(m[-1])))
+    parts = {"one eigh": lambda: eigh(grams), "exact MTL": lambda: solve(moments), "STL": lambda: alone(moments)}
+    times = {name: median_seconds(call) / 32 for name, call in parts.items()}
+    times["whole cell"] = seconds_per_draw(cell, 10 * d)
+    print(f"\nd = {d}: " + ", ".join(f"{name} {1e6 * t:.0f} us" for name, t in times.items()))
+    print(f"d = {d}: whole cell over one eigh {times['whole cell'] / times['one eigh']:.2f}")
+    assert times["whole cell"] <= limit * times["one eigh"]
+
+
+def test_the_sample_size_figure_against_numpy():
+    """d = 100, sources 250, 500, ..., 10 000 and 100 000, three relations: seconds per draw, one core each."""
+    design = mtl.Spiked(1e4, 0.1)
+    covariance = np.asarray(design.draw(100).matrix())
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.standard_normal((100, 100)))[0]
+    roots = {
+        "same": np.sqrt(covariance),
+        "disjoint": np.sqrt(covariance[::-1, ::-1]),
+        "rotated": rotation @ np.sqrt(covariance),
+    }
+    sources = [250, *range(500, 10_001, 500)]
+    ours, theirs = {}, {}
+    with threadpool_limits(1):
+        for relation, root in roots.items():
+            tasks = mtl.LinearTasks(n_features=100, n_samples=(1000, 150), cosine=0.96, design=design, relation=relation)
+            each = seconds_per_draw(mtl.Transfer(tasks), 1000)
+            for n in [*sources, 100_000]:
+                repetitions = 3 if n < 10_000 else 1
+                start = time.perf_counter()
+                for _ in range(repetitions):
+                    peer.cell(rng, (root, roots["same"]), 0.96, (n, 150), 1.0)
+                theirs[relation, n] = (time.perf_counter() - start) / repetitions
+                ours[relation, n] = each
+    figure = sum(theirs[r, n] for r in roots for n in sources) / sum(ours[r, n] for r in roots for n in sources)
+    largest = np.mean([theirs[r, 100_000] / ours[r, 100_000] for r in roots])
+    shown = {n: 1e3 * np.mean([theirs[r, n] for r in roots]) for n in (250, 1000, 10_000, 100_000)}
+    print("\npeer, ms a draw: " + ", ".join(f"{n} rows {t:.1f}" for n, t in shown.items()))
+    print(f"mtlsim, ms a draw: {1e3 * np.mean(list(ours.values())):.2f} at any number of rows")
+    print(f"over the figure {figure:.0f} times faster, at 10^5 rows {largest:.0f} times")
+    assert figure >= 10 and largest >= 100
+
+
+def test_objectives_equal_the_peers_on_the_same_moments():
+    rng = np.random.default_rng(1)
+    worst = 0.0
+    for _ in range(20):
+        tasks = mtl.LinearTasks(n_features=30, n_samples=(int(rng.integers(40, 3000)), 60), alignment=0.6).draw(key=KEY)
+        moments = draw_moments(tasks, key=jax.random.key(int(rng.integers(10**6))))
+        grams, crosses = np.asarray(moments.gram), np.asarray(moments.cross)
+        _, energy = peer.best_direction(grams[0], crosses[0], grams[1], crosses[1])
+        solution = mtl.solve(moments, 1)
+        ours = float(moments.energy.sum() - solution.loss)
+        worst = max(worst, abs(ours - energy) / energy)
+    print(f"\nlargest relative difference of the explained energies: {worst:.1e}")
+    assert worst < 1e-8
+
+
+def run_fresh(program, **environment):
+    """A program in a process of its own: its output and seconds."""
+    start = time.perf_counter()
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **environment}, check=True
+    )
+    return run.stdout, time.perf_counter() - start
+
+
+SWEEP = """
+from mtlsim.launcher import prepare
+prepare({n_devices})
+import time, jax, numpy as np, mtlsim as mtl
+cell = mtl.Transfer(mtl.LinearTasks(n_features=40, n_samples=(1000, 200)))
+grid = {{"tasks.n_samples[0]": np.geomspace(10, 1e5, 16).round()}}
+mtl.sweep(cell, grid, 400, jax.random.key(0), progress=False)
+start = time.perf_counter()
+mtl.sweep(cell, grid, 4000, jax.random.key(0), progress=False)
+print(time.perf_counter() - start)
+"""
+
+
+def test_two_host_devices_against_one():
+    seconds = {n: float(run_fresh(SWEEP.format(n_devices=n), XLA_FLAGS="")[0]) for n in (1, 2)}
+    print(f"\none device {seconds[1]:.1f} s, two {seconds[2]:.1f} s: {seconds[1] / seconds[2]:.2f} times")
+    assert seconds[1] / seconds[2] >= 1.5
+
+
+MILLION = """
+from mtlsim.launcher import prepare
+prepare()
+import resource, jax, numpy as np, mtlsim as mtl
+cell = mtl.Transfer(mtl.LinearTasks(n_features=20, n_samples=(1000, 100)))
+grid = {"tasks.n_samples[0]": np.geomspace(10, 1e5, 100).round(), "tasks.noise": [0.5, 1, 2, 4, 8]}
+data = mtl.sweep(cell, grid, 2000, jax.random.key(0), "million.nc", progress=False)
+assert data.gain.size == 10**6
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+def test_a_million_draws_stay_under_two_gibibytes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    output, seconds = run_fresh(MILLION)
+    print(f"\n10^6 draws at d = 20: {float(output):.2f} GiB, {seconds:.0f} s")
+    assert float(output) < 2
+
+
+def test_the_first_figure_on_a_cold_cache(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "XLA_FLAGS": ""}
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "mtlsim", "figure", "transfer-map", "--out", tmp_path], env=environment, check=True)
+    seconds = time.perf_counter() - start
+    print(f"\ntransfer-map on a cold cache: {seconds:.0f} s")
+    assert seconds < 60
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 4 * 2**20

@@ -1,5 +1,6 @@
 """The command line. Every command checks its input before it loads jax, so that --help and mistakes answer at once."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,11 +138,9 @@ class Cite:
     """A key of references.bib or a public name such as Transfer."""
 
     def run(self) -> int:
-        import mtlsim
         from mtlsim.citations import cite
 
-        known = self.thing is not None and self.thing in mtlsim.__all__
-        print(cite(getattr(mtlsim, self.thing) if known else self.thing))
+        print(cite(self.thing))
         return 0
 
 
@@ -186,6 +185,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"mtlsim: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("mtlsim: interrupted; finished chunks are kept, and the same command goes on from there.", file=sys.stderr)
         return 130

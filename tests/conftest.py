@@ -39,3 +39,8 @@ def z_score(samples, wanted, wanted_error=0.0):
 def untyped(function):
     """The function without the run-time check of its annotations, as users call it: what it does with input of another type."""
     return inspect.unwrap(function)
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """The numerical stack is tested first: wrong numbers or hangs there would make all else meaningless."""
+    items.sort(key=lambda item: item.path.name != "test_toolchain.py")

@@ -34,7 +34,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "similarity",
-    "Sharing one direction helps while the parameters are close in angle or nearly opposite, and the more so the noisier the labels.",
+    "Sharing one direction helps where the parameters are close in angle or nearly opposite, more so the noisier the labels.",
     setting,
     draw,
 )

@@ -24,7 +24,7 @@ BLOCK_ROWS = 1024
 
 
 class Variates(NamedTuple):
-    """Independent variates of one task: normals below the diagonal of T, chi-squares on it and for the rest, normals for the noise."""
+    """Independent variates of one task: normals below the diagonal of T, chi-squares on it and for the rest, noise."""
 
     below: Float[Array, "h d"]
     squares: Float[Array, " d"]

@@ -96,8 +96,8 @@ def sentence_on_status(dataset: xr.Dataset) -> str | None:
     status = dataset["status"].values
     cells = status.reshape(-1, status.shape[-1])
     parts = [
-        f"{(cells == code).any(1).sum()} of {len(cells)} cells: {code.name} in {(cells == code).sum()} of {(cells >= 0).sum()} draws; "
-        f"see ds.where(ds.status == {code.value})"
+        f"{(cells == code).any(1).sum()} of {len(cells)} cells: {code.name} in {(cells == code).sum()} of "
+        f"{(cells >= 0).sum()} draws; see ds.where(ds.status == {code.value})"
         for code in Status
         if code != Status.ok and (cells == code).any()
     ]

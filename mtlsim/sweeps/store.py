@@ -39,7 +39,8 @@ def check_same(there: dict[str, Any], here: dict[str, Any], path: Path) -> None:
     """Refuse to go on with pieces of another sweep."""
     if fingerprint(there) != fingerprint(here):
         raise ValueError(
-            f"path must be new or hold this very sweep, but {path} was made by other settings ({'; '.join(differences(there, here)[:4])}); "
+            f"path must be new or hold this very sweep, but {path} was made by other settings "
+            f"({'; '.join(differences(there, here)[:4])}); "
             "choose another path, or move that one away."
         )
 

@@ -39,7 +39,8 @@ class TransferDraw(eqx.Module):
         helps = "undetermined" if status == Status.degenerate else "helps" if self.gain > 0 else "hurts"
         diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
         return (
-            f"gain {float(self.gain):+.4g} ({helps}): risk {float(self.risk_single):.4g} alone, {float(self.risk_multi):.4g} together; "
+            f"gain {float(self.gain):+.4g} ({helps}): risk {float(self.risk_single):.4g} alone, "
+            f"{float(self.risk_multi):.4g} together; "
             f"{Certificate(int(self.certificate)).name} by {self.route}{diagnosis}"
         )
 
@@ -49,6 +50,7 @@ class Transfer(eqx.Module):
 
     tasks: a recipe (`LinearTasks`). rank: columns of the shared layer. target: which task is measured. weights, ridge: per
     task, as in `mtlsim.solve`; the target's ridge is used by both sides. Same data and noise for both sides.
+    Source: [wu2020understanding], Sections 2.1 to 2.3.
     """
 
     tasks: LinearTasks

@@ -46,7 +46,7 @@ def solve_by_alternation(
 
     def descend(shared):
         shared = jnp.linalg.qr(shared)[0]
-        state = (shared, jnp.asarray(jnp.inf, single.dtype), jnp.asarray(jnp.inf, single.dtype), 0)
+        state = (shared, jnp.sum(problem.energy), jnp.asarray(jnp.inf, single.dtype), 0)
         falling = lambda state: (state[2] > SETTLED * jnp.abs(state[1]) + floor) & (state[3] < max_iterations)
         return jax.lax.while_loop(falling, round, state)
 

@@ -1,0 +1,167 @@
+"""Every route of `solve` against independent answers, against each other, and its refusals."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+
+import mtlsim as mtl
+from mtlsim.core.status import Certificate, Status
+from mtlsim.solvers.solve import choose_route
+
+KEY = jax.random.key(9)
+D = 5
+
+
+def random_tasks(seed, sizes, noise=0.5, d=D):
+    rng = np.random.default_rng(seed)
+    tasks = []
+    for m in sizes:
+        X = rng.standard_normal((m, d)) * np.exp(rng.uniform(0, 2, d))
+        tasks.append((X, X @ rng.standard_normal(d) + noise * rng.standard_normal(m)))
+    return tasks
+
+
+def moments_of(tasks):
+    return [mtl.Moments.from_data(X, y) for X, y in tasks]
+
+
+def shared_moments(X, labels):
+    each = [mtl.Moments.from_data(X, y) for y in labels.T]
+    crosses, energies = jnp.stack([m.cross for m in each]), jnp.stack([m.energy for m in each])
+    return mtl.Moments(each[0].gram, crosses, energies, jnp.full(len(each), float(len(X))))
+
+
+def test_the_route_table():
+    assert choose_route(2, 2, False) == choose_route(3, 5, True) == "separate"
+    assert choose_route(3, 2, True) == "shared_covariates"
+    assert choose_route(2, 1, False) == "secular"
+    assert choose_route(3, 1, False) == "coordinate_ascent"
+    assert choose_route(4, 2, False) == "alternating"
+
+
+@pytest.mark.parametrize("m", [3, 5, 30])
+@pytest.mark.parametrize("ridge", [0.0, 0.7])
+def test_one_task_is_least_squares_of_minimum_norm(m, ridge):
+    (X, y), *_ = random_tasks(m, [m])
+    rows, labels = oracles.absorb([(X, y)], ridge=ridge)[0]
+    np.testing.assert_allclose(mtl.solve_single(mtl.Moments.from_data(X, y), ridge), oracles.least_squares(rows, labels), atol=1e-8)
+    tasks = mtl.LinearTasks(n_features=D, n_samples=(9, m)).draw(key=KEY)
+    drawn = mtl.draw_moments(tasks, key=KEY)[1]
+    root = np.asarray(drawn.factor).T
+    rows, labels = oracles.absorb([(root, np.asarray(drawn.scores))], ridge=ridge)[0]
+    np.testing.assert_allclose(mtl.solve_single(drawn, ridge), oracles.least_squares(rows, labels), atol=1e-8)
+
+
+@pytest.mark.parametrize("rank", [2, 4])
+def test_enough_columns_keep_every_task_to_itself(rank):
+    tasks = random_tasks(0, [20, 3])
+    solution = mtl.solve(moments_of(tasks), rank)
+    assert solution.route == "separate" and solution.certificate == Certificate.exact and solution.shared.shape == (D, rank)
+    np.testing.assert_allclose(solution.parameters, [oracles.least_squares(X, y) for X, y in tasks], atol=1e-8)
+    np.testing.assert_allclose(solution.loss, oracles.loss(tasks, solution.parameters), rtol=1e-9)
+    np.testing.assert_allclose(solution.heads @ solution.shared.T, solution.parameters, atol=1e-12)
+
+
+@pytest.mark.parametrize(("rank", "weighted", "ridge"), [(1, False, 0.0), (2, True, 0.0), (2, True, 2.0), (3, False, 0.5)])
+def test_shared_covariates_are_the_best_of_many_alternations(rank, weighted, ridge):
+    rng = np.random.default_rng(rank)
+    X, labels = rng.standard_normal((25, D)), rng.standard_normal((25, 4))
+    labels += X @ rng.standard_normal((D, 4))
+    weights = np.array([0.2, 1.0, 3.0, 1.0]) if weighted else np.ones(4)
+    solution = mtl.solve(shared_moments(X, labels), rank, weights, ridge)
+    best = oracles.alternate(X, labels, rank, 4, rng, weights, ridge, n_rounds=300)
+    assert solution.route == "shared_covariates" and solution.certificate == Certificate.exact
+    np.testing.assert_allclose(solution.loss, best, rtol=1e-6)
+    assert float(solution.loss) <= best * (1 + 1e-9)
+    absorbed = oracles.absorb([(X, y) for y in labels.T], weights, [ridge] * 4)
+    np.testing.assert_allclose(solution.loss, oracles.loss(absorbed, solution.parameters), rtol=1e-8)
+
+
+def test_raising_the_clean_task_s_weight_turns_the_layer_to_it():
+    rng = np.random.default_rng(0)
+    X, theta = rng.standard_normal((60, 8)), rng.standard_normal(8)
+    labels = np.stack([X @ theta, X @ theta + 30 * rng.standard_normal(60)], 1)
+    cosines = []
+    for weight in (0.01, 0.1, 1.0, 10.0, 100.0, 1e4):
+        shared = np.asarray(mtl.solve(shared_moments(X, labels), 1, (weight, 1.0)).shared[:, 0])
+        cosines.append(abs(shared @ theta) / np.linalg.norm(shared) / np.linalg.norm(theta))
+    assert (np.diff(cosines) > 0).all() and cosines[-1] > 0.9999 > 0.9 > cosines[0]
+
+
+@pytest.mark.parametrize("n_tasks", [3, 4])
+def test_coordinate_ascent_matches_many_gradient_starts_inside_its_interval(n_tasks):
+    for seed in range(2):
+        tasks = random_tasks(seed, [12, 9, 15, 7][:n_tasks])
+        solution = mtl.solve(moments_of(tasks), 1)
+        best = oracles.descend(tasks, 1, 40, np.random.default_rng(seed))
+        assert solution.route == "coordinate_ascent" and solution.status == Status.ok
+        assert float(solution.loss) <= best * (1 + 1e-7)
+        assert float(solution.loss - solution.gap) <= best * (1 + 1e-9)
+        np.testing.assert_allclose(solution.loss, oracles.loss(tasks, solution.parameters), rtol=1e-8)
+
+
+def test_coordinate_ascent_of_two_tasks_is_the_secular_optimum():
+    moments = moments_of(random_tasks(1, [12, 9]))
+    exact, ascent = mtl.solve(moments, 1), mtl.solve(moments, 1, route="coordinate_ascent")
+    np.testing.assert_allclose(ascent.loss, exact.loss, rtol=1e-9)
+
+
+def test_alternation_reaches_what_gradient_descent_reaches():
+    tasks = random_tasks(3, [12, 9, 15])
+    solution = mtl.solve(moments_of(tasks), 2)
+    best = oracles.descend(tasks, 2, 20, np.random.default_rng(0))
+    assert solution.route == "alternating" and float(solution.loss) <= best * (1 + 1e-6)
+    np.testing.assert_allclose(solution.loss, oracles.loss(tasks, solution.parameters), rtol=1e-8)
+
+
+def test_permuting_the_tasks_permutes_the_answer():
+    tasks = random_tasks(5, [12, 9, 15])
+    reference = mtl.solve(moments_of(tasks), 1)
+    for order in itertools.islice(itertools.permutations(range(3)), 1, 3):
+        solution = mtl.solve(moments_of([tasks[i] for i in order]), 1)
+        np.testing.assert_allclose(solution.parameters, reference.parameters[np.array(order)], rtol=1e-5, atol=1e-6)
+
+
+def test_float32_stays_float32_and_says_when_it_is_not_enough():
+    tasks = random_tasks(6, [12, 9])
+    moments = [jax.tree.map(lambda leaf: leaf.astype(jnp.float32), m) for m in moments_of(tasks)]
+    solution = mtl.solve(moments, 1)
+    assert solution.parameters.dtype == jnp.float32 and solution.status == Status.ok
+    np.testing.assert_allclose(solution.parameters, mtl.solve(moments_of(tasks), 1).parameters, rtol=2e-2, atol=2e-2)
+    stretched = [(X * np.r_[1e3, np.ones(D - 1)], y) for X, y in tasks]
+    moments = [jax.tree.map(lambda leaf: leaf.astype(jnp.float32), m) for m in moments_of(stretched)]
+    solution = mtl.solve(moments, 1)
+    assert solution.status == Status.ill_conditioned and "jax_enable_x64" in repr(solution)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"rank": 0}, "rank must be a whole number from 1 to n_features = 5, but is 0"),
+        ({"rank": -1}, "rank must be a whole number"),
+        ({"rank": 6}, "rank must be a whole number from 1 to n_features = 5, but is 6"),
+        ({"rank": 1, "weights": (-1.0, 1.0)}, "weights must be numbers >= 0"),
+        ({"rank": 1, "weights": (0.0, 0.0)}, "weights must be positive for some task"),
+        ({"rank": 1, "weights": (1.0, 1.0, 1.0)}, "weights must be one number or 2"),
+        ({"rank": 1, "ridge": -1.0}, "ridge must be numbers >= 0"),
+        ({"rank": 1, "route": "secula"}, "did you mean 'secular'"),
+        ({"rank": 2, "route": "secular"}, "it needs two tasks and rank 1"),
+        ({"rank": 1, "route": "separate"}, "it needs rank >= 2 tasks"),
+        ({"rank": 1, "route": "shared_covariates"}, "it needs one gram for all tasks"),
+    ],
+)
+def test_refusals_are_one_sentence(arguments, sentence):
+    moments = moments_of(random_tasks(0, [9, 9]))
+    with pytest.raises(ValueError) as error:
+        mtl.solve(moments, **arguments)
+    assert sentence in str(error.value)
+
+
+def test_tasks_of_different_width_are_refused():
+    moments = [mtl.Moments.from_data(*random_tasks(0, [9])[0]), mtl.Moments.from_data(*random_tasks(0, [9], d=4)[0])]
+    with pytest.raises(ValueError, match="of one number of features"):
+        mtl.solve(moments, 1)

@@ -139,8 +139,10 @@ def _announcement(grid: Grid, plan: Plan, draw_bytes: int, devices: Sequence[jax
     part = f", shard {shard[0]} of {shard[1]}" if shard != (1, 1) else ""
     memory = draw_bytes * plan.batch_points * plan.batch_seeds / 2**20
     kind = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
-    return f"{cells} cells x {plan.n_seeds} seeds{rounds} in {len(plan.chunks(shard))} chunks{part}; {compiles}; "
+    return (
+        f"{cells} cells x {plan.n_seeds} seeds{rounds} in {len(plan.chunks(shard))} chunks{part}; {compiles}; "
         f"about {memory:.0f} MiB at a time on {kind}"
+    )
 
 
 def _run_chunks(

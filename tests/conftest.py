@@ -3,6 +3,8 @@
 import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# tests compile much and run little: the passes that make programs fast cost half of the compile time
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_llvm_disable_expensive_passes=true".strip()
 
 import inspect
 import warnings

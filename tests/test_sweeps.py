@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from conftest import untyped
 
 import mtlsim as mtl
 from mtlsim.sweeps import execute
@@ -156,7 +157,7 @@ def test_bad_grids_are_one_sentence(grid, sentence):
 )
 def test_bad_options_are_one_sentence(options, sentence):
     with pytest.raises(ValueError) as error:
-        mtl.sweep(CELL, GRID, **({"key": KEY, "progress": False} | options))
+        untyped(mtl.sweep)(CELL, GRID, **({"key": KEY, "progress": False} | options))
     assert sentence in str(error.value)
 
 

@@ -15,8 +15,9 @@ BLOCK_BYTES = 64 * 2**20
 class Moments(eqx.Module):
     """Sums over the rows of one task (or of K, with a leading axis; one gram for all where the rows are shared).
 
-    gram (d, d) = X'X, cross (d,) = X'y, energy = y'y, n_samples = rows. Where the moments were drawn they also carry
-    factor (d, d) and scores (d,) with gram = factor factor' and cross = factor scores: d equivalent rows and labels.
+    gram (d, d) = X'X, cross (d,) = X'y, energy = y'y, n_samples = rows. Where the moments were drawn from an invertible covariance
+    they also carry factor (d, d) and scores (d,) with gram = factor factor' and cross = factor scores: d equivalent rows and
+    labels, of which the first n alone are not zero.
     """
 
     gram: Float[Array, "... d d"]

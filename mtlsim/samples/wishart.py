@@ -43,8 +43,10 @@ def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
     of_task = [jax.tree.map(lambda leaf: leaf[i], variates) for i in range(tasks.n_tasks)]  # noqa: B023
     sets = 1 if tasks.shared_covariates else tasks.n_tasks
     factors = [draw_factor(of_task[i], tasks.covariances[i]) for i in range(sets)]
-    moments = [_label(tasks, i, factors[i % sets], of_task[i]) for i in range(tasks.n_tasks)]
-    return _stack(moments, tasks.shared_covariates)
+    moments = _stack([_label(tasks, i, factors[i % sets], of_task[i]) for i in range(tasks.n_tasks)], tasks.shared_covariates)
+    if any(covariance.singular for covariance in tasks.covariances):  # n does not tell the rank: leave it to be found in the grams
+        return Moments(moments.gram, moments.cross, moments.energy, moments.n_samples)
+    return moments
 
 
 def _draw_variates(key: Key[Array, ""], n_samples: Float[Array, ""], d: int) -> Variates:
@@ -74,7 +76,7 @@ def _label(tasks: Tasks, i: int, factor: Float[Array, "d d"], variates: Variates
     n, noise = tasks.n_samples[i], tasks.noise[i]
     z = jnp.where(variates.squares > 0, variates.noise, 0)
     scores = multiply(factor.T, tasks.parameters[i]) + noise * z
-    energy = scores @ scores + noise**2 * variates.rest
+    energy = multiply(scores, scores) + noise**2 * variates.rest
     return Moments(multiply(factor, factor.T), multiply(factor, scores), energy, n, factor, scores)
 
 
@@ -99,7 +101,7 @@ def _draw_in_blocks(tasks: Tasks, key: Key[Array, ""]) -> Moments:
             X = jnp.where(used[:, None], colour(tasks.covariances[i], entries), 0)
             noise = tasks.noise[i] * jax.random.normal(jax.random.fold_in(noise_key, block), (BLOCK_ROWS,))
             y = jnp.where(used, multiply(X, tasks.parameters[i]) + noise, 0)
-            return block + 1, sums + Moments(multiply(X.T, X), multiply(X.T, y), y @ y, jnp.sum(used).astype(n.dtype))
+            return block + 1, sums + Moments(multiply(X.T, X), multiply(X.T, y), multiply(y, y), jnp.sum(used).astype(n.dtype))
 
         d, dtype = tasks.n_features, tasks.parameters.dtype
         none = Moments(jnp.zeros((d, d), dtype), jnp.zeros(d, dtype), jnp.zeros((), dtype), jnp.zeros((), n.dtype))

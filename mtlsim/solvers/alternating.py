@@ -8,7 +8,7 @@ from mtlsim.core import linalg
 from mtlsim.core.keys import stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
-from mtlsim.solvers.objective import absorb, observed_rows
+from mtlsim.solvers.objective import absorb, observed_rows, too_few_rows
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solution import Solution, certify, penalised_loss
 
@@ -32,6 +32,7 @@ def solve_by_alternation(
     problem = absorb(moments, weights, ridge)
     n_tasks, d = problem.cross.shape
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
+    energies = weights * jnp.sum(moments.cross * single, -1)
     spectral = jnp.linalg.svd(single.T * jnp.sqrt(weights), full_matrices=False)[0][:, :rank]
     random = jax.random.normal(stream(key, "starts"), (n_starts, d, rank), single.dtype)
 
@@ -44,22 +45,26 @@ def solve_by_alternation(
 
     floor = jnp.finfo(single.dtype).eps * jnp.sum(problem.energy)
 
+    def falls_on(state):
+        _, value, fall, iteration = state
+        return (iteration == 0) | ((fall > SETTLED * jnp.abs(value) + floor) & (iteration < max_iterations))
+
     def descend(shared):
         shared = jnp.linalg.qr(shared)[0]
         state = (shared, jnp.sum(problem.energy), jnp.asarray(jnp.inf, single.dtype), 0)
-        falling = lambda state: (state[2] > SETTLED * jnp.abs(state[1]) + floor) & (state[3] < max_iterations)
-        return jax.lax.while_loop(falling, round, state)
+        return jax.lax.while_loop(falls_on, round, state)
 
     layers, losses, falls, _ = jax.lax.map(descend, jnp.concatenate([spectral[None], random]))
     best = jnp.nanargmin(losses)
     shared = layers[best]
-    heads = _best_heads(problem, shared)
-    lower = jnp.sum(problem.energy) - jnp.sum(problem.cross * single)
+    heads = _best_heads(absorb(moments, jnp.ones_like(weights), ridge), shared)
+    lower = jnp.sum(problem.energy) - jnp.sum(energies)
     gap = jnp.maximum(losses[best] - lower, 0)
-    few = jnp.sum(observed_rows(moments, ridge)) <= rank * moments.n_features
+    few = too_few_rows(observed_rows(moments, ridge), rank, d)
     status = worst(
         flag(falls[best] > SETTLED * jnp.abs(losses[best]) + floor, Status.not_converged),
         flag(few, Status.degenerate),
+        flag(~jnp.isfinite(losses[best]), Status.ill_conditioned),
     )
     unknown = jnp.where(few, jnp.nan, 0.0)
     return Solution(
@@ -68,7 +73,7 @@ def solve_by_alternation(
         linalg.multiply(heads, shared.T) + unknown,
         losses[best],
         gap,
-        certify(gap, jnp.sum(problem.cross * single), Certificate.none),
+        certify(gap, jnp.sum(energies), Certificate.none),
         status,
         "alternating",
     )
@@ -87,4 +92,5 @@ def _best_shared(problem: Moments, heads: Float[Array, "K r"]) -> Float[Array, "
     system = jnp.einsum("kr,ks,kde->rdse", heads, heads, problem.gram, precision="highest").reshape(rank * d, rank * d)
     side = jnp.einsum("kr,kd->rd", heads, problem.cross, precision="highest").reshape(-1)
     tiny = 4 * jnp.finfo(system.dtype).eps * jnp.trace(system)
-    return linalg.solve_positive(system + tiny * jnp.eye(rank * d, dtype=system.dtype), side).reshape(rank, d).T
+    system = linalg.with_missing_directions(system + tiny * jnp.eye(rank * d, dtype=system.dtype))
+    return linalg.solve_positive(system, side).reshape(rank, d).T

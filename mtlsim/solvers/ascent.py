@@ -11,8 +11,8 @@ from mtlsim.core.keys import stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers import secular
-from mtlsim.solvers.objective import absorb, best_heads, observed_rows
-from mtlsim.solvers.pair import solve_pair
+from mtlsim.solvers.objective import absorb, best_heads, observed_rows, too_few_rows
+from mtlsim.solvers.pair import UNSEEN, solve_pair
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solution import Solution, certify
 
@@ -33,11 +33,10 @@ def solve_by_ascent(
     global optimum is taken, round after round. Every task is in K - 1 pairs, so the sum of the certified pair optima over
     K - 1 bounds the explained energy from above: the certificate is an interval.
     """
-    problem = absorb(moments, weights, ridge)
-    n_tasks = problem.n_tasks
+    n_tasks = moments.n_tasks
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
-    energies = jnp.sum(problem.cross * single, -1)
-    singular = observed_rows(moments, ridge) < moments.n_features
+    energies = weights * jnp.sum(moments.cross * single, -1)
+    problem, lift, singular, too_few = _look_at(moments, weights, ridge)
 
     def improve(state):
         heads, value, _, iteration = state
@@ -51,18 +50,21 @@ def solve_by_ascent(
         rising = lambda state: (state[2] > SETTLED * state[1]) & (state[3] < max_iterations)
         return jax.lax.while_loop(rising, improve, state)
 
-    own = jnp.stack([_unit(best_heads(problem, theta)[0]) for theta in single])
+    own = jnp.stack([_unit(jnp.sqrt(weights) * best_heads(moments, weights, ridge, theta)[0]) for theta in single])
     random = jax.random.normal(stream(key, "starts"), (n_starts, n_tasks), own.dtype)
-    heads, values, rises, _ = jax.lax.map(climb, jnp.concatenate([own, random / jnp.linalg.norm(random, axis=1, keepdims=True)]))
-    best = jnp.argmax(values)
+    starts = jnp.concatenate([own, random / jnp.linalg.norm(random, axis=1, keepdims=True)])
+    heads, values, rises, _ = jax.lax.map(climb, starts)
+    best = jnp.argmax(jnp.where(jnp.isfinite(values), values, -jnp.inf))
     direction, _ = _direction(problem, heads[best])
-    heads, explained = best_heads(problem, direction)
+    direction = direction if lift is None else linalg.multiply(lift, direction)
+    heads, explained = best_heads(moments, weights, ridge, direction)
     gap = jnp.maximum(_pair_bound(moments, weights, ridge) - explained, 0)
     status = worst(
         flag(rises[best] > SETTLED * values[best], Status.not_converged),
-        flag(jnp.sum(observed_rows(moments, ridge)) <= moments.n_features, Status.degenerate),
+        flag(too_few, Status.degenerate),
+        flag(~jnp.isfinite(explained) & ~too_few, Status.ill_conditioned),
     )
-    unknown = jnp.where(status == Status.degenerate, jnp.nan, 0.0)
+    unknown = jnp.where(too_few, jnp.nan, 0.0)
     length = jnp.linalg.norm(direction)
     length = jnp.where(length == 0, 1, length)
     shared, heads = direction / length + unknown, heads * length + unknown
@@ -70,12 +72,32 @@ def solve_by_ascent(
         shared[:, None],
         heads[:, None],
         heads[:, None] * shared,
-        jnp.sum(problem.energy) - explained,
-        gap,
+        jnp.sum(problem.energy) - jnp.where(too_few, jnp.sum(energies), explained),
+        jnp.where(too_few, 0, gap),
         certify(gap, jnp.min(energies), Certificate.interval),
         status,
         "coordinate_ascent",
     )
+
+
+def _look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]):
+    """The problem without weights and ridges, the way back, which grams are singular, and whether there are too few rows.
+
+    Drawn moments know their rank from n; those of arrays are brought to the common range of all tasks first.
+    """
+    problem, d = absorb(moments, weights, ridge), moments.n_features
+    rows = observed_rows(moments, ridge)
+    if moments.factor is not None:
+        return problem, None, rows < d, too_few_rows(rows, 1, d)
+    sizes = jnp.trace(problem.gram, axis1=1, axis2=2)
+    scaled = problem.gram / jnp.where(sizes > 0, sizes, 1)[:, None, None]
+    lift, inside = linalg.inverse_square_root(jnp.sum(scaled, 0))
+    shares = jnp.linalg.eigvalsh(linalg.multiply(lift.T, scaled, lift))
+    seen = jnp.sum(shares > UNSEEN * d * jnp.finfo(shares.dtype).eps, -1)
+    lifted = Moments(
+        linalg.multiply(lift.T, problem.gram, lift), linalg.multiply(problem.cross, lift), problem.energy, problem.n_samples
+    )
+    return lifted, lift, seen < jnp.sum(inside), too_few_rows(jnp.minimum(rows, seen), 1, jnp.sum(inside))
 
 
 def _unit(heads: Float[Array, " K"]) -> Float[Array, " K"]:
@@ -85,19 +107,19 @@ def _unit(heads: Float[Array, " K"]) -> Float[Array, " K"]:
 
 def _direction(problem: Moments, heads: Float[Array, " K"]) -> tuple[Float[Array, " d"], Float[Array, ""]]:
     """The best shared direction (sum a_i^2 S_i)^-1 sum a_i b_i for given heads, and the energy it explains with them."""
-    gram = jnp.einsum("k,kde->de", heads**2, problem.gram)
-    cross = heads @ problem.cross
+    gram = jnp.einsum("k,kde->de", heads**2, problem.gram, precision="highest")
+    cross = linalg.multiply(heads, problem.cross)
     direction = linalg.solve_positive(linalg.with_missing_directions(gram), cross)
-    return direction, cross @ direction
+    return direction, linalg.multiply(cross, direction)
 
 
 def _best_head(problem: Moments, heads, i: Int[Array, ""], energies, singular) -> Float[Array, " K"]:
     """The heads with the i-th replaced by its global optimum, the others fixed."""
     others = jnp.where(jnp.arange(heads.shape[0]) == i, 0, heads)
-    gram = jnp.einsum("k,kde->de", others**2, problem.gram)
+    gram = jnp.einsum("k,kde->de", others**2, problem.gram, precision="highest")
     pencil = secular.make_pencil(
         (gram, problem.gram[i]),
-        (others @ problem.cross, problem.cross[i]),
+        (linalg.multiply(others, problem.cross), problem.cross[i]),
         (jnp.sum(energies), energies[i]),
         (jnp.all(singular | (others == 0)), singular[i]),
     )

@@ -9,7 +9,7 @@ from mtlsim.core import linalg
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers import secular
-from mtlsim.solvers.objective import absorb, best_heads, observed_rows
+from mtlsim.solvers.objective import absorb, best_heads, observed_rows, too_few_rows
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solution import Solution, certify
 
@@ -23,7 +23,7 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     there the data do not determine the answer.
     """
     problem = absorb(moments, weights, ridge)
-    view = _look_at(moments, problem, ridge)
+    view = _look_at(moments, problem, weights, ridge)
 
     # the larger task that sees every direction goes first: the other is measured against it
     swap = jnp.where(view.singular[0] == view.singular[1], moments.n_samples[1] > moments.n_samples[0], view.singular[0])
@@ -37,13 +37,15 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     cross = (first[1] + optimum.ratio * second[1]) / size
     direction = linalg.solve_positive(linalg.with_missing_directions(mixed), cross)
     direction = direction if view.lift is None else linalg.multiply(view.lift, direction)
-    return _conclude(problem, direction, optimum, pencil.energies, view.too_few)
+    heads, explained = best_heads(moments, weights, ridge, direction)
+    own = jnp.where(view.too_few, view.energies, pencil.energies)
+    return _conclude(direction, heads, explained, jnp.sum(problem.energy), optimum, own, view.too_few)
 
 
 class View(NamedTuple):
     """Both tasks in coordinates where the sum of their grams is invertible, and the way back (None: the original ones).
 
-    energies are what each task explains alone where its gram is singular, and are not read where it is not.
+    energies are what each task explains alone where its gram is singular or rows are too few; they are not read elsewhere.
     """
 
     grams: Float[Array, "2 d d"]
@@ -54,7 +56,7 @@ class View(NamedTuple):
     lift: Float[Array, "d d"] | None
 
 
-def _look_at(moments: Moments, problem: Moments, ridge: Float[Array, "2"]) -> View:
+def _look_at(moments: Moments, problem: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"]) -> View:
     """Drawn moments know their rank from n, and fewer rows than features explain all their energy.
 
     Moments of arrays are brought to the common range of both tasks first.
@@ -62,7 +64,7 @@ def _look_at(moments: Moments, problem: Moments, ridge: Float[Array, "2"]) -> Vi
     d = moments.n_features
     rows = observed_rows(moments, ridge)
     if moments.factor is not None:
-        return View(problem.gram, problem.cross, problem.energy, rows < d, jnp.sum(rows) <= d, None)
+        return View(problem.gram, problem.cross, problem.energy, rows < d, too_few_rows(rows, 1, d), None)
     sizes = jnp.trace(problem.gram, axis1=1, axis2=2)
     sizes = jnp.where(sizes > 0, sizes, 1)
     grams, crosses = problem.gram / sizes[:, None, None], problem.cross / jnp.sqrt(sizes)[:, None]
@@ -76,9 +78,9 @@ def _look_at(moments: Moments, problem: Moments, ridge: Float[Array, "2"]) -> Vi
     return View(
         linalg.multiply(lift.T, grams, lift) * (seen[:, :, None] & seen[:, None, :]),
         linalg.multiply(crosses, lift) * seen,
-        jnp.sum(problem.cross * single, -1),
+        weights * jnp.sum(moments.cross * single, -1),
         jnp.any(observed & ~seen, 1),
-        (jnp.sum(rows) <= d) | ~jnp.any(seen[0] & seen[1]),
+        too_few_rows(jnp.minimum(rows, jnp.sum(seen, 1)), 1, jnp.sum(inside)),
         lift,
     )
 
@@ -91,15 +93,16 @@ def _own_energy(task: tuple) -> Float[Array, ""]:
 
 
 def _conclude(
-    problem: Moments,
     direction: Float[Array, " d"],
+    heads: Float[Array, "2"],
+    explained: Float[Array, ""],
+    total: Float[Array, ""],
     optimum: secular.Optimum,
     energies: Float[Array, "2"],
     too_few: Bool[Array, ""],
 ) -> Solution:
-    """Best heads for the direction, the loss they reach, and what the bound proves about it."""
-    heads, explained = best_heads(problem, direction)
-    total, least = jnp.sum(problem.energy), jnp.min(energies)
+    """The loss that the direction and its best heads reach, and what the bound proves about it."""
+    least = jnp.min(energies)
     rounding = 16 * jnp.finfo(total.dtype).eps * jnp.sum(energies)
     flat = (optimum.variation <= 1e-9 * least + 4 * rounding) & (least > 0)
     degenerate = too_few | flat
@@ -114,7 +117,7 @@ def _conclude(
         shared[:, None],
         heads[:, None],
         heads[:, None] * shared,
-        total - jnp.where(degenerate, jnp.sum(energies), explained),
+        total - jnp.where(too_few, jnp.sum(energies), explained),
         gap,
         certify(gap, jnp.maximum(least, 1e7 * rounding)),
         status,

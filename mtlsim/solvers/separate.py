@@ -17,12 +17,7 @@ def solve_separately(moments: Moments, rank: int, weights: Float[Array, " K"], r
     """
     n_tasks = moments.n_tasks
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
-    problem = absorb(moments, weights, ridge)
-    if moments.shared_covariates:
-        losses = weights * penalised_loss(Moments(problem.gram, moments.cross, moments.energy, moments.n_samples), single)
-    else:
-        losses = penalised_loss(problem, single)
-    loss = jnp.sum(losses)
+    loss = jnp.sum(weights * penalised_loss(absorb(moments, jnp.ones_like(weights), ridge), single))
     exact = jnp.full((), int(Certificate.exact), jnp.int32)
     return Solution(
         jnp.pad(single.T, ((0, 0), (0, rank - n_tasks))),

@@ -29,10 +29,11 @@ def solve_shared(moments: Moments, rank: int, weights: Float[Array, " K"], ridge
     gap = 16 * jnp.finfo(loss.dtype).eps * energy
     tie = strengths[rank - 1] - strengths[rank] <= 1e-9 * strengths[0]
     tie = tie & (strengths[rank - 1] > 1e-9 * strengths[0])
+    unknown = jnp.where(tie, jnp.nan, 0.0)
     return Solution(
-        shared,
-        heads,
-        linalg.multiply(heads, shared.T),
+        shared + unknown,
+        heads + unknown,
+        linalg.multiply(heads, shared.T) + unknown,
         loss,
         gap,
         certify(gap, scale),

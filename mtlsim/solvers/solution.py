@@ -39,7 +39,7 @@ class Solution(eqx.Module):
 
 
 def penalised_loss(moments: Moments, parameters: Float[Array, "K d"]) -> Float[Array, " K"]:
-    """|X theta - y|^2 of each task, from moments that already hold the weights and the ridge."""
+    """|X theta - y|^2 of each task, from moments that already hold the ridge."""
     gram = jnp.broadcast_to(moments.gram, (parameters.shape[0], *moments.gram.shape[-2:]))
     fitted = jnp.einsum("kd,kde,ke->k", parameters, gram, parameters, precision="highest")
     return moments.energy - 2 * jnp.sum(moments.cross * parameters, -1) + fitted

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import require, require_choice
+from mtlsim.core.checks import is_concrete, require, require_choice
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments, stack
@@ -68,6 +68,9 @@ def solve(
     check_weights(weights)
     ridge = per_task(ridge, 0.0, n_tasks, "ridge", moments.gram.dtype)
     key = jax.random.key(0) if key is None else check_key(key)
+    if moments.shared_covariates and rank < n_tasks and is_concrete(ridge):
+        equal = bool(np.all(ridge == ridge[0]))
+        require(equal, "ridge", "the same for all tasks on shared rows", ridge, "give one number, or rank >= tasks")
     best = choose_route(n_tasks, rank, moments.shared_covariates)
     require_choice(route, ["auto", *ROUTES], "route")
     solution = _take(best if route == "auto" else route, moments, int(rank), weights, ridge, key, n_starts, max_iterations)
@@ -79,13 +82,14 @@ def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts
     n_tasks, shared = moments.n_tasks, moments.shared_covariates
     if route == "separate":
         require(rank >= n_tasks, "route", "one that fits", repr(route), f"it needs rank >= {n_tasks} tasks")
-        return solve_separately(moments, rank, weights, ridge)
+        return solve_separately(_unshare(moments), rank, weights, ridge)
     if route == "shared_covariates":
         require(
             shared and rank <= n_tasks, "route", "one that fits", repr(route), "it needs one gram for all tasks and rank <= tasks"
         )
         return solve_shared(moments, rank, weights, ridge[0])
-    moments = _unshare(moments)
+    if shared:  # equal rows have a common null space, which the solvers for different rows look for in the grams alone
+        moments = eqx.tree_at(lambda m: (m.factor, m.scores), _unshare(moments), (None, None), is_leaf=lambda leaf: leaf is None)
     if route == "secular":
         require(n_tasks == 2 and rank == 1, "route", "one that fits", repr(route), "it needs two tasks and rank 1")
         return solve_pair(moments, weights, ridge)

@@ -1,5 +1,6 @@
 """Population covariances: what one is (its spectrum, its eigenvectors) and the designs that make one."""
 
+import dataclasses
 from numbers import Real
 
 import equinox as eqx
@@ -29,11 +30,15 @@ class PairRotation(eqx.Module):
 
 
 class Covariance(eqx.Module):
-    """Sigma = V R diag(eigenvalues) R' V' of shape (d, d), with orthonormal V (identity if None) and a rotation R of pairs."""
+    """Sigma = V R diag(eigenvalues) R' V' of shape (d, d), with orthonormal V (identity if None) and a rotation R of pairs.
+
+    singular: whether some eigenvalues are zero, so that rows drawn from it do not see every direction however many they are.
+    """
 
     eigenvalues: Float[Array, " d"]
     rotation: PairRotation | None = None
     basis: Float[Array, "d d"] | None = None
+    singular: bool = eqx.field(default=False, static=True)
 
     @property
     def n_features(self) -> int:
@@ -119,8 +124,10 @@ class FromMatrix(eqx.Module):
     """A given symmetric positive semidefinite matrix (d, d)."""
 
     given: Float[Array, "d d"]
+    singular: bool = eqx.field(static=True)
 
     def __init__(self, matrix):
+        self.singular = False
         if is_concrete(matrix):
             numbers = np.asarray(matrix)
             square = numbers.ndim == 2 and numbers.shape[0] == numbers.shape[1]
@@ -134,13 +141,14 @@ class FromMatrix(eqx.Module):
             least = np.linalg.eigvalsh(numbers).min()
             semidefinite = "positive semidefinite", f"with an eigenvalue {least:.3g}", "clip its negative eigenvalues"
             require(least >= -rounding, "covariance", *semidefinite)
+            self.singular = bool(least <= rounding)
         self.given = jnp.asarray(matrix, float)
 
     def draw(self, n_features: int) -> Covariance:
         d = self.given.shape[0]
         require(d == n_features, "covariance", f"of size n_features = {n_features}", f"of size {d}", f"pass n_features={d}")
         values, vectors = jnp.linalg.eigh(self.given)
-        return Covariance(jnp.maximum(values[::-1], 0), basis=vectors[:, ::-1])
+        return Covariance(jnp.maximum(values[::-1], 0), basis=vectors[:, ::-1], singular=self.singular)
 
 
 def from_data(X) -> FromMatrix:
@@ -168,4 +176,4 @@ class Rotated(eqx.Module):
     def draw(self, n_features: int) -> Covariance:
         plain = self.design.draw(n_features)
         basis = random_basis(jax.random.key(self.seed), n_features)
-        return Covariance(plain.eigenvalues, plain.rotation, basis if plain.basis is None else linalg.multiply(basis, plain.basis))
+        return dataclasses.replace(plain, basis=basis if plain.basis is None else linalg.multiply(basis, plain.basis))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete, require, require_all, require_choice, require_finite
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import worst
@@ -184,7 +185,7 @@ class LinearTasks(eqx.Module):
         rows = []
         for source, cosine in enumerate(self.cosine):
             other = jax.random.normal(stream(key, "parameters", source + 1), (self.n_features,))
-            other = _unit(other - target * (target @ other))
+            other = _unit(other - target * linalg.multiply(target, other))
             sine = jnp.sqrt(jnp.maximum(1 - jnp.asarray(cosine, float) ** 2, 0))
             rows.append(cosine * target + sine * other)
         return jnp.stack([norm * row for norm, row in zip(self.parameter_norm, [*rows, target], strict=True)])

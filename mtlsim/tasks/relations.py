@@ -9,6 +9,8 @@ second with the second smallest, and so on, and rotate each pair by its angle: t
 which is solved in closed form. A quarter turn of all pairs reverses the spectrum, and no rotation reaches a lower score.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -63,8 +65,8 @@ def relate(target: Covariance, relation: str, alignment, key, order: str = "rdq"
         every.at[large].set(small).at[small].set(large),
     )
     tolerance = jnp.sqrt(jnp.finfo(total.dtype).eps) * jnp.sum(target.eigenvalues**2)
-    return Covariance(target.eigenvalues, rotation, target.basis), flag(missing > total + tolerance, Status.out_of_range)
+    return dataclasses.replace(target, rotation=rotation), flag(missing > total + tolerance, Status.out_of_range)
 
 
 def _in_random_basis(target: Covariance, key: jax.Array) -> Covariance:
-    return Covariance(target.eigenvalues, target.rotation, random_basis(key, target.n_features))
+    return dataclasses.replace(target, basis=random_basis(key, target.n_features))

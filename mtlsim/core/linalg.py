@@ -20,8 +20,9 @@ def quadratic(matrix: Float[Array, "d d"], vector: Float[Array, " d"]) -> Float[
 
 
 def cholesky(matrix: Float[Array, "*b d d"]) -> Float[Array, "*b d d"]:
-    """Lower Cholesky factor of a symmetric matrix of which only the lower triangle is read."""
-    return lax_linalg.cholesky(matrix, symmetrize_input=False)
+    """Lower Cholesky factor of a symmetric matrix."""
+    # transposed it is the same matrix, and LAPACK's column-major order without a copy
+    return lax_linalg.cholesky(jnp.swapaxes(matrix, -1, -2), symmetrize_input=False)
 
 
 def solve_lower(factor: Float[Array, "d d"], right: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
@@ -34,6 +35,11 @@ def solve_upper(factor: Float[Array, "d d"], right: Float[Array, "d *n"]) -> Flo
     """L'^-1 R for lower triangular L."""
     columns = right if right.ndim == 2 else right[:, None]
     return lax_linalg.triangular_solve(factor, columns, left_side=True, lower=True, transpose_a=True).reshape(right.shape)
+
+
+def solve_lower_right(factor: Float[Array, "d d"], left: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    """R L'^-1 for lower triangular L."""
+    return lax_linalg.triangular_solve(factor, left, left_side=False, lower=True, transpose_a=True)
 
 
 def solve_positive(matrix: Float[Array, "d d"], right: Float[Array, "d *n"]) -> Float[Array, "d *n"]:

@@ -75,7 +75,7 @@ def _label(tasks: Tasks, i: int, factor: Float[Array, "d d"], variates: Variates
     """Labels y = X theta + noise, seen through the factor: scores = T'F' theta + noise z, and the energy left beside it."""
     n, noise = tasks.n_samples[i], tasks.noise[i]
     z = jnp.where(variates.squares > 0, variates.noise, 0)
-    scores = multiply(factor.T, tasks.parameters[i]) + noise * z
+    scores = multiply(tasks.parameters[i], factor) + noise * z
     energy = multiply(scores, scores) + noise**2 * variates.rest
     return Moments(multiply(factor, factor.T), multiply(factor, scores), energy, n, factor, scores)
 

@@ -16,7 +16,7 @@ from mtlsim.solvers.pair import UNSEEN, solve_pair
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solution import Solution, certify
 
-SETTLED = 1e-11  # relative rise of the explained energy over one round below which a start is settled
+SETTLED = 1e-13  # relative rise of the explained energy in a round below which a start is settled (4 roundings if more)
 
 
 def solve_by_ascent(
@@ -37,6 +37,7 @@ def solve_by_ascent(
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
     energies = weights * jnp.sum(moments.cross * single, -1)
     problem, lift, singular, too_few = _look_at(moments, weights, ridge)
+    settled = max(SETTLED, 4 * jnp.finfo(energies.dtype).eps)
 
     def improve(state):
         heads, value, _, iteration = state
@@ -47,7 +48,7 @@ def solve_by_ascent(
 
     def climb(heads):
         state = (heads, _direction(problem, heads)[1], jnp.asarray(jnp.inf, heads.dtype), 0)
-        rising = lambda state: (state[2] > SETTLED * state[1]) & (state[3] < max_iterations)
+        rising = lambda state: (state[2] > settled * state[1]) & (state[3] < max_iterations)
         return jax.lax.while_loop(rising, improve, state)
 
     own = jnp.stack([_unit(jnp.sqrt(weights) * best_heads(moments, weights, ridge, theta)[0]) for theta in single])
@@ -60,7 +61,7 @@ def solve_by_ascent(
     heads, explained = best_heads(moments, weights, ridge, direction)
     gap = jnp.maximum(_pair_bound(moments, weights, ridge) - explained, 0)
     status = worst(
-        flag(rises[best] > SETTLED * values[best], Status.not_converged),
+        flag(rises[best] > settled * values[best], Status.not_converged),
         flag(too_few, Status.degenerate),
         flag(~jnp.isfinite(explained) & ~too_few, Status.ill_conditioned),
     )
@@ -93,10 +94,10 @@ def _look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, 
     scaled = problem.gram / jnp.where(sizes > 0, sizes, 1)[:, None, None]
     lift, inside = linalg.inverse_square_root(jnp.sum(scaled, 0))
     shares = jnp.linalg.eigvalsh(linalg.multiply(lift.T, scaled, lift))
-    seen = jnp.sum(shares > UNSEEN * d * jnp.finfo(shares.dtype).eps, -1)
-    lifted = Moments(
-        linalg.multiply(lift.T, problem.gram, lift), linalg.multiply(problem.cross, lift), problem.energy, problem.n_samples
-    )
+    seen = jnp.sum(shares > UNSEEN * d * jnp.finfo(shares.dtype).eps * jnp.max(jnp.sum(lift**2, 0)), -1)
+    # a coordinate that stands for no direction gets a one, so that it solves to zero
+    grams = linalg.multiply(lift.T, problem.gram, lift) + jnp.diag(~inside).astype(lift.dtype)
+    lifted = Moments(grams, linalg.multiply(problem.cross, lift), problem.energy, problem.n_samples)
     return lifted, lift, seen < jnp.sum(inside), too_few_rows(jnp.minimum(rows, seen), 1, jnp.sum(inside))
 
 

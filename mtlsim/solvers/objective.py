@@ -51,7 +51,7 @@ def best_heads(
         overlaps = linalg.multiply(moments.cross, direction)
         sizes = jnp.einsum("d,kde,e->k", direction, moments.gram, direction, precision="highest")
     else:  # fewer digits are lost on the equivalent rows than on their squares
-        fitted = jnp.einsum("kdn,d->kn", moments.factor, direction, precision="highest")
+        fitted = jnp.stack([linalg.multiply(direction, moments.factor[i]) for i in range(moments.n_tasks)])
         overlaps, sizes = jnp.sum(moments.scores * fitted, -1), jnp.sum(fitted**2, -1)
     sizes = sizes + ridge * jnp.sum(direction**2)
     heads = jnp.where(sizes > 0, overlaps / jnp.where(sizes > 0, sizes, 1), 0)

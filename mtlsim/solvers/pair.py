@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -9,11 +10,12 @@ from mtlsim.core import linalg
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers import secular
-from mtlsim.solvers.objective import absorb, best_heads, observed_rows, too_few_rows
+from mtlsim.solvers.objective import best_heads, observed_rows, too_few_rows
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solution import Solution, certify
 
-UNSEEN = 8  # times d * rounding: a task that sees less than this share of a direction does not see it
+Pair = tuple[Array, Array]
+UNSEEN = 8  # times d * rounding of a share: a task that sees a smaller share of a direction does not see it
 
 
 def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"]) -> Solution:
@@ -22,24 +24,52 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     Degenerate (too few rows in all, or the same loss at every head ratio) gives a status and NaN for B, heads and parameters:
     there the data do not determine the answer.
     """
-    problem = absorb(moments, weights, ridge)
-    view = _look_at(moments, problem, weights, ridge)
+    view = _look_at(moments, weights, ridge)
 
     # the larger task that sees every direction goes first: the other is measured against it
     swap = jnp.where(view.singular[0] == view.singular[1], moments.n_samples[1] > moments.n_samples[0], view.singular[0])
     first, second = (tuple(jnp.where(swap, leaf[1 - i], leaf[i]) for leaf in view[:4]) for i in range(2))
-    safe = jnp.where(view.too_few, jnp.eye(first[0].shape[-1], dtype=first[0].dtype), 0)
+    safe = view.too_few * jnp.eye(first[0].shape[-1], dtype=first[0].dtype)
     grams = first[0] + safe, second[0]
-    pencil = secular.make_pencil(grams, (first[1], second[1]), (first[2], _own_energy(second)), (first[3], second[3]))
+    crosses = first[1], second[1]
+    pencil = secular.make_pencil(*jax.lax.stop_gradient((grams, crosses, (first[2], second[2]))), (first[3], second[3]))
     optimum = secular.maximize(pencil)
-    size = jnp.hypot(1, optimum.ratio)
-    mixed = (grams[0] + optimum.ratio**2 * grams[1]) / size**2
-    cross = (first[1] + optimum.ratio * second[1]) / size
-    direction = linalg.solve_positive(linalg.with_missing_directions(mixed), cross)
+    ratio = stationary(optimum.ratio, grams, crosses)
+    direction = _direction(ratio, grams, crosses)
     direction = direction if view.lift is None else linalg.multiply(view.lift, direction)
     heads, explained = best_heads(moments, weights, ridge, direction)
     own = jnp.where(view.too_few, view.energies, pencil.energies)
-    return _conclude(direction, heads, explained, jnp.sum(problem.energy), optimum, own, view.too_few)
+    return _conclude(direction, heads, explained, jnp.sum(weights * moments.energy), optimum, own, view.too_few)
+
+
+def _direction(ratio: Float[Array, ""], grams: Pair, crosses: Pair) -> Float[Array, " d"]:
+    """B(t) up to its length, (S1 + t^2 S2)^-1 (b1 + t b2) sqrt(1 + t^2)."""
+    size = jnp.hypot(1, ratio)
+    mixed = (grams[0] + ratio**2 * grams[1]) / size**2
+    return linalg.solve_positive(mixed, (crosses[0] + ratio * crosses[1]) / size)
+
+
+@jax.custom_jvp
+def stationary(ratio: Float[Array, ""], grams: Pair, crosses: Pair) -> Float[Array, ""]:
+    """The optimal head ratio, which was found by a search, with the derivative that the implicit function theorem gives.
+
+    At the optimum dG/dt = 0, and this stays so: dt = -(dG/dt moved by the data) / (d2G/dt2).
+    """
+    return ratio
+
+
+@stationary.defjvp
+def _(primals, tangents):
+    ratio, grams, crosses = primals
+
+    def slope(ratio, grams, crosses):
+        """Half of dG/dt = B'(b2 - t S2 B), B not normalised."""
+        direction = _direction(ratio, grams, crosses) / jnp.hypot(1, ratio)
+        return linalg.multiply(direction, crosses[1] - ratio * linalg.multiply(grams[1], direction))
+
+    curvature = jax.grad(slope)(ratio, grams, crosses)
+    _, moved = jax.jvp(lambda *data: slope(ratio, *data), (grams, crosses), tangents[1:])
+    return ratio, -moved / jnp.where(curvature == 0, 1, curvature)
 
 
 class View(NamedTuple):
@@ -48,7 +78,7 @@ class View(NamedTuple):
     energies are what each task explains alone where its gram is singular or rows are too few; they are not read elsewhere.
     """
 
-    grams: Float[Array, "2 d d"]
+    grams: tuple[Float[Array, "d d"], Float[Array, "d d"]]
     crosses: Float[Array, "2 d"]
     energies: Float[Array, "2"]
     singular: Bool[Array, "2"]
@@ -56,40 +86,38 @@ class View(NamedTuple):
     lift: Float[Array, "d d"] | None
 
 
-def _look_at(moments: Moments, problem: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"]) -> View:
+def _look_at(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"]) -> View:
     """Drawn moments know their rank from n, and fewer rows than features explain all their energy.
 
     Moments of arrays are brought to the common range of both tasks first.
     """
     d = moments.n_features
     rows = observed_rows(moments, ridge)
+    grams = tuple(moments.gram[i] + ridge[i] * jnp.eye(d, dtype=ridge.dtype) for i in range(2))
+    crosses = jnp.sqrt(weights)[:, None] * moments.cross
     if moments.factor is not None:
-        return View(problem.gram, problem.cross, problem.energy, rows < d, too_few_rows(rows, 1, d), None)
-    sizes = jnp.trace(problem.gram, axis1=1, axis2=2)
+        return View(grams, crosses, weights * moments.energy, rows < d, too_few_rows(rows, 1, d), None)
+    sizes = jnp.stack([jnp.trace(gram) for gram in grams])
     sizes = jnp.where(sizes > 0, sizes, 1)
-    grams, crosses = problem.gram / sizes[:, None, None], problem.cross / jnp.sqrt(sizes)[:, None]
+    grams, crosses = [grams[i] / sizes[i] for i in range(2)], crosses / jnp.sqrt(sizes)[:, None]
     lift, inside = linalg.inverse_square_root(grams[0] + grams[1])
     # the first task's share of each direction: 0 where only the second sees it, 1 where only the first does, -1 where neither
     shares, turn = jnp.linalg.eigh(linalg.multiply(lift.T, grams[0], lift) - jnp.diag(~inside).astype(lift.dtype))
-    lift, unseen = linalg.multiply(lift, turn), UNSEEN * d * jnp.finfo(lift.dtype).eps
+    lift = linalg.multiply(lift, turn)
+    unseen = UNSEEN * d * jnp.finfo(lift.dtype).eps * jnp.sum(lift**2, 0)
     observed = shares > -0.5
     seen = observed & jnp.stack([shares > unseen, shares < 1 - unseen])
+    # a coordinate that stands for no direction gets a one, so that it solves to zero
+    empty = jnp.diag(~observed).astype(lift.dtype)
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(2)])
     return View(
-        linalg.multiply(lift.T, grams, lift) * (seen[:, :, None] & seen[:, None, :]),
+        tuple(linalg.multiply(lift.T, grams[i], lift) * (seen[i][:, None] & seen[i][None, :]) + empty for i in range(2)),
         linalg.multiply(crosses, lift) * seen,
         weights * jnp.sum(moments.cross * single, -1),
         jnp.any(observed & ~seen, 1),
         too_few_rows(jnp.minimum(rows, jnp.sum(seen, 1)), 1, jnp.sum(inside)),
         lift,
     )
-
-
-def _own_energy(task: tuple) -> Float[Array, ""]:
-    """b' S^-1 b of one task alone; where its gram is singular, the energy that is known."""
-    gram, cross, energy, singular = task
-    safe = linalg.with_missing_directions(gram + jnp.where(singular, jnp.eye(gram.shape[-1], dtype=gram.dtype), 0))
-    return jnp.where(singular, energy, jnp.sum(linalg.solve_lower(linalg.cholesky(safe), cross) ** 2))
 
 
 def _conclude(

@@ -22,6 +22,7 @@ from mtlsim.core import linalg
 N_NODES = 24  # of a table
 N_TABLES = 3
 N_NEWTON = 3
+UNROLL = 4  # rows of the pencil eliminated per turn of the loop: more are faster and take longer to compile
 REACH = 17.0  # |u| up to which directions of the pencil are searched for
 REACH_SINGULAR = 9.0  # the same on the side of a singular Gram, where rounding takes missing directions for real ones
 MARGIN = 6.0  # how far the first table goes past the last direction that turns over
@@ -30,7 +31,8 @@ MARGIN = 6.0  # how far the first table goes past the last direction that turns 
 class Pencil(NamedTuple):
     """S1 + t^2 S2 = L (I + (v^2 - tau) W) L' with v = t * scale, W tridiagonal, and both right-hand sides in its basis.
 
-    tau is 0 where S1 is invertible, and 1 where S1 is singular but S1 + S2 is not.
+    tau is 0 where S1 is invertible, and 1 where S1 is singular but S1 + S2 is not. energies are what each task explains alone;
+    low and high are the range of log|v| that holds every turning direction with a margin.
     """
 
     diagonal: Float[Array, " d"]
@@ -41,7 +43,8 @@ class Pencil(NamedTuple):
     tau: Float[Array, ""]
     scale: Float[Array, ""]
     energies: Float[Array, "2"]
-    reach: Float[Array, "2"]
+    low: Float[Array, ""]
+    high: Float[Array, ""]
 
 
 class Optimum(NamedTuple):
@@ -83,30 +86,64 @@ def make_pencil(
 ) -> Pencil:
     """Whiten the second Gram by the first (by their sum where the first is singular) and tridiagonalise it.
 
-    `energies` are what each task explains alone, b_i' S_i^+ b_i.
+    `energies` are what each task explains alone, b_i' S_i^+ b_i; read only where its Gram is singular.
     """
     tau = singular[0].astype(grams[0].dtype)
-    factor = linalg.cholesky(linalg.with_missing_directions(grams[0] + tau * grams[1]))
-    whitened = linalg.solve_lower(factor, linalg.solve_lower(factor, grams[1]).T)
+    factor = linalg.cholesky(grams[0] + tau * grams[1])
+    whitened = linalg.solve_lower_right(factor, linalg.solve_lower(factor, grams[1].T))
     sides = linalg.solve_lower(factor, jnp.stack(crosses, 1))
-    mean = jnp.trace(whitened) / whitened.shape[0]
-    square = jnp.where(singular[0] | (mean <= 0), 1, mean)
     diagonal, off_diagonal, sides = linalg.tridiagonal_form(whitened, sides)
+    mean = jnp.mean(diagonal)
+    square = jnp.where(singular[0] | (mean <= 0), 1, mean)
     diagonal, off_diagonal = diagonal / square, off_diagonal / square
     first, second = sides[:, 0], sides[:, 1] / jnp.sqrt(square)
     image = diagonal * first
     image = image.at[1:].add(off_diagonal * first[:-1]).at[:-1].add(off_diagonal * first[1:])
-    return Pencil(
-        diagonal,
-        jnp.concatenate([jnp.zeros((1,), diagonal.dtype), off_diagonal]),
-        first,
-        second,
-        image,
-        tau,
-        jnp.sqrt(square),
-        jnp.stack([jnp.where(singular[0], energies[0], first @ first), energies[1]]),
-        jnp.where(jnp.stack(singular), REACH_SINGULAR, REACH).astype(diagonal.dtype),
-    )
+    off_diagonal = jnp.concatenate([jnp.zeros((1,), diagonal.dtype), off_diagonal])
+    reach = jnp.where(jnp.stack(singular), REACH_SINGULAR, REACH).astype(diagonal.dtype)
+    first_turn, last_turn, own = survey(diagonal, off_diagonal, second, tau, reach)
+    energies = jnp.stack([jnp.where(singular[0], energies[0], first @ first), jnp.where(singular[1], energies[1], own)])
+    # a task with much more energy than the other moves the optimum past the last turn, by half the log of the ratio at most
+    floored = jnp.maximum(energies, jnp.finfo(energies.dtype).tiny)
+    lead = jnp.clip(0.5 * jnp.log(floored[0] / floored[1]), -REACH, REACH)
+    low, high = first_turn - MARGIN - jnp.maximum(lead, 0), last_turn + MARGIN + jnp.maximum(-lead, 0)
+    return Pencil(diagonal, off_diagonal, first, second, image, tau, jnp.sqrt(square), energies, low, high)
+
+
+def survey(
+    diagonal: Float[Array, " d"],
+    off_diagonal: Float[Array, " d"],
+    side: Float[Array, " d"],
+    tau: Float[Array, ""],
+    reach: Float[Array, "2"],
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """The first and the last u at which a direction of the pencil turns over, read off Sturm counts, and side' W^-1 side.
+
+    Direction j turns over at u_j = -log(w_j / (1 - tau w_j)) / 2; the last count, at w = 0, eliminates W itself.
+    """
+    steps = jnp.arange(-REACH, REACH + 1, dtype=diagonal.dtype)
+    thresholds = jnp.clip(steps, -reach[0], reach[1])
+    weights = jnp.append(1 / (jnp.exp(2 * thresholds) + tau), 0)
+    tiny = jnp.finfo(weights.dtype).tiny
+
+    def count(carry, row):
+        pivot, below, z, energy = carry
+        diagonal, off_diagonal, entry = row
+        multiplier = off_diagonal / jnp.where(pivot == 0, tiny, pivot)
+        pivot = diagonal - weights - multiplier * off_diagonal
+        z = entry - multiplier[-1] * z
+        energy = energy + z**2 / jnp.where(pivot[-1] > 0, pivot[-1], jnp.inf)
+        return (pivot, below + (pivot < 0), z, energy), None
+
+    zero = jnp.zeros_like(weights)
+    (_, below, _, energy), _ = jax.lax.scan(count, (zero + 1, zero, zero[0], zero[0]), (diagonal, off_diagonal, side))
+    below = below[:-1]
+    some = below[0] > below[-1]
+    before_first = jnp.clip(jnp.argmax(below < below[0]) - 1, 0)
+    after_last = below.shape[0] - jnp.argmax((below > below[-1])[::-1])
+    first_turn = jnp.where(some, thresholds[before_first], -1)
+    last_turn = jnp.where(some, thresholds[jnp.clip(after_last, 0, below.shape[0] - 1)], 1)
+    return first_turn, last_turn, energy
 
 
 def evaluate(pencil: Pencil, u: Float[Array, " n"]) -> Forms:
@@ -128,7 +165,7 @@ def evaluate(pencil: Pencil, u: Float[Array, " n"]) -> Forms:
 
     zero = jnp.zeros_like(u)
     rows = (pencil.diagonal, pencil.off_diagonal, pencil.first, pencil.second, pencil.image)
-    (*_, r13, r12, r22), _ = jax.lax.scan(eliminate, (zero + 1, *[zero] * 6), rows)
+    (*_, r13, r12, r22), _ = jax.lax.scan(eliminate, (zero + 1, *[zero] * 6), rows, unroll=UNROLL)
     offset = pencil.energies[0] - pencil.first @ pencil.first
     return Forms(offset + shift * r13, jnp.exp(u) * r12, squared * r22)
 
@@ -180,35 +217,6 @@ def tabulate(pencil: Pencil, low: Float[Array, ""], high: Float[Array, ""]) -> T
     return Table(values, bounds, tails, peaks, u[:-1] + places * step)
 
 
-def first_range(pencil: Pencil) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Range of u that holds every turning direction of the pencil with a margin, read off Sturm counts.
-
-    Direction j turns over at u_j = -log(w_j / (1 - tau w_j)) / 2. A task with much more energy than the other moves the
-    optimum beyond the last of them, by half the logarithm of the energies' ratio at most.
-    """
-    steps = jnp.arange(-REACH, REACH + 1, dtype=pencil.diagonal.dtype)
-    thresholds = jnp.clip(steps, -pencil.reach[0], pencil.reach[1])
-    weights = 1 / (jnp.exp(2 * thresholds) + pencil.tau)
-
-    def count(carry, row):
-        pivot, below = carry
-        diagonal, off_diagonal = row
-        pivot = diagonal - weights - off_diagonal**2 / jnp.where(pivot == 0, jnp.finfo(pivot.dtype).tiny, pivot)
-        return (pivot, below + (pivot < 0)), None
-
-    zero = jnp.zeros_like(weights)
-    (_, below), _ = jax.lax.scan(count, (zero + 1, zero), (pencil.diagonal, pencil.off_diagonal))
-    some = below[0] > below[-1]
-    before_first = jnp.clip(jnp.argmax(below < below[0]) - 1, 0)
-    after_last = below.shape[0] - jnp.argmax((below > below[-1])[::-1])
-    low = jnp.where(some, thresholds[before_first], -1)
-    high = jnp.where(some, thresholds[jnp.clip(after_last, 0, below.shape[0] - 1)], 1)
-    tiny = jnp.finfo(low.dtype).tiny
-    lead = 0.5 * jnp.log(jnp.maximum(pencil.energies[0], tiny) / jnp.maximum(pencil.energies[1], tiny))
-    lead = jnp.clip(lead, -REACH, REACH)
-    return low - MARGIN - jnp.maximum(lead, 0), high + MARGIN + jnp.maximum(-lead, 0)
-
-
 class Search(NamedTuple):
     """State of the search: the range still open, the best value met, the bound on all that was closed, and the peak to polish."""
 
@@ -225,7 +233,7 @@ class Search(NamedTuple):
 
 def maximize(pencil: Pencil) -> Optimum:
     """Global maximum of G over both signs of the head ratio."""
-    low, high = first_range(pencil)
+    low, high = pencil.low, pencil.high
     nothing = jnp.full_like(low, -jnp.inf)
 
     def zoom(search: Search, is_first) -> tuple[Search, None]:

@@ -109,8 +109,8 @@ def _unshare(moments: Moments) -> Moments:
 
 def conditioning(moments: Moments, ridge):
     """ill_conditioned where the observed directions' scales span more than the precision resolves (a lower bound on it)."""
-    diagonal = jnp.diagonal(moments.gram, axis1=-2, axis2=-1)
-    diagonal = diagonal + (ridge[0] if moments.shared_covariates else ridge[:, None])
+    grams = [moments.gram] if moments.shared_covariates else [moments.gram[i] for i in range(moments.n_tasks)]
+    diagonal = jnp.stack([jnp.diagonal(gram) + ridge[i] for i, gram in enumerate(grams)])
     largest = jnp.max(diagonal)
     smallest = jnp.min(jnp.where(diagonal > 0, diagonal, largest))
     return flag(largest * jnp.finfo(largest.dtype).eps > LOST_DIGITS * smallest, Status.ill_conditioned)

@@ -125,30 +125,34 @@ class FromMatrix(eqx.Module):
 
     given: Float[Array, "d d"]
     singular: bool = eqx.field(static=True)
+    rounding: float = eqx.field(static=True)
 
     def __init__(self, matrix):
-        self.singular = False
+        """rounding: an eigenvalue at or below this share of the largest is zero."""
+        self.singular, self.rounding = False, 0.0
         if is_concrete(matrix):
             numbers = np.asarray(matrix)
             square = numbers.ndim == 2 and numbers.shape[0] == numbers.shape[1]
             require(square, "covariance", "a square matrix", f"of shape {numbers.shape}", "pass X.T @ X / len(X), or from_data(X)")
             require_finite(numbers, "covariance")
-            precision = np.finfo(numbers.dtype).eps if np.issubdtype(numbers.dtype, np.floating) else 0
+            floating = np.issubdtype(numbers.dtype, np.floating)
+            self.rounding = float(len(numbers) * np.finfo(numbers.dtype if floating else float).eps)
             numbers = numbers.astype(np.float64)
-            rounding = max(1e-8, len(numbers) * precision) * np.abs(numbers).max(initial=0)
+            allowed = max(1e-8, self.rounding) * np.abs(numbers).max(initial=0)
             asymmetry = np.abs(numbers - numbers.T).max(initial=0)
-            require(asymmetry <= rounding, "covariance", "symmetric", f"off by {asymmetry:.3g}", "pass (C + C.T) / 2")
-            least = np.linalg.eigvalsh(numbers).min()
-            semidefinite = "positive semidefinite", f"with an eigenvalue {least:.3g}", "clip its negative eigenvalues"
-            require(least >= -rounding, "covariance", *semidefinite)
-            self.singular = bool(least <= rounding)
+            require(asymmetry <= allowed, "covariance", "symmetric", f"off by {asymmetry:.3g}", "pass (C + C.T) / 2")
+            values = np.linalg.eigvalsh(numbers)
+            semidefinite = "positive semidefinite", f"with an eigenvalue {values[0]:.3g}", "clip its negative eigenvalues"
+            require(values[0] >= -allowed, "covariance", *semidefinite)
+            self.singular = bool(values[0] <= self.rounding * values[-1])
         self.given = jnp.asarray(matrix, float)
 
     def draw(self, n_features: int) -> Covariance:
         d = self.given.shape[0]
         require(d == n_features, "covariance", f"of size n_features = {n_features}", f"of size {d}", f"pass n_features={d}")
         values, vectors = jnp.linalg.eigh(self.given)
-        return Covariance(jnp.maximum(values[::-1], 0), basis=vectors[:, ::-1], singular=self.singular)
+        values = jnp.where(values > self.rounding * values[-1], values, 0)
+        return Covariance(values[::-1], basis=vectors[:, ::-1], singular=self.singular)
 
 
 def from_data(X) -> FromMatrix:

@@ -49,9 +49,8 @@ def test_cost_does_not_grow_with_the_sample_size():
     assert np.median(ratios) <= 1.1
 
 
-@pytest.mark.parametrize(("d", "limit"), [(20, 5.0), (100, 2.2)])
+@pytest.mark.parametrize(("d", "limit"), [(20, 2.5), (100, 1.5)])
 def test_the_whole_cell_against_one_batched_eigh(d, limit):
-    """limit: a guard against regressions; the aim is 1.5 at d = 100."""
     cell = mtl.Transfer(mtl.LinearTasks(n_features=d, n_samples=(10 * d, 2 * d)))
     draws = jax.vmap(lambda key: draw_moments(cell.tasks.draw(key=key), key=key))(jax.random.split(KEY, 32))
     grams, moments = draws.gram[:, 0], draws

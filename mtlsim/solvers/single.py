@@ -1,4 +1,4 @@
-"""One task alone."""
+"""One task alone, free or within a given layer."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -19,3 +19,10 @@ def solve_single(moments: Moments, ridge=0.0) -> Float[Array, " d"]:
         inner = linalg.multiply(moments.factor.T, moments.factor) + ridge * jnp.eye(d, dtype=ridge.dtype)
         return linalg.multiply(moments.factor, linalg.solve_positive(linalg.with_missing_directions(inner), moments.scores))
     return linalg.minimum_norm(moments.gram + ridge * jnp.eye(d, dtype=ridge.dtype), moments.cross)
+
+
+def solve_within(moments: Moments, shared: Float[Array, "d r"], ridge=0.0) -> Float[Array, " d"]:
+    """Least squares of one task with its parameters in the span of a given layer B (d, r): B a for the best head a (r,)."""
+    gram = moments.gram + ridge * jnp.eye(moments.n_features, dtype=moments.gram.dtype)
+    inner = linalg.multiply(shared.T, gram, shared)
+    return linalg.multiply(shared, linalg.minimum_norm(inner, linalg.multiply(shared.T, moments.cross)))

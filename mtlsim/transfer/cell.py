@@ -6,14 +6,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.checks import is_concrete, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Certificate, Status, worst
+from mtlsim.samples.moments import Moments, stack
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.objective import check_per_task, check_weights, per_task
-from mtlsim.solvers.single import solve_single
+from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_pooled
+from mtlsim.solvers.single import solve_single, solve_within
 from mtlsim.solvers.solve import choose_route, solve
 from mtlsim.tasks.linear import LinearTasks
+
+METHODS = {
+    "hard": "a shared layer of the given rank with free heads",
+    "pooled": "one parameter vector for all tasks: every head fixed to one",
+    "frozen": "the shared layer of the sources alone, of the given rank, on which only the target's head is fitted",
+    "soft": "the target's rows with the ridge `strength` around the first source's own estimate",
+    "mean-regularised": "every task's rows with the ridge `strength` around the mean of all tasks",
+}
 
 
 class TransferDraw(eqx.Module):
@@ -49,7 +59,8 @@ class Transfer(eqx.Module):
     """A cell: `cell(key=...)` draws tasks and samples and compares learning the target alone (STL) with learning all (MTL).
 
     tasks: a recipe (`LinearTasks`). rank: columns of the shared layer. target: which task is measured. weights, ridge: per
-    task, as in `mtlsim.solve`; the target's ridge is used by both sides. Same data and noise for both sides.
+    task, as in `mtlsim.solve`; the target's ridge is used by both sides. method: what "together" means, a name in `METHODS`.
+    strength: of the methods that have one, on the scale of X'X. Same data and noise for both sides.
     Source: [wu2020understanding], Sections 2.1 to 2.3.
     """
 
@@ -58,8 +69,16 @@ class Transfer(eqx.Module):
     target: int = eqx.field(default=-1, static=True)
     weights: tuple | Array | None = None
     ridge: tuple | Array | float | None = None
+    method: str = eqx.field(default="hard", static=True)
+    strength: Array | float = 1.0
 
     def __check_init__(self):
+        require_choice(self.method, METHODS, "method")
+        require_all(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
+        sources = self.tasks.n_tasks - 1
+        require(self.method not in ("frozen", "soft") or sources > 0, "tasks", "two or more", "one", "add a source task")
+        last = range(self.tasks.n_tasks)[self.target] == sources if -sources - 1 <= self.target <= sources else True
+        require(self.method not in ("frozen", "soft") or last, "target", "the last task for this method", self.target, "use -1")
         d, n_tasks = self.tasks.n_features, self.tasks.n_tasks
         whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
         require(
@@ -76,6 +95,8 @@ class Transfer(eqx.Module):
 
     @property
     def route(self) -> str:
+        if self.method != "hard":
+            return self.method
         return choose_route(self.tasks.n_tasks, self.rank, self.tasks.shared_covariates)
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> TransferDraw:
@@ -84,16 +105,34 @@ class Transfer(eqx.Module):
         moments = draw_moments(tasks, key=stream(key, "samples"))
         ridge = per_task(self.ridge, 0.0, tasks.n_tasks, "ridge", moments.gram.dtype)
         alone = solve_single(moments[self.target], ridge[self.target])
-        solution = solve(moments, self.rank, self.weights, ridge, key=stream(key, "solver"))
+        parameters, gap, certificate, status = self._learn_together(moments, ridge, stream(key, "solver"))
         risk_single = tasks.excess_risk(alone, self.target)
-        risk_multi = tasks.excess_risk(solution.parameters[self.target], self.target)
+        risk_multi = tasks.excess_risk(parameters, self.target)
         energy = moments.energy[self.target]
         return TransferDraw(
             risk_single - risk_multi,
             risk_single,
             risk_multi,
-            solution.gap / jnp.where(energy > 0, energy, 1),
-            solution.certificate,
-            worst(tasks.status, solution.status),
-            solution.route,
+            gap / jnp.where(energy > 0, energy, 1),
+            certificate,
+            worst(tasks.status, status),
+            self.route,
         )
+
+    def _learn_together(self, moments: Moments, ridge: Float[Array, " K"], key: Key[Array, ""]):
+        """The target's parameters, and the gap, certificate and status of how they were found."""
+        weights = per_task(self.weights, 1.0, moments.n_tasks, "weights", moments.gram.dtype)
+        if self.method == "hard":
+            solution = solve(moments, self.rank, self.weights, ridge, key=key)
+            return solution.parameters[self.target], solution.gap, solution.certificate, solution.status
+        zero, exact = jnp.zeros((), moments.gram.dtype), jnp.full((), int(Certificate.exact), jnp.int32)
+        fine = jnp.zeros((), jnp.int32)
+        if self.method == "pooled":
+            return solve_pooled(moments, weights, ridge), zero, exact, fine
+        if self.method == "mean-regularised":
+            return solve_mean_regularised(moments, self.strength)[self.target], zero, exact, fine
+        if self.method == "soft":
+            return solve_around(moments[-1], solve_single(moments[0], ridge[0]), self.strength), zero, exact, fine
+        sources = stack([moments[i] for i in range(moments.n_tasks - 1)])
+        solution = solve(sources, self.rank, weights[:-1], ridge[:-1], key=key)
+        return solve_within(moments[-1], solution.shared, ridge[-1]), solution.gap, solution.certificate, solution.status

@@ -11,7 +11,7 @@ from mtlsim.core.keys import check_key, stream
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.objective import per_task
-from mtlsim.solvers.single import solve_single
+from mtlsim.solvers.pooled import pool, solve_pooled
 from mtlsim.tasks.linear import Tasks
 from mtlsim.transfer.cell import Transfer
 
@@ -56,7 +56,7 @@ class Decomposition(Transfer):
         only = (jnp.arange(tasks.n_tasks) == target).astype(weights.dtype)
         bias_alone, variance_alone = expected_risk(tasks, moments, only, ridge, target)
         bias_pooled, variance_pooled = expected_risk(tasks, moments, weights, ridge, target)
-        risk_pooled = tasks.excess_risk(pooled(moments, weights, ridge), target)
+        risk_pooled = tasks.excess_risk(solve_pooled(moments, weights, ridge), target)
         return DecompositionDraw(
             draw.gain,
             variance_alone - variance_pooled,
@@ -67,19 +67,6 @@ class Decomposition(Transfer):
             draw.gain - equal.gain,
             draw.status,
         )
-
-
-def pool(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Moments:
-    """One task's moments of all rows together, weighted, with the ridges on the diagonal."""
-    ridges = jnp.sum(weights * ridge) * jnp.eye(moments.n_features, dtype=moments.gram.dtype)
-    grams = jnp.broadcast_to(moments.gram, (moments.n_tasks, *moments.gram.shape[-2:]))
-    gram = jnp.einsum("k,kde->de", weights, grams) + ridges
-    return Moments(gram, weights @ moments.cross, weights @ moments.energy, jnp.sum(moments.n_samples))
-
-
-def pooled(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, " d"]:
-    """Pooled least squares: one parameter vector for all tasks, every head fixed to one."""
-    return solve_single(pool(moments, weights, ridge))
 
 
 def expected_risk(

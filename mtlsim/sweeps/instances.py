@@ -1,0 +1,47 @@
+"""A function of (instance, key) over many instances and seeds: one compile per kind and shape of instance."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from mtlsim.sweeps.execute import as_leaves
+
+BATCH_DRAWS = 512
+
+
+def over_instances(
+    function: Callable[[Any, Key[Array, ""]], Any], instances: Sequence[Any], key: Key[Array, ""], n_seeds: int
+) -> list[dict[str, np.ndarray]]:
+    """function(instance, key) -> {name: number} for each instance, as {name: (n_seeds, ...)}; seed s has the key fold_in(key, s)."""
+    leaves = [as_leaves(eqx.filter(instance, eqx.is_array_like)) for instance in instances]
+    rest = [eqx.filter(instance, eqx.is_array_like, inverse=True) for instance in instances]
+    groups: dict[Any, list[int]] = {}
+    for i, (numbers, other) in enumerate(zip(leaves, rest, strict=True)):
+        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(numbers))
+        groups.setdefault((jax.tree.structure(numbers), shapes, jax.tree.structure(other)), []).append(i)
+    found: list[dict[str, np.ndarray]] = [{} for _ in instances]
+    for members in groups.values():
+        run = _compile(function, rest[members[0]])
+        batch = max(1, min(n_seeds, BATCH_DRAWS // len(members)))
+        stacked = jax.tree.map(lambda *several: jnp.stack(several), *(leaves[i] for i in members))
+        # the last batch is padded by repetition, so that all have one shape
+        starts = range(0, n_seeds, batch)
+        parts = [run(stacked, key, np.arange(start, start + batch, dtype=np.uint32) % n_seeds) for start in starts]
+        for name in parts[0]:
+            joined = np.concatenate([np.asarray(part[name]) for part in parts], 1)[:, :n_seeds]
+            for row, i in zip(joined, members, strict=True):
+                found[i][name] = row
+    return found
+
+
+def _compile(function: Callable, rest: Any) -> Callable:
+    def run(stacked, key, seeds):
+        one = lambda numbers, seed: dict(function(eqx.combine(numbers, rest), jax.random.fold_in(key, seed)))
+        return jax.vmap(lambda numbers: jax.vmap(lambda seed: one(numbers, seed))(seeds))(stacked)
+
+    return jax.jit(run)

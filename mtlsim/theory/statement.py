@@ -1,0 +1,84 @@
+"""What a statement is: pure functions of (instance, key) that predict a number, measure the same number, and say when it should."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from mtlsim.core.checks import require_choice
+
+Values = Mapping[str, Array]
+INSIDE, EDGE, OUTSIDE = PLACES = ("inside", "edge", "outside")
+
+KINDS = {
+    "equality": "the mean over draws of (measured - predicted) is zero",
+    "limit": "the same up to a stated relative error that vanishes as the number of features grows",
+    "identity": "measured equals predicted on every draw, up to rounding",
+    "bound": "measured is at most predicted on every draw (or on the stated share of them)",
+    "sign": "where the sign of measured is decided, it is that of predicted",
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement about transfer.
+
+    claim: one sentence. source: keys of `references.bib`, or "derived". kind: see `KINDS`.
+    instance(place, rng): one random instance that satisfies all assumptions with room ("inside"), barely ("edge"), or violates
+    one ("outside"); an equinox module whose numbers are leaves, of few static shapes, so that many share one compile.
+    assume(instance, key): sentence -> margin, positive where the assumption holds.
+    predict(instance, key), measure(instance, key): name -> number, the same names; key draws the tasks in both, so that the
+    prediction is about the very tasks that are measured. All three are pure, and predict is differentiable in the instance.
+    trust(instance): for a limit, the relative error that is allowed; for a bound, the share of draws on which it must hold.
+    trivial(instance, key): for a bound, the value that needs no theorem; a bound never below it is vacuous.
+    expected: the verdict that the evidence supports ("refuted" where a published claim does not hold).
+    """
+
+    name: str
+    claim: str
+    source: tuple[str, ...]
+    kind: str
+    instance: Callable[[str, np.random.Generator], Any]
+    assume: Callable[[Any, Key[Array, ""]], Values]
+    predict: Callable[[Any, Key[Array, ""]], Values]
+    measure: Callable[[Any, Key[Array, ""]], Values]
+    trust: Callable[[Any], float] | None = None
+    trivial: Callable[[Any, Key[Array, ""]], Array] | None = None
+    places: tuple[str, ...] = PLACES
+    expected: str = "confirmed"
+
+    def __post_init__(self):
+        require_choice(self.kind, KINDS, "kind")
+
+    def __call__(self, cell: Any) -> "Prediction":
+        return Prediction(self, cell)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A statement bound to a cell: `prediction(key=...)` gives the predicted numbers and `margin`, positive where it applies."""
+
+    statement: Statement
+    cell: Any
+
+    def __call__(self, *, key: Key[Array, ""]) -> dict[str, Array]:
+        margins = jnp.stack([jnp.asarray(m, float) for m in self.statement.assume(self.cell, key).values()] or [jnp.inf])
+        return {**self.statement.predict(self.cell, key), "margin": jnp.min(margins)}
+
+
+def measure_transfer(*names: str) -> Callable[[Any, Key[Array, ""]], Values]:
+    """Measure fields of the cell's own draw: gain, risk_single, risk_multi."""
+
+    def measure(cell: Any, key: Key[Array, ""]) -> Values:
+        draw = cell(key=key)
+        return {name: getattr(draw, name) for name in names}
+
+    return measure
+
+
+def tasks_of(cell: Any, key: Key[Array, ""]):
+    """The concrete tasks that `cell(key=key)` draws."""
+    return cell.tasks.draw(key=key)

@@ -1,0 +1,1 @@
+"""Statements against simulation: instances inside, on the edge of and outside their assumptions, and a verdict by a written rule."""

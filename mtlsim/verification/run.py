@@ -1,0 +1,111 @@
+"""`verify`: statements over random instances, to verdicts."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.core.checks import require
+from mtlsim.sweeps.instances import over_instances
+from mtlsim.theory import find_statement, statement_names
+from mtlsim.theory.statement import Statement
+from mtlsim.verification.rules import RULES, Evidence, judge
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What verification found about one statement."""
+
+    statement: Statement
+    verdict: str
+    worst: float
+    evidence: list[Evidence] = field(repr=False)
+    n_instances: int
+    n_seeds: int
+    seconds: float
+
+    @property
+    def as_expected(self) -> bool:
+        return self.verdict == self.statement.expected
+
+    def __str__(self) -> str:
+        note = "" if self.as_expected else f" (expected: {self.statement.expected})"
+        return f"{self.statement.name}: {self.verdict}{note}; worst score {self.worst:.3g}, {self.n_instances} instances x {self.n_seeds} draws"
+
+
+def verify(
+    names: Sequence[str] = (),
+    out: str | Path | None = None,
+    *,
+    n_instances: int = 50,
+    n_seeds: int = 2000,
+    seed: int = 0,
+    fast: bool = False,
+) -> list[Finding]:
+    """Test statements against simulation.
+
+    names: as in `mtlsim list` (all if empty). out: folder for report.html, report.json and the pictures. n_instances: inside the
+    assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance. fast: fewer of both.
+    Raises ValueError for an unknown name, with the nearest.
+    """
+    require(
+        n_instances >= 1 and n_seeds >= 2, "n_instances and n_seeds", "at least 1 and 2", (n_instances, n_seeds), "use 50 and 2000"
+    )
+    statements = [find_statement(name) for name in (names or statement_names())]
+    if fast:
+        n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)
+    findings = [examine(statement, n_instances, n_seeds, seed) for statement in statements]
+    if out is not None:
+        from mtlsim.verification.report import write_report
+
+        write_report(findings, Path(out))
+    return findings
+
+
+def examine(statement: Statement, n_instances: int = 50, n_seeds: int = 2000, seed: int = 0) -> Finding:
+    """One statement: draw instances in all places, measure and predict on the same keys, and judge by the rule of its kind."""
+    start = time.perf_counter()
+    rng = np.random.default_rng([seed, *statement.name.encode()])
+    counts = {place: n_instances if place == statement.places[0] else max(2, n_instances // 5) for place in statement.places}
+    places = [place for place, count in counts.items() for _ in range(count)]
+    instances = [statement.instance(place, rng) for place in places]
+    drawn = over_instances(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), n_seeds)
+    evidence = [
+        Evidence(
+            place,
+            quantity,
+            i,
+            values[f"measured {quantity}"],
+            values[f"predicted {quantity}"],
+            values["margin"],
+            0.0 if statement.trust is None else float(statement.trust(instances[i])),
+            values.get("trivial"),
+        )
+        for i, (place, values) in enumerate(zip(places, drawn, strict=True))
+        for quantity in _quantities(values)
+    ]
+    verdict, worst = judge(statement.kind, evidence)
+    return Finding(statement, verdict, worst, evidence, len(instances), n_seeds, time.perf_counter() - start)
+
+
+def _both(statement: Statement, instance, key) -> dict:
+    margins = [jnp.asarray(margin, float) for margin in statement.assume(instance, key).values()]
+    values = {"margin": jnp.min(jnp.stack(margins)) if margins else jnp.asarray(jnp.inf)}
+    values |= {f"measured {name}": value for name, value in statement.measure(instance, key).items()}
+    values |= {f"predicted {name}": value for name, value in statement.predict(instance, key).items()}
+    if statement.trivial is not None:
+        values["trivial"] = statement.trivial(instance, key)
+    return values
+
+
+def _quantities(values: dict) -> list[str]:
+    measured = {name.removeprefix("measured ") for name in values if name.startswith("measured ")}
+    return sorted(name for name in measured if f"predicted {name}" in values)
+
+
+def rule_of(finding: Finding) -> str:
+    return RULES[finding.statement.kind]

@@ -35,6 +35,8 @@ _HOME_OF = {
     "sweep": "mtlsim.sweeps.run",
     "measure": "mtlsim.sweeps.run",
     "merge": "mtlsim.sweeps.run",
+    "predict": "mtlsim.sweeps.predict",
+    "verify": "mtlsim.verification.run",
     "Status": "mtlsim.core.status",
     "Certificate": "mtlsim.core.status",
     "cite": "mtlsim.citations",
@@ -46,10 +48,10 @@ __all__ = sorted(_HOME_OF)
 def __getattr__(name: str):
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
-    if name in ("plots", "experiments"):
+    if name in ("plots", "experiments", "theory"):
         return importlib.import_module(f"mtlsim.{name}")
     raise AttributeError(f"module 'mtlsim' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__", "experiments", "plots"]
+    return [*__all__, "__version__", "experiments", "plots", "theory"]

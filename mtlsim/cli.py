@@ -119,14 +119,51 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Verify:
+    """Test statements of theory against simulation: predicted beside measured, and a verdict by a written rule."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Which statements; all if left out. See `mtlsim list`."""
+    out: Path | None = None
+    """Folder for report.html and report.json."""
+    fast: bool = False
+    """Fewer instances and draws."""
+    instances: int = 50
+    """Random instances inside the assumptions; a fifth as many on their edge and outside."""
+    seeds: int = 2000
+    """Draws per instance."""
+    seed: int = 0
+    """Random seed of instances and draws."""
+
+    def run(self) -> int:
+        from mtlsim.verification.run import verify
+
+        findings = verify(
+            self.names, self.out, n_instances=self.instances, n_seeds=self.seeds, seed=self.seed, fast=self.fast, progress=True
+        )
+        surprises = [finding.statement.name for finding in findings if not finding.as_expected]
+        if surprises:
+            print(f"not as expected: {', '.join(surprises)}", file=sys.stderr)
+        if self.out is not None:
+            _report([self.out / "report.html", self.out / "report.json"])
+        return 1 if surprises else 0
+
+
+@dataclass(frozen=True)
 class List:
-    """List the figures and what each shows."""
+    """List the figures and the statements, and what each shows."""
 
     def run(self) -> int:
         from mtlsim.experiments._experiment import experiment_names, find_experiment
+        from mtlsim.theory import find_statement, statement_names
 
+        width = max(len(name) for name in [*experiment_names(), *statement_names()]) + 2
+        print("figures (mtlsim figure NAME)")
         for name in experiment_names():
-            print(f"{name:16s} {find_experiment(name).claim}")
+            print(f"  {name:{width}s}{find_experiment(name).claim}")
+        print("statements (mtlsim verify NAME)")
+        for name in statement_names():
+            print(f"  {name:{width}s}{find_statement(name).claim}")
         return 0
 
 
@@ -163,6 +200,7 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Merge, subcommand("merge")]
     | Annotated[Transfer, subcommand("transfer")]
+    | Annotated[Verify, subcommand("verify")]
     | Annotated[List, subcommand("list")]
     | Annotated[Cite, subcommand("cite")]
     | Annotated[Doctor, subcommand("doctor")]

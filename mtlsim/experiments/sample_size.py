@@ -20,7 +20,7 @@ def setting(options: Options) -> Setting:
     sources = np.geomspace(250, 10_000, 5) if options.fast else np.r_[250, np.arange(500, 10_001, 500)]
     grid = {
         RELATION: RELATIONS,
-        TARGET: [150] if options.fast else [15, 60, 150],
+        TARGET: [150] if options.fast else [15, 150, 400],
         NOISE: [1.0, 100.0] if options.fast else [1.0, 30.0, 100.0],
         SOURCE: sources.round().tolist(),
     }
@@ -35,9 +35,12 @@ def draw(data):
     panels = fig.subplots(len(targets), len(noises), sharex=True, squeeze=False)
     for row, target in zip(panels, targets, strict=True):
         for ax, noise in zip(row, noises, strict=True):
+            panel = data.sel({TARGET: target, NOISE: noise})
             for i, relation in enumerate(data[RELATION].values):
-                gain_curve(ax, data.sel({TARGET: target, NOISE: noise, RELATION: relation}), SOURCE, f"{relation} covariance", i)
-            finish_gain_axis(ax, SOURCE, data[SOURCE].values, symlog=True, label=False)
+                gain_curve(ax, panel.sel({RELATION: relation}), SOURCE, f"{relation} covariance", i)
+            decided = np.abs(panel["gain_mean"].values[panel["gain_sign"].values != 0])
+            reach = 3 * decided.max() if decided.size else None
+            finish_gain_axis(ax, SOURCE, data[SOURCE].values, symlog=True, label=False, reach=reach)
             ax.set_title(f"{target:g} target samples, noise {noise:g}")
             ax.set_xlabel("")
     for ax in panels[-1]:

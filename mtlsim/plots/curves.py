@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mtlsim.plots.overlay import remember
 from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, SERIES, label_of, set_scale
 
 if TYPE_CHECKING:
@@ -16,14 +17,18 @@ def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series:
     colour, marker = SERIES[series % len(SERIES)], MARKERS[series % len(MARKERS)]
     ax.fill_between(xs, data["gain_low"].values, data["gain_high"].values, color=colour, alpha=0.22, linewidth=0)
     ax.plot(xs, mean, color=colour, label=label)
+    remember(ax, x, data=data)
     decided = data["gain_sign"].values != 0
     ax.plot(xs[decided], mean[decided], linestyle="none", marker=marker, color=colour)
     ax.plot(xs[~decided], mean[~decided], linestyle="none", marker=marker, color=colour, markerfacecolor="white")
     return ax
 
 
-def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True) -> None:
-    """Zero line, shaded halves, labels with the sign convention."""
+def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, reach: float | None = None) -> None:
+    """Zero line, shaded halves, labels with the sign convention. reach: largest gain to show; bands may leave the axis."""
+    if reach is not None:
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, -reach), min(high, reach))
     if symlog:
         largest = max(abs(value) for value in ax.get_ylim())
         ax.set_yscale("symlog", linthresh=largest / 100, linscale=0.5)
@@ -46,6 +51,7 @@ def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: in
     values = data[name].values
     mean = np.nanmean(values, -1)
     half = 1.96 * np.nanstd(values, -1, ddof=1) / np.sqrt(np.isfinite(values).sum(-1))
+    remember(ax, x, data=data, quantity=name)
     colour = SERIES[series % len(SERIES)]
     ax.fill_between(data[x].values, mean - half, mean + half, color=colour, alpha=0.22, linewidth=0)
     ax.plot(data[x].values, mean, color=colour, marker=MARKERS[series % len(MARKERS)], label=label)

@@ -6,8 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import SymLogNorm
 from matplotlib.patches import Patch
+from scipy.ndimage import binary_dilation
 
 from mtlsim.core.checks import require
+from mtlsim.plots.overlay import remember
 from mtlsim.plots.style import GAIN_LABEL, figure, label_of, set_scale, short_label_of
 from mtlsim.transfer.verdict import summarise
 
@@ -34,8 +36,10 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     open_cells = np.ma.masked_where((sign != 0) | ~np.isfinite(mean), np.ones_like(mean))
     hatching = ax.pcolor(_edges(xs), _edges(ys), open_cells, hatch="/////", edgecolor="0.2", linewidth=0)
     hatching.set_facecolor("none")
-    if np.nanmin(mean) < 0 < np.nanmax(mean) and min(mean.shape) > 1:
-        ax.contour(xs, ys, mean, levels=[0.0], colors="black", linewidths=1.6)
+    # among cells that are all undecided the zero line would follow the noise
+    supported = np.where(binary_dilation(sign != 0, np.ones((3, 3))), mean, np.nan)
+    if min(mean.shape) > 1 and np.isfinite(supported).any() and np.nanmin(supported) < 0 < np.nanmax(supported):
+        ax.contour(xs, ys, np.ma.masked_invalid(supported), levels=[0.0], colors="black", linewidths=1.6)
     set_scale(ax.xaxis, xs)
     set_scale(ax.yaxis, ys)
     ax.set_xlim(_edges(xs)[[0, -1]])
@@ -64,6 +68,7 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
         selected = data if value is None else data.sel({panels: value})
         mean, sign = (selected[name].transpose(y, x).values for name in ("gain_mean", "gain_sign"))
         mesh = map_panel(ax, data[x].values, data[y].values, mean, sign, norm)
+        remember(ax, x, y, selected)
         ax.set_xlabel(label_of(x))
         if value is not None:
             shown = value if isinstance(value, str) else f"{value:g}"

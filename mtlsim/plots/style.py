@@ -1,5 +1,7 @@
 """One look for all figures: legible in print, in grey and to colour-blind eyes; every axis says that positive helps."""
 
+import base64
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -66,6 +68,14 @@ def save(fig, path: Path) -> list[Path]:
         fig.savefig(file, bbox_inches="tight")
     plt.close(fig)
     return written
+
+
+def as_data_uri(fig) -> str:
+    """The figure as a PNG inside a data URI, for a page that is one file; closes it."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", bbox_inches="tight", dpi=100)
+    plt.close(fig)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def set_scale(axis, values) -> None:

@@ -17,7 +17,7 @@ BATCH_DRAWS = 512
 def over_instances(
     function: Callable[[Any, Key[Array, ""]], Any], instances: Sequence[Any], key: Key[Array, ""], n_seeds: int
 ) -> list[dict[str, np.ndarray]]:
-    """function(instance, key) -> {name: number} for each instance, as {name: (n_seeds, ...)}; seed s has the key fold_in(key, s)."""
+    """function(instance, key) -> {name: number}, for each instance as {name: (n_seeds, ...)}; seed s: fold_in(key, s)."""
     leaves = [as_leaves(eqx.filter(instance, eqx.is_array_like)) for instance in instances]
     rest = [eqx.filter(instance, eqx.is_array_like, inverse=True) for instance in instances]
     groups: dict[Any, list[int]] = {}

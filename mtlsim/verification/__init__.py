@@ -1,1 +1,1 @@
-"""Statements against simulation: instances inside, on the edge of and outside their assumptions, and a verdict by a written rule."""
+"""Statements against simulation: random instances inside, on the edge of and outside their assumptions, and a verdict by a rule."""

@@ -18,16 +18,17 @@ LEVEL = 0.999  # of the interval of the share of draws on which a bound held
 
 CONFIRMED, REFUTED, VACUOUS, UNDECIDED = "confirmed", "refuted", "vacuous", "undecided"
 RULES = {
-    "equality": f"Per instance z = mean of (measured - predicted) over its standard error. Confirmed if every |z| < {AGREES:g} and a "
-    f"formula 10 % off has some |z| >= {DIFFERS:g} on the same draws; refuted if some |z| >= {DIFFERS:g}; undecided otherwise.",
-    "limit": "As for an equality, with z = (|mean of (measured - predicted)| - allowed) over its standard error, where allowed is the "
-    "stated share of the prediction.",
-    "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw, and a formula 10 % off "
-    "does not; refuted otherwise.",
-    "bound": "Refuted if the share of draws on which measured <= predicted is, with its 99.9 % interval, below the claimed share; vacuous "
-    "if the bound is never below the trivial value on draws that satisfy the assumptions, or none satisfies them; confirmed otherwise.",
-    "sign": f"z = mean of measured over its standard error. Refuted if some decided sign (|z| >= {DIFFERS:g}) is not the predicted one; "
-    f"confirmed if none with |z| >= {AGREES:g} is, and at least half of all instances are decided; undecided otherwise.",
+    "equality": f"Per instance z = mean of (measured - predicted) over its standard error. Confirmed if every |z| < {AGREES:g} and "
+    f"a formula 10 % off has some |z| >= {DIFFERS:g} on the same draws; refuted if some |z| >= {DIFFERS:g}; undecided otherwise.",
+    "limit": "As for an equality, with z = (|mean of (measured - predicted)| - allowed) over its standard error, where allowed is "
+    "the stated share of the prediction.",
+    "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw, and a formula "
+    "10 % off does not; refuted otherwise.",
+    "bound": "Refuted if the share of draws on which measured <= predicted is, with its 99.9 % interval, below the claimed share; "
+    "vacuous if the bound is never below the trivial value on draws that satisfy the assumptions, or none satisfies them; "
+    "confirmed otherwise.",
+    "sign": f"z = mean of measured over its standard error. Refuted if some decided sign (|z| >= {DIFFERS:g}) is not the predicted "
+    f"one; confirmed if none with |z| >= {AGREES:g} is, and at least half of all instances are decided; undecided otherwise.",
 }
 assert RULES.keys() == KINDS.keys()
 
@@ -49,6 +50,10 @@ class Evidence:
     def counts(self) -> bool:
         """Whether the verdict looks at it."""
         return self.place != OUTSIDE
+
+    @property
+    def standard_error(self) -> float:
+        return float(np.std(self.measured - self.predicted, ddof=1) / np.sqrt(len(self.measured)))
 
     def score(self, kind: str, factor: float = 1.0) -> float:
         """How far measured is from `factor` times predicted: a z-score, or for an identity a share of the allowed difference."""

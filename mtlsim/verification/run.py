@@ -11,9 +11,10 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.sweeps.instances import over_instances
+from mtlsim.sweeps.store import check_writable
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import Statement
-from mtlsim.verification.rules import RULES, Evidence, judge
+from mtlsim.verification.rules import Evidence, judge
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Finding:
 
     def __str__(self) -> str:
         note = "" if self.as_expected else f" (expected: {self.statement.expected})"
-        return f"{self.statement.name}: {self.verdict}{note}; worst score {self.worst:.3g}, {self.n_instances} instances x {self.n_seeds} draws"
+        size = f"{self.n_instances} instances x {self.n_seeds} draws"
+        return f"{self.statement.name}: {self.verdict}{note}; worst score {self.worst:.3g}, {size}"
 
 
 def verify(
@@ -45,11 +47,13 @@ def verify(
     n_seeds: int = 2000,
     seed: int = 0,
     fast: bool = False,
+    progress: bool = False,
 ) -> list[Finding]:
     """Test statements against simulation.
 
     names: as in `mtlsim list` (all if empty). out: folder for report.html, report.json and the pictures. n_instances: inside the
-    assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance. fast: fewer of both.
+    assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance. fast: fewer of both. progress: print each
+    finding when it is there.
     Raises ValueError for an unknown name, with the nearest.
     """
     require(
@@ -58,7 +62,13 @@ def verify(
     statements = [find_statement(name) for name in (names or statement_names())]
     if fast:
         n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)
-    findings = [examine(statement, n_instances, n_seeds, seed) for statement in statements]
+    if out is not None:
+        check_writable(Path(out), "out")
+    findings = []
+    for statement in statements:
+        findings.append(examine(statement, n_instances, n_seeds, seed))
+        if progress:
+            print(findings[-1], flush=True)
     if out is not None:
         from mtlsim.verification.report import write_report
 
@@ -106,6 +116,3 @@ def _quantities(values: dict) -> list[str]:
     measured = {name.removeprefix("measured ") for name in values if name.startswith("measured ")}
     return sorted(name for name in measured if f"predicted {name}" in values)
 
-
-def rule_of(finding: Finding) -> str:
-    return RULES[finding.statement.kind]

@@ -1,0 +1,105 @@
+"""Theory on the axes of a simulation: the predicted curve or boundary, hatched where its assumptions fail."""
+
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtlsim.core.checks import require
+from mtlsim.sweeps.predict import predict
+
+N_CURVE, N_MAP = 60, 31
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a panel shows: the parameters along its axes, the values of those it holds fixed, and the quantity drawn."""
+
+    x: str
+    y: str | None = None
+    fixed: dict = field(default_factory=dict)
+    quantity: str = "gain"
+
+
+_SHOWN: WeakKeyDictionary[Axes, Shown] = WeakKeyDictionary()
+
+
+def remember(ax: Axes, x: str, y: str | None = None, data=None, quantity: str = "gain") -> None:
+    """Note what a panel shows, so that a prediction can be drawn on it later."""
+    fixed = {}
+    if data is not None:
+        names = [name for name in data.coords if name not in (x, y) and "." in str(name) and data[name].ndim == 0]
+        fixed = {str(name): data[name].values.item() for name in names}
+    _SHOWN[ax] = Shown(x, y, fixed, quantity)
+
+
+def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str | None = None, n_draws: int = 16):
+    """Draw what a statement predicts on panels that show a sweep: a dashed curve, or on maps the line where the gain is zero.
+
+    where: a panel or a figure made by `mtlsim.plots`. prediction: a statement bound to the swept cell, such as
+    `theory.free_heads(cell)`. Where the assumptions fail the panel is hatched with dots and no curve is drawn.
+    Raises ValueError for panels that are no curves or maps of ours, and statements that do not predict what they show.
+    """
+    panels = [ax for ax in where.axes if ax in _SHOWN] if isinstance(where, Figure) else [where]
+    known = bool(panels) and all(ax in _SHOWN for ax in panels)
+    require(known, "where", "a panel or figure of mtlsim.plots", type(where).__name__, "draw the sweep with gain_curve or transfer_map")
+    label = label or f"theory: {prediction.statement.name.replace('-', ' ')}"
+    for ax in panels:
+        shown = _SHOWN[ax]
+        draw = _curve if shown.y is None else _boundary
+        draw(ax, shown, prediction, colour, label, n_draws)
+    return where
+
+
+def _grid(axis, limits: tuple[float, float], count: int) -> np.ndarray:
+    low, high = limits
+    return np.geomspace(low, high, count) if axis.get_scale() == "log" else np.linspace(low, high, count)
+
+
+def _predicted(prediction, grid: dict, shown: Shown, n_draws: int):
+    data = predict(prediction, {**{name: [value] for name, value in shown.fixed.items()}, **grid}, n_draws, check=False)
+    found = [str(name) for name in data.data_vars]
+    known = shown.quantity in found
+    require(known, "prediction", f"a statement about {shown.quantity}", f"about {', '.join(found)}", "overlay it on its own axes")
+    return data.squeeze([name for name in shown.fixed], drop=True)
+
+
+def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> None:
+    lines = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) > 2]
+    reach = np.concatenate(lines) if lines else np.array(ax.get_xlim())
+    xs = _grid(ax.xaxis, (reach.min(), reach.max()), N_CURVE)
+    data = _predicted(prediction, {shown.x: xs}, shown, n_draws)
+    values, holds = data[shown.quantity].values, data["margin"].values >= 0
+    limits = ax.get_ylim()
+    ax.plot(xs, np.where(holds, values, np.nan), color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
+    for low, high in _runs(~holds):
+        ax.axvspan(xs[max(low - 1, 0)], xs[min(high, len(xs) - 1)], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0)
+    ax.set_ylim(limits)
+
+
+def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> None:
+    xs, ys = _grid(ax.xaxis, ax.get_xlim(), N_MAP), _grid(ax.yaxis, ax.get_ylim(), N_MAP)
+    data = _predicted(prediction, {shown.x: xs, shown.y: ys}, shown, n_draws).transpose(shown.y, shown.x)
+    gain, holds = data[shown.quantity].values, data["margin"].values >= 0
+    inside = np.where(holds, gain, np.nan)
+    if np.isfinite(inside).any() and np.nanmin(inside) < 0 < np.nanmax(inside):
+        style = {"colors": colour, "linestyles": [(0, (4, 1.5))], "linewidths": 1.6}
+        ax.contour(xs, ys, np.ma.masked_invalid(inside), levels=[0.0], **style)
+    if (~holds).any():
+        outside = np.ma.masked_where(holds, np.ones_like(gain))
+        ax.pcolor(xs, ys, outside, hatch="..", edgecolor="0.5", linewidth=0, shading="nearest").set_facecolor("none")
+    ax.plot([], [], color=colour, linestyle=(0, (4, 1.5)), label=label)
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Beginnings and ends of the runs of true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def legend_handle(label: str, colour: str = "black"):
+    """What stands for an overlay in a legend."""
+    return plt.Line2D([], [], color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)

@@ -1,0 +1,68 @@
+"""`predict`: a statement's numbers over a grid, on the axes of a sweep, without samples."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Key
+
+from mtlsim.core.checks import require
+from mtlsim.sweeps.execute import as_leaves
+from mtlsim.sweeps.grid import at_point, make_grid
+
+BATCH_POINTS = 256
+
+
+def predict(
+    prediction: Callable, grid: Mapping[str, Any], n_draws: int = 16, key: Key[Array, ""] | None = None, *, check: bool = True
+) -> xr.Dataset:
+    """What a statement predicts at every point of a grid, such as `predict(theory.plateau(cell), {"tasks.cosine": cosines})`.
+
+    prediction: a statement bound to a cell. grid: dotted parameter names to values, as for `mtlsim.sweep`. n_draws: recipes that
+    draw their parameters are averaged over so many draws, those of a sweep with the same key (default jax.random.key(0)). check:
+    refuse values that the cell refuses, such as a sample size that is no whole number.
+    The result has the predicted numbers, their spread over draws (`NAME_spread`, a standard deviation), and `margin`: positive
+    where all assumptions hold in every draw; elsewhere the numbers are an extrapolation.
+    """
+    require(n_draws >= 1, "n_draws", "at least 1", n_draws, "use 16")
+    axes = make_grid(prediction.cell, grid, check)
+    key = jax.random.key(0) if key is None else key
+    names, values = tuple(axis.name for axis in axes.traced), axes.traced_values()
+    blocks: list[dict[str, np.ndarray]] = []
+    for static in axes.static_points():
+        fixed = dict(zip([axis.name for axis in axes.static], static, strict=True))
+        cell = as_leaves(at_point(prediction.cell, fixed, check))
+        blocks.append(_over_points(prediction.statement, cell, names, values, key, n_draws))
+    ordered = [*axes.static, *axes.traced]
+    shape = [len(axis.values) for axis in ordered]
+    dims = [axis.name for axis in ordered]
+    variables = {}
+    for name in blocks[0]:
+        draws = np.stack([block[name] for block in blocks]).reshape(*shape, n_draws)
+        if name == "margin":
+            variables[name] = (dims, draws.min(-1))
+        else:
+            variables[name] = (dims, draws.mean(-1))
+            variables[f"{name}_spread"] = (dims, draws.std(-1))
+    coordinates = {axis.name: list(axis.values) for axis in ordered}
+    note = {"statement": prediction.statement.name, "claim": prediction.statement.claim, "n_draws": n_draws}
+    return xr.Dataset(variables, coordinates, note).transpose(*(axis.name for axis in axes.axes))
+
+
+def _over_points(statement, cell, names: tuple[str, ...], values: np.ndarray, key, n_draws: int) -> dict[str, np.ndarray]:
+    """{name: (points, draws)}, in batches of one shape."""
+
+    def one(point, cell, seed):
+        moved = at_point(cell, dict(zip(names, point, strict=True)), check=False)
+        return statement(moved)(key=jax.random.fold_in(key, seed))
+
+    run = jax.jit(jax.vmap(jax.vmap(one, (None, None, 0)), (0, None, None)))
+    size = min(BATCH_POINTS, len(values))
+    parts = []
+    for start in range(0, len(values), size):
+        points = values[np.arange(start, start + size) % len(values)]
+        parts.append(run(jnp.asarray(points), cell, jnp.arange(n_draws, dtype=jnp.uint32)))
+    return {name: np.concatenate([np.asarray(part[name]) for part in parts])[: len(values)] for name in parts[0]}

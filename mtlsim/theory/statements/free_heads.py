@@ -1,0 +1,127 @@
+"""High-dimensional risk of two tasks that share one direction, each with its own head: the asymptotic form of hard sharing.
+
+For heads in the ratio t (source over target), hard sharing is pooled least squares with source weight t^2, source parameters
+theta_1 / t and source noise noise_1 / t (`mtlsim.theory.predictor`). Its training loss t^2 loss_1 + loss_2 is deterministic
+in the limit, so the heads that training finds are its minimum t* over both signs, and the target's risk is the predicted one
+there. Where the loss hardly rises around t*, samples decide and the prediction does not hold: `depth` is by how many noise
+variances the loss rises from its minimum to heads twice as large or half as large, or of the other sign.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mtlsim.solvers.objective import per_task
+from mtlsim.tasks.covariance import PowerLaw
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
+from mtlsim.theory.risks import single_risk
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.transfer.cell import Transfer
+
+GRID = np.linspace(-4, 4, 25)  # of log |t| about the ratio of the tasks' sizes
+N_NEWTON = 6
+DEPTH = 10.0  # noise variances
+
+
+class FreeHeads(eqx.Module):
+    """risk: of the target. ratio: t*. depth: see the module. margin: that of the predictor at t*."""
+
+    risk: Float[Array, ""]
+    ratio: Float[Array, ""]
+    depth: Float[Array, ""]
+    margin: Float[Array, ""]
+
+
+def at_ratio(form: Spectra | Matrices, n_samples, noise, weights, ratio):
+    """(training loss over both tasks, prediction) at the head ratio t."""
+    scale = jnp.stack([ratio, jnp.ones_like(ratio)])
+    scaled = eqx.tree_at(lambda f: f.parameters, form, form.parameters / scale[:, None])
+    predicted = predict_pooled(scaled, n_samples, noise / jnp.abs(scale), weights * scale**2)
+    return jnp.sum(weights * scale**2 * predicted.training), predicted
+
+
+def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> FreeHeads:
+    held = jax.lax.stop_gradient((form, n_samples, noise, weights))
+    sizes = jnp.sqrt(n_samples * weights * jnp.sum(form.parameters**2, -1))
+    middle = jnp.log(jnp.sqrt(n_samples[1] / n_samples[0]) * sizes[0] / sizes[1])
+    signs = jnp.repeat(jnp.array([1.0, -1.0]), len(GRID))
+    places = jax.lax.stop_gradient(middle) + jnp.tile(jnp.asarray(GRID), 2)
+    losses = jax.lax.map(lambda at: at_ratio(*held, at[0] * jnp.exp(at[1]))[0], (signs, places))
+    best = jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))
+    sign, start = signs[best], places[best]
+
+    def slope(u, *data):
+        return jax.grad(lambda u: at_ratio(*data, sign * jnp.exp(u))[0])(u)
+
+    def newton(_, u):
+        rate, curvature = jax.value_and_grad(slope)(u, *held)
+        step = jnp.where(curvature > 0, -rate / jnp.where(curvature > 0, curvature, 1), -0.1 * jnp.sign(rate))
+        return jnp.clip(u + jnp.clip(step, -0.25, 0.25), start - 0.5, start + 0.5)
+
+    u = jax.lax.stop_gradient(jax.lax.fori_loop(0, N_NEWTON, newton, start))
+    curvature = jax.lax.stop_gradient(jax.grad(slope)(u, *held))
+    u = u - slope(u, form, n_samples, noise, weights) / jnp.where(curvature > 0, curvature, jnp.inf)
+    ratio = sign * jnp.exp(u)
+    least, predicted = at_ratio(form, n_samples, noise, weights, ratio)
+    around = [at_ratio(*held, sign * jnp.exp(u + move))[0] for move in (-np.log(2), np.log(2))]
+    other = jnp.min(jnp.where((signs == sign) | ~jnp.isfinite(losses), jnp.inf, losses))
+    rise = jnp.min(jnp.stack([*around, other])) - least
+    return FreeHeads(predicted.risk[1], ratio, rise / noise[1] ** 2, predicted.margin)
+
+
+def _predicted(cell, key) -> tuple[FreeHeads, Float[Array, ""]]:
+    tasks = tasks_of(cell, key)
+    weights = per_task(cell.weights, 1.0, 2, "weights", tasks.parameters.dtype)
+    heads = predict_free_heads(simplest_form(tasks, True), tasks.n_samples, tasks.noise, weights)
+    return heads, single_risk(tasks.noise[-1], tasks.n_samples[-1], tasks.n_features)
+
+
+def assume(cell, key):
+    tasks = tasks_of(cell, key)
+    heads, _ = _predicted(cell, key)
+    return {
+        "a valley of heads that is deep against the noise": heads.depth / DEPTH - 1,
+        "rows in all away from the number of features": heads.margin,
+        "more target rows than features + 1": tasks.n_samples[-1] - tasks.n_features - 1.5,
+    }
+
+
+def predict(cell, key):
+    heads, alone = _predicted(cell, key)
+    return {"risk_single": alone, "risk_multi": heads.risk, "gain": alone - heads.risk}
+
+
+def trust(cell) -> float:
+    return 3.0 / cell.tasks.n_features
+
+
+def instance(place: str, rng: np.random.Generator) -> Transfer:
+    d = int(rng.choice([40, 80]))
+    noise = rng.uniform(0.2, 0.6) if place == INSIDE else rng.uniform(3, 6)
+    tasks = LinearTasks(
+        n_features=d,
+        n_samples=(int(rng.integers(d + 20, 8 * d)), int(rng.integers(1.4 * d, 3 * d))),
+        cosine=float(rng.uniform(0.4, 1) * rng.choice([-1, 1])),
+        noise=float(noise),
+        parameter_norm=rng.uniform(1, 3, 2).tolist(),
+        design=PowerLaw(float(rng.uniform(0, 0.8))),
+        relation="disjoint" if rng.random() < 0.5 else "same",
+    )
+    return Transfer(tasks)
+
+
+STATEMENT = Statement(
+    name="free-heads",
+    claim="With many features, hard sharing of one direction has a known risk, wherever the data determine the heads.",
+    source=("derived",),
+    kind="limit",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure_transfer("risk_multi"),
+    trust=trust,
+    places=(INSIDE, OUTSIDE),
+)

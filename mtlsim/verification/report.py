@@ -1,0 +1,117 @@
+"""The report of a verification: one readable HTML file with its pictures inside, and the same numbers as JSON."""
+
+import html
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mtlsim.plots.style import as_data_uri
+from mtlsim.plots.verification import agreement
+from mtlsim.sweeps.store import check_writable, write_whole
+from mtlsim.theory.statement import PLACES
+from mtlsim.verification.rules import RULES, Evidence
+from mtlsim.verification.run import Finding
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .25rem .8rem; text-align: left; border-bottom: 1px solid #ddd }
+.confirmed { color: #2166ac } .refuted { color: #b2182b } .vacuous { color: #8a5a00 } .undecided { color: #666 }
+section { border-top: 2px solid #ddd; margin-top: 2rem } img { max-width: 30rem } .rule { color: #555; font-size: 90% }
+"""
+
+
+def write_report(findings: list[Finding], out: Path) -> list[Path]:
+    """report.html and report.json in `out`; each is written whole or not at all."""
+    check_writable(out, "out")
+    page, data = out / "report.html", out / "report.json"
+    text = json.dumps([as_json(finding) for finding in findings], indent=1) + "\n"
+    write_whole(data, lambda path: path.write_text(text, encoding="utf-8"))
+    write_whole(page, lambda path: path.write_text(_page(findings), encoding="utf-8"))
+    return [page, data]
+
+
+def as_json(finding: Finding) -> dict:
+    statement = finding.statement
+    return {
+        "name": statement.name,
+        "claim": statement.claim,
+        "source": list(statement.source),
+        "kind": statement.kind,
+        "rule": RULES[statement.kind],
+        "verdict": finding.verdict,
+        "expected": statement.expected,
+        "worst_score": _number(finding.worst),
+        "instances": finding.n_instances,
+        "draws": finding.n_seeds,
+        "seconds": round(finding.seconds, 2),
+        "evidence": [_row(one, statement.kind) for one in finding.evidence],
+    }
+
+
+def _row(one: Evidence, kind: str) -> dict:
+    return {
+        "place": one.place,
+        "instance": one.instance,
+        "quantity": one.quantity,
+        "predicted": _number(one.predicted.mean()),
+        "measured": _number(one.measured.mean()),
+        "standard_error": _number(one.standard_error),
+        "score": _number(one.score(kind)),
+        "share_inside": _number(np.mean(one.margin >= 0)),
+        "share_held": _number(np.mean(one.measured <= one.predicted)) if kind == "bound" else None,
+    }
+
+
+def _number(value) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _page(findings: list[Finding]) -> str:
+    rows = "".join(
+        f'<tr><td><a href="#{f.statement.name}">{f.statement.name}</a></td><td class="{f.verdict}">{f.verdict}</td>'
+        f"<td>{f.worst:.3g}</td><td>{html.escape(f.statement.claim)}</td></tr>"
+        for f in findings
+    )
+    head = "<tr><th>statement</th><th>verdict</th><th>worst score</th><th>claim</th></tr>"
+    body = "".join(_section(finding) for finding in findings)
+    title = "Statements about transfer, against simulation"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+        f"<h1>{title}</h1><table>{head}{rows}</table>{body}</html>"
+    )
+
+
+def _section(finding: Finding) -> str:
+    statement, kind = finding.statement, finding.statement.kind
+    pictures = "".join(f'<img alt="predicted against measured {name}" src="{_picture(finding, name)}">' for name in _quantities(finding))
+    worst = {place: [abs(one.score(kind)) for one in finding.evidence if one.place == place] for place in PLACES}
+    lines = "".join(
+        f"<tr><td>{place}</td><td>{len(scores)}</td><td>{np.nanmax(scores):.3g}</td><td>{np.nanmedian(scores):.3g}</td></tr>"
+        for place, scores in worst.items()
+        if np.isfinite(scores).any()
+    )
+    held = ""
+    if kind == "bound":
+        shares = [np.mean(one.measured <= one.predicted) for one in finding.evidence if one.counts]
+        held = f"<p>The bound held on {100 * np.mean(shares):.4g} % of the draws.</p>" if shares else ""
+    return (
+        f'<section id="{statement.name}"><h2>{statement.name}: <span class="{finding.verdict}">{finding.verdict}</span></h2>'
+        f"<p>{html.escape(statement.claim)} <i>({html.escape(', '.join(statement.source))})</i></p>"
+        f"<p>{finding.n_instances} instances, {finding.n_seeds} draws each, {finding.seconds:.1f} s.</p>{held}"
+        f"<table><tr><th>place</th><th>rows</th><th>worst score</th><th>median score</th></tr>{lines}</table>"
+        f'{pictures}<p class="rule">{html.escape(RULES[kind])}</p></section>'
+    )
+
+
+def _quantities(finding: Finding) -> list[str]:
+    return list(dict.fromkeys(one.quantity for one in finding.evidence))
+
+
+def _picture(finding: Finding, quantity: str) -> str:
+    """The figure as a data URI, so that the page is one file."""
+    points: dict[str, list[tuple[float, float, float]]] = {}
+    for one in finding.evidence:
+        if one.quantity == quantity:
+            points.setdefault(one.place, []).append((one.predicted.mean(), one.measured.mean(), one.standard_error))
+    return as_data_uri(agreement(points, quantity, finding.statement.kind == "bound"))

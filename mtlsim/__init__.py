@@ -36,6 +36,8 @@ _HOME_OF = {
     "measure": "mtlsim.sweeps.run",
     "merge": "mtlsim.sweeps.run",
     "predict": "mtlsim.sweeps.predict",
+    "explain": "mtlsim.sweeps.explain",
+    "find_boundary": "mtlsim.sweeps.boundary",
     "verify": "mtlsim.verification.run",
     "Status": "mtlsim.core.status",
     "Certificate": "mtlsim.core.status",

@@ -150,6 +150,21 @@ class Verify:
 
 
 @dataclass(frozen=True)
+class Explain:
+    """Say what a saved result can and cannot tell: signs, statuses, certificates, and seeds that are missing."""
+
+    result: Positional[Path]
+    """A .nc file made by `mtlsim figure` or `mtlsim sweep`."""
+
+    def run(self) -> int:
+        from mtlsim.sweeps.dataset import load
+        from mtlsim.sweeps.explain import explain
+
+        print(explain(load(self.result)))
+        return 0
+
+
+@dataclass(frozen=True)
 class List:
     """List the figures and the statements, and what each shows."""
 
@@ -201,6 +216,7 @@ Command = (
     | Annotated[Merge, subcommand("merge")]
     | Annotated[Transfer, subcommand("transfer")]
     | Annotated[Verify, subcommand("verify")]
+    | Annotated[Explain, subcommand("explain")]
     | Annotated[List, subcommand("list")]
     | Annotated[Cite, subcommand("cite")]
     | Annotated[Doctor, subcommand("doctor")]

@@ -45,7 +45,9 @@ def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str 
     """
     panels = [ax for ax in where.axes if ax in _SHOWN] if isinstance(where, Figure) else [where]
     known = bool(panels) and all(ax in _SHOWN for ax in panels)
-    require(known, "where", "a panel or figure of mtlsim.plots", type(where).__name__, "draw the sweep with gain_curve or transfer_map")
+    require(
+        known, "where", "a panel or figure of mtlsim.plots", type(where).__name__, "draw the sweep with gain_curve or transfer_map"
+    )
     label = label or f"theory: {prediction.statement.name.replace('-', ' ')}"
     for ax in panels:
         shown = _SHOWN[ax]
@@ -103,3 +105,16 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 def legend_handle(label: str, colour: str = "black"):
     """What stands for an overlay in a legend."""
     return plt.Line2D([], [], color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
+
+
+def boundary(ax: Axes, found, colour: str = "black", label: str | None = None) -> Axes:
+    """Draw a `Boundary`: a line per branch, and for sampled ones its roots with the band of their intervals."""
+    for i, branch in enumerate(found.branches):
+        name = label if i == 0 else None
+        if not found.low:
+            ax.plot(*branch.T, color=colour, linestyle=(0, (4, 1.5)), linewidth=1.6, label=name)
+            continue
+        band = ax.fill_betweenx if found.along == found.x else ax.fill_between
+        band(branch[:, int(found.along == found.x)], found.low[i], found.high[i], color=colour, alpha=0.25, linewidth=0)
+        ax.plot(*branch.T, color=colour, marker="o", markersize=3, linewidth=1.2, label=name)
+    return ax

@@ -84,7 +84,9 @@ def _page(findings: list[Finding]) -> str:
 
 def _section(finding: Finding) -> str:
     statement, kind = finding.statement, finding.statement.kind
-    pictures = "".join(f'<img alt="predicted against measured {name}" src="{_picture(finding, name)}">' for name in _quantities(finding))
+    pictures = "".join(
+        f'<img alt="predicted against measured {name}" src="{_picture(finding, name)}">' for name in _quantities(finding)
+    )
     worst = {place: [abs(one.score(kind)) for one in finding.evidence if one.place == place] for place in PLACES}
     lines = "".join(
         f"<tr><td>{place}</td><td>{len(scores)}</td><td>{np.nanmax(scores):.3g}</td><td>{np.nanmedian(scores):.3g}</td></tr>"

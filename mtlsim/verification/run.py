@@ -115,4 +115,3 @@ def _both(statement: Statement, instance, key) -> dict:
 def _quantities(values: dict) -> list[str]:
     measured = {name.removeprefix("measured ") for name in values if name.startswith("measured ")}
     return sorted(name for name in measured if f"predicted {name}" in values)
-

@@ -1,0 +1,98 @@
+"""`explain`: what a stored result can and cannot say, in sentences."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtlsim.core.checks import require
+from mtlsim.core.status import Certificate, Status
+from mtlsim.transfer.verdict import half_width
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def explain(data: "xr.Dataset") -> str:
+    """Signs, statuses, certificates and gaps of a result of `mtlsim.sweep`, and how many more seeds would decide the open cells."""
+    require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data.data_vars)}", "sweep a Transfer")
+    return "\n".join([_on_axes(data), _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
+
+
+def _on_axes(data: "xr.Dataset") -> str:
+    axes = [name for name in data["gain_sign"].dims]
+    ranges = [f"{name} {_ends(data[name].values)} ({data.sizes[name]})" for name in axes]
+    return f"{data['gain_sign'].size} cells x {data.sizes['seed']} seeds: " + ("; ".join(map(str, ranges)) or "one cell")
+
+
+def _ends(values: np.ndarray) -> str:
+    if values.dtype.kind not in "iuf":
+        return ", ".join(map(str, values))
+    return f"{values.min():.4g}" if values.size == 1 else f"{values.min():.4g} to {values.max():.4g}"
+
+
+def _on_signs(data: "xr.Dataset") -> str:
+    sign = data["gain_sign"].values
+    shares = [100 * float((sign == s).mean()) for s in (1, -1, 0)]
+    level = 100 * float(data.attrs["level"])
+    return f"gain: helps in {shares[0]:.3g} %, hurts in {shares[1]:.3g} %, undecided at {level:.3g} % in {shares[2]:.3g} % of the cells"
+
+
+def seeds_to_decide(data: "xr.Dataset") -> np.ndarray:
+    """Seeds in all after which the interval would leave zero out, if mean and spread stayed; 0 where the sign is decided.
+
+    The half width of the interval falls as 1 / sqrt(seeds). Infinite where the mean is zero or the spread unknown.
+    """
+    mean, high = data["gain_mean"].values, data["gain_high"].values
+    used = data["gain_n_seeds"].values if "gain_n_seeds" in data else np.full(mean.shape, data.sizes["seed"])
+    error = (high - mean) / half_width(1.0, used, float(data.attrs["level"]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        needed = used * (half_width(error, np.full_like(used, 10**6), float(data.attrs["level"])) / np.abs(mean)) ** 2
+    needed = np.where(np.isfinite(needed), np.ceil(needed), np.inf)
+    return np.where(data["gain_sign"].values != 0, 0, np.maximum(needed, used + 1))
+
+
+def _on_seeds(data: "xr.Dataset") -> str:
+    needed = seeds_to_decide(data)
+    left = needed[needed > 0]
+    if not left.size:
+        return "seeds: every cell is decided"
+    countable = left[np.isfinite(left)]
+    parts = []
+    if countable.size:
+        half, most = np.quantile(countable, [0.5, 0.9], method="inverted_cdf")
+        parts.append(
+            f"at the present means, {half:.3g} seeds a cell would decide half of {countable.size} open cells and {most:.3g} nine tenths "
+            "of them; raise n_seeds, or give a budget so that only open cells go on"
+        )
+    if countable.size < left.size:
+        parts.append(
+            f"in {left.size - countable.size} open cells the mean gain is exactly zero or unknown, and no seeds decide that"
+        )
+    return "seeds: " + "; ".join(parts)
+
+
+def _on_status(data: "xr.Dataset") -> list[str]:
+    if "status" not in data:
+        return []
+    status = data["status"].values
+    lines = []
+    for kind in Status:
+        share = float((status == kind).mean())
+        if kind != Status.ok and share > 0:
+            lines.append(f"status: {kind.name} on {100 * share:.3g} % of the draws: {kind.sentence}")
+    return lines or ["status: every draw is ok"]
+
+
+def _on_optima(data: "xr.Dataset") -> list[str]:
+    lines = []
+    if "certificate" in data:
+        certificate = data["certificate"].values
+        shares = {kind.name: 100 * float((certificate == kind).mean()) for kind in Certificate}
+        lines.append(
+            "optima: " + ", ".join(f"{name} on {share:.3g} %" for name, share in shares.items() if share) + " of the draws"
+        )
+    if "gap" in data:
+        gap = data["gap"].values[np.isfinite(data["gap"].values)]
+        if gap.size:
+            lines.append(f"gap over the target's label energy: median {np.median(gap):.1e}, largest {gap.max():.1e}")
+    return lines

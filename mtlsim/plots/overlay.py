@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -100,11 +99,6 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Beginnings and ends of the runs of true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-
-
-def legend_handle(label: str, colour: str = "black"):
-    """What stands for an overlay in a legend."""
-    return plt.Line2D([], [], color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
 
 
 def boundary(ax: Axes, found, colour: str = "black", label: str | None = None) -> Axes:

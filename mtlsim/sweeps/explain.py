@@ -19,7 +19,7 @@ def explain(data: "xr.Dataset") -> str:
 
 
 def _on_axes(data: "xr.Dataset") -> str:
-    axes = [name for name in data["gain_sign"].dims]
+    axes = data["gain_sign"].dims
     ranges = [f"{name} {_ends(data[name].values)} ({data.sizes[name]})" for name in axes]
     return f"{data['gain_sign'].size} cells x {data.sizes['seed']} seeds: " + ("; ".join(map(str, ranges)) or "one cell")
 
@@ -34,7 +34,7 @@ def _on_signs(data: "xr.Dataset") -> str:
     sign = data["gain_sign"].values
     shares = [100 * float((sign == s).mean()) for s in (1, -1, 0)]
     level = 100 * float(data.attrs["level"])
-    return f"gain: helps in {shares[0]:.3g} %, hurts in {shares[1]:.3g} %, undecided at {level:.3g} % in {shares[2]:.3g} % of the cells"
+    return f"gain: helps in {shares[0]:.3g} %, hurts in {shares[1]:.3g} %, undecided in {shares[2]:.3g} % of the cells (level {level:.3g} %)"
 
 
 def seeds_to_decide(data: "xr.Dataset") -> np.ndarray:
@@ -61,8 +61,8 @@ def _on_seeds(data: "xr.Dataset") -> str:
     if countable.size:
         half, most = np.quantile(countable, [0.5, 0.9], method="inverted_cdf")
         parts.append(
-            f"at the present means, {half:.3g} seeds a cell would decide half of {countable.size} open cells and {most:.3g} nine tenths "
-            "of them; raise n_seeds, or give a budget so that only open cells go on"
+            f"at the present means, {half:.3g} seeds a cell would decide half of {countable.size} open cells and {most:.3g} nine "
+            "tenths of them; raise n_seeds, or give a budget so that only open cells go on"
         )
     if countable.size < left.size:
         parts.append(

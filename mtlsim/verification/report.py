@@ -15,7 +15,8 @@ from mtlsim.verification.run import Finding
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .25rem .8rem; text-align: left; border-bottom: 1px solid #ddd }
+table { border-collapse: collapse; margin: 1rem 0 }
+td, th { padding: .25rem .8rem; text-align: left; border-bottom: 1px solid #ddd }
 .confirmed { color: #2166ac } .refuted { color: #b2182b } .vacuous { color: #8a5a00 } .undecided { color: #666 }
 section { border-top: 2px solid #ddd; margin-top: 2rem } img { max-width: 30rem } .rule { color: #555; font-size: 90% }
 """

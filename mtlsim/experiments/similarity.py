@@ -21,10 +21,11 @@ def setting(options: Options) -> Setting:
 def draw(data):
     """Excess risk alone and together over 1 - cosine; together is symmetric about orthogonal tasks because heads have a sign."""
     fig, axes = figure(data.sizes[NOISE], 3.1, 3.0)
-    shifted = data.assign_coords({COSINE: 1 - data[COSINE].values})
+    distance = "1 - cosine"
+    shifted = data.assign_coords({COSINE: 1 - data[COSINE].values}).rename({COSINE: distance})
     for ax, noise in zip(axes[0], data[NOISE].values, strict=True):
-        risk_curve(ax, shifted.sel({NOISE: noise}), COSINE, "risk_single", "alone (STL)", 0)
-        risk_curve(ax, shifted.sel({NOISE: noise}), COSINE, "risk_multi", "together (MTL, rank 1)", 1)
+        risk_curve(ax, shifted.sel({NOISE: noise}), distance, "risk_single", "alone (STL)", 0)
+        risk_curve(ax, shifted.sel({NOISE: noise}), distance, "risk_multi", "together (MTL, rank 1)", 1)
         ax.set_title(f"noise {noise:g}")
         ax.set_xlabel("1 - cosine of the parameters\n(0 = same, 1 = orthogonal, 2 = opposite)")
     axes[0, 0].set_ylabel("excess risk on the target (lower is better)")

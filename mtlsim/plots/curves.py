@@ -11,13 +11,21 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series: int = 0):
-    """Mean gain over one swept parameter with its interval as a band; open markers where the sign is undecided."""
+def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series: int = 0, line: bool = True):
+    """Mean gain over one swept parameter with its interval; open markers where the sign is undecided.
+
+    line: join the points and draw the interval as a band; without, points and bars, which leave the line to a theory's overlay.
+    """
     xs, mean = data[x].values, data["gain_mean"].values
+    low, high = data["gain_low"].values, data["gain_high"].values
     colour, marker = SERIES[series % len(SERIES)], MARKERS[series % len(MARKERS)]
-    ax.fill_between(xs, data["gain_low"].values, data["gain_high"].values, color=colour, alpha=0.22, linewidth=0)
-    ax.plot(xs, mean, color=colour, label=label)
-    remember(ax, x, data=data)
+    if line:
+        ax.fill_between(xs, low, high, color=colour, alpha=0.22, linewidth=0)
+        ax.plot(xs, mean, color=colour, label=label)
+    else:
+        ax.errorbar(xs, mean, [mean - low, high - mean], color=colour, linestyle="none", elinewidth=1)
+        ax.plot([], [], color=colour, marker=marker, linestyle="none", label=label)
+    remember(ax, data, x)
     decided = data["gain_sign"].values != 0
     ax.plot(xs[decided], mean[decided], linestyle="none", marker=marker, color=colour)
     ax.plot(xs[~decided], mean[~decided], linestyle="none", marker=marker, color=colour, markerfacecolor="white")
@@ -46,12 +54,16 @@ def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, r
         ax.set_ylabel(GAIN_LABEL.replace(": ", ":\n"))
 
 
-def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: int) -> None:
-    """Mean of a risk over seeds with its 95 % band."""
+def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: int, line: bool = True) -> None:
+    """Mean of a risk over seeds with its 95 % interval; line: as in `gain_curve`."""
     values = data[name].values
     mean = np.nanmean(values, -1)
     half = 1.96 * np.nanstd(values, -1, ddof=1) / np.sqrt(np.isfinite(values).sum(-1))
-    remember(ax, x, data=data, quantity=name)
+    remember(ax, data, x, quantity=name)
     colour = SERIES[series % len(SERIES)]
-    ax.fill_between(data[x].values, mean - half, mean + half, color=colour, alpha=0.22, linewidth=0)
-    ax.plot(data[x].values, mean, color=colour, marker=MARKERS[series % len(MARKERS)], label=label)
+    marker = MARKERS[series % len(MARKERS)]
+    if line:
+        ax.fill_between(data[x].values, mean - half, mean + half, color=colour, alpha=0.22, linewidth=0)
+        ax.plot(data[x].values, mean, color=colour, marker=marker, label=label)
+    else:
+        ax.errorbar(data[x].values, mean, half, color=colour, marker=marker, linestyle="none", elinewidth=1, label=label)

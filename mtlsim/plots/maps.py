@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation
 
 from mtlsim.core.checks import require
 from mtlsim.plots.overlay import remember
-from mtlsim.plots.style import GAIN_LABEL, figure, label_of, set_scale, short_label_of
+from mtlsim.plots.style import GAIN_LABEL, figure, is_logarithmic, label_of, set_scale, short_label_of
 from mtlsim.transfer.verdict import summarise
 
 if TYPE_CHECKING:
@@ -47,10 +47,11 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     return mesh
 
 
-def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None, panels: str | None = None):
+def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None, panels: str | None = None, handles: tuple = ()):
     """Figure of the sign and size of the gain over two swept parameters, one panel per value of a third.
 
-    data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named.
+    data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named. handles: more entries of
+    the legend, for what is drawn on top.
     """
     axes = [name for name in data["gain_mean"].dims if data.sizes[name] > 1 or name in (x, y, panels)]
     require(len(axes) in (2, 3), "data", "swept over two or three parameters", f"over {axes}", "select some with data.sel(...)")
@@ -68,15 +69,16 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
         selected = data if value is None else data.sel({panels: value})
         mean, sign = (selected[name].transpose(y, x).values for name in ("gain_mean", "gain_sign"))
         mesh = map_panel(ax, data[x].values, data[y].values, mean, sign, norm)
-        remember(ax, x, y, selected)
+        remember(ax, selected, x, y)
         ax.set_xlabel(label_of(x))
         if value is not None:
             shown = value if isinstance(value, str) else f"{value:g}"
-            ax.set_title(f"{short_label_of(panels)} {shown}: {_in_words(sign)}")
+            ax.set_title(f"{short_label_of(panels)} {shown}\n{_in_words(sign)}")
     panel_axes[0, 0].set_ylabel(label_of(y))
     bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01)
     bar.set_label(GAIN_LABEL.replace(": ", ":\n"))
-    fig.legend(handles=_legend(data.attrs["level"], "mean gain zero"), loc="outside lower center", ncols=2)
+    handles = [*_legend(data.attrs["level"], "mean gain zero"), *handles]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return fig
 
 
@@ -123,7 +125,7 @@ def _edges(centres: np.ndarray) -> np.ndarray:
     centres = np.asarray(centres, float)
     if len(centres) == 1:
         return centres[0] + np.array([-0.5, 0.5])
-    log = centres.min() > 0 and centres.max() > 30 * centres.min()
+    log = is_logarithmic(centres)
     values = np.log(centres) if log else centres
     middle = (values[1:] + values[:-1]) / 2
     edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])

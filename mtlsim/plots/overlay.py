@@ -1,23 +1,30 @@
 """Theory on the axes of a simulation: the predicted curve or boundary, hatched where its assumptions fail."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mtlsim.core.checks import require
+from mtlsim.plots.style import is_logarithmic
 from mtlsim.sweeps.predict import predict
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 N_CURVE, N_MAP = 60, 31
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a panel shows: the parameters along its axes, the values of those it holds fixed, and the quantity drawn."""
+    """What a panel shows: the parameters along its axes, the range of x, the values held fixed, and the quantity drawn."""
 
     x: str
+    span: tuple[float, float]
     y: str | None = None
     fixed: dict = field(default_factory=dict)
     quantity: str = "gain"
@@ -26,13 +33,11 @@ class Shown:
 _SHOWN: WeakKeyDictionary[Axes, Shown] = WeakKeyDictionary()
 
 
-def remember(ax: Axes, x: str, y: str | None = None, data=None, quantity: str = "gain") -> None:
+def remember(ax: Axes, data: "xr.Dataset", x: str, y: str | None = None, quantity: str = "gain") -> None:
     """Note what a panel shows, so that a prediction can be drawn on it later."""
-    fixed = {}
-    if data is not None:
-        names = [name for name in data.coords if name not in (x, y) and "." in str(name) and data[name].ndim == 0]
-        fixed = {str(name): data[name].values.item() for name in names}
-    _SHOWN[ax] = Shown(x, y, fixed, quantity)
+    names = [str(name) for name in data.coords if name not in (x, y) and data[name].ndim == 0 and name != "seed"]
+    span = (float(data[x].values.min()), float(data[x].values.max()))
+    _SHOWN[ax] = Shown(x, span, y, {name: data[name].values.item() for name in names}, quantity)
 
 
 def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str | None = None, n_draws: int = 16):
@@ -56,8 +61,10 @@ def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str 
 
 
 def _grid(axis, limits: tuple[float, float], count: int) -> np.ndarray:
+    """Places along an axis, spaced as its scale is or (by `style.set_scale`) will be."""
     low, high = limits
-    return np.geomspace(low, high, count) if axis.get_scale() == "log" else np.linspace(low, high, count)
+    geometric = axis.get_scale() == "log" or is_logarithmic(limits)
+    return np.geomspace(low, high, count) if geometric else np.linspace(low, high, count)
 
 
 def _predicted(prediction, grid: dict, shown: Shown, n_draws: int):
@@ -65,20 +72,19 @@ def _predicted(prediction, grid: dict, shown: Shown, n_draws: int):
     found = [str(name) for name in data.data_vars]
     known = shown.quantity in found
     require(known, "prediction", f"a statement about {shown.quantity}", f"about {', '.join(found)}", "overlay it on its own axes")
-    return data.squeeze([name for name in shown.fixed], drop=True)
+    return data.squeeze(list(shown.fixed), drop=True)
 
 
 def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> None:
-    lines = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) > 2]
-    reach = np.concatenate(lines) if lines else np.array(ax.get_xlim())
-    xs = _grid(ax.xaxis, (reach.min(), reach.max()), N_CURVE)
+    xs = _grid(ax.xaxis, shown.span, N_CURVE)
     data = _predicted(prediction, {shown.x: xs}, shown, n_draws)
     values, holds = data[shown.quantity].values, data["margin"].values >= 0
-    limits = ax.get_ylim()
+    seen = ax.dataLim.frozen()
     ax.plot(xs, np.where(holds, values, np.nan), color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
     for low, high in _runs(~holds):
         ax.axvspan(xs[max(low - 1, 0)], xs[min(high, len(xs) - 1)], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0)
-    ax.set_ylim(limits)
+    ax.dataLim.set(seen)  # the simulation alone decides what is in view
+    ax.autoscale_view()
 
 
 def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> None:
@@ -99,6 +105,11 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Beginnings and ends of the runs of true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def legend_handle(label: str, colour: str = "black"):
+    """What stands for an overlay in a legend."""
+    return Line2D([], [], color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
 
 
 def boundary(ax: Axes, found, colour: str = "black", label: str | None = None) -> Axes:

@@ -79,7 +79,12 @@ def as_data_uri(fig) -> str:
 
 
 def set_scale(axis, values) -> None:
-    """Logarithmic where the values are positive and span more than a factor of 30. axis: ax.xaxis or ax.yaxis."""
-    values = [float(value) for value in values]
-    if min(values) > 0 and max(values) > 30 * min(values):
+    """Logarithmic where `is_logarithmic` says so. axis: ax.xaxis or ax.yaxis."""
+    if is_logarithmic(values):
         axis._set_axes_scale("log")
+
+
+def is_logarithmic(values) -> bool:
+    """Whether values are positive and span more than a factor of 30."""
+    values = [float(value) for value in values]
+    return min(values) > 0 and max(values) > 30 * min(values)

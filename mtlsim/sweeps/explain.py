@@ -34,7 +34,9 @@ def _on_signs(data: "xr.Dataset") -> str:
     sign = data["gain_sign"].values
     shares = [100 * float((sign == s).mean()) for s in (1, -1, 0)]
     level = 100 * float(data.attrs["level"])
-    return f"gain: helps in {shares[0]:.3g} %, hurts in {shares[1]:.3g} %, undecided in {shares[2]:.3g} % of the cells (level {level:.3g} %)"
+    return (
+        f"gain: helps in {shares[0]:.3g} % of cells, hurts in {shares[1]:.3g} %, undecided in {shares[2]:.3g} % (at {level:.3g} %)"
+    )
 
 
 def seeds_to_decide(data: "xr.Dataset") -> np.ndarray:

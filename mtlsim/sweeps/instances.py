@@ -17,7 +17,7 @@ BATCH_DRAWS = 512
 def over_instances(
     function: Callable[[Any, Key[Array, ""]], Any], instances: Sequence[Any], key: Key[Array, ""], n_seeds: int
 ) -> list[dict[str, np.ndarray]]:
-    """function(instance, key) -> {name: number}, for each instance as {name: (n_seeds, ...)}; seed s: fold_in(key, s)."""
+    """function(instance, key) -> {name: number}, for each instance as {name: (n_seeds, ...)}; draws are independent."""
     leaves = [as_leaves(eqx.filter(instance, eqx.is_array_like)) for instance in instances]
     rest = [eqx.filter(instance, eqx.is_array_like, inverse=True) for instance in instances]
     groups: dict[Any, list[int]] = {}
@@ -31,7 +31,8 @@ def over_instances(
         stacked = jax.tree.map(lambda *several: jnp.stack(several), *(leaves[i] for i in members))
         # the last batch is padded by repetition, so that all have one shape
         starts = range(0, n_seeds, batch)
-        parts = [run(stacked, key, np.arange(start, start + batch, dtype=np.uint32) % n_seeds) for start in starts]
+        numbers = np.asarray(members, np.uint32)
+        parts = [run(stacked, numbers, key, np.arange(start, start + batch, dtype=np.uint32) % n_seeds) for start in starts]
         for name in parts[0]:
             joined = np.concatenate([np.asarray(part[name]) for part in parts], 1)[:, :n_seeds]
             for row, i in zip(joined, members, strict=True):
@@ -40,8 +41,11 @@ def over_instances(
 
 
 def _compile(function: Callable, rest: Any) -> Callable:
-    def run(stacked, key, seeds):
-        one = lambda numbers, seed: dict(function(eqx.combine(numbers, rest), jax.random.fold_in(key, seed)))
-        return jax.vmap(lambda numbers: jax.vmap(lambda seed: one(numbers, seed))(seeds))(stacked)
+    def run(stacked, members, key, seeds):
+        def one(leaves, member, seed):
+            own = jax.random.fold_in(jax.random.fold_in(key, member), seed)
+            return dict(function(eqx.combine(leaves, rest), own))
+
+        return jax.vmap(lambda leaves, member: jax.vmap(lambda seed: one(leaves, member, seed))(seeds))(stacked, members)
 
     return jax.jit(run)

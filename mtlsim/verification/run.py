@@ -56,9 +56,8 @@ def verify(
     finding when it is there.
     Raises ValueError for an unknown name, with the nearest.
     """
-    require(
-        n_instances >= 1 and n_seeds >= 2, "n_instances and n_seeds", "at least 1 and 2", (n_instances, n_seeds), "use 50 and 2000"
-    )
+    require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
+    require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
     statements = [find_statement(name) for name in (names or statement_names())]
     if fast:
         n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)

@@ -1,0 +1,48 @@
+"""Hard sharing with free heads against source samples: simulation and high-dimensional prediction."""
+
+import numpy as np
+
+from mtlsim import theory
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.overlay import overlay
+from mtlsim.plots.style import SERIES, figure
+from mtlsim.tasks.covariance import Spiked
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.transfer.cell import Transfer
+
+SOURCE, RELATION, NOISE = "tasks.n_samples[0]", "tasks.relation", "tasks.noise"
+RELATIONS = ("same", "disjoint")
+
+
+def cell() -> Transfer:
+    """80 features, condition number 100 on a fifth of them, cosine 0.9, 150 target rows."""
+    tasks = LinearTasks(n_features=80, n_samples=(500, 150), cosine=0.9, noise=1.0, design=Spiked(100.0), relation="same")
+    return Transfer(tasks)
+
+
+def setting(options: Options) -> Setting:
+    sources = np.geomspace(20, 20_000, 5 if options.fast else 13).round().tolist()
+    grid = {RELATION: RELATIONS, NOISE: [0.5, 1.5], SOURCE: sources}
+    return Setting(cell(), grid, 20 if options.fast else 100)
+
+
+def draw(data):
+    fig, axes = figure(data.sizes[NOISE], 3.6, 3.2)
+    for ax, noise in zip(axes[0], data[NOISE].values, strict=True):
+        for i, relation in enumerate(data[RELATION].values):
+            gain_curve(ax, data.sel({NOISE: noise, RELATION: relation}), SOURCE, f"{relation} covariance", i, line=False)
+            overlay(ax, theory.free_heads(cell()), SERIES[i], "_nolegend_", n_draws=4)
+        finish_gain_axis(ax, SOURCE, data[SOURCE].values, label=ax is axes[0, 0])
+        ax.set_title(f"noise {noise:g}")
+    axes[0, 0].plot([], [], color="black", linestyle=(0, (4, 1.5)), label="prediction for many features")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return fig
+
+
+EXPERIMENT = Experiment(
+    "free-heads",
+    "The risk of hard sharing is predicted without a single sample, wherever the data determine the heads.",
+    setting,
+    draw,
+)

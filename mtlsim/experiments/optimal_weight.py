@@ -1,0 +1,46 @@
+"""Risk of pooling against the source's weight: negative transfer is an error of weighting."""
+
+import numpy as np
+
+from mtlsim import theory
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.overlay import overlay
+from mtlsim.plots.style import SERIES, figure
+from mtlsim.tasks.covariance import Isotropic
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.transfer.cell import Transfer
+
+WEIGHT, COSINE = "weights[0]", "tasks.cosine"
+
+
+def cell() -> Transfer:
+    """100 isotropic features, 600 source and 300 target rows, noise 0.5, parameters of length 0.5."""
+    tasks = LinearTasks(n_features=100, n_samples=(600, 300), noise=0.5, parameter_norm=0.5, design=Isotropic())
+    return Transfer(tasks, method="pooled", weights=(1.0, 1.0))
+
+
+def setting(options: Options) -> Setting:
+    weights = np.geomspace(0.01, 10, 5 if options.fast else 16).round(4).tolist()
+    return Setting(cell(), {COSINE: [0.9, 0.5, -0.2], WEIGHT: weights}, 20 if options.fast else 200)
+
+
+def draw(data):
+    fig, axes = figure(1, 5.2, 3.9)
+    ax = axes[0, 0]
+    for i, cosine in enumerate(data[COSINE].values):
+        gain_curve(ax, data.sel({COSINE: cosine}), WEIGHT, f"{cosine:g}", i, line=False)
+        overlay(ax, theory.general_predictor(cell()), SERIES[i], "_nolegend_", n_draws=1)
+    finish_gain_axis(ax, WEIGHT, data[WEIGHT].values)
+    ax.set_xlabel("weight of the source's rows (1 = as the target's)")
+    ax.plot([], [], color="black", linestyle=(0, (4, 1.5)), label="prediction")
+    ax.legend(title="cosine")
+    return fig
+
+
+EXPERIMENT = Experiment(
+    "optimal-weight",
+    "With the best source weight pooling never hurts; with equal weights it may.",
+    setting,
+    draw,
+)

@@ -1,0 +1,308 @@
+"""Statements as objects, the predictor against NumPy, theory on the axes of a sweep, boundaries, counterexamples, reports."""
+
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import close
+
+import mtlsim as mtl
+from mtlsim import theory
+from mtlsim.plots import curves, maps, style
+from mtlsim.plots.overlay import overlay
+from mtlsim.sweeps.execute import as_leaves
+from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
+from mtlsim.theory.risks import single_risk
+from mtlsim.theory.statement import PLACES
+from mtlsim.verification.counterexample import load_counterexample, search_counterexample
+from mtlsim.verification.rules import RULES, Evidence, judge
+from mtlsim.verification.run import examine, verify
+
+RNG = np.random.default_rng(0)
+POOLED = theory.find_statement("pooled-least-squares")
+
+
+def by_hand(covariances, parameters, n_samples, noise, weights, ridge):
+    """The predictor's equations by plain iteration in NumPy."""
+    n_tasks, d = parameters.shape
+    amounts = weights * n_samples
+    for _ in range(3000):
+        inverse = np.linalg.inv(np.einsum("k,kde->de", amounts, covariances) + ridge * np.eye(d))
+        amounts = weights * n_samples / (1 + weights * np.einsum("kde,ed->k", covariances, inverse))
+    mean = inverse @ np.einsum("k,kde,ke->d", amounts, covariances, parameters)
+    seen = [inverse @ covariance for covariance in covariances]
+    pairs = np.array([[np.trace(a @ b) for b in seen] for a in seen])
+    shift = np.array([(mean - t) @ c @ (mean - t) for t, c in zip(parameters, covariances, strict=True)])
+    rho = np.linalg.solve(np.eye(n_tasks) - pairs * amounts**2 / n_samples, noise**2 + shift)
+    return rho - noise**2, n_samples * rho / (1 + weights * np.trace(seen, axis1=1, axis2=2)) ** 2
+
+
+def random_problem(rng, n_tasks, d):
+    roots = rng.normal(size=(n_tasks, d, d)) * rng.uniform(0.3, 3, (n_tasks, 1, d))
+    sizes = rng.uniform(1.5 * d, 6 * d, n_tasks)
+    return [
+        jnp.asarray(a)
+        for a in (roots @ roots.swapaxes(1, 2) / d, rng.normal(size=(n_tasks, d)), sizes, rng.uniform(0.2, 2, n_tasks))
+    ]
+
+
+@pytest.mark.parametrize(("n_tasks", "ridge"), [(1, 0.0), (2, 0.0), (3, 4.0)])
+def test_predictor_solves_its_equations(n_tasks, ridge):
+    covariances, parameters, n_samples, noise = random_problem(RNG, n_tasks, 12)
+    weights = jnp.asarray(RNG.uniform(0.3, 2, n_tasks))
+    found = predict_pooled(Matrices(covariances, parameters), n_samples, noise, weights, ridge)
+    risk, training = by_hand(*(np.asarray(a) for a in (covariances, parameters, n_samples, noise, weights)), ridge)
+    close(found.risk, risk, 2)
+    close(found.training, training, 2)
+    assert found.margin > 0
+
+
+def test_a_pair_is_diagonal_after_a_congruence():
+    covariances, parameters, n_samples, noise = random_problem(RNG, 2, 9)
+    weights = jnp.array([0.4, 1.0])
+    dense = predict_pooled(Matrices(covariances, parameters), n_samples, noise, weights)
+    quick = predict_pooled(diagonalise_pair(covariances, parameters), n_samples, noise, weights)
+    close(quick.risk, dense.risk, 3)
+    close(quick.training, dense.training, 3)
+
+
+def test_gradients_of_the_predictor_are_those_of_finite_differences():
+    spectra, parameters = RNG.uniform(0.2, 4, (3, 10)), RNG.normal(size=(3, 10))
+
+    def risk(x):
+        form = Spectra(jnp.asarray(spectra) * x[0], jnp.asarray(parameters) * x[1], jnp.ones(10))
+        return predict_pooled(form, x[2] * jnp.array([30.0, 20, 25]), x[3] * jnp.ones(3), jnp.stack([x[4], x[5], 1.0]), x[6]).risk[
+            2
+        ]
+
+    at = np.array([1.1, 0.9, 1.2, 0.7, 0.5, 2.0, 3.0])
+    gradient = np.asarray(jax.jit(jax.grad(risk))(at))
+    for i in range(len(at)):
+        step = np.zeros(len(at))
+        step[i] = 1e-5
+        np.testing.assert_allclose(gradient[i], (risk(at + step) - risk(at - step)) / 2e-5, rtol=1e-5, atol=1e-9)
+
+
+def test_predictor_has_the_known_isotropic_limit():
+    """Two isotropic tasks: noise^2 d / (n - d) + |delta|^2 (n_1^2 (n - d) + d n_1 n_2) / (n^2 (n - d))."""
+    d, n1, n2, noise = 40, 130.0, 90.0, 0.7
+    parameters = RNG.normal(size=(2, d))
+    found = predict_pooled(
+        Spectra(jnp.ones((2, d)), jnp.asarray(parameters), jnp.ones(d)), jnp.array([n1, n2]), jnp.full(2, noise), jnp.ones(2)
+    )
+    n, shift = n1 + n2, np.sum((parameters[0] - parameters[1]) ** 2)
+    close(found.risk[1], noise**2 * d / (n - d) + shift * (n1**2 * (n - d) + d * n1 * n2) / (n**2 * (n - d)), 2)
+
+
+def test_predictor_is_silent_where_it_does_not_hold():
+    form = Spectra(jnp.ones((1, 40)), jnp.ones((1, 40)), jnp.ones(40))
+    near = predict_pooled(form, jnp.array([42.0]), jnp.ones(1), jnp.ones(1))
+    assert np.isfinite(near.risk).all() and near.margin < 0
+    below = predict_pooled(form, jnp.array([20.0]), jnp.ones(1), jnp.ones(1))
+    assert np.isnan(below.risk).all() and below.margin < 0
+
+
+def test_exact_risk_alone_has_no_value_where_it_is_infinite():
+    one = jnp.ones(())
+    close(single_risk(2 * one, 50 * one, 20), 4 * 20 / 29)
+    assert np.isnan([single_risk(one, n * one, 20) for n in (20, 21)]).all()
+
+
+def test_free_heads_have_a_sign():
+    cell = mtl.Transfer(mtl.LinearTasks(n_features=30, n_samples=(300, 80), noise=0.3, design=mtl.Isotropic(), cosine=0.9))
+    other = mtl.Transfer(dataclasses.replace(cell.tasks, cosine=(-0.9,)))
+    predict = jax.jit(lambda cell: theory.free_heads(cell)(key=jax.random.key(0)))
+    draws = [predict(as_leaves(c)) for c in (cell, other)]
+    close(draws[0]["risk_multi"], draws[1]["risk_multi"], 3)
+    assert draws[0]["margin"] > 0
+
+
+# ------------------------------------------------------------------------------------------------ verdicts
+@functools.cache
+def found():
+    return examine(POOLED, n_instances=8, n_seeds=800)
+
+
+def test_an_exact_statement_is_confirmed():
+    assert found().verdict == "confirmed" and found().worst < 4
+
+
+@pytest.mark.parametrize(
+    "change", [lambda v: 1.1 * v, lambda v: -v, lambda v: np.sign(v) * np.abs(v) ** 1.3], ids=["10 %", "sign", "exponent"]
+)
+def test_a_planted_wrong_formula_is_refuted(change):
+    wrong = [dataclasses.replace(one, predicted=change(one.predicted)) for one in found().evidence]
+    assert judge(POOLED.kind, wrong)[0] == "refuted"
+
+
+def test_a_statement_with_a_planted_error_is_refuted_from_end_to_end():
+    wrong = dataclasses.replace(POOLED, predict=lambda cell, key: {k: 1.1 * v for k, v in POOLED.predict(cell, key).items()})
+    assert examine(wrong, n_instances=3, n_seeds=800).verdict == "refuted"
+
+
+def test_too_few_draws_decide_nothing():
+    few = [dataclasses.replace(one, measured=one.measured[:8], predicted=one.predicted[:8]) for one in found().evidence]
+    assert judge(POOLED.kind, few)[0] == "undecided"
+
+
+def evidence(measured, predicted, **options):
+    measured, predicted = np.broadcast_arrays(np.asarray(measured, float), np.asarray(predicted, float))
+    return Evidence("inside", "x", 0, measured, predicted, np.ones(len(measured)), **options)
+
+
+NORMAL = np.random.default_rng(1).normal(size=1000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "verdict"),
+    [
+        ("identity", evidence(NORMAL, NORMAL * (1 + 1e-9)), "confirmed"),
+        ("identity", evidence(NORMAL, NORMAL * (1 + 1e-4)), "refuted"),
+        ("limit", evidence(1.02 + 0.1 * NORMAL, 1.0, allowed=0.03), "confirmed"),
+        ("limit", evidence(1.05 + 0.1 * NORMAL, 1.0, allowed=0.01), "refuted"),
+        ("limit", evidence(1.05 + 0.1 * NORMAL, 1.0, allowed=0.2), "undecided"),
+        ("bound", evidence(NORMAL, 10.0), "confirmed"),
+        ("bound", evidence(NORMAL, 1.0), "refuted"),
+        ("bound", evidence(NORMAL, 10.0, trivial=np.full(1000, 5.0)), "vacuous"),
+        ("bound", evidence(NORMAL, 1.0, allowed=0.8), "confirmed"),
+        ("bound", evidence(NORMAL, 1.0, allowed=0.95), "refuted"),
+        ("sign", evidence(1 + NORMAL, 1.0), "confirmed"),
+        ("sign", evidence(1 + NORMAL, -1.0), "refuted"),
+        ("sign", evidence(NORMAL, 1.0), "undecided"),
+        ("equality", evidence(1 + NORMAL, np.nan), "undecided"),
+    ],
+)
+def test_each_rule_can_go_every_way(kind, one, verdict):
+    assert judge(kind, [one])[0] == verdict
+
+
+@pytest.mark.parametrize("name", theory.statement_names())
+def test_every_statement_is_well_made(name):
+    statement = theory.find_statement(name)
+    assert statement.name == name and statement.claim.endswith(".") and statement.kind in RULES
+    assert set(statement.places) <= set(PLACES)
+    known = mtl.cite(None)
+    assert all(key == "derived" or f"{{{key}," in known for key in statement.source)
+    module = __import__(f"mtlsim.theory.statements.{name.replace('-', '_')}", fromlist=["x"])
+    assert len(module.__doc__) > 200
+
+
+def test_reports_are_readable_and_complete(tmp_path):
+    findings = verify(["pooled-least-squares"], tmp_path / "out", n_instances=3, n_seeds=50)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert findings[0].statement.claim in page and RULES["equality"][:40] in page and "data:image/png;base64" in page
+    rows = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert rows[0]["verdict"] == findings[0].verdict and {row["quantity"] for row in rows[0]["evidence"]} >= {"gain"}
+    with pytest.raises(ValueError, match="did you mean 'pooled-least-squares'"):
+        verify(["pooled-least-square"])
+    with pytest.raises(ValueError, match="n_seeds must be at least 2"):
+        verify(["pooled-least-squares"], n_seeds=1)
+
+
+# ------------------------------------------------------------------------------------------------ theory on axes
+def pooled_cell(noise=0.5):
+    tasks = mtl.LinearTasks(n_features=20, n_samples=(200, 40), relation="same", noise=noise, design=mtl.Isotropic())
+    return mtl.Transfer(tasks, method="pooled")
+
+
+def test_predictions_over_a_grid_are_those_one_by_one():
+    prediction = theory.pooled_least_squares(pooled_cell())
+    data = mtl.predict(prediction, {"tasks.cosine": [0.5, 0.9], "tasks.n_samples[0]": [10, 100, 1000]}, n_draws=2)
+    assert data.gain.dims == ("tasks.cosine", "tasks.n_samples[0]")
+    moved = mtl.Transfer(dataclasses.replace(pooled_cell().tasks, cosine=(0.9,), n_samples=(100, 40)), method="pooled")
+    close(data.gain.values[1, 1], theory.pooled_least_squares(moved)(key=jax.random.fold_in(jax.random.key(0), 0))["gain"], 3)
+    assert (data.margin.values > 0).all()
+    assert (mtl.predict(prediction, {"tasks.n_samples[1]": [21, 40]}, 1).margin.values > 0).tolist() == [False, True]
+    with pytest.raises(ValueError, match="did you mean 'tasks.cosine'"):
+        mtl.predict(prediction, {"tasks.cosin": [0.5]})
+
+
+def test_overlay_draws_the_prediction_and_hatches_where_it_does_not_hold():
+    cell, x = pooled_cell(), "tasks.n_samples[1]"
+    data = mtl.sweep(cell, {x: [12, 25, 50, 100, 400]}, 6, jax.random.key(0), progress=False)
+    fig, axes = style.figure()
+    ax = axes[0, 0]
+    curves.gain_curve(ax, data, x, "sampled", line=False)
+    limits = ax.get_ylim()
+    overlay(ax, theory.pooled_least_squares(cell))
+    line = next(line for line in ax.lines if line.get_label().startswith("theory"))
+    xs, ys = line.get_data()
+    assert np.isnan(ys[xs < 21]).all() and np.isfinite(ys[xs > 23]).all()
+    truth = mtl.predict(theory.pooled_least_squares(cell), {x: [400]}).gain.values
+    np.testing.assert_allclose(ys[-1], truth[0], rtol=1e-6)
+    assert any(patch.get_hatch() for patch in ax.patches) and ax.get_ylim() == limits
+    style.plt.close(fig)
+
+
+def test_overlay_on_a_map_draws_the_boundary():
+    cell = pooled_cell()
+    data = mtl.sweep(
+        cell, {"tasks.n_samples[0]": [10, 100, 1000], "tasks.cosine": [0.0, 0.5, 1.0]}, 6, jax.random.key(0), progress=False
+    )
+    fig = maps.transfer_map(data)
+    before = len(fig.axes[0].collections)
+    overlay(fig, theory.pooled_least_squares(cell))
+    assert len(fig.axes[0].collections) == before + 1
+    style.plt.close(fig)
+
+
+def test_overlay_refuses_what_it_does_not_know():
+    fig, axes = style.figure()
+    with pytest.raises(ValueError, match="where must be a panel or figure of mtlsim.plots"):
+        overlay(axes[0, 0], theory.pooled_least_squares(pooled_cell()))
+    style.plt.close(fig)
+
+
+def critical_shift(n1, n2, d):
+    """|delta|^2 / noise^2 at which two isotropic pooled tasks neither gain nor lose (exact)."""
+    n = n1 + n2
+    denominator = n * (n - 1) * (n + 2) * (n - d - 1)
+    c = (n**2 - (2 * d + 1) * n + 2) / denominator
+    g = ((d + 1) * n**2 - (d + 5) * n + 2 * (d + 1)) / denominator
+    return d / ((n2 - d - 1) * (n - d - 1) * (c * n1 + g))
+
+
+def test_boundaries_from_theory_and_from_samples_agree_with_the_closed_form():
+    x, y = "tasks.n_samples[0]", "tasks.cosine"
+    cell = pooled_cell()
+    exact = mtl.find_boundary(theory.pooled_least_squares(cell), x, (5, 5000), y, (0.0, 1.0), n_draws=1)
+    (branch,) = exact.branches
+    assert len(branch) > 30 and branch[:, 0].min() < 10 and branch[:, 0].max() > 3000
+    close(2 - 2 * branch[:, 1], 0.25 * critical_shift(branch[:, 0], 40, 20), 5)
+    sampled = mtl.find_boundary(cell, x, (5, 5000), y, (0.0, 1.0), n_seeds=200)
+    (points,) = sampled.branches
+    truth = 1 - 0.125 * critical_shift(np.round(points[:, 0]), 40, 20)
+    inside = (sampled.low[0] <= truth) & (truth <= sampled.high[0])
+    assert sampled.along == y and len(points) == 9 and inside.sum() >= 7
+    assert sampled.n_runs < sampled.grid_runs / 2
+
+
+def test_a_boundary_that_is_not_there_is_empty():
+    found = mtl.find_boundary(pooled_cell(0.01), "tasks.n_samples[0]", (100, 1000), "tasks.cosine", (0.0, 0.3), n_seeds=20)
+    assert found.branches == () and "no points" in repr(found)
+    with pytest.raises(ValueError, match="two rising numbers"):
+        mtl.find_boundary(pooled_cell(), "tasks.noise", (1, 0), "tasks.cosine", (0, 1))
+
+
+def test_a_search_finds_what_breaks_a_statement_and_nothing_where_it_holds(tmp_path):
+    inside = search_counterexample(POOLED, {"tasks.noise[0]": (0.1, 3.0), "tasks.cosine[0]": (-1.0, 1.0)}, n_starts=1, n_draws=16)
+    assert inside.z < 5 and "comes closest" in str(inside)
+    outside = search_counterexample(POOLED, {"tasks.design.exponent": (0.0, 2.0)}, place="outside", n_starts=2, n_draws=16)
+    assert outside.z > 5 and outside.parameters["tasks.design.exponent"] > 0.3
+    again = load_counterexample(outside.save(tmp_path / "worst.json"))
+    assert again == outside and float(again.instance.tasks.design.exponent) == outside.parameters["tasks.design.exponent"]
+    with pytest.raises(ValueError, match="path must be a file that Counterexample.save wrote"):
+        load_counterexample(tmp_path / "none.json")
+
+
+def test_explain_says_how_many_seeds_are_missing():
+    data = mtl.sweep(pooled_cell(), {"tasks.cosine": [0.0, 0.84, 1.0]}, 12, jax.random.key(0), progress=False)
+    text = mtl.explain(data)
+    assert "3 cells x 12 seeds" in text and "every draw is ok" in text
+    assert ("seeds a cell would decide half of" in text) == bool((data.gain_sign == 0).any())
+    with pytest.raises(ValueError, match="data must be a result of mtlsim.sweep with a gain"):
+        mtl.explain(data.drop_vars("gain_sign"))

@@ -1,9 +1,9 @@
 """When pooling a source helps with fewer rows than features: two isotropic tasks of equal noise, n_1 + n_2 < d - 1.
 
-With norms in Sigma = scale * identity and SNR = |theta_2|^2 / noise^2, the pooled interpolator of least norm beats the target's own in
-expectation if and only if
+With norms in Sigma = scale * identity, SNR = |theta_2|^2 / noise^2 and n = n_1 + n_2, the pooled interpolator of least norm beats
+the target's own in expectation if and only if
 
-    |theta_1 - theta_2|^2 / |theta_2|^2 < (d - n - 1) / (d - n_1 - 1) - d (d - 1) / [SNR (d - n_1 - 1) (d - n_2 - 1)],   n = n_1 + n_2.
+    |theta_1 - theta_2|^2 / |theta_2|^2 < (d - n - 1) / (d - n_1 - 1) - d (d - 1) / [SNR (d - n_1 - 1) (d - n_2 - 1)].
 
 Where the right side is negative (low SNR) a source hurts however similar it is: its rows bring the interpolation peak nearer.
 """
@@ -65,7 +65,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
 
 STATEMENT = Statement(
     name="pooled-sign-overparameterised",
-    claim="With fewer rows than features, pooling an isotropic source helps if and only if its relative shift is below a known size.",
+    claim="With fewer rows than features, pooling a source helps if and only if its relative shift is below a known size.",
     source=("derived",),
     kind="sign",
     instance=instance,

@@ -12,7 +12,7 @@ noise^2 d / (n - d - 1), so that a layer that reaches the target (tau = 0) alway
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.linalg import minimum_norm, multiply
+from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import least_squares_risk
@@ -23,9 +23,9 @@ ENDLESS = 1e9  # source rows that count as without end: what they leave unknown 
 
 
 def unreachable(parameters, layer, covariance):
-    """tau^2 for parameters (d,) and a layer (d, r)."""
+    """tau^2 for parameters (d,) and a layer (d, r) of rank r."""
     seen, wanted = covariance.root_transpose(layer), covariance.root_transpose(parameters)
-    head = minimum_norm(multiply(seen.T, seen), multiply(seen.T, wanted))
+    head = solve_positive(multiply(seen.T, seen), multiply(seen.T, wanted))
     return jnp.sum((wanted - multiply(seen, head)) ** 2)
 
 
@@ -37,7 +37,9 @@ def frozen_risk(missed, noise, n_samples, rank: int):
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
+    layer = tasks.parameters[:-1] / jnp.linalg.norm(tasks.parameters[:-1], axis=-1, keepdims=True)
     return {
+        "sources of independent directions": jnp.min(jnp.linalg.eigvalsh(multiply(layer, layer.T))) - 1e-9,
         "more target rows than rank + 1": tasks.n_samples[-1] - cell.rank - 1.5,
         "sources without end of rows": jnp.log10(jnp.min(tasks.n_samples[:-1]) / ENDLESS),
         "rank = number of sources": 1.0 if cell.rank == tasks.n_tasks - 1 else -1.0,

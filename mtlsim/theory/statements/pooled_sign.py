@@ -81,7 +81,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
     factor = rng.uniform(0, 0.5) if rng.random() < 0.5 else rng.uniform(2, 4)
     factor = rng.uniform(0.8, 1.2) if place == EDGE else factor
     target, delta = rng.normal(size=(2, d))
-    scale = np.sqrt(factor * noise**2 * largest_shift(*rows, d) / design.draw(d).quadratic(delta))
+    scale = np.sqrt(factor * noise**2 * largest_shift(*rows, d) / design.draw(d).quadratic(jnp.asarray(delta)))
     noises = (3 * noise, noise) if place == OUTSIDE else (noise, noise)
     tasks = LinearTasks(
         d, rows, noise=noises, design=design, relation="same", parameters=np.stack([target + scale * delta, target])

@@ -39,7 +39,7 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
-    d = int(rng.choice([8, 15]))
+    d = int(rng.choice([10, 15]))
     fewer = place == OUTSIDE or rng.random() < 0.5
     tasks = LinearTasks(
         n_features=d,

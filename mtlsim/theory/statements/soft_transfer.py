@@ -27,10 +27,9 @@ def soft_risk(distance, noise, n_samples, n_features, strength):
     g, z = n_features / n_samples, strength / n_samples
     linear = 1 - g + z
     root = jnp.sqrt(linear**2 + 4 * g * z)
-    # the root in the form that does not cancel
+    # in forms that do not cancel, here and in m + z m' = (1 - z m) / root
     m = jnp.where(linear > 0, 2 / (jnp.abs(linear) + root), (root + jnp.abs(linear)) / (2 * g * z))
-    slope = -(g * m**2 + m) / root
-    return -distance * z**2 * slope + noise**2 * g * (m + z * slope)
+    return distance * z**2 * (g * m**2 + m) / root + noise**2 * g * (1 - z * m) / root
 
 
 def best_strength(distance, noise, n_features):

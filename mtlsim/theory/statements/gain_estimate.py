@@ -46,10 +46,10 @@ class TwoDesigns(eqx.Module):
         return self.source, self.target
 
 
-def variance_saved(moments: Moments, covariance):
-    """tr Sigma (S_2^-1 - S^-1) for the moments of a source and a target."""
-    own, both = moments.gram[1], moments.gram[0] + moments.gram[1]
-    return jnp.trace(solve_positive(own, covariance) - solve_positive(both, covariance))
+def variance_saved(grams, n_target, covariance):
+    """tr Sigma (S_2^-1 - S^-1) for the grams of a source and a target; NaN for n_2 < d, where S_2 has no inverse."""
+    saved = jnp.trace(solve_positive(grams[1], covariance) - solve_positive(grams[0] + grams[1], covariance))
+    return jnp.where(n_target >= covariance.shape[0], saved, jnp.nan)
 
 
 def residual_variance(moments: Moments):
@@ -64,11 +64,12 @@ def estimate_gain(moments: Moments, covariance, variance=None):
     variance = residual_variance(moments) if variance is None else variance
     own = solve_positive(moments.gram[1], moments.cross[1])
     pooled = solve_positive(moments.gram[0] + moments.gram[1], moments.cross[0] + moments.cross[1])
-    return 2 * variance * variance_saved(moments, covariance) - multiply(pooled - own, covariance, pooled - own)
+    saved = variance_saved(moments.gram, moments.n_samples[1], covariance)
+    return 2 * variance * saved - multiply(pooled - own, covariance, pooled - own)
 
 
 def accept_source(moments: Moments, covariance, variance=None):
-    """Whether the estimate says that pooling helps."""
+    """Whether the estimate says that pooling helps (not where it is NaN, for n_2 < d)."""
     return estimate_gain(moments, covariance, variance) > 0
 
 
@@ -83,9 +84,8 @@ def assume(designs, key):
 def predict(designs, key):
     grams = [multiply(X.T, X) for X in designs.designs]
     moved = solve_positive(grams[0] + grams[1], multiply(grams[0], designs.parameters[0] - designs.parameters[1]))
-    inverses = [solve_positive(gram, designs.covariance) for gram in (grams[1], grams[0] + grams[1])]
-    saved = designs.noise[1] ** 2 * jnp.trace(inverses[0] - inverses[1])
-    gain = saved - multiply(moved, designs.covariance, moved)
+    saved = variance_saved(grams, jnp.sum(jnp.any(designs.target != 0, 1)), designs.covariance)
+    gain = designs.noise[1] ** 2 * saved - multiply(moved, designs.covariance, moved)
     return dict.fromkeys(("gain", "estimate", "estimate with residual variance"), gain)
 
 

@@ -1,0 +1,86 @@
+"""Risk of the target's rows with a ridge around the source's parameters, isotropic Gaussian rows, many features.
+
+The source has rows without end, so that its estimate is theta_1. With g = d / n, z = strength / (scale n), rows of covariance
+scale * identity, R^2 = scale |theta_2 - theta_1|^2, and in the limit of many features at fixed g and z,
+
+    E risk = -R^2 z^2 m' + noise^2 g (m + z m'),      m = the positive root of g z m^2 + (1 - g + z) m - 1 = 0,      m' = dm/dz,
+
+where m is the limit of tr (X'X / (scale n) + z)^-1 / d. At d features the error is of order 1/d. The best strength is
+scale * noise^2 d / R^2, at every d; theta_1 = 0 gives ridge regression. Valid for n above and below d.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.tasks.covariance import Isotropic
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.risks import ROUNDING, anisotropy
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statements.frozen_layer import ENDLESS
+from mtlsim.transfer.cell import Transfer
+
+ERROR = 2.0  # times 1/d: the relative error that the limit may have at d features (up to 1.5 was seen)
+
+
+def soft_risk(distance, noise, n_samples, n_features, strength):
+    """The formula at scale 1: distance = R^2."""
+    g, z = n_features / n_samples, strength / n_samples
+    linear = 1 - g + z
+    root = jnp.sqrt(linear**2 + 4 * g * z)
+    # in forms that do not cancel, here and in m + z m' = (1 - z m) / root
+    m = jnp.where(linear > 0, 2 / (jnp.abs(linear) + root), (root + jnp.abs(linear)) / (2 * g * z))
+    return distance * z**2 * (g * m**2 + m) / root + noise**2 * g * (1 - z * m) / root
+
+
+def best_strength(distance, noise, n_features):
+    """The strength of least expected risk at scale 1, at every n and d; infinite at distance zero."""
+    return jnp.where(distance > 0, noise**2 * n_features / jnp.where(distance > 0, distance, 1), jnp.inf)
+
+
+def assume(cell, key):
+    tasks = tasks_of(cell, key)
+    return {
+        "a source without end of rows": jnp.log10(tasks.n_samples[0] / ENDLESS),
+        "isotropic covariance": ROUNDING - anisotropy(tasks.covariances[-1]),
+        "30 features or more": tasks.n_features - 29.5,
+        "soft transfer": 1.0 if cell.method == "soft" else -1.0,
+    }
+
+
+def predict(cell, key):
+    tasks = tasks_of(cell, key)
+    scale = tasks.covariances[-1].eigenvalues[0]
+    distance = tasks.covariances[-1].quadratic(tasks.parameters[0] - tasks.parameters[-1])
+    strength = jnp.asarray(cell.strength, float) / scale
+    return {"risk_multi": soft_risk(distance, tasks.noise[-1], tasks.n_samples[-1], tasks.n_features, strength)}
+
+
+def instance(place: str, rng: np.random.Generator) -> Transfer:
+    d = int(rng.choice([32, 48]))
+    scale, noise, n_target = rng.uniform(0.5, 2), rng.uniform(0.2, 1.5), int(rng.integers(d // 3, 3 * d))
+    cosine, norm = rng.uniform(-0.5, 0.95), rng.uniform(0.7, 1.5)
+    best = noise**2 * d / (norm**2 * 2 * (1 - cosine))
+    tasks = LinearTasks(
+        n_features=d,
+        n_samples=(d + 10 if place == OUTSIDE else 1e12, n_target),
+        cosine=cosine,
+        noise=(1.0, noise),
+        parameter_norm=norm,
+        design=Isotropic(scale),
+        relation="same",
+    )
+    return Transfer(tasks, method="soft", strength=float(best * 10 ** rng.uniform(-1, 1)))
+
+
+STATEMENT = Statement(
+    name="soft-transfer",
+    claim="A ridge around the source's parameters has a known risk in the limit of many features, for isotropic rows.",
+    source=("derived",),
+    kind="limit",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure_transfer("risk_multi"),
+    trust=lambda cell: ERROR / cell.tasks.n_features,
+    places=(INSIDE, OUTSIDE),
+)

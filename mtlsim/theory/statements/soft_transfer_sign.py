@@ -1,0 +1,76 @@
+"""When a ridge around a source beats a ridge around zero, both of their best strength: where the source is nearer than zero.
+
+Isotropic Gaussian rows, label noise, and any centre w that does not depend on the target's rows. The expected risk is
+|theta_2 - w|^2 a + noise^2 b with a, b > 0 that depend on the strength, n and d alone, because the rows do not tell directions
+apart; so its least value over strengths grows with the distance and
+
+    soft transfer of best strength helps  if and only if  |theta_2 - w| < |theta_2|,
+
+at every n and d, with the best strength noise^2 d / |theta_2 - w|^2 (rows of covariance identity; squared norms in Sigma
+otherwise). For w = theta_1 this is cos(theta_1, theta_2) > |theta_1| / (2 |theta_2|): more than 1/2 at equal lengths.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.tasks.covariance import Isotropic
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.risks import ROUNDING, anisotropy
+from mtlsim.theory.statement import EDGE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statements.frozen_layer import ENDLESS
+from mtlsim.transfer.cell import Transfer
+
+
+def assume(cell, key):
+    tasks = tasks_of(cell, key)
+    covariance = tasks.covariances[-1]
+    ridge = jnp.broadcast_to(jnp.asarray(0.0 if cell.ridge is None else cell.ridge, float), (tasks.n_tasks,))
+    wanted = covariance.eigenvalues[0] * tasks.noise[-1] ** 2 * tasks.n_features
+    distance = covariance.quadratic(tasks.parameters[0] - tasks.parameters[-1])
+    energy = covariance.quadratic(tasks.parameters[-1])
+    return {
+        "a source without end of rows": jnp.log10(tasks.n_samples[0] / ENDLESS),
+        "isotropic covariance": ROUNDING - anisotropy(covariance),
+        "soft transfer of best strength": 1e-6 - jnp.abs(cell.strength * distance / wanted - 1),
+        "ridge of best strength alone": 1e-6 - jnp.abs(ridge[-1] * energy / wanted - 1),
+        "soft transfer": 1.0 if cell.method == "soft" else -1.0,
+    }
+
+
+def predict(cell, key):
+    """How much nearer the source is than zero, in squared distances: of the sign of the gain."""
+    tasks = tasks_of(cell, key)
+    square = tasks.covariances[-1].quadratic
+    return {"gain": square(tasks.parameters[-1]) - square(tasks.parameters[0] - tasks.parameters[-1])}
+
+
+def instance(place: str, rng: np.random.Generator) -> Transfer:
+    d = 10
+    scale, noise, norm, ratio = rng.uniform(0.5, 2), rng.uniform(0.3, 1.5), rng.uniform(0.7, 1.5), rng.uniform(0.3, 1.5)
+    gap = rng.choice([-1, 1]) * (rng.uniform(0.01, 0.05) if place == EDGE else rng.uniform(0.2, 0.6))
+    cosine = float(np.clip(ratio / 2 + gap, -0.95, 0.95))
+    distance = norm**2 * (1 + ratio**2 - 2 * ratio * cosine)
+    ridge, strength = noise**2 * d / norm**2, noise**2 * d / distance
+    ridge = 50 * ridge if place == OUTSIDE else ridge
+    tasks = LinearTasks(
+        n_features=d,
+        n_samples=(1e12, int(rng.integers(3, 30))),
+        cosine=cosine,
+        noise=(1.0, noise),
+        parameter_norm=(ratio * norm, norm),
+        design=Isotropic(scale),
+        relation="same",
+    )
+    return Transfer(tasks, method="soft", ridge=(0.0, float(ridge)), strength=float(strength))
+
+
+STATEMENT = Statement(
+    name="soft-transfer-sign",
+    claim="Soft transfer of best strength beats the best ridge if and only if the source is nearer to the target than zero is.",
+    source=("derived",),
+    kind="sign",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure_transfer("gain"),
+)

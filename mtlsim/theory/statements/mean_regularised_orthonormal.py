@@ -85,7 +85,9 @@ def instance(place: str, rng: np.random.Generator) -> MeanRegularised:
     if place == OUTSIDE:
         rows[:-1], noises[:-1] = rows[:-1] * rng.uniform(0.2, 0.5, n_tasks - 1), noises[:-1] * rng.uniform(1.5, 2, n_tasks - 1)
     strengths = {INSIDE: (0.1, 3), EDGE: (10, 1000), OUTSIDE: (0.1, 3)}
-    return MeanRegularised(OrthonormalTasks(*map(jnp.asarray, (parameters, noises, rows))), float(n * rng.uniform(*strengths[place])))
+    return MeanRegularised(
+        OrthonormalTasks(*map(jnp.asarray, (parameters, noises, rows))), float(n * rng.uniform(*strengths[place]))
+    )
 
 
 STATEMENT = Statement(

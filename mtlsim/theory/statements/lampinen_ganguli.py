@@ -28,8 +28,8 @@ from mtlsim.core.linalg import multiply
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 from mtlsim.theory.statements.detectability import spiked_singular
 
-TIMES = np.geomspace(0.3, 12, 256)
-NODES = 64  # of the average over the noise's singular values
+TIMES = np.geomspace(0.3, 12, 192)
+NODES = 24  # of the average over the noise's singular values
 
 
 class TwoTeachers(eqx.Module):

@@ -12,7 +12,7 @@ from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory import find_statement
 from mtlsim.theory.orthonormal import OrthonormalTasks
-from mtlsim.theory.statements import detectability, lampinen_ganguli, orthonormal_weighting, reduced_rank
+from mtlsim.theory.statements import complementary_shift, detectability, lampinen_ganguli, orthonormal_weighting, reduced_rank
 from mtlsim.theory.statements import evgeniou_pontil_lifting as lifting
 from mtlsim.theory.statements import mean_regularised_orthonormal as mean_regularised
 from mtlsim.transfer.cell import Transfer
@@ -98,6 +98,20 @@ def test_lifted_ridge_is_mean_regularisation_with_a_ridge_on_the_mean(mu):
     wanted = np.linalg.solve(system, crosses.ravel()).reshape(n_tasks, d)
     moments = Moments(*map(jnp.asarray, (grams, crosses, np.sum(labels**2, 1), np.full(n_tasks, 9.0))))
     np.testing.assert_allclose(lifting.lifted_ridge(moments, jnp.asarray(strength), mu), wanted, rtol=1e-9)
+
+
+def test_a_complementary_shift_crosses_the_curve_of_no_shift_at_equal_rows():
+    """From rows in NumPy: fewer source rows than target rows, as many, more."""
+    d, rng, stretched = 40, np.random.default_rng(4), np.repeat([3.0, 1 / 3], 20)
+    ratios = []
+    for n_source, n_target in ((40, 80), (60, 60), (80, 40)):
+        ours = complementary_shift.ComplementaryShift(d, jnp.asarray([n_source, n_target], float), jnp.ones(2), 3.0)
+        risks = []
+        for _ in range(200):
+            source, target = rng.standard_normal((n_source, d)) * stretched, rng.standard_normal((n_target, d))
+            risks.append(np.trace(np.linalg.inv(source.T @ source + target.T @ target)))
+        ratios.append(np.mean(risks) / float(complementary_shift.predict(ours, KEY)["risk_multi"]))
+    assert ratios[0] < 0.95 < ratios[1] < 1.05 < ratios[2]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def error_curve(teachers: Float[Array, "K K"], aspect: float, n_modes: int, star
     weights = 2 / (NODES + 1) * np.sin(angles) ** 2 / values
     noise = jnp.sum(weights * learned(jnp.sqrt(values), times, start) ** 2, 1)
     others = n_modes - jnp.sum(detected)
-    return 1 + (jnp.sum(jnp.where(detected, spread, 0), 1) + others / n_tasks * noise) / teachers[0, 0]
+    valid = 1.0 if aspect <= 1 else jnp.nan
+    return valid + (jnp.sum(jnp.where(detected, spread, 0), 1) + others / n_tasks * noise) / teachers[0, 0]
 
 
 def errors(case: TwoTeachers) -> tuple[Array, Array]:
@@ -97,6 +98,7 @@ def assume(case, key):
     strengths = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(_gram(case)), 0))
     away = lambda ratio: jnp.min(jnp.abs(ratio - 1)) - 0.4
     return {
+        "no more outputs in all than inputs": case.n_inputs - 2 * case.n_outputs + 0.5,
         "the task alone is away from the threshold of detection": away(case.strengths[:1] / threshold),
         "the modes of both together are away from it": away(strengths / (2**0.25 * threshold)),
     }

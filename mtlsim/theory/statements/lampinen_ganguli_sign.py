@@ -1,0 +1,42 @@
+"""Whether a second task helps an early-stopped deep linear network: the sign of the benefit in `lampinen_ganguli`."""
+
+import numpy as np
+
+from mtlsim.theory.statement import INSIDE, Statement
+from mtlsim.theory.statements import lampinen_ganguli as errors
+from mtlsim.theory.statements.lampinen_ganguli import TwoTeachers, transfer_benefit
+
+DECIDED = 0.03  # a predicted benefit beyond this stands above what the limit leaves out at these sizes
+
+
+def assume(case, key):
+    return {**errors.assume(case, key), "a benefit beyond the error of the limit": abs(transfer_benefit(case)) - DECIDED}
+
+
+def predict(case, key):
+    return {"benefit": transfer_benefit(case)}
+
+
+def measure(case, key):
+    measured = errors.measure(case, key)
+    return {"benefit": measured["error_single"] - measured["error_joint"]}
+
+
+def instance(place: str, rng: np.random.Generator) -> TwoTeachers:
+    while True:
+        case = errors.instance(place, rng)
+        if case.n_inputs == 100 and abs(float(transfer_benefit(case))) > 1.2 * DECIDED:
+            return case
+
+
+STATEMENT = Statement(
+    name="lampinen-ganguli-sign",
+    claim="Whether a second task helps an early-stopped deep linear network follows from both strengths and the overlap.",
+    source=("lampinen2019analytic",),
+    kind="sign",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    places=(INSIDE,),
+)

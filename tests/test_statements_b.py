@@ -13,7 +13,7 @@ import mtlsim as mtl
 from mtlsim.samples import Moments
 from mtlsim.similarity import principal_angles
 from mtlsim.sweeps.instances import over_instances
-from mtlsim.tasks.covariance import Isotropic, Spiked
+from mtlsim.tasks.covariance import Isotropic
 from mtlsim.theory import find_statement
 from mtlsim.theory.statement import INSIDE
 from mtlsim.theory.statements import (
@@ -71,35 +71,37 @@ def test_best_layer_as_the_paper_writes_it(rank):
 def test_small_start_transfers_where_the_claim_says_it_cannot():
     """Thirty features, ten target rows, four columns for two equal tasks: the error alone is about 1 - 10/30."""
     tasks = mtl.LinearTasks(n_features=30, n_samples=(100, 10), cosine=1.0, noise=0.0, design=Isotropic(), relation="same")
-    training = small_start.Training(tasks, start=1e-3, step=0.02 / 110, n_steps=3000)
-    both = lambda cell, key: {
-        "gd": small_start.measure(cell, key)["risk_multi"],
-        "own": small_start.predict(cell, key)["risk_multi"],
-    }
-    (drawn,) = over_instances(both, [training], KEY, 20)
-    assert drawn["gd"].max() < 0.01
-    assert abs(drawn["own"].mean() - 2 / 3) < 0.1
+    training = small_start.Training(tasks, start=1e-3, step=0.02 / 110, n_steps=2000)
+    risks = lambda cell, key: {"trained": small_start.measure(cell, key)["risk_multi"], **small_start.predict(cell, key)}
+    (drawn,) = over_instances(risks, [training], KEY, 10)
+    assert drawn["trained"].max() < 0.01
+    assert abs(drawn["risk_multi"].mean() - 2 / 3) < 0.15
 
 
 def test_a_start_stops_at_a_local_minimum():
     """The explained energy of the raw problem, in NumPy: no step from where a start stopped raises it, yet there is more."""
     cell = an_instance(local_minima_different)
-    measure, predict = (jax.jit(f) for f in (local_minima_different.measure, local_minima_different.predict))
-    keys = [jax.random.fold_in(KEY, i) for i in range(40)]
-    excess = np.array([float(measure(cell, key)["loss"] / predict(cell, key)["loss"]) - 1 for key in keys])
-    assert excess.min() > -1e-9 and 0.05 < np.mean(excess > 1e-4) < 0.95
-    key = keys[int(excess.argmax())]
-    moments = local_minima_different.moments_of(cell, key)
-    grams, crosses = np.asarray(moments.gram), np.asarray(moments.cross)
+    draw = jax.jit(lambda seed: local_minima_different.moments_of(cell, jax.random.fold_in(KEY, seed)))
+    climb = jax.jit(lambda data, starts: jax.lax.map(lambda start: local_minima_different.climb(data, start), starts))
+    moments = [draw(seed) for seed in range(8)]
+    starts = np.random.default_rng(0).normal(size=(20, 5))
+    reached = np.stack([climb(data, jnp.asarray(starts)) for data in moments])
+    missed = reached.max(1, keepdims=True) - reached > 1e-4 * reached.max(1, keepdims=True)
+    assert 0.02 < missed.mean() < 0.9
+    which = int(missed.any(1).argmax())
+    grams, crosses = np.asarray(moments[which].gram), np.asarray(moments[which].cross)
     explained = lambda B: sum((b @ B) ** 2 / (B @ S @ B) for S, b in zip(grams, crosses, strict=True))
-    B = np.asarray(jax.random.normal(local_minima_different.stream(key, "start"), (5,)))
-    for _ in range(5000):
-        heads = [b @ B / (B @ S @ B) for S, b in zip(grams, crosses, strict=True)]
-        B = np.linalg.solve(sum(a**2 * S for a, S in zip(heads, grams, strict=True)), heads @ crosses)
-        B /= np.linalg.norm(B)
-    stopped, rng = explained(B), np.random.default_rng(0)
-    assert np.sum(moments.energy) - stopped == pytest.approx(float(measure(cell, key)["loss"]), rel=1e-8)
-    assert all(explained(B + size * rng.normal(size=5)) <= stopped * (1 + 1e-12) for size in (1e-4, 1e-3) for _ in range(200))
+    stops = []
+    for B in starts:
+        for _ in range(1000):
+            heads = [b @ B / (B @ S @ B) for S, b in zip(grams, crosses, strict=True)]
+            B = np.linalg.solve(sum(a**2 * S for a, S in zip(heads, grams, strict=True)), heads @ crosses)
+            B /= np.linalg.norm(B)
+        stops.append(B)
+    B, rng = min(stops, key=explained), np.random.default_rng(0)
+    assert explained(B) == pytest.approx(reached[which].min(), rel=1e-6)
+    assert explained(B) < reached[which].max() * (1 - 1e-4)
+    assert all(explained(B + size * rng.normal(size=5)) <= explained(B) * (1 + 1e-12) for size in (1e-4, 1e-3) for _ in range(200))
 
 
 def test_theorem_2_at_the_papers_numbers():
@@ -119,15 +121,20 @@ def test_theorem_2_at_the_papers_numbers():
 
 def test_weight_on_the_clean_task_turns_the_layer():
     pair = an_instance(weighted_pair)
-    tasks = pair.tasks.draw(key=KEY)
-    moments = weighted_pair.draw_moments(tasks, key=weighted_pair.stream(KEY, "samples"))
+    weights = np.array([0.01, 0.1, 1.0, 10.0, 100.0, 1e4])
+
+    @jax.jit
+    def draw(key):
+        tasks = pair.tasks.draw(key=key)
+        moments = weighted_pair.draw_moments(tasks, key=weighted_pair.stream(key, "samples"))
+        return tasks, moments, jax.lax.map(lambda weight: weighted_pair.cosine_at(pair, key, weight), jnp.asarray(weights))
+
+    tasks, moments, cosines = draw(KEY)
     rows, labels, theta = (np.asarray(part).T for part in (moments.factor, moments.scores, tasks.parameters[-1]))
     U, D, Vt = np.linalg.svd(rows)
-    found, cosine_at = [], jax.jit(weighted_pair.cosine_at)
-    for weight in (0.01, 0.1, 1.0, 10.0, 100.0, 1e4):
-        B = (Vt.T / D) @ np.linalg.svd(U.T @ labels * [np.sqrt(weight), 1.0])[0][:, 0]
-        found.append(abs(B @ theta) / np.linalg.norm(B) / np.linalg.norm(theta))
-        assert cosine_at(pair, KEY, weight) == pytest.approx(found[-1], rel=1e-8)
+    tops = [(Vt.T / D) @ np.linalg.svd(U.T @ labels * [np.sqrt(weight), 1.0])[0][:, 0] for weight in weights]
+    found = [abs(B @ theta) / np.linalg.norm(B) / np.linalg.norm(theta) for B in tops]
+    np.testing.assert_allclose(cosines, found, rtol=1e-8)
     assert np.all(np.diff(found) > 0) and found[-1] > 0.9999
 
 
@@ -139,8 +146,8 @@ def test_algorithm_2_needs_whitening():
     whitened = np.asarray(algorithm_2_whitened.whitened_layer(moments.gram, moments.cross, 2))
     assert np.max(principal_angles(whitened, layer)) < 1e-7
     flat = mtl.LinearTasks(n_features=7, n_samples=(1e12,) * 3, cosine=0.3, design=Isotropic(), shared_covariates=True)
-    cosine = algorithm_2_subspace.measure(mtl.Transfer(flat, rank=2), KEY)["cosine_of_spans"]
-    assert cosine == pytest.approx(1, abs=1e-9)
+    measure = jax.jit(lambda key: algorithm_2_subspace.measure(mtl.Transfer(flat, rank=2), key))
+    assert measure(KEY)["cosine_of_spans"] == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("rank", [3, 5])
@@ -156,22 +163,12 @@ def test_decay_thresholds_at_any_width(rank):
     assert least == pytest.approx(convex)
 
 
-def test_the_disjoint_source_wins_with_little_noise():
-    """Twenty features, twelve target rows, no noise: with the same covariance worse than alone, with the other one better."""
-    recipe = {"n_features": 20, "n_samples": (1000, 12), "cosine": 0.96, "noise": 0.0, "design": Spiked(1e4, fraction=0.1)}
-    cells = [mtl.Transfer(mtl.LinearTasks(relation=relation, **recipe)) for relation in ("same", "disjoint")]
-    gains = lambda both, key: {"same": both.same(key=key).gain, "disjoint": both.disjoint(key=key).gain}
-    (drawn,) = over_instances(gains, [alignment_claim.TwoSources(*cells)], KEY, 30)
-    assert np.mean(drawn["same"] < -1) > 0.8
-    assert np.mean(drawn["disjoint"] > 0) > 0.8
-
-
 def test_what_is_predicted_has_slopes():
     cell = an_instance(proposition_3)
-    slope = jax.grad(lambda noise: proposition_3.predict(with_noise(cell, noise), KEY)["loss"])(0.7)
+    loss = jax.jit(jax.value_and_grad(lambda noise: proposition_3.predict(with_noise(cell, noise), KEY)["loss"]))
     step = 1e-5
-    values = [float(proposition_3.predict(with_noise(cell, 0.7 + move), KEY)["loss"]) for move in (step, -step)]
-    assert slope == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-5)
+    difference = float(loss(0.7 + step)[0] - loss(0.7 - step)[0]) / (2 * step)
+    assert float(loss(0.7)[1]) == pytest.approx(difference, rel=1e-5)
 
 
 def with_noise(cell, noise):
@@ -191,4 +188,4 @@ PLANTED = {
 def test_a_planted_formula_is_refuted(name):
     statement = dataclasses.replace(find_statement(name), places=(INSIDE,))
     wrong = lambda cell, key: PLANTED[name](statement.predict(cell, key))
-    assert examine(dataclasses.replace(statement, predict=wrong), 3, 60).verdict == "refuted"
+    assert examine(dataclasses.replace(statement, predict=wrong), 2, 60).verdict == "refuted"

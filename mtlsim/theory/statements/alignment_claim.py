@@ -1,0 +1,81 @@
+"""The claim that a source of the target's covariance helps more than one of another covariance [wu2020understanding]: not always.
+
+Paper's covariance (scale 100 on a tenth S of the coordinates, 1 elsewhere), cosine 0.96 of dense random parameters, little noise,
+more target rows than |S|. Compared on the same target draw: the gain from a source of the same covariance minus the gain from one
+with the spectrum reversed. The claim says positive; it is negative: refuted. An abundant source fixes the shared direction at
+theta_1, and what the target loses by it, (1 - cos^2) theta' Sigma theta, is paid on S at 10^4 times the price, while a source that
+is weak on S leaves S to the target's own rows and fills in the rest.
+
+It holds where the noise outweighs that price, roughly noise^2 |S| / n_2 > (1 - cos^2) theta' Sigma theta (outside). With parameters
+that agree on S there is no price, and either order occurs.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.tasks.covariance import Spiked
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, tasks_of
+from mtlsim.transfer.cell import Transfer
+
+
+class TwoSources(eqx.Module):
+    """One target with a source of the same covariance, and with one of the reversed spectrum."""
+
+    same: Transfer
+    disjoint: Transfer
+
+
+def balance(sources, key):
+    """noise^2 |S| / n_2 and (1 - cos^2) theta_2' Sigma theta_2 of the drawn tasks, S the coordinates of the largest eigenvalue."""
+    tasks = tasks_of(sources.same, key)
+    covariance = tasks.covariances[-1]
+    n_strong = jnp.sum(covariance.eigenvalues == jnp.max(covariance.eigenvalues))
+    price = (1 - sources.same.tasks.cosine[0] ** 2) * covariance.quadratic(tasks.parameters[-1])
+    return tasks.noise[-1] ** 2 * n_strong / tasks.n_samples[-1], price
+
+
+def assume(sources, key):
+    noise, price = balance(sources, key)
+    tasks = tasks_of(sources.same, key)
+    values = tasks.covariances[-1].eigenvalues
+    return {
+        "little noise": price - noise,
+        "more target rows than strong coordinates": tasks.n_samples[-1] - jnp.sum(values == jnp.max(values)) - 0.5,
+    }
+
+
+def predict(sources, key):
+    return {"advantage_of_same": jnp.ones(())}
+
+
+def measure(sources, key):
+    return {"advantage_of_same": sources.same(key=key).gain - sources.disjoint(key=key).gain}
+
+
+def instance(place: str, rng: np.random.Generator) -> TwoSources:
+    d, noisy = 20, place == OUTSIDE
+    recipe = {
+        "n_features": d,
+        "n_samples": (int(rng.integers(500, 3000)), int(rng.integers(d + 6, d + 20) if noisy else rng.integers(9, d - 4))),
+        "cosine": 0.96,
+        "noise": float(rng.uniform(50, 100) if noisy else rng.uniform(0, 1)),
+        "design": Spiked(1e4, fraction=0.1),
+    }
+    same, disjoint = (Transfer(LinearTasks(relation=relation, **recipe)) for relation in ("same", "disjoint"))
+    return TwoSources(same, disjoint)
+
+
+STATEMENT = Statement(
+    name="alignment-claim",
+    claim="A source with the target's covariance helps the target more than one with another covariance.",
+    source=("wu2020understanding",),
+    kind="sign",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    places=(INSIDE, OUTSIDE),
+    expected="refuted",
+)

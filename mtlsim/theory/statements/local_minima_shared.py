@@ -1,0 +1,109 @@
+"""With shared rows every local minimum of the linear problem is global (Section 2.4 of [wu2020understanding]).
+
+Checked from a random start by two local searches over B (d, r) and A (K, r), each against the closed form of Proposition 3:
+
+    by alternation: B = S^-1 b A (A'A)^-1 and A = b'B (B'SB)^-1 in turn;     by descent: plain gradient steps on the sum of squares
+
+with S = X'X (d, d) and b = X'Y (d, K), weights absorbed. The instances keep the singular values of the parameters apart, so that
+both searches settle within their rounds. For rows that differ between tasks the claim is false: see `local_minima_different`.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.core.keys import stream
+from mtlsim.core.linalg import multiply, solve_positive
+from mtlsim.solvers.objective import absorb
+from mtlsim.solvers.solution import penalised_loss
+from mtlsim.tasks.covariance import PowerLaw
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.draws import moments_of, weights_of
+from mtlsim.theory.statement import INSIDE, Statement, tasks_of
+from mtlsim.theory.statements.proposition_3 import least_loss
+from mtlsim.transfer.cell import Transfer
+
+ROUNDS = 60
+STEPS = 1200
+
+
+def alternate(moments, layer):
+    """Parameters (K, d) after `ROUNDS` of exact layers and heads in turn."""
+
+    def heads_of(layer):
+        inner = multiply(layer.T, moments.gram, layer)
+        return solve_positive(inner, multiply(layer.T, moments.cross.T)).T
+
+    def update(_, layer):
+        heads = heads_of(layer)
+        free = solve_positive(moments.gram, multiply(moments.cross.T, heads))
+        return jnp.linalg.qr(solve_positive(multiply(heads.T, heads), free.T).T)[0]
+
+    layer = jax.lax.fori_loop(0, ROUNDS, update, jnp.linalg.qr(layer)[0])
+    return multiply(heads_of(layer), layer.T)
+
+
+def descend(moments, layer, heads, step):
+    """Parameters (K, d) after `STEPS` gradient steps on half the sum of squares."""
+
+    def update(_, state):
+        layer, heads = state
+        slopes = multiply(multiply(heads, layer.T), moments.gram) - moments.cross
+        return layer - step * multiply(slopes.T, heads), heads - step * multiply(slopes, layer)
+
+    layer, heads = jax.lax.fori_loop(0, STEPS, update, (layer, heads))
+    return multiply(heads, layer.T)
+
+
+def assume(cell, key):
+    tasks = tasks_of(cell, key)
+    return {
+        "all tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
+        "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,
+    }
+
+
+def predict(cell, key):
+    moments = moments_of(cell, key)
+    loss = least_loss(moments.gram, moments.cross, moments.energy, weights_of(cell, moments), cell.rank)
+    return {"loss_by_alternation": loss, "loss_by_descent": loss}
+
+
+def measure(cell, key):
+    moments = moments_of(cell, key)
+    problem = absorb(moments, weights_of(cell, moments), jnp.zeros(moments.n_tasks))
+    layer = jax.random.normal(stream(key, "layer"), (moments.n_features, cell.rank))
+    heads = jax.random.normal(stream(key, "heads"), (moments.n_tasks, cell.rank))
+    loss = lambda parameters: jnp.sum(penalised_loss(problem, parameters))
+    step = 0.4 / jnp.trace(moments.gram)
+    return {
+        "loss_by_alternation": loss(alternate(problem, layer)),
+        "loss_by_descent": loss(descend(problem, 0.5 * layer, 0.5 * heads, step)),
+    }
+
+
+def instance(place: str, rng: np.random.Generator) -> Transfer:
+    d, n_tasks, rank = 5, 3, int(rng.integers(1, 3))
+    left, right = (np.linalg.qr(rng.normal(size=(size, n_tasks)))[0] for size in (n_tasks, d))
+    tasks = LinearTasks(
+        n_features=d,
+        n_samples=(int(rng.integers(150, 300)),) * n_tasks,
+        noise=rng.uniform(0.1, 0.5, n_tasks).tolist(),
+        parameters=left * rng.uniform(0.9, 1.1, n_tasks) * [3.0, 1.5, 0.5] @ right.T,
+        design=PowerLaw(float(rng.uniform(0, 0.5))),
+        shared_covariates=True,
+    )
+    return Transfer(tasks, rank=rank, weights=tuple(rng.uniform(0.8, 1.25, n_tasks).tolist()))
+
+
+STATEMENT = Statement(
+    name="local-minima-shared",
+    claim="With shared rows all local minima are global: local searches from random starts reach one loss.",
+    source=("wu2020understanding",),
+    kind="identity",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    places=(INSIDE,),
+)

@@ -1,0 +1,75 @@
+"""Proposition 1 [wu2020understanding]: with as many columns as tasks, sharing a layer need not cost anything, nor can it gain.
+
+For rank r >= K tasks, B = [theta_1 .. theta_K 0 ..] with A_i = e_i is optimal, theta_i = (X_i'X_i)^-1 X_i'y_i, and
+
+    min over B (d, r), A (K, r) of  sum_i w_i |X_i B A_i - y_i|^2  =  sum_i w_i (y_i'y_i - b_i' S_i^-1 b_i),
+
+S_i = X_i'X_i (d, d), b_i = X_i'y_i (d,). Where every S_i is invertible all optima have these parameters. With r < K (the outside
+instances) the loss is higher. With fewer rows than features the statement does not constrain training: see `small_start`.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.core.keys import stream
+from mtlsim.core.linalg import multiply
+from mtlsim.solvers.solution import penalised_loss
+from mtlsim.solvers.solve import solve
+from mtlsim.tasks.covariance import PowerLaw
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.draws import moments_of, weights_of
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, tasks_of
+from mtlsim.transfer.cell import Transfer
+
+
+def assume(cell, key):
+    tasks = tasks_of(cell, key)
+    return {
+        "a layer of at least as many columns as tasks": jnp.asarray(cell.rank - tasks.n_tasks + 0.5),
+        "as many rows as features in every task": jnp.min(tasks.n_samples) - tasks.n_features + 0.5,
+    }
+
+
+def predict(cell, key):
+    tasks, moments = tasks_of(cell, key), moments_of(cell, key)
+    own = jnp.stack([jnp.linalg.solve(moments.gram[i], moments.cross[i]) for i in range(moments.n_tasks)])
+    left = moments.energy - jnp.sum(moments.cross * own, -1)
+    loss = multiply(weights_of(cell, moments), left)
+    return {"loss": loss, "loss_of_layer": loss, "risk_multi": tasks.excess_risk(own[-1])}
+
+
+def measure(cell, key):
+    """The solver's loss, the loss at its layer times its heads, and the target's risk there."""
+    tasks, moments = tasks_of(cell, key), moments_of(cell, key)
+    solution = solve(moments, cell.rank, cell.weights, key=stream(key, "solver"))
+    parameters = multiply(solution.heads, solution.shared.T)
+    reached = multiply(weights_of(cell, moments), penalised_loss(moments, parameters))
+    return {"loss": solution.loss, "loss_of_layer": reached, "risk_multi": tasks.excess_risk(parameters[-1])}
+
+
+def instance(place: str, rng: np.random.Generator) -> Transfer:
+    d, n_tasks, rank = (6, 2, 2) if place == OUTSIDE or rng.random() < 0.5 else (5, 3, 4)
+    fewest = d + 1 if place == EDGE else d + 6
+    tasks = LinearTasks(
+        n_features=d,
+        n_samples=tuple(int(n) for n in rng.integers(fewest, fewest + (1 if place == EDGE else 60), n_tasks)),
+        cosine=rng.uniform(-1, 1, n_tasks - 1).tolist(),
+        noise=rng.uniform(0.3, 2, n_tasks).tolist(),
+        parameter_norm=rng.uniform(0.5, 2, n_tasks).tolist(),
+        design=PowerLaw(float(rng.uniform(0, 1))),
+        relation="disjoint",
+    )
+    return Transfer(tasks, rank=1 if place == OUTSIDE else rank, weights=tuple(rng.uniform(0.3, 3, n_tasks).tolist()))
+
+
+STATEMENT = Statement(
+    name="proposition-1",
+    claim="With a layer of at least as many columns as tasks, an optimum keeps every task's own least-squares solution.",
+    source=("wu2020understanding",),
+    kind="identity",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    places=(INSIDE, EDGE, OUTSIDE),
+)

@@ -1,0 +1,94 @@
+"""Proposition 3 [wu2020understanding]: labels on the same rows X = U D V' of rank d, any rank r <= K, any task weights w_i.
+
+The best layer's columns span (X'X)^-1 V D Q_r, Q_r the top r eigenvectors of sum_i w_i U'y_i y_i'U, and with sigma_j the singular
+values of U'Y diag(w)^1/2, Y (m, K),
+
+    loss = sum_{j > r} sigma_j^2 + sum_i w_i (|y_i|^2 - |U'y_i|^2).
+
+In moments: L^-1 b diag(w)^1/2 with X'X = L L' and b = X'Y (d, K) has the same singular values, and its right singular vectors q
+give the span as (X'X)^-1 b diag(w)^1/2 q: the strongest r combinations of the tasks' own solutions.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.core.keys import stream
+from mtlsim.core.linalg import cholesky, multiply, solve_lower, solve_upper
+from mtlsim.similarity import principal_angles
+from mtlsim.solvers.solve import solve
+from mtlsim.tasks.covariance import PowerLaw
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.draws import moments_of, weights_of
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, tasks_of
+from mtlsim.transfer.cell import Transfer
+
+
+def best_layer(gram, cross, weights, rank):
+    """Columns that span the best layer (d, rank), from X'X (d, d), X'Y transposed (K, d) and task weights (K,)."""
+    root = cholesky(gram)
+    sides = solve_lower(root, cross.T) * jnp.sqrt(weights)
+    combinations = jnp.linalg.svd(sides, full_matrices=False)[2][:rank].T
+    return solve_upper(root, multiply(sides, combinations))
+
+
+def least_loss(gram, cross, energy, weights, rank):
+    """The loss at the best layer: the energy beside the range of X and the singular values past the rank."""
+    sides = solve_lower(cholesky(gram), cross.T)
+    strengths = jnp.linalg.svd(sides * jnp.sqrt(weights), compute_uv=False)
+    beside = multiply(weights, energy - jnp.sum(sides**2, 0))
+    return beside + jnp.sum(strengths[rank:] ** 2)
+
+
+def assume(cell, key):
+    tasks = tasks_of(cell, key)
+    return {
+        "all tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
+        "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,
+        "no more columns than tasks": jnp.asarray(tasks.n_tasks - cell.rank + 0.5),
+    }
+
+
+def predict(cell, key):
+    moments = moments_of(cell, key)
+    weights = weights_of(cell, moments)
+    enough = moments.n_samples[0] >= moments.n_features
+    gram = jnp.where(enough, moments.gram, jnp.eye(moments.n_features))
+    loss = least_loss(gram, moments.cross, moments.energy, weights, cell.rank)
+    unknown = jnp.where(enough, 0.0, jnp.nan)
+    return {"loss": loss + unknown, "cosine_of_spans": 1 + unknown}
+
+
+def measure(cell, key):
+    """The solver's loss, and the cosine of the largest angle between its layer and the one that the proposition names."""
+    moments = moments_of(cell, key)
+    solution = solve(moments, cell.rank, cell.weights, key=stream(key, "solver"))
+    layer = best_layer(moments.gram, moments.cross, weights_of(cell, moments), cell.rank)
+    return {"loss": solution.loss, "cosine_of_spans": jnp.cos(principal_angles(solution.shared, layer)[-1])}
+
+
+def instance(place: str, rng: np.random.Generator) -> Transfer:
+    d, rank = 7, int(rng.integers(1, 3))
+    rows = {INSIDE: int(rng.integers(d + 6, 100)), EDGE: d + 1, OUTSIDE: d - 2}[place]
+    tasks = LinearTasks(
+        n_features=d,
+        n_samples=(rows,) * 3,
+        cosine=rng.uniform(-0.9, 0.9, 2).tolist(),
+        noise=rng.uniform(0.1, 2, 3).tolist(),
+        parameter_norm=rng.uniform(0.5, 2, 3).tolist(),
+        design=PowerLaw(float(rng.uniform(0, 1.5))),
+        shared_covariates=True,
+    )
+    return Transfer(tasks, rank=rank, weights=tuple((10 ** rng.uniform(-1, 1, 3)).tolist()))
+
+
+STATEMENT = Statement(
+    name="proposition-3",
+    claim="On shared rows the best layer spans the strongest combinations of the tasks' own solutions, and the rest is the loss.",
+    source=("wu2020understanding",),
+    kind="identity",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    places=(INSIDE, EDGE, OUTSIDE),
+)

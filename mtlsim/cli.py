@@ -71,7 +71,13 @@ class Sweep:
     def run(self) -> int:
         from mtlsim.configuration import run_configuration
 
-        return _report([run_configuration(self.config, self.overrides, self.out, self.shard)])
+        path = run_configuration(self.config, self.overrides, self.out, self.shard)
+        if self.shard is None:
+            from mtlsim.sweeps.dataset import load
+            from mtlsim.sweeps.explain import explain
+
+            print(explain(load(path)), file=sys.stderr)
+        return _report([path])
 
 
 @dataclass(frozen=True)

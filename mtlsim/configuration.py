@@ -41,6 +41,11 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         require_choice(table, TABLES, "config's tables")
         for name in content if TABLES[table] is not None else ():
             require_choice(name, TABLES[table], f"[{table}]'s entries")
+    for override in overrides:
+        name = override.partition("=")[0]
+        swept = [axis for axis in settings.get("grid", {}) if axis == name or axis.startswith(f"{name}[")]
+        cure = f"write 'grid.{swept[0]}=[...]' to sweep other values" if swept else ""
+        require(not swept, "set", "of parameters that the grid does not sweep", repr(override), cure)
     return settings
 
 

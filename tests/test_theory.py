@@ -13,7 +13,7 @@ from conftest import close
 import mtlsim as mtl
 from mtlsim import theory
 from mtlsim.plots import curves, maps, style
-from mtlsim.plots.overlay import overlay
+from mtlsim.plots.predictions import overlay
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
 from mtlsim.theory.risks import single_risk

@@ -5,7 +5,7 @@ import numpy as np
 from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
-from mtlsim.plots.overlay import overlay
+from mtlsim.plots.predictions import overlay
 from mtlsim.plots.style import SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks

@@ -5,7 +5,7 @@ import numpy as np
 from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.maps import transfer_map
-from mtlsim.plots.overlay import legend_handle, overlay
+from mtlsim.plots.predictions import legend_handle, overlay
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.transfer.cell import Transfer

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtlsim.plots.overlay import remember
+from mtlsim.plots.predictions import remember
 from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, SERIES, label_of, set_scale
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from scipy.ndimage import binary_dilation
 
 from mtlsim.core.checks import require
-from mtlsim.plots.overlay import remember
+from mtlsim.plots.predictions import remember
 from mtlsim.plots.style import GAIN_LABEL, figure, is_logarithmic, label_of, set_scale, short_label_of
 from mtlsim.transfer.verdict import summarise
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = "RdBu"
 MAX_PANELS = 6
+DOMAINS = {"alignment": (0.0, 1.0), "cosine": (-1.0, 1.0)}
 
 
 def gain_norm(means: np.ndarray) -> SymLogNorm:
@@ -33,7 +34,7 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     """
     mesh = ax.pcolormesh(_edges(xs), _edges(ys), np.ma.masked_invalid(mean), cmap=COLOURS, norm=norm, rasterized=True)
     ax.set_facecolor("0.8")
-    open_cells = np.ma.masked_where((sign != 0) | ~np.isfinite(mean), np.ones_like(mean))
+    open_cells = np.ma.masked_where((sign != 0) | ~np.isfinite(mean) | (mean == 0), np.ones_like(mean))
     hatching = ax.pcolor(_edges(xs), _edges(ys), open_cells, hatch="/////", edgecolor="0.2", linewidth=0)
     hatching.set_facecolor("none")
     # among cells that are all undecided the zero line would follow the noise
@@ -50,8 +51,8 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
 def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None, panels: str | None = None, handles: tuple = ()):
     """Figure of the sign and size of the gain over two swept parameters, one panel per value of a third.
 
-    data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named. handles: more entries of
-    the legend, for what is drawn on top.
+    data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named. handles: more
+    entries of the legend, for what is drawn on top.
     """
     axes = [name for name in data["gain_mean"].dims if data.sizes[name] > 1 or name in (x, y, panels)]
     require(len(axes) in (2, 3), "data", "swept over two or three parameters", f"over {axes}", "select some with data.sel(...)")
@@ -70,10 +71,11 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
         mean, sign = (selected[name].transpose(y, x).values for name in ("gain_mean", "gain_sign"))
         mesh = map_panel(ax, data[x].values, data[y].values, mean, sign, norm)
         remember(ax, selected, x, y)
+        _keep_inside(ax, x, y)
         ax.set_xlabel(label_of(x))
         if value is not None:
             shown = value if isinstance(value, str) else f"{value:g}"
-            ax.set_title(f"{short_label_of(panels)} {shown}\n{_in_words(sign)}")
+            ax.set_title(f"{short_label_of(panels)} {shown}\n{_in_words(mean, sign)}")
     panel_axes[0, 0].set_ylabel(label_of(y))
     bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01)
     bar.set_label(GAIN_LABEL.replace(": ", ":\n"))
@@ -112,12 +114,22 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
     return fig
 
 
-def _in_words(sign: np.ndarray) -> str:
+def _in_words(mean: np.ndarray, sign: np.ndarray) -> str:
+    if (mean == 0).all():
+        return "nothing is shared: exactly zero"
     if (sign > 0).all():
         return "helps everywhere"
     if (sign < 0).all():
         return "hurts everywhere"
     return f"helps in {100 * (sign > 0).mean():.0f} %, hurts in {100 * (sign < 0).mean():.0f} %"
+
+
+def _keep_inside(ax, x: str, y: str) -> None:
+    """No axis reaches values that its parameter cannot take."""
+    for name, axis, limits in ((x, ax.set_xlim, ax.get_xlim()), (y, ax.set_ylim, ax.get_ylim())):
+        for parameter, (least, most) in DOMAINS.items():
+            if name.rsplit(".", 1)[-1].split("[")[0] == parameter:
+                axis(max(limits[0], least), min(limits[1], most))
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:

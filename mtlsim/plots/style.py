@@ -30,7 +30,7 @@ STYLE = {
 LABELS = {
     "alignment": "alignment score (1 = same covariance)",
     "cosine": "cosine of the parameters",
-    "noise": "noise (standard deviation of the labels)",
+    "noise": "label noise (standard deviation)",
     "rank": "rank r (columns of the shared layer)",
     "condition_number": "condition number of the covariance",
     "n_features": "number of features",

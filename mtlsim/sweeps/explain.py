@@ -63,13 +63,11 @@ def _on_seeds(data: "xr.Dataset") -> str:
     if countable.size:
         half, most = np.quantile(countable, [0.5, 0.9], method="inverted_cdf")
         parts.append(
-            f"at the present means, {half:.3g} seeds a cell would decide half of {countable.size} open cells and {most:.3g} nine "
-            "tenths of them; raise n_seeds, or give a budget so that only open cells go on"
+            f"at the present means, {half:.0f} seeds a cell would decide half of the {countable.size} open cells and {most:.0f} "
+            "nine tenths of them; raise n_seeds, or give a budget so that only open cells go on"
         )
     if countable.size < left.size:
-        parts.append(
-            f"in {left.size - countable.size} open cells the mean gain is exactly zero or unknown, and no seeds decide that"
-        )
+        parts.append(f"in {left.size - countable.size} cells the gain is exactly zero or unknown, and no seeds decide that")
     return "seeds: " + "; ".join(parts)
 
 
@@ -91,7 +89,7 @@ def _on_optima(data: "xr.Dataset") -> list[str]:
         certificate = data["certificate"].values
         shares = {kind.name: 100 * float((certificate == kind).mean()) for kind in Certificate}
         lines.append(
-            "optima: " + ", ".join(f"{name} on {share:.3g} %" for name, share in shares.items() if share) + " of the draws"
+            "optima: " + ", ".join(f"{name} on {share:.4g} %" for name, share in shares.items() if share) + " of the draws"
         )
     if "gap" in data:
         gap = data["gap"].values[np.isfinite(data["gap"].values)]

@@ -13,7 +13,7 @@ import numpy as np
 from mtlsim.core.checks import nearest, require
 
 UNITS = {
-    "noise": "standard deviation of the labels",
+    "noise": "standard deviation of the label noise",
     "n_samples": "rows",
     "alignment": "covariance similarity, 1 = same",
     "cosine": "cosine of the parameters",

@@ -56,15 +56,18 @@ def bytes_per_draw(n_features: int, n_tasks: int, itemsize: int) -> int:
     return max(MATRICES * n_tasks * n_features**2 * itemsize, 4096)
 
 
-def make_plan(grid: Grid, draw_bytes: int, n_seeds: int, n_rounds: int, n_devices: int, chunk_draws: int | None) -> Plan:
-    """Cut a sweep. The cut changes only speed: numbers do not depend on it, up to rounding."""
-    batch = max(1, BATCH_BYTES // draw_bytes)
-    points = min(grid.n_points, 8 * n_devices)
-    points = -(-points // n_devices) * n_devices
-    seeds = int(np.clip(batch * n_devices // points, 1, n_seeds))
+def make_plan(
+    grid: Grid, draw_bytes: int, n_seeds: int, n_rounds: int, n_devices: int, chunk_draws: int | None, n_shards: int = 1
+) -> Plan:
+    """Cut a sweep, so that every shard has something to do. Numbers do not depend on the cut, up to rounding."""
+    n_static = len(grid.static_points())
     chunk = CHUNK_DRAWS if chunk_draws is None else chunk_draws
-    block = int(np.clip(chunk // n_seeds, 1, grid.n_points))
-    return Plan(grid.n_points, len(grid.static_points()), n_seeds, n_rounds, block, points, seeds)
+    fair = grid.n_points // -(-n_shards // n_static)
+    block = int(np.clip(min(chunk // n_seeds, fair), 1, grid.n_points))
+    batch = max(1, BATCH_BYTES // draw_bytes)
+    points = -(-min(block, 8 * n_devices) // n_devices) * n_devices
+    seeds = int(np.clip(batch * n_devices // points, 1, n_seeds))
+    return Plan(grid.n_points, n_static, n_seeds, n_rounds, block, points, seeds)
 
 
 def parse_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
 from mtlsim.sweeps.grid import Grid, at_point, make_grid
 from mtlsim.sweeps.plan import Chunk, Plan, bytes_per_draw, make_plan, parse_shard
 from mtlsim.sweeps.settings import describe, grid_of
-from mtlsim.sweeps.store import Parts, check_complete, check_same, check_writable, read_chunk, read_manifest, require_path
+from mtlsim.sweeps.store import Parts, check_complete, check_writable, fingerprint, read_chunk, read_manifest, require_path
 from mtlsim.transfer.verdict import Verdict, decide, summarise
 
 
@@ -59,7 +59,7 @@ def sweep(
     axes, shard = make_grid(cell, grid), parse_shard(shard)
     devices = jax.local_devices() if devices is None else list(devices)
     draw_bytes = bytes_per_draw(*_sizes(cell))
-    plan = make_plan(axes, draw_bytes, int(n_seeds), -(-budget // n_seeds), len(devices), chunk_draws)
+    plan = make_plan(axes, draw_bytes, int(n_seeds), -(-budget // n_seeds), len(devices), chunk_draws, shard[1])
     settings = describe(cell, axes, plan, key, level, devices)
     if path is not None:
         path = require_path(path, ".nc")
@@ -78,6 +78,8 @@ def sweep(
     chunks = plan.chunks(shard)
     if progress:
         print(_announcement(axes, plan, draw_bytes, devices, shard), file=sys.stderr)
+        if stored := sum(parts.holds(chunk) for chunk in chunks):
+            print(f"going on: {stored} of {len(chunks)} chunks are there already", file=sys.stderr)
     _run_chunks(cell, axes, plan, chunks, parts, key, _look_level(level, plan), devices, progress)
     result = _collect(settings, plan, {chunk: parts.load(chunk) for chunk in chunks})
     result.attrs |= dict(attributes or {})
@@ -104,10 +106,11 @@ def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
     """
     path = require_path(path, ".nc")
     require(len(pieces) > 0, "pieces", "at least one folder of parts", "empty", "give RESULT.nc.parts of every shard")
-    folders = [Path(piece) if Path(piece).is_dir() else Path(f"{piece}.parts") for piece in pieces]
+    folders = [Path(p) if Path(p).is_dir() or Path(p).suffix == ".parts" else Path(f"{p}.parts") for p in pieces]
     settings = read_manifest(folders[0])
     for folder in folders[1:]:
-        check_same(read_manifest(folder), settings, folder)
+        same = fingerprint(read_manifest(folder)) == fingerprint(settings)
+        require(same, "pieces", f"of one sweep, that of {folders[0]}", f"joined by {folder} of other settings", "leave it out")
     if path.exists():
         return datasets.load_same(path, settings)
     check_writable(path.parent, "path")

@@ -109,6 +109,9 @@ class Parts:
             return self.memory.get(chunk.name)
         return read_chunk(self.folder / chunk.name)
 
+    def holds(self, chunk: Chunk) -> bool:
+        return chunk.name in self.memory if self.folder is None else (self.folder / chunk.name).exists()
+
     def remove(self) -> None:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -119,7 +119,7 @@ class LinearTasks(eqx.Module):
             lambda n: (n >= 1) & (n == np.round(n)) & np.isfinite(n),
             "n_samples",
             "whole numbers >= 1",
-            "round it, or drop the task",
+            "round it (whole = true in a TOML grid), or drop the task",
         )
         require_all(self.cosine, lambda c: np.abs(c) <= 1, "cosine", "between -1 and 1", "use 1 for equal directions")
         require_all(self.noise, lambda s: (s >= 0) & np.isfinite(s), "noise", "a standard deviation >= 0", "use 0 for no noise")

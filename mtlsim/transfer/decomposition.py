@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core import linalg
+from mtlsim.core.checks import is_concrete
 from mtlsim.core.keys import check_key, stream
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
@@ -34,6 +35,13 @@ class DecompositionDraw(eqx.Module):
     gain_equal: Float[Array, ""]
     covariance: Float[Array, ""]
     status: Int[Array, ""]
+
+    def __repr__(self) -> str:
+        if not is_concrete(self.gain) or self.gain.ndim:
+            return f"DecompositionDraw(shape={self.gain.shape})"
+        parts = ("variance_saved", "bias_brought", "free_heads", "chance")
+        sums = ", ".join(f"{name.replace('_', ' ')} {float(getattr(self, name)):+.4g}" for name in parts)
+        return f"gain {float(self.gain):+.4g} = {sums}; role of the covariance {float(self.covariance):+.4g}"
 
 
 class Decomposition(Transfer):

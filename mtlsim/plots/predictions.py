@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from mtlsim.core.checks import require
 from mtlsim.plots.style import is_logarithmic
@@ -53,10 +54,13 @@ def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str 
         known, "where", "a panel or figure of mtlsim.plots", type(where).__name__, "draw the sweep with gain_curve or transfer_map"
     )
     label = label or f"theory: {prediction.statement.name.replace('-', ' ')}"
+    fails = False
     for ax in panels:
         shown = _SHOWN[ax]
         draw = _curve if shown.y is None else _boundary
-        draw(ax, shown, prediction, colour, label, n_draws)
+        fails |= draw(ax, shown, prediction, colour, label, n_draws)
+    if isinstance(where, Figure) and where.legends:
+        _extend_legend(where, [legend_handle(label, colour), *([_OUTSIDE] if fails else [])])
     return where
 
 
@@ -75,7 +79,8 @@ def _predicted(prediction, grid: dict, shown: Shown, n_draws: int):
     return data.squeeze(list(shown.fixed), drop=True)
 
 
-def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> None:
+def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> bool:
+    """Draw the predicted curve; whether its assumptions fail somewhere."""
     xs = _grid(ax.xaxis, shown.span, N_CURVE)
     data = _predicted(prediction, {shown.x: xs}, shown, n_draws)
     values, holds = data[shown.quantity].values, data["margin"].values >= 0
@@ -85,9 +90,11 @@ def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws:
         ax.axvspan(xs[max(low - 1, 0)], xs[min(high, len(xs) - 1)], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0)
     ax.dataLim.set(seen)  # the simulation alone decides what is in view
     ax.autoscale_view()
+    return bool((~holds).any())
 
 
-def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> None:
+def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> bool:
+    """Draw where the predicted gain is zero; whether its assumptions fail somewhere."""
     xs, ys = _grid(ax.xaxis, ax.get_xlim(), N_MAP), _grid(ax.yaxis, ax.get_ylim(), N_MAP)
     data = _predicted(prediction, {shown.x: xs, shown.y: ys}, shown, n_draws).transpose(shown.y, shown.x)
     gain, holds = data[shown.quantity].values, data["margin"].values >= 0
@@ -99,6 +106,18 @@ def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_dra
         outside = np.ma.masked_where(holds, np.ones_like(gain))
         ax.pcolor(xs, ys, outside, hatch="..", edgecolor="0.5", linewidth=0, shading="nearest").set_facecolor("none")
     ax.plot([], [], color=colour, linestyle=(0, (4, 1.5)), label=label)
+    return bool((~holds).any())
+
+
+_OUTSIDE = Patch(facecolor="white", edgecolor="0.5", hatch="...", label="outside the theory's assumptions")
+
+
+def _extend_legend(fig: Figure, handles: list) -> None:
+    old = fig.legends[-1]
+    every = [*old.legend_handles, *handles]
+    labels = [*(text.get_text() for text in old.texts), *(handle.get_label() for handle in handles)]
+    old.remove()
+    fig.legend(every, labels, loc="outside lower center", ncols=2)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

@@ -34,6 +34,7 @@ def solve_by_alternation(
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
     energies = weights * jnp.sum(moments.cross * single, -1)
     spectral = jnp.linalg.svd(single.T * jnp.sqrt(weights), full_matrices=False)[0][:, :rank]
+    spectral = jnp.pad(spectral, ((0, 0), (0, rank - spectral.shape[1])))
     random = jax.random.normal(stream(key, "starts"), (n_starts, d, rank), single.dtype)
 
     def round(state):

@@ -14,16 +14,25 @@ from mtlsim.sweeps.execute import as_leaves
 BATCH_DRAWS = 512
 
 
+def _split(instance: Any) -> tuple[Any, Any]:
+    """The numbers of an instance as arrays, and all else."""
+    return as_leaves(eqx.filter(instance, eqx.is_array_like)), eqx.filter(instance, eqx.is_array_like, inverse=True)
+
+
+def shape_of(instance: Any) -> Any:
+    """What decides the program: structure, static fields and shapes. Instances that agree in it share one compile."""
+    numbers, rest = _split(instance)
+    return jax.tree.structure(numbers), tuple(leaf.shape for leaf in jax.tree.leaves(numbers)), jax.tree.structure(rest)
+
+
 def over_instances(
     function: Callable[[Any, Key[Array, ""]], Any], instances: Sequence[Any], key: Key[Array, ""], n_seeds: int
 ) -> list[dict[str, np.ndarray]]:
     """function(instance, key) -> {name: number}, for each instance as {name: (n_seeds, ...)}; draws are independent."""
-    leaves = [as_leaves(eqx.filter(instance, eqx.is_array_like)) for instance in instances]
-    rest = [eqx.filter(instance, eqx.is_array_like, inverse=True) for instance in instances]
+    leaves, rest = zip(*(_split(instance) for instance in instances), strict=True)
     groups: dict[Any, list[int]] = {}
-    for i, (numbers, other) in enumerate(zip(leaves, rest, strict=True)):
-        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(numbers))
-        groups.setdefault((jax.tree.structure(numbers), shapes, jax.tree.structure(other)), []).append(i)
+    for i, instance in enumerate(instances):
+        groups.setdefault(shape_of(instance), []).append(i)
     found: list[dict[str, np.ndarray]] = [{} for _ in instances]
     for members in groups.values():
         run = _compile(function, rest[members[0]])

@@ -1,5 +1,6 @@
 """`predict`: a statement's numbers over a grid, on the axes of a sweep, without samples."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,15 +55,20 @@ def predict(
 
 def _over_points(statement, cell, names: tuple[str, ...], values: np.ndarray, key, n_draws: int) -> dict[str, np.ndarray]:
     """{name: (points, draws)}, in batches of one shape."""
-
-    def one(point, cell, seed):
-        moved = at_point(cell, dict(zip(names, point, strict=True)), check=False)
-        return statement(moved)(key=jax.random.fold_in(key, seed))
-
-    run = jax.jit(jax.vmap(jax.vmap(one, (None, None, 0)), (0, None, None)))
-    size = min(BATCH_POINTS, len(values))
+    run, size = _compile(statement, names), min(BATCH_POINTS, len(values))
     parts = []
     for start in range(0, len(values), size):
         points = values[np.arange(start, start + size) % len(values)]
-        parts.append(run(jnp.asarray(points), cell, jnp.arange(n_draws, dtype=jnp.uint32)))
+        parts.append(run(jnp.asarray(points), cell, key, jnp.arange(n_draws, dtype=jnp.uint32)))
     return {name: np.concatenate([np.asarray(part[name]) for part in parts])[: len(values)] for name in parts[0]}
+
+
+@functools.cache
+def _compile(statement, names: tuple[str, ...]) -> Callable:
+    """run(points (P, axes), cell, key, seeds (S,)) -> {name: (P, S)}, compiled once per kind of cell and shape."""
+
+    def one(point, cell, key, seed):
+        moved = at_point(cell, dict(zip(names, point, strict=True)), check=False)
+        return statement(moved)(key=jax.random.fold_in(key, seed))
+
+    return jax.jit(jax.vmap(jax.vmap(one, (None, None, None, 0)), (0, None, None, None)))

@@ -1,20 +1,26 @@
 """`verify`: statements over random instances, to verdicts."""
 
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require
-from mtlsim.sweeps.instances import over_instances
+from mtlsim.sweeps.instances import over_instances, shape_of
 from mtlsim.sweeps.store import check_writable
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.rules import Evidence, judge
+
+MAX_THREADS = 4
+MAX_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,12 @@ def verify(
     if out is not None:
         check_writable(Path(out), "out")
     findings = []
-    for statement in statements:
-        findings.append(examine(statement, n_instances, n_seeds, seed))
-        if progress:
-            print(findings[-1], flush=True)
+    # compiling is most of the work and runs beside the interpreter, so that threads share the cores
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
+        for finding in pool.map(lambda statement: examine(statement, n_instances, n_seeds, seed, one_shape=fast), statements):
+            findings.append(finding)
+            if progress:
+                print(finding, flush=True)
     if out is not None:
         from mtlsim.verification.report import write_report
 
@@ -75,13 +83,20 @@ def verify(
     return findings
 
 
-def examine(statement: Statement, n_instances: int = 50, n_seeds: int = 2000, seed: int = 0) -> Finding:
-    """One statement: draw instances in all places, measure and predict on the same keys, and judge by the rule of its kind."""
+def examine(statement: Statement, n_instances: int = 50, n_seeds: int = 2000, seed: int = 0, one_shape: bool = False) -> Finding:
+    """One statement: draw instances in all places, measure and predict on the same keys, and judge by the rule of its kind.
+
+    one_shape: keep to instances of the shape of the first, which compile once.
+    """
     start = time.perf_counter()
     rng = np.random.default_rng([seed, *statement.name.encode()])
     counts = {place: n_instances if place == statement.places[0] else max(2, n_instances // 5) for place in statement.places}
     places = [place for place, count in counts.items() for _ in range(count)]
     instances = [statement.instance(place, rng) for place in places]
+    if one_shape:
+        instances = [
+            _of_shape(shape_of(instances[0]), statement, place, rng, i) for place, i in zip(places, instances, strict=True)
+        ]
     drawn = over_instances(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), n_seeds)
     evidence = [
         Evidence(
@@ -99,6 +114,15 @@ def examine(statement: Statement, n_instances: int = 50, n_seeds: int = 2000, se
     ]
     verdict, worst = judge(statement.kind, evidence)
     return Finding(statement, verdict, worst, evidence, len(instances), n_seeds, time.perf_counter() - start)
+
+
+def _of_shape(shape: Any, statement: Statement, place: str, rng: np.random.Generator, instance: Any) -> Any:
+    """An instance of this shape, drawn anew until there is one; that which is there if none comes."""
+    for _ in range(MAX_TRIES):
+        if shape_of(instance) == shape:
+            return instance
+        instance = statement.instance(place, rng)
+    return instance
 
 
 def _both(statement: Statement, instance, key) -> dict:

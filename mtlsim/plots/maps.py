@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import SymLogNorm
 from matplotlib.patches import Patch
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, binary_opening
 
 from mtlsim.core.checks import require
 from mtlsim.plots.predictions import remember
@@ -38,7 +38,8 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     hatching = ax.pcolor(_edges(xs), _edges(ys), open_cells, hatch="/////", edgecolor="0.2", linewidth=0)
     hatching.set_facecolor("none")
     # among cells that are all undecided the zero line would follow the noise
-    supported = np.where(binary_dilation(sign != 0, np.ones((3, 3))), mean, np.nan)
+    decided = binary_opening(sign != 0, np.ones((2, 2))) if min(sign.shape) > 2 else sign != 0
+    supported = np.where(binary_dilation(decided, np.ones((3, 3))), mean, np.nan)
     if min(mean.shape) > 1 and np.isfinite(supported).any() and np.nanmin(supported) < 0 < np.nanmax(supported):
         ax.contour(xs, ys, np.ma.masked_invalid(supported), levels=[0.0], colors="black", linewidths=1.6)
     set_scale(ax.xaxis, xs)

@@ -242,25 +242,31 @@ def _find_roots(sample: Callable, ends: np.ndarray) -> dict[str, np.ndarray]:
     first, last = (sample(ends[:, i]) for i in (0, 1))
     a, b, fa, fb = ends[:, 0], ends[:, 1], first["mean"], last["mean"]
     slope = (fb - fa) / (b - a)
+    nearer = np.abs(fa) < np.abs(fb)
+    root = np.where(nearer, a, b)
+    at_root = {name: np.where(nearer, first[name], last[name]) for name in first}
     for _ in range(N_ROUNDS):
         c = np.where(fb != fa, b - fb * (b - a) / np.where(fb != fa, fb - fa, 1), (a + b) / 2)
-        c = np.clip(c, ends[:, 0], ends[:, 1])
+        c = np.clip(c, 0, 1)  # the ends are those of fewer seeds, and the root may lie a little outside of them
         values = sample(c)
         fc, half = values["mean"], (values["high"] - values["low"]) / 2
         slope = np.where(np.abs(c - b) > 1e-6, (fc - fb) / np.where(np.abs(c - b) > 1e-6, c - b, 1), slope)
         crosses = fc * fb <= 0
         a, fa = np.where(crosses, b, a), np.where(crosses, fb, fa / 2)
         b, fb = c, fc
-        if (np.abs(fc) <= CLOSE * half).all():
+        better = np.abs(fc) < np.abs(at_root["mean"])
+        root = np.where(better, c, root)
+        at_root = {name: np.where(better, values[name], at_root[name]) for name in at_root}
+        if (np.abs(at_root["mean"]) <= CLOSE * half).all():
             break
-    roots = {"mean": b}
+    roots = {"mean": root}
     for name in ("low", "high"):
-        place, value, rate = b, values[name], slope
+        place, value, rate = root, at_root[name], slope
         for _ in range(2):
             safe = np.where(rate != 0, rate, np.nan)
             moved = place - value / safe
             inside = np.isfinite(moved) & (moved >= 0) & (moved <= 1)
-            again = sample(np.where(inside, moved, b))[name]
+            again = sample(np.where(inside, moved, root))[name]
             far = np.abs(moved - place) > 1e-6
             rate = np.where(far, (again - value) / np.where(far, moved - place, 1), rate)
             place, value = np.where(inside, moved, np.nan), again

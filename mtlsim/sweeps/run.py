@@ -18,7 +18,16 @@ from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
 from mtlsim.sweeps.grid import Grid, at_point, make_grid
 from mtlsim.sweeps.plan import Chunk, Plan, bytes_per_draw, make_plan, parse_shard
 from mtlsim.sweeps.settings import describe, grid_of
-from mtlsim.sweeps.store import Parts, check_complete, check_writable, fingerprint, read_chunk, read_manifest, require_path
+from mtlsim.sweeps.store import (
+    Parts,
+    check_complete,
+    check_writable,
+    differences,
+    fingerprint,
+    read_chunk,
+    read_manifest,
+    require_path,
+)
 from mtlsim.transfer.verdict import Verdict, decide, summarise
 
 
@@ -109,8 +118,16 @@ def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
     folders = [Path(p) if Path(p).is_dir() or Path(p).suffix == ".parts" else Path(f"{p}.parts") for p in pieces]
     settings = read_manifest(folders[0])
     for folder in folders[1:]:
-        same = fingerprint(read_manifest(folder)) == fingerprint(settings)
-        require(same, "pieces", f"of one sweep, that of {folders[0]}", f"joined by {folder} of other settings", "leave it out")
+        other = read_manifest(folder)
+        if fingerprint(other) != fingerprint(settings):
+            what = "; ".join(differences(other, settings)[:4])
+            require(
+                False,
+                "pieces",
+                f"of one sweep, that of {folders[0]}",
+                f"joined by {folder} of other settings ({what})",
+                "leave it out",
+            )
     if path.exists():
         return datasets.load_same(path, settings)
     check_writable(path.parent, "path")

@@ -44,5 +44,6 @@ def untyped(function):
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """The numerical stack is tested first: wrong numbers or hangs there would make all else meaningless."""
-    items.sort(key=lambda item: item.path.name != "test_toolchain.py")
+    """The numerical stack is tested first: wrong numbers or hangs there would make all else meaningless. Then the longest files."""
+    first = ["test_toolchain.py", "test_notebooks.py", "test_cli.py", "test_theory.py"]
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))

@@ -102,6 +102,7 @@ def test_a_sweep_from_toml_with_overrides_shards_and_merge(tmp_path, monkeypatch
         ("grid.tasks.noise={from=1}", "without to"),
         ("sweep.n_sed=1", "did you mean 'n_seeds'"),
         ("tasks.noise", "set must be NAME=VALUE"),
+        ("tasks.noise=2.0", "set must be of parameters that the grid does not sweep"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(line, sentence, tmp_path, capsys):

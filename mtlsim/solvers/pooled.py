@@ -24,14 +24,14 @@ def solve_pooled(moments: Moments, weights: Float[Array, " K"], ridge: Float[Arr
     return solve_single(pool(moments, weights, ridge))
 
 
-def solve_around(moments: Moments, centre: Float[Array, " d"], strength: Float[Array, ""]) -> Float[Array, " d"]:
+def solve_around(moments: Moments, centre: Float[Array, " d"], strength: Float[Array, ""] | float) -> Float[Array, " d"]:
     """argmin over theta of |X theta - y|^2 + strength |theta - centre|^2, for one task and strength > 0 (soft transfer)."""
     strength = jnp.asarray(strength, moments.gram.dtype)
     gram = moments.gram + strength * jnp.eye(moments.n_features, dtype=moments.gram.dtype)
     return linalg.solve_positive(gram, moments.cross + strength * centre)
 
 
-def solve_mean_regularised(moments: Moments, strength: Float[Array, ""]) -> Float[Array, "K d"]:
+def solve_mean_regularised(moments: Moments, strength: Float[Array, ""] | float) -> Float[Array, "K d"]:
     """argmin over theta_1..theta_K of sum_i (|X_i theta_i - y_i|^2 + strength |theta_i - mean|^2), mean over all tasks.
 
     Given the mean, theta_i = (S_i + strength)^-1 (b_i + strength mean); the mean solves the average of these. A variant of

@@ -145,7 +145,8 @@ class LinearTasks(eqx.Module):
         )
         used = self.relation in USE_ALIGNMENT and not self.shared_covariates
         if used and all(is_concrete(leaf) for leaf in jax.tree.leaves((self.design, self.alignment))):
-            least = float(lowest_alignment(self.design.draw(self.n_features)))
+            with jax.ensure_compile_time_eval():  # a recipe may be made inside a jitted function
+                least = float(lowest_alignment(self.design.draw(self.n_features)))
             require_all(
                 self.alignment,
                 lambda a: a >= least - 1e-6,

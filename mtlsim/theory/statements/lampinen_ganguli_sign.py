@@ -1,4 +1,8 @@
-"""Whether a second task helps an early-stopped deep linear network: the sign of the benefit in `lampinen_ganguli`."""
+"""Whether a second task helps an early-stopped deep linear network: the sign of the benefit in `lampinen_ganguli`.
+
+The benefit, the smallest error alone minus the smallest error together, is not monotone in the overlap of the two tasks: weakly
+aligned tasks can hurt more than orthogonal ones [lampinen2019analytic].
+"""
 
 import numpy as np
 

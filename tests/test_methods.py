@@ -1,0 +1,96 @@
+"""Sharing without free heads against least squares on the rows, and the cell that compares each method with learning alone."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from conftest import close
+from instances import moments_of, random_tasks
+
+import mtlsim as mtl
+from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_pooled
+from mtlsim.solvers.single import solve_within
+from mtlsim.transfer.cell import METHODS
+
+RNG = np.random.default_rng(4)
+D = 5
+TASKS = random_tasks(RNG, D, (12, 9, 7), 10.0)
+MOMENTS = moments_of(TASKS)
+
+
+def ridge_rows(rows, labels):
+    return np.linalg.lstsq(np.concatenate(rows), np.concatenate(labels), rcond=None)[0]
+
+
+def test_pooled_is_least_squares_on_all_rows():
+    weights, ridge = jax.numpy.array([0.5, 2.0, 1.0]), jax.numpy.array([0.3, 0.0, 1.0])
+    rows = [np.sqrt(w) * X for w, (X, _) in zip(weights, TASKS, strict=True)] + [np.sqrt(weights @ ridge) * np.eye(D)]
+    labels = [np.sqrt(w) * y for w, (_, y) in zip(weights, TASKS, strict=True)] + [np.zeros(D)]
+    close(solve_pooled(MOMENTS, weights, ridge), ridge_rows(rows, labels), 3)
+
+
+def test_around_is_a_ridge_towards_the_centre():
+    X, y = TASKS[0]
+    centre = RNG.normal(size=D)
+    wanted = ridge_rows([X, np.sqrt(3.0) * np.eye(D)], [y, np.sqrt(3.0) * centre])
+    close(solve_around(MOMENTS[0], jax.numpy.asarray(centre), jax.numpy.asarray(3.0)), wanted, 3)
+
+
+@pytest.mark.parametrize("strength", [0.1, 5.0, 1e6])
+def test_mean_regularised_is_one_large_least_squares(strength):
+    n, n_tasks = sum(len(X) for X, _ in TASKS), len(TASKS)
+    rows, labels = np.zeros((n, n_tasks * D)), np.concatenate([y for _, y in TASKS])
+    start = 0
+    for i, (X, _) in enumerate(TASKS):
+        rows[start : start + len(X), i * D : (i + 1) * D] = X
+        start += len(X)
+    centring = np.kron(np.eye(n_tasks) - 1 / n_tasks, np.eye(D))
+    wanted = ridge_rows([rows, np.sqrt(strength) * centring], [labels, np.zeros(n_tasks * D)]).reshape(n_tasks, D)
+    close(solve_mean_regularised(MOMENTS, jax.numpy.asarray(strength)), wanted, 5)
+
+
+def test_within_a_layer_only_its_span_is_used():
+    X, y = TASKS[1]
+    layer = RNG.normal(size=(D, 2))
+    close(solve_within(MOMENTS[1], jax.numpy.asarray(layer)), layer @ np.linalg.lstsq(X @ layer, y, rcond=None)[0], 3)
+
+
+def cell(method, **options):
+    return mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40, 30), cosine=1.0), method=method, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_a_cell(method):
+    draw = jax.jit(lambda key: cell(method)(key=key))(jax.random.key(0))
+    assert draw.status == 0 and np.isfinite(draw.gain)
+    assert draw.route == ("secular" if method == "hard" else method)
+    close(draw.gain, draw.risk_single - draw.risk_multi)
+
+
+def test_methods_meet_at_the_ends_of_their_strength():
+    key = jax.random.key(1)
+    assert abs(cell("soft", strength=1e-9)(key=key).gain) < 1e-6  # no strength: learning alone
+    close(
+        cell("mean-regularised", strength=1e9)(key=key).risk_multi, cell("pooled")(key=key).risk_multi, 4
+    )  # all strength: pooling
+    endless = dataclasses.replace(cell("soft").tasks, n_samples=(1e12, 30))
+    assert mtl.Transfer(endless, method="soft", strength=1e9)(key=key).risk_multi < 1e-9  # the same parameters, found exactly
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"method": "sofd"}, "did you mean 'soft'"),
+        ({"method": "soft", "strength": 0.0}, "strength must be a number > 0"),
+        ({"method": "frozen", "target": 0}, "target must be the last task for this method"),
+    ],
+)
+def test_bad_methods_are_one_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40, 30)), **options)
+
+
+def test_a_frozen_layer_needs_a_source():
+    with pytest.raises(ValueError, match="tasks must be two or more"):
+        mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40,)), method="frozen")

@@ -42,6 +42,8 @@ def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, r
         ax.set_yscale("symlog", linthresh=largest / 100, linscale=0.5)
         powers = 10.0 ** np.arange(np.ceil(np.log10(largest / 50)), np.floor(np.log10(largest)) + 1)
         ax.set_yticks([*-powers[::-1], 0, *powers])
+        low, high = ax.get_ylim()
+        ax.set_ylim(*(1.5 * end for end in (low, high)))  # on this scale the usual margin is hardly seen
         ax.minorticks_off()
     ax.axhline(0, color="black", linewidth=0.8)
     low, high = ax.get_ylim()

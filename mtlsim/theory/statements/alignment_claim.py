@@ -16,15 +16,16 @@ import numpy as np
 
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.tasks.relations import lowest_alignment
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
 class TwoSources(eqx.Module):
-    """One target with a source of the same covariance, and with one of the reversed spectrum."""
+    """One target with a source of the same covariance, and with one of another alignment (as drawn here, the reversed spectrum)."""
 
     same: Transfer
-    disjoint: Transfer
+    other: Transfer
 
 
 def balance(sources, key):
@@ -51,7 +52,7 @@ def predict(sources, key):
 
 
 def measure(sources, key):
-    return {"advantage_of_same": sources.same(key=key).gain - sources.disjoint(key=key).gain}
+    return {"advantage_of_same": sources.same(key=key).gain - sources.other(key=key).gain}
 
 
 def instance(place: str, rng: np.random.Generator) -> TwoSources:
@@ -63,8 +64,9 @@ def instance(place: str, rng: np.random.Generator) -> TwoSources:
         "noise": float(rng.uniform(50, 100) if noisy else rng.uniform(0, 1)),
         "design": Spiked(1e4, fraction=0.1),
     }
-    same, disjoint = (Transfer(LinearTasks(relation=relation, **recipe)) for relation in ("same", "disjoint"))
-    return TwoSources(same, disjoint)
+    least = float(lowest_alignment(recipe["design"].draw(d)))
+    other = LinearTasks(relation="geodesic", alignment=least, **recipe)
+    return TwoSources(Transfer(LinearTasks(relation="same", **recipe)), Transfer(other))
 
 
 STATEMENT = Statement(

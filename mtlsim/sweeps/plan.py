@@ -61,11 +61,14 @@ def make_plan(
 ) -> Plan:
     """Cut a sweep, so that every shard has something to do. Numbers do not depend on the cut, up to rounding."""
     n_static = len(grid.static_points())
-    chunk = CHUNK_DRAWS if chunk_draws is None else chunk_draws
-    fair = grid.n_points // -(-n_shards // n_static)
-    block = int(np.clip(min(chunk // n_seeds, fair), 1, grid.n_points))
+    fair = max(1, grid.n_points // -(-n_shards // n_static))
     batch = max(1, BATCH_BYTES // draw_bytes)
-    points = -(-min(block, 8 * n_devices) // n_devices) * n_devices
+    if chunk_draws is None:  # whole batches, so that none is padded
+        points = -(-min(fair, 8 * n_devices) // n_devices) * n_devices
+        block = min(points * max(1, round(CHUNK_DRAWS / (n_seeds * points))), fair)
+    else:
+        block = int(np.clip(chunk_draws // n_seeds, 1, fair))
+        points = -(-min(block, 8 * n_devices) // n_devices) * n_devices
     seeds = int(np.clip(batch * n_devices // points, 1, n_seeds))
     return Plan(grid.n_points, n_static, n_seeds, n_rounds, block, points, seeds)
 

@@ -306,3 +306,23 @@ def test_explain_says_how_many_seeds_are_missing():
     assert ("seeds a cell would decide half of" in text) == bool((data.gain_sign == 0).any())
     with pytest.raises(ValueError, match="data must be a result of mtlsim.sweep with a gain"):
         mtl.explain(data.drop_vars("gain_sign"))
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "sentence"),
+    [
+        ("pooled-least-squares", mtl.Transfer(mtl.LinearTasks()), "cell must be of method 'pooled'"),
+        ("free-heads", pooled_cell(), "cell must be of method 'hard'"),
+        ("free-heads", mtl.Transfer(mtl.LinearTasks(), rank=2), "cell must be of rank 1"),
+        ("pooled-least-squares", dataclasses.replace(pooled_cell(), ridge=1.0), "cell must be without a ridge"),
+        ("covariate-shift", mtl.Transfer(mtl.LinearTasks(n_samples=(9, 9, 99)), method="pooled"), "cell must be of 2 tasks"),
+    ],
+)
+def test_a_statement_refuses_cells_it_is_not_about(name, cell, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        theory.find_statement(name)(cell)(key=jax.random.key(0))
+
+
+def test_other_rows_are_outside_the_assumptions():
+    cell = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(20, 15), rows="rademacher", relation="same"), method="pooled")
+    assert theory.pooled_least_squares(cell)(key=jax.random.key(0))["margin"] < 0

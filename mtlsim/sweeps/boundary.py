@@ -93,7 +93,9 @@ def find_boundary(
     Raises ValueError for unknown names and empty ranges.
     """
     cell = getattr(source, "cell", source)
-    make_grid(cell, {x: list(x_range), y: list(y_range)}, check=False)
+    require(x != y, "y", "another parameter than x", repr(y), "choose two")
+    axes = make_grid(cell, {x: list(x_range), y: list(y_range)}, check=not hasattr(source, "statement"))
+    require(not axes.static, "x and y", "traced parameters", [axis.name for axis in axes.static], "sweep those in a loop")
     box = Box(x, x_range, y, y_range)
     key = jax.random.key(0) if key is None else key
     if hasattr(source, "statement"):
@@ -103,6 +105,8 @@ def find_boundary(
 
 def _from_prediction(prediction, box: Box, key, n_draws: int) -> Boundary:
     cell = as_leaves(prediction.cell)
+    known = list(jax.eval_shape(lambda key: prediction(key=key), key))
+    require("gain" in known, "source", "a statement that predicts a gain", f"about {known}", "use a cell, or another statement")
 
     def value(unit):
         moved = at_point(cell, dict(zip(box.names, box.out(unit), strict=True)), check=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def explain(data: "xr.Dataset") -> str:
     """Signs, statuses, certificates and gaps of a result of `mtlsim.sweep`, and how many more seeds would decide the open cells."""
-    require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data.data_vars)}", "sweep a Transfer")
+    require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
     return "\n".join([_on_axes(data), _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
 
 

@@ -28,6 +28,8 @@ def predict(
     The result has the predicted numbers, their spread over draws (`NAME_spread`, a standard deviation), and `margin`: positive
     where all assumptions hold in every draw; elsewhere the numbers are an extrapolation.
     """
+    bound = hasattr(prediction, "statement")
+    require(bound, "prediction", "a statement bound to a cell", type(prediction).__name__, "pass theory.NAME(cell)")
     require(n_draws >= 1, "n_draws", "at least 1", n_draws, "use 16")
     axes = make_grid(prediction.cell, grid, check)
     key = jax.random.key(0) if key is None else key

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import require_choice
+from mtlsim.core.checks import require, require_choice
 
 Values = Mapping[str, Array]
 INSIDE, EDGE, OUTSIDE = PLACES = ("inside", "edge", "outside")
@@ -77,6 +77,20 @@ def measure_transfer(*names: str) -> Callable[[Any, Key[Array, ""]], Values]:
         return {name: getattr(draw, name) for name in names}
 
     return measure
+
+
+def require_cell(cell: Any, method: str, n_tasks: int | None = None, plain: bool = True) -> None:
+    """Refuse a cell that a statement is not about: another method, number of tasks, rank above one, or (plain) a ridge."""
+    require(cell.method == method, "cell", f"of method {method!r} for this statement", repr(cell.method), "bind another cell")
+    found = cell.tasks.n_tasks
+    require(n_tasks in (None, found), "cell", f"of {n_tasks} tasks for this statement", f"of {found}", "drop the others")
+    require(method != "hard" or cell.rank == 1, "cell", "of rank 1 for this statement", f"of rank {cell.rank}", "use rank=1")
+    require(not plain or cell.ridge is None, "cell", "without a ridge for this statement", repr(cell.ridge), "leave ridge out")
+
+
+def gaussian_rows(cell: Any) -> float:
+    """Margin of the assumption that rows are Gaussian and drawn for each task apart."""
+    return 1.0 if cell.tasks.rows == "gaussian" and not cell.tasks.shared_covariates else -1.0
 
 
 def tasks_of(cell: Any, key: Key[Array, ""]):

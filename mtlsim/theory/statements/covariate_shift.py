@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import SPREAD, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, measure_transfer, require_cell, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 N_BISECTIONS = 60
@@ -44,9 +44,11 @@ def shifted_variance(ratios: Float[Array, " d"], n_samples: Float[Array, "2"], n
 
 
 def assume(cell, key):
+    require_cell(cell, "pooled", 2)
     tasks = tasks_of(cell, key)
     total = jnp.sum(tasks.n_samples)
     return {
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
         "rows in all well above the number of features": total / tasks.n_features - 1 - SPREAD,
         "one model": 1e-9 - jnp.max(jnp.abs(tasks.parameters[0] - tasks.parameters[1])),
         "one noise": 1e-9 - jnp.abs(tasks.noise[0] - tasks.noise[1]),

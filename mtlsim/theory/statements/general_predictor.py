@@ -11,11 +11,12 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, measure_transfer, require_cell, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
 def _predicted(cell, key):
+    require_cell(cell, "pooled", plain=False)
     tasks = tasks_of(cell, key)
     weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", tasks.parameters.dtype)
     ridge = per_task(cell.ridge, 0.0, tasks.n_tasks, "ridge", tasks.parameters.dtype)
@@ -29,6 +30,7 @@ def _predicted(cell, key):
 def assume(cell, key):
     together, single = _predicted(cell, key)
     return {
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
         "rows in all away from the number of features": together.margin,
         "target rows away from the number of features": single.margin,
     }

@@ -12,11 +12,12 @@ because S^-1/2 S_i S^-1/2 is a matrix Dirichlet variable independent of S = sum_
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.core.checks import require
 from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import single_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, measure_transfer, require_cell, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -31,10 +32,13 @@ def pooled_risk(n, shift, size, noise, n_features):
 
 
 def assume(cell, key):
+    require_cell(cell, "pooled")
+    require(cell.weights is None, "cell", "without weights for this statement", repr(cell.weights), "leave weights out")
     tasks = tasks_of(cell, key)
     return {
         "more rows in all than features + 1": jnp.sum(tasks.n_samples) - tasks.n_features - 1.5,
         "more target rows than features + 1": tasks.n_samples[-1] - tasks.n_features - 1.5,
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
         "one covariance for all tasks": -jnp.max(jnp.stack([_distance(tasks, i) for i in range(tasks.n_tasks)])) + 1e-9,
     }
 

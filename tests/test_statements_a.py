@@ -118,7 +118,6 @@ def test_rows_of_equal_tasks_add_up():
     split = mtl.Transfer(mtl.LinearTasks(8, (5, 5, 5, 5, 5), cosine=1.0, relation="same"), method="pooled")
     predicted = mtl.theory.data_amplification(split)(key=jax.random.key(0))
     assert float(predicted["risk_multi"]) == pytest.approx(8 / (25 - 8 - 1)) and predicted["margin"] > 0
-    assert mtl.theory.data_amplification(mtl.Transfer(split.tasks))(key=jax.random.key(0))["margin"] < 0
 
 
 def test_best_strength_is_the_lowest_of_the_curve():

@@ -316,11 +316,14 @@ def test_explain_says_how_many_seeds_are_missing():
         ("free-heads", mtl.Transfer(mtl.LinearTasks(), rank=2), "cell must be of rank 1"),
         ("pooled-least-squares", dataclasses.replace(pooled_cell(), ridge=1.0), "cell must be without a ridge"),
         ("covariate-shift", mtl.Transfer(mtl.LinearTasks(n_samples=(9, 9, 99)), method="pooled"), "cell must be of 2 tasks"),
+        ("pooled-sign", mtl.Transfer(pooled_cell().tasks, method="pooled", target=0), "cell must be measured on its last task"),
+        ("frozen-layer", mtl.Transfer(pooled_cell().tasks, rank=2, method="frozen"), "cell must be of rank 1"),
+        ("alignment-claim", pooled_cell(), "cell must be a TwoSources for alignment-claim, but is a Transfer"),
     ],
 )
 def test_a_statement_refuses_cells_it_is_not_about(name, cell, sentence):
     with pytest.raises(ValueError, match=sentence):
-        theory.find_statement(name)(cell)(key=jax.random.key(0))
+        theory.find_statement(name)(cell)
 
 
 def test_other_rows_are_outside_the_assumptions():

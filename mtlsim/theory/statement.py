@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +23,34 @@ KINDS = {
 
 
 @dataclass(frozen=True)
+class Cells:
+    """The cells a statement speaks of, beyond their type. Any other is refused where it is bound; `assume` is about its tasks.
+
+    method, n_tasks, rank: what they must be, None for any; "sources": as many as there are sources. weights, ridge, target:
+    whether the cell may set them (target: to another task than the last).
+    """
+
+    method: str | None = None
+    n_tasks: int | None = None
+    rank: int | str | None = None
+    weights: bool = False
+    ridge: bool = False
+    target: bool = False
+
+    def check(self, cell: Any) -> None:
+        method, count = getattr(cell, "method", None), cell.tasks.n_tasks
+        require(self.method in (None, method), "cell", f"of method {self.method!r}", repr(method), "bind another cell")
+        require(self.n_tasks in (None, count), "cell", f"of {self.n_tasks} tasks", f"of {count}", "drop or add tasks")
+        wanted = count - 1 if self.rank == "sources" else self.rank
+        require(wanted is None or cell.rank == wanted, "cell", f"of rank {wanted}", f"of rank {cell.rank}", f"use rank={wanted}")
+        last = cell.target in (-1, count - 1)
+        require(self.target or last, "cell", "measured on its last task", f"on task {cell.target}", "put the target last")
+        for name in ("weights", "ridge"):
+            value = getattr(cell, name)
+            require(getattr(self, name) or value is None, "cell", f"without {name}", repr(value), f"leave {name} out")
+
+
+@dataclass(frozen=True)
 class Statement:
     """One statement about transfer.
 
@@ -32,6 +60,7 @@ class Statement:
     assume(instance, key): sentence -> margin, positive where the assumption holds.
     predict(instance, key), measure(instance, key): name -> number, the same names; key draws the tasks in both, so that the
     prediction is about the very tasks that are measured. All three are pure, and predict is differentiable in the instance.
+    cells: for instances of type `Transfer`, which of them the statement is about; None: all.
     trust(instance): for a limit, the relative error that is allowed; for a bound, the share of draws on which it must hold.
     trivial(instance, key): for a bound, the value that needs no theorem; a bound never below it is vacuous.
     expected: the verdict that the evidence supports ("refuted" where a published claim does not hold).
@@ -45,6 +74,7 @@ class Statement:
     assume: Callable[[Any, Key[Array, ""]], Values]
     predict: Callable[[Any, Key[Array, ""]], Values]
     measure: Callable[[Any, Key[Array, ""]], Values]
+    cells: Cells | None = None
     trust: Callable[[Any], float] | None = None
     trivial: Callable[[Any, Key[Array, ""]], Array] | None = None
     places: tuple[str, ...] = PLACES
@@ -54,6 +84,11 @@ class Statement:
         require_choice(self.kind, KINDS, "kind")
 
     def __call__(self, cell: Any) -> "Prediction":
+        wanted = get_type_hints(self.instance)["return"]
+        cure = f"see the instance in {self.instance.__module__}"
+        require(isinstance(cell, wanted), "cell", f"a {wanted.__name__} for {self.name}", f"a {type(cell).__name__}", cure)
+        if self.cells is not None:
+            self.cells.check(cell)
         return Prediction(self, cell)
 
 
@@ -77,15 +112,6 @@ def measure_transfer(*names: str) -> Callable[[Any, Key[Array, ""]], Values]:
         return {name: getattr(draw, name) for name in names}
 
     return measure
-
-
-def require_cell(cell: Any, method: str, n_tasks: int | None = None, plain: bool = True) -> None:
-    """Refuse a cell that a statement is not about: another method, number of tasks, rank above one, or (plain) a ridge."""
-    require(cell.method == method, "cell", f"of method {method!r} for this statement", repr(cell.method), "bind another cell")
-    found = cell.tasks.n_tasks
-    require(n_tasks in (None, found), "cell", f"of {n_tasks} tasks for this statement", f"of {found}", "drop the others")
-    require(method != "hard" or cell.rank == 1, "cell", "of rank 1 for this statement", f"of rank {cell.rank}", "use rank=1")
-    require(not plain or cell.ridge is None, "cell", "without a ridge for this statement", repr(cell.ridge), "leave ridge out")
 
 
 def gaussian_rows(cell: Any) -> float:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import SPREAD, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, measure_transfer, require_cell, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 N_BISECTIONS = 60
@@ -44,7 +44,6 @@ def shifted_variance(ratios: Float[Array, " d"], n_samples: Float[Array, "2"], n
 
 
 def assume(cell, key):
-    require_cell(cell, "pooled", 2)
     tasks = tasks_of(cell, key)
     total = jnp.sum(tasks.n_samples)
     return {
@@ -87,6 +86,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
+    cells=Cells(method="pooled", n_tasks=2),
     trust=trust,
     places=(INSIDE, OUTSIDE),
 )

@@ -14,7 +14,7 @@ import numpy as np
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import single_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.pooled_least_squares import assume as assume_pooled
 from mtlsim.transfer.cell import Transfer
 
@@ -26,7 +26,6 @@ def assume(cell, key):
         "more rows in all than features + 1": jnp.sum(tasks.n_samples) - tasks.n_features - 1.5,
         "one covariance for all tasks": assume_pooled(cell, key)["one covariance for all tasks"],
         "equal parameters": 1e-9 * jnp.max(jnp.abs(tasks.parameters)) - difference,
-        "pooled": 1.0 if cell.method == "pooled" else -1.0,
     }
 
 
@@ -62,5 +61,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
+    cells=Cells(method="pooled"),
     places=(INSIDE, OUTSIDE),
 )

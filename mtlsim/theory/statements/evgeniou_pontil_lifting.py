@@ -17,7 +17,7 @@ from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, INSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, INSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -67,5 +67,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
+    cells=Cells(method="mean-regularised", target=True),
     places=(INSIDE, EDGE),
 )

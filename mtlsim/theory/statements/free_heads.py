@@ -18,7 +18,7 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
 from mtlsim.theory.risks import single_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, measure_transfer, require_cell, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 GRID = np.linspace(-4, 4, 25)  # of log |t| about the ratio of the tasks' sizes
@@ -73,7 +73,6 @@ def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> F
 
 
 def _predicted(cell, key) -> tuple[FreeHeads, Float[Array, ""]]:
-    require_cell(cell, "hard", 2)
     tasks = tasks_of(cell, key)
     weights = per_task(cell.weights, 1.0, 2, "weights", tasks.parameters.dtype)
     heads = predict_free_heads(simplest_form(tasks, True), tasks.n_samples, tasks.noise, weights)
@@ -124,6 +123,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
+    cells=Cells(method="hard", n_tasks=2, rank=1, weights=True),
     trust=trust,
     places=(INSIDE, OUTSIDE),
 )

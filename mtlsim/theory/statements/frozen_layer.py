@@ -16,7 +16,7 @@ from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import least_squares_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 ENDLESS = 1e9  # source rows that count as without end: what they leave unknown is below 1e-9 of what the target's rows leave
@@ -42,8 +42,6 @@ def assume(cell, key):
         "sources of independent directions": jnp.min(jnp.linalg.eigvalsh(multiply(layer, layer.T))) - 1e-9,
         "more target rows than rank + 1": tasks.n_samples[-1] - cell.rank - 1.5,
         "sources without end of rows": jnp.log10(jnp.min(tasks.n_samples[:-1]) / ENDLESS),
-        "rank = number of sources": 1.0 if cell.rank == tasks.n_tasks - 1 else -1.0,
-        "a frozen layer": 1.0 if cell.method == "frozen" else -1.0,
     }
 
 
@@ -80,5 +78,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi", "gain"),
+    cells=Cells(method="frozen", rank="sources", weights=True),
     places=(INSIDE, OUTSIDE),
 )

@@ -11,12 +11,11 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, measure_transfer, require_cell, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
 def _predicted(cell, key):
-    require_cell(cell, "pooled", plain=False)
     tasks = tasks_of(cell, key)
     weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", tasks.parameters.dtype)
     ridge = per_task(cell.ridge, 0.0, tasks.n_tasks, "ridge", tasks.parameters.dtype)
@@ -71,6 +70,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_single", "risk_multi"),
+    cells=Cells(method="pooled", weights=True, ridge=True),
     trust=trust,
     places=(INSIDE, OUTSIDE),
 )

@@ -21,7 +21,7 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
-from mtlsim.theory.statement import INSIDE, Statement, tasks_of
+from mtlsim.theory.statement import INSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 ROUNDS = 2000
@@ -84,6 +84,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
+    cells=Cells(method="hard", n_tasks=2, rank=1),
     places=(INSIDE,),
     expected="refuted",
 )

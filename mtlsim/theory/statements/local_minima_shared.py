@@ -19,7 +19,7 @@ from mtlsim.solvers.solution import penalised_loss
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, weights_of
-from mtlsim.theory.statement import INSIDE, Statement, tasks_of
+from mtlsim.theory.statement import INSIDE, Cells, Statement, tasks_of
 from mtlsim.theory.statements.proposition_3 import least_loss
 from mtlsim.transfer.cell import Transfer
 
@@ -105,5 +105,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
+    cells=Cells(method="hard", weights=True, target=True),
     places=(INSIDE,),
 )

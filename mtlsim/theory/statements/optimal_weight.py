@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, require_cell, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 GRID = np.linspace(-9, 5, 29)  # of log w
@@ -46,7 +46,6 @@ def best_weight(form: Spectra | Matrices, n_samples: Float[Array, "2"], noise: F
 
 
 def assume(cell, key):
-    require_cell(cell, "pooled", 2)
     tasks = tasks_of(cell, key)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
@@ -95,5 +94,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
+    cells=Cells(method="pooled", n_tasks=2),
     places=(INSIDE, OUTSIDE),
 )

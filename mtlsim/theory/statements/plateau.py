@@ -15,7 +15,7 @@ import numpy as np
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import least_squares_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS, frozen_risk, unreachable
 from mtlsim.transfer.cell import Transfer
 
@@ -36,8 +36,6 @@ def assume(cell, key):
     return {
         "more target rows than 2": tasks.n_samples[-1] - 2.5,
         "a source without end of rows": jnp.log10(tasks.n_samples[0] / ENDLESS),
-        "hard sharing of rank one": 1.0 if cell.method == "hard" and cell.rank == 1 else -1.0,
-        "two tasks": 1.0 if tasks.n_tasks == 2 else -1.0,
     }
 
 
@@ -72,5 +70,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi", "gain"),
+    cells=Cells(method="hard", n_tasks=2, rank=1, weights=True),
     places=(INSIDE, OUTSIDE),
 )

@@ -12,12 +12,11 @@ because S^-1/2 S_i S^-1/2 is a matrix Dirichlet variable independent of S = sum_
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.checks import require
 from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import single_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, measure_transfer, require_cell, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -32,8 +31,6 @@ def pooled_risk(n, shift, size, noise, n_features):
 
 
 def assume(cell, key):
-    require_cell(cell, "pooled")
-    require(cell.weights is None, "cell", "without weights for this statement", repr(cell.weights), "leave weights out")
     tasks = tasks_of(cell, key)
     return {
         "more rows in all than features + 1": jnp.sum(tasks.n_samples) - tasks.n_features - 1.5,
@@ -81,5 +78,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_single", "risk_multi", "gain"),
+    cells=Cells(method="pooled"),
     places=(INSIDE, OUTSIDE),
 )

@@ -16,7 +16,7 @@ from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import ROUNDING, anisotropy, least_squares_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.pooled_least_squares import assume as assume_pooled
 from mtlsim.transfer.cell import Transfer
 
@@ -38,7 +38,6 @@ def assume(cell, key):
         "fewer rows in all than features - 1": tasks.n_features - 1.5 - jnp.sum(tasks.n_samples),
         "one covariance for all tasks": assume_pooled(cell, key)["one covariance for all tasks"],
         "isotropic covariance": ROUNDING - anisotropy(tasks.covariances[-1]),
-        "pooled": 1.0 if cell.method == "pooled" else -1.0,
     }
 
 
@@ -77,5 +76,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_single", "risk_multi", "gain"),
+    cells=Cells(method="pooled"),
     places=(INSIDE, OUTSIDE),
 )

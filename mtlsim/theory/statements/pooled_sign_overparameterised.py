@@ -13,7 +13,7 @@ import numpy as np
 
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.pooled_overparameterised import assume as assume_pooled
 from mtlsim.transfer.cell import Transfer
 
@@ -30,7 +30,6 @@ def assume(cell, key):
     tasks = tasks_of(cell, key)
     return {
         **assume_pooled(cell, key),
-        "two tasks": 1.0 if tasks.n_tasks == 2 else -1.0,
         "equal noise": 1e-9 * tasks.noise[-1] - jnp.max(jnp.abs(tasks.noise - tasks.noise[-1])),
     }
 
@@ -72,4 +71,5 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("gain"),
+    cells=Cells(method="pooled", n_tasks=2),
 )

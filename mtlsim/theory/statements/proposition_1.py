@@ -18,7 +18,7 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, weights_of
-from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, tasks_of
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -71,5 +71,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
+    cells=Cells(method="hard", weights=True, target=True),
     places=(INSIDE, EDGE, OUTSIDE),
 )

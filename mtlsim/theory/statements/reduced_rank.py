@@ -26,7 +26,7 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import single_risk
-from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, tasks_of
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 ABOVE = 5.0  # kept modes stand out from dropped ones by this many times the variance of one mode
@@ -110,5 +110,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
+    cells=Cells(method="hard", weights=True, target=True),
     trust=trust,
 )

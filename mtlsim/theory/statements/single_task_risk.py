@@ -16,7 +16,7 @@ import numpy as np
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import ROUNDING, anisotropy, minimum_norm_risk, single_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -60,5 +60,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_single"),
+    cells=Cells(weights=True),
     places=(INSIDE, OUTSIDE),
 )

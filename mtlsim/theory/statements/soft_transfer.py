@@ -15,7 +15,7 @@ import numpy as np
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import ROUNDING, anisotropy
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 from mtlsim.transfer.cell import Transfer
 
@@ -43,7 +43,6 @@ def assume(cell, key):
         "a source without end of rows": jnp.log10(tasks.n_samples[0] / ENDLESS),
         "isotropic covariance": ROUNDING - anisotropy(tasks.covariances[-1]),
         "30 features or more": tasks.n_features - 29.5,
-        "soft transfer": 1.0 if cell.method == "soft" else -1.0,
     }
 
 
@@ -81,6 +80,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
+    cells=Cells(method="soft", n_tasks=2, weights=True),
     trust=lambda cell: ERROR / cell.tasks.n_features,
     places=(INSIDE, OUTSIDE),
 )

@@ -16,7 +16,7 @@ import numpy as np
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import ROUNDING, anisotropy
-from mtlsim.theory.statement import EDGE, OUTSIDE, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 from mtlsim.transfer.cell import Transfer
 
@@ -33,7 +33,6 @@ def assume(cell, key):
         "isotropic covariance": ROUNDING - anisotropy(covariance),
         "soft transfer of best strength": 1e-6 - jnp.abs(cell.strength * distance / wanted - 1),
         "ridge of best strength alone": 1e-6 - jnp.abs(ridge[-1] * energy / wanted - 1),
-        "soft transfer": 1.0 if cell.method == "soft" else -1.0,
     }
 
 
@@ -73,4 +72,5 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("gain"),
+    cells=Cells(method="soft", n_tasks=2, weights=True, ridge=True),
 )

@@ -19,7 +19,7 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
-from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, tasks_of
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -115,6 +115,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
+    cells=Cells(method="hard", n_tasks=2, rank=1, weights=True, ridge=True),
     trivial=predicting_zero,
     places=(INSIDE, EDGE, OUTSIDE),
 )

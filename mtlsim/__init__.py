@@ -9,7 +9,8 @@ __version__ = "0.1.0"
 
 _HOME_OF = {
     "LinearTasks": "mtlsim.tasks.linear",
-    "Tasks": "mtlsim.tasks.linear",
+    "ReluTasks": "mtlsim.tasks.relu",
+    "Tasks": "mtlsim.tasks.recipe",
     "Isotropic": "mtlsim.tasks.covariance",
     "Spiked": "mtlsim.tasks.covariance",
     "PowerLaw": "mtlsim.tasks.covariance",
@@ -27,8 +28,10 @@ _HOME_OF = {
     "Solution": "mtlsim.solvers.solution",
     "solve": "mtlsim.solvers.solve",
     "solve_single": "mtlsim.solvers.single",
+    "Training": "mtlsim.solvers.gradient",
     "Transfer": "mtlsim.transfer.cell",
-    "TransferDraw": "mtlsim.transfer.cell",
+    "TransferDraw": "mtlsim.transfer.draw",
+    "Population": "mtlsim.transfer.population",
     "Decomposition": "mtlsim.transfer.decomposition",
     "Verdict": "mtlsim.transfer.verdict",
     "transfer_between_arrays": "mtlsim.transfer.arrays",

@@ -54,6 +54,15 @@ def with_missing_directions(matrix: Float[Array, "d d"]) -> Float[Array, "d d"]:
     return matrix + jnp.diag(jnp.where(diagonal == 0, 1, 0).astype(matrix.dtype))
 
 
+def diagonalise_pair(
+    first: Float[Array, "d d"], second: Float[Array, "d d"]
+) -> tuple[Float[Array, " d"], Float[Array, "d d"], Float[Array, "d d"]]:
+    """values (d,), L and V with P'MP = diag(values) and P'NP = identity for P = L'^-1 V; coordinates of v are V'L'v."""
+    factor = cholesky(second)
+    values, vectors = jnp.linalg.eigh(solve_lower_right(factor, solve_lower(factor, first.T)))
+    return values, factor, vectors
+
+
 def rank_tolerance(values: Float[Array, " d"]) -> Float[Array, ""]:
     """Eigenvalues of a Gram matrix at or below this are rounding: d * eps * largest."""
     return values.shape[0] * jnp.finfo(values.dtype).eps * jnp.max(values)

@@ -1,13 +1,14 @@
-"""Rows and labels of one task, and drawing them."""
+"""Rows and labels of one task or several, and drawing them."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import Covariance
-from mtlsim.tasks.linear import Tasks
+from mtlsim.tasks.recipe import Tasks
+from mtlsim.tasks.relu import ReluPopulation
 
 STUDENT_FREEDOM = 5.0
 
@@ -17,6 +18,17 @@ class Data(eqx.Module):
 
     X: Float[Array, "m d"]
     y: Float[Array, " m"]
+
+
+class Rows(eqx.Module):
+    """Rows of K tasks with room for m each: X (K, m, d), y (K, m), and which of them are there (K, m)."""
+
+    X: Float[Array, "K m d"]
+    y: Float[Array, "K m"]
+    used: Bool[Array, "K m"]
+
+    def __getitem__(self, chosen) -> "Rows":
+        return Rows(self.X[chosen], self.y[chosen], self.used[chosen])
 
 
 def draw_entries(key: Key[Array, ""], law: str, n_rows: int, n_features: int) -> Float[Array, "m d"]:
@@ -46,3 +58,15 @@ def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) 
         noise = tasks.noise[i] * jax.random.normal(tasks.stream(key, "noise", i), (n_samples[i],))
         drawn.append(Data(X, multiply(X, tasks.parameters[i]) + noise))
     return tuple(drawn)
+
+
+def draw_rows(tasks: ReluPopulation, *, key: Key[Array, ""]) -> Rows:
+    """Rows and labels of every task, with room for `tasks.capacity`; the sizes are data, and more room moves no row."""
+    X, y = [], []
+    for i in range(tasks.n_tasks):
+        rows_key = tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i)
+        X.append(colour(tasks.covariances[i], draw_entries(rows_key, tasks.rows, tasks.capacity, tasks.n_features)))
+        normals = jax.random.normal(tasks.stream(key, "noise", i), (tasks.capacity,))
+        y.append(tasks.label(i, multiply(X[-1], tasks.parameters[i]), normals))
+    used = jnp.arange(tasks.capacity) < tasks.n_samples[:, None]
+    return Rows(jnp.where(used[..., None], jnp.stack(X), 0), jnp.where(used, jnp.stack(y), 0), used)

@@ -18,7 +18,7 @@ from mtlsim.core.linalg import multiply
 from mtlsim.samples.data import colour, draw_entries
 from mtlsim.samples.moments import Moments
 from mtlsim.tasks.covariance import Covariance
-from mtlsim.tasks.linear import Tasks
+from mtlsim.tasks.recipe import Tasks
 
 BLOCK_ROWS = 1024
 

@@ -152,3 +152,12 @@ def _checked(node: Any) -> Any:
     if not dataclasses.is_dataclass(node):
         return node
     return dataclasses.replace(node, **{f.name: _checked(getattr(node, f.name)) for f in dataclasses.fields(node)})
+
+
+def with_room(cell: Any, grid: Grid) -> Any:
+    """The cell with room for the largest samples of the grid, where its tasks keep rows (`ReluTasks.capacity`)."""
+    if not hasattr(getattr(cell, "tasks", None), "capacity"):
+        return cell
+    sizes = [value for axis in grid.axes if ".n_samples" in axis.name for value in axis.values]
+    capacity = max([cell.tasks.capacity, *(int(size) for size in sizes)])
+    return dataclasses.replace(cell, tasks=dataclasses.replace(cell.tasks, capacity=capacity))

@@ -15,7 +15,7 @@ from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key
 from mtlsim.sweeps import dataset as datasets
 from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
-from mtlsim.sweeps.grid import Grid, at_point, make_grid
+from mtlsim.sweeps.grid import Grid, at_point, make_grid, with_room
 from mtlsim.sweeps.plan import Chunk, Plan, bytes_per_draw, make_plan, parse_shard
 from mtlsim.sweeps.settings import describe, grid_of
 from mtlsim.sweeps.store import (
@@ -66,8 +66,9 @@ def sweep(
     require(budget >= n_seeds, "budget", f"at least n_seeds = {n_seeds}", budget, "raise it, or leave it out")
     require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
     axes, shard = make_grid(cell, grid), parse_shard(shard)
+    cell = with_room(cell, axes)
     devices = jax.local_devices() if devices is None else list(devices)
-    draw_bytes = bytes_per_draw(*_sizes(cell))
+    draw_bytes = bytes_per_draw(*_sizes(cell)) + _rows_bytes(cell)
     plan = make_plan(axes, draw_bytes, int(n_seeds), -(-budget // n_seeds), len(devices), chunk_draws, shard[1])
     settings = describe(cell, axes, plan, key, level, devices)
     if path is not None:
@@ -146,6 +147,12 @@ def _sizes(cell: Any) -> tuple[int, int, int]:
     """Features, tasks and bytes per number, for the memory estimate; cells without tasks count as small."""
     tasks = getattr(cell, "tasks", None)
     return getattr(tasks, "n_features", 20), getattr(tasks, "n_tasks", 2), 8 if jax.config.jax_enable_x64 else 4
+
+
+def _rows_bytes(cell: Any) -> int:
+    """Bytes of the rows that a draw keeps, with what is computed of the same size."""
+    n_features, n_tasks, itemsize = _sizes(cell)
+    return 4 * getattr(getattr(cell, "tasks", None), "capacity", 0) * n_features * n_tasks * itemsize
 
 
 def _look_level(level: float, plan: Plan) -> float:

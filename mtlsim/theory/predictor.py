@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.tasks.linear import Tasks
+from mtlsim.tasks.recipe import Tasks
 
 N_ITERATIONS = 4  # plain iterations, which bring Newton steps near enough
 N_NEWTON = 12
@@ -85,9 +85,7 @@ def simplest_form(tasks: Tasks, ridge_is_zero: bool) -> Spectra | Matrices:
 
 def diagonalise_pair(covariances: Float[Array, "2 d d"], parameters: Float[Array, "2 d"]) -> Spectra:
     """P with P' Sigma_2 P = I and P' Sigma_1 P diagonal; theta = P z. The penalty is left out: it is not diagonal there."""
-    factor = linalg.cholesky(covariances[1])
-    whitened = linalg.solve_lower_right(factor, linalg.solve_lower(factor, covariances[0].T))
-    values, vectors = jnp.linalg.eigh(whitened)
+    values, factor, vectors = linalg.diagonalise_pair(*covariances)
     moved = linalg.multiply(linalg.multiply(parameters, factor), vectors)
     return Spectra(jnp.stack([values, jnp.ones_like(values)]), moved, jnp.zeros_like(values))
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.tasks.covariance import Covariance
-from mtlsim.tasks.linear import Tasks
+from mtlsim.tasks.recipe import Tasks
 
 ROUNDING = 1e-9  # anisotropy that counts as none
 

@@ -4,18 +4,22 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from mtlsim.core.checks import is_concrete, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.status import Certificate, Status, worst
+from mtlsim.core.status import Certificate, worst
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.samples.wishart import draw_moments
+from mtlsim.solvers.gradient import Training
 from mtlsim.solvers.objective import check_per_task, check_weights, per_task
 from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_pooled
 from mtlsim.solvers.single import solve_single, solve_within
 from mtlsim.solvers.solve import choose_route, solve
-from mtlsim.tasks.linear import LinearTasks
+from mtlsim.tasks.recipe import Recipe
+from mtlsim.tasks.relu import ReluTasks
+from mtlsim.transfer.draw import TransferDraw
+from mtlsim.transfer.network import compare_networks
 
 METHODS = {
     "hard": "a shared layer of the given rank with free heads",
@@ -26,53 +30,31 @@ METHODS = {
 }
 
 
-class TransferDraw(eqx.Module):
-    """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps.
-
-    Risks are exact excess risks under the population covariance. gap: the multi-task loss minus its proven lower bound, over
-    the target's label energy. Where the data do not determine the multi-task answer, status says so and risk_multi and gain
-    are NaN.
-    """
-
-    gain: Float[Array, ""]
-    risk_single: Float[Array, ""]
-    risk_multi: Float[Array, ""]
-    gap: Float[Array, ""]
-    certificate: Int[Array, ""]
-    status: Int[Array, ""]
-    route: str = eqx.field(static=True)
-
-    def __repr__(self) -> str:
-        if not is_concrete(self.gain) or self.gain.ndim:
-            return f"TransferDraw(route={self.route!r}, shape={self.gain.shape})"
-        status = Status(int(self.status))
-        helps = "undetermined" if status == Status.degenerate else "helps" if self.gain > 0 else "hurts"
-        diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
-        return (
-            f"gain {float(self.gain):+.4g} ({helps}): risk {float(self.risk_single):.4g} alone, "
-            f"{float(self.risk_multi):.4g} together; "
-            f"{Certificate(int(self.certificate)).name} by {self.route}{diagnosis}"
-        )
-
-
 class Transfer(eqx.Module):
     """A cell: `cell(key=...)` draws tasks and samples and compares learning the target alone (STL) with learning all (MTL).
 
-    tasks: a recipe (`LinearTasks`). rank: columns of the shared layer. target: which task is measured. weights, ridge: per
-    task, as in `mtlsim.solve`; the target's ridge is used by both sides. method: what "together" means, a name in `METHODS`.
-    strength: of the methods that have one, on the scale of X'X. Same data and noise for both sides.
+    tasks: a recipe (`LinearTasks`, `ReluTasks`). rank: columns of the shared layer. target: which task is measured. weights,
+    ridge: per task, as in `mtlsim.solve`; the target's ridge is used by both sides. method: what "together" means, a name in
+    `METHODS`. strength: of the methods that have one, on the scale of X'X. training: how networks of `rank` ReLU units are
+    fitted, on both sides (`ReluTasks`); linear tasks are solved exactly and take none. Same data and noise for both sides.
     Source: [wu2020understanding], Sections 2.1 to 2.3.
     """
 
-    tasks: LinearTasks
+    tasks: Recipe
     rank: int = eqx.field(default=1, static=True)
     target: int = eqx.field(default=-1, static=True)
     weights: tuple | Array | None = None
     ridge: tuple | Array | float | None = None
     method: str = eqx.field(default="hard", static=True)
     strength: Array | float = 1.0
+    training: Training | None = None
 
     def __check_init__(self):
+        plain = not isinstance(self.tasks, ReluTasks)
+        require(
+            self.training is None or plain is False, "training", "left out for linear tasks", repr(self.training), "leave it out"
+        )
+        require(self.method == "hard" or plain, "method", "'hard' for ReLU tasks", repr(self.method), "leave it out")
         require_choice(self.method, METHODS, "method")
         require_all(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
         sources = self.tasks.n_tasks - 1
@@ -95,6 +77,8 @@ class Transfer(eqx.Module):
 
     @property
     def route(self) -> str:
+        if isinstance(self.tasks, ReluTasks):
+            return (self.training or Training()).optimiser
         if self.method != "hard":
             return self.method
         return choose_route(self.tasks.n_tasks, self.rank, self.tasks.shared_covariates)
@@ -102,6 +86,8 @@ class Transfer(eqx.Module):
     def __call__(self, *, key: Key[Array, ""] | None = None) -> TransferDraw:
         key = check_key(key)
         tasks = self.tasks.draw(key=key)
+        if isinstance(self.tasks, ReluTasks):
+            return compare_networks(tasks, self, key)
         moments = draw_moments(tasks, key=stream(key, "samples"))
         ridge = per_task(self.ridge, 0.0, tasks.n_tasks, "ridge", moments.gram.dtype)
         alone = solve_single(moments[self.target], ridge[self.target])

@@ -13,7 +13,7 @@ from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.objective import per_task
 from mtlsim.solvers.pooled import pool, solve_pooled
-from mtlsim.tasks.linear import Tasks
+from mtlsim.tasks.recipe import Tasks
 from mtlsim.transfer.cell import Transfer
 
 

@@ -20,7 +20,7 @@ from mtlsim.core import linalg
 from mtlsim.core.keys import stream
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.tasks.covariance import Covariance
-from mtlsim.tasks.linear import Tasks
+from mtlsim.tasks.recipe import Tasks
 from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 

@@ -1,0 +1,154 @@
+"""A shared layer of r units with a head for each task, fitted to rows by damped Gauss-Newton steps from several starts.
+
+Task i's output is g(x'B) A_i with B (d, r), A_i (r,), and g the identity or ReLU. The objective is
+
+    sum_i w_i [ sum_n loss(g(x_n'B) A_i, y_n) + ridge_i sum_k A_ik^2 |B_k|^2 ],
+
+with the squared loss (f - y)^2 or the logistic loss log(1 + exp(-y f)) for labels -1 and 1. Every step solves the Gauss-Newton
+system of B and all heads with a damping that falls after a success and rises after a failure; the number of steps is fixed, so
+that batched problems do not wait for the slowest. A step never raises the objective.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mtlsim.core.linalg import multiply, solve_positive
+from mtlsim.samples.data import Rows
+
+DAMPING, LEAST_DAMPING = 1e-2, 1e-12
+FALL, RISE = 0.1, 8.0
+
+
+class Network(eqx.Module):
+    """What is fitted: the unit, the loss, and per task the weights w (K,) and ridges (K,)."""
+
+    weights: Float[Array, " K"]
+    ridge: Float[Array, " K"]
+    activation: str = eqx.field(static=True)  # "identity" or "relu"
+    loss: str = eqx.field(static=True)  # "squared" or "logistic"
+
+
+class Layers(NamedTuple):
+    """B (d, r) and A (K, r)."""
+
+    shared: Float[Array, "d r"]
+    heads: Float[Array, "K r"]
+
+
+def activate(network: Network, scores: Float[Array, "..."], width: Float[Array, ""] | float = 0.0) -> Float[Array, "..."]:
+    """g of the scores; a ReLU of positive width is width * softplus(score / width)."""
+    if network.activation == "identity":
+        return scores
+    safe = jnp.where(width > 0, width, 1)
+    return jnp.where(width > 0, safe * jax.nn.softplus(scores / safe), jax.nn.relu(scores))
+
+
+def outputs(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""] | float = 0.0) -> Float[Array, "K m"]:
+    """g(XB) A of every row."""
+    units = activate(network, multiply(rows.X, layers.shared), width)
+    return jnp.einsum("kmr,kr->km", units, layers.heads, precision="highest")
+
+
+def _losses(network: Network, f, y):
+    return (f - y) ** 2 if network.loss == "squared" else jax.nn.softplus(-y * f)
+
+
+def objective(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""] | float = 0.0) -> Float[Array, ""]:
+    """The objective at the head of this module."""
+    losses = jnp.sum(jnp.where(rows.used, _losses(network, outputs(network, rows, layers, width), rows.y), 0), -1)
+    sizes = multiply(layers.heads**2, jnp.sum(layers.shared**2, 0))
+    return jnp.sum(network.weights * (losses + network.ridge * sizes))
+
+
+def _system(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""]):
+    """Gradient (P,) and Gauss-Newton matrix (P, P) of the objective in (B, A), P = r d + K r."""
+    (n_tasks, _, d), rank = rows.X.shape, layers.shared.shape[1]
+    scores = multiply(rows.X, layers.shared)
+    units = activate(network, scores, width)
+    active, sharp = jnp.ones_like(scores), jnp.zeros_like(scores)
+    if network.activation == "relu":
+        safe = jnp.where(width > 0, width, 1)
+        active = jnp.where(width > 0, jax.nn.sigmoid(scores / safe), scores > 0)
+        sharp = jnp.where(width > 0, active * (1 - active) / safe, 0)
+    f = jnp.einsum("kmr,kr->km", units, layers.heads, precision="highest")
+    if network.loss == "squared":
+        slope, bend = 2 * (f - rows.y), jnp.full_like(f, 2.0)
+    else:
+        odds = jax.nn.sigmoid(-rows.y * f)
+        slope, bend = -rows.y * odds, odds * (1 - odds)
+    importance = jnp.where(rows.used, network.weights[:, None], 0)
+    slope, bend = slope * importance, bend * importance
+    decay = 2 * network.weights * network.ridge
+    lengths = jnp.sum(layers.shared**2, 0)
+    size = rank * d
+    matrix = jnp.zeros((size + n_tasks * rank,) * 2, f.dtype)
+    gradient = jnp.zeros(size + n_tasks * rank, f.dtype)
+    for i in range(n_tasks):
+        X, gates, heads = rows.X[i], active[i] * layers.heads[i], layers.heads[i]
+        corner = jnp.maximum(slope[i][:, None] * heads * sharp[i], 0)  # of the kinks that hold the optimum
+        own = slice(size + i * rank, size + (i + 1) * rank)
+        bent = bend[i][:, None] * units[i]
+        for k in range(rank):
+            block = slice(k * d, (k + 1) * d)
+            for other in range(k + 1):
+                curvature = bend[i] * gates[:, k] * gates[:, other] + (corner[:, k] if other == k else 0)
+                part = multiply(X.T * curvature, X)
+                across = slice(other * d, (other + 1) * d)
+                if other == k:
+                    matrix = matrix.at[block, block].add(part + decay[i] * heads[k] ** 2 * jnp.eye(d))
+                else:
+                    matrix = matrix.at[block, across].add(part).at[across, block].add(part)
+            cross = multiply(X.T, gates[:, k : k + 1] * bent).at[:, k].add(decay[i] * heads[k] * layers.shared[:, k])
+            matrix = matrix.at[block, own].set(cross).at[own, block].set(cross.T)
+            pull = multiply(slope[i] * gates[:, k], X) + decay[i] * heads[k] ** 2 * layers.shared[:, k]
+            gradient = gradient.at[block].add(pull)
+        matrix = matrix.at[own, own].set(multiply(units[i].T, bent) + jnp.diag(decay[i] * lengths))
+        gradient = gradient.at[own].set(multiply(slope[i], units[i]) + decay[i] * heads * lengths)
+    return gradient, matrix
+
+
+def balanced(layers: Layers) -> Layers:
+    """The same function with columns of B of length one; a unit of length zero is left alone."""
+    lengths = jnp.linalg.norm(layers.shared, axis=0)
+    lengths = jnp.where(lengths > 0, lengths, 1)
+    return Layers(layers.shared / lengths, layers.heads * lengths)
+
+
+def descend(network: Network, rows: Rows, layers: Layers, widths: Float[Array, " n"]) -> Layers:
+    """A damped Newton step for each width in turn."""
+    (n_tasks, _, d), rank = rows.X.shape, layers.shared.shape[1]
+
+    def step(state, width):
+        layers, damping = state
+        value = objective(network, rows, layers, width)
+        gradient, matrix = _system(network, rows, layers, width)
+        move = solve_positive(_raised(matrix, damping), gradient)
+        shared = layers.shared - move[: rank * d].reshape(rank, d).T
+        tried = balanced(Layers(shared, layers.heads - move[rank * d :].reshape(n_tasks, rank)))
+        better = objective(network, rows, tried, width) < value
+        layers = jax.tree.map(lambda a, b: jnp.where(better, a, b), tried, layers)
+        damping = jnp.maximum(damping * jnp.where(better, FALL, RISE), LEAST_DAMPING)
+        return (layers, damping), None
+
+    start = (balanced(layers), jnp.asarray(DAMPING, layers.shared.dtype))
+    (layers, _), _ = jax.lax.scan(step, start, widths)
+    return layers
+
+
+def predicted_fall(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""] | float = 0.0) -> Float[Array, ""]:
+    """The relative fall of the objective that one more step promises, g'H^-1 g / 2 over the objective: 0 at an optimum."""
+    layers, width = balanced(layers), jnp.asarray(width, layers.shared.dtype)
+    gradient, matrix = _system(network, rows, layers, width)
+    value = objective(network, rows, layers, width)
+    fall = multiply(gradient, solve_positive(_raised(matrix, LEAST_DAMPING), gradient)) / 2
+    return fall / jnp.where(value > 0, value, 1)
+
+
+def _raised(matrix: Float[Array, "p p"], damping: Float[Array, ""] | float) -> Float[Array, "p p"]:
+    """The matrix with its diagonal raised by a share; directions that change nothing get a little."""
+    diagonal = jnp.diagonal(matrix)
+    return matrix + jnp.diag(damping * jnp.maximum(diagonal, 1e-8 * jnp.max(diagonal) + jnp.finfo(diagonal.dtype).tiny))

@@ -1,0 +1,201 @@
+"""The recipe of a family of tasks (what it looks like) and the tasks that a key draws from it."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from mtlsim.core import linalg
+from mtlsim.core.checks import is_concrete, require, require_all, require_choice, require_finite
+from mtlsim.core.keys import check_key, stream
+from mtlsim.core.status import worst
+from mtlsim.tasks.covariance import Covariance, Spiked
+from mtlsim.tasks.relations import RELATIONS, USE_ALIGNMENT, lowest_alignment, relate
+
+ROWS = ("gaussian", "rademacher", "student", "sphere")
+ORDERS = ("rdq", "rqd")
+
+
+class Tasks(eqx.Module):
+    """K concrete linear tasks, the target last: y_i = X_i theta_i + noise_i * standard normal, rows of covariance Sigma_i."""
+
+    parameters: Float[Array, "K d"]
+    covariances: tuple[Covariance, ...]
+    noise: Float[Array, " K"]
+    n_samples: Float[Array, " K"]
+    status: Int[Array, ""]
+    shared_covariates: bool = eqx.field(default=False, static=True)
+    rows: str = eqx.field(default="gaussian", static=True)
+
+    @property
+    def n_tasks(self) -> int:
+        return self.parameters.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        return self.parameters.shape[1]
+
+    def stream(self, key: Key[Array, ""], name: str, task: int) -> Key[Array, ""]:
+        """The stream `name` of one task. The target is number 0 and the sources follow, so that another source moves no draw."""
+        return stream(key, name, (task + 1) % self.n_tasks)
+
+    def excess_risk(self, estimate: Float[Array, " d"], task: int = -1) -> Float[Array, ""]:
+        """Exact expected squared error on new rows above the noise: (estimate - theta)' Sigma (estimate - theta)."""
+        return self.covariances[task].quadratic(estimate - self.parameters[task])
+
+    def explained(self, cosine: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Share of the squared label, noise apart, that the best head explains on a direction of this cosine in Sigma_i."""
+        return cosine**2
+
+
+class Recipe(eqx.Module):
+    """What every family of K tasks is made of, sources first, target last: directions, covariances, noises and sizes.
+
+    See `LinearTasks` for the fields; families differ in how labels come from a row's score x'theta.
+    """
+
+    n_features: int = eqx.field(static=True)
+    n_samples: tuple
+    cosine: tuple
+    alignment: tuple
+    noise: tuple
+    parameter_norm: tuple
+    design: eqx.Module
+    parameters: Float[Array, "K d"] | None
+    relation: str = eqx.field(static=True)
+    order: str = eqx.field(static=True)
+    rows: str = eqx.field(static=True)
+    shared_covariates: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        n_features=40,
+        n_samples=(1000, 200),
+        cosine=0.8,
+        alignment=1.0,
+        noise=1.0,
+        parameter_norm=1.0,
+        design=None,
+        relation="geodesic",
+        order="rdq",
+        rows="gaussian",
+        parameters=None,
+        shared_covariates=False,
+    ):
+        require(
+            isinstance(n_features, (int, np.integer)) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40"
+        )
+        several = hasattr(n_samples, "__len__")
+        require(
+            several,
+            "n_samples",
+            "one number of rows per task",
+            n_samples,
+            f"pass n_samples=({n_samples}, 200) for source and target",
+        )
+        n_tasks = len(n_samples)
+        self.n_features = int(n_features)
+        self.n_samples = entries(n_samples, n_tasks, "n_samples")
+        self.cosine = entries(cosine, n_tasks - 1, "cosine")
+        self.alignment = entries(alignment, n_tasks - 1, "alignment")
+        self.noise = entries(noise, n_tasks, "noise")
+        self.parameter_norm = entries(parameter_norm, n_tasks, "parameter_norm")
+        self.design = Spiked() if design is None else design
+        self.relation, self.order, self.rows, self.shared_covariates = relation, order, rows, bool(shared_covariates)
+        self.parameters = parameters if parameters is None else jnp.asarray(parameters, float)
+
+    def __check_init__(self):
+        require_all(
+            self.n_samples,
+            lambda n: (n >= 1) & (n == np.round(n)) & np.isfinite(n),
+            "n_samples",
+            "whole numbers >= 1",
+            "round it (whole = true in a TOML grid), or drop the task",
+        )
+        require_all(self.cosine, lambda c: np.abs(c) <= 1, "cosine", "between -1 and 1", "use 1 for equal directions")
+        require_all(self.noise, lambda s: (s >= 0) & np.isfinite(s), "noise", "a standard deviation >= 0", "use 0 for no noise")
+        require_all(self.parameter_norm, lambda s: (s >= 0) & np.isfinite(s), "parameter_norm", "a length >= 0", "use 1")
+        require_choice(self.relation, RELATIONS, "relation")
+        require_choice(self.order, ORDERS, "order")
+        require_choice(self.rows, ROWS, "rows")
+        if self.n_features == 1 and self.parameters is None:
+            require_all(
+                self.cosine, lambda c: np.abs(c) == 1, "cosine", "1 or -1 with one feature", "use more features, or cosine=1"
+            )
+        if self.parameters is not None:
+            wanted = (self.n_tasks, self.n_features)
+            require(
+                self.parameters.shape == wanted, "parameters", f"of shape {wanted}", self.parameters.shape, "pass one row per task"
+            )
+            require_finite(self.parameters, "parameters")
+        if self.shared_covariates:
+            equal = len({float(n) for n in self.n_samples if is_concrete(n)}) <= 1
+            require(equal, "n_samples", "the same for all tasks with shared_covariates", self.n_samples, "repeat one number")
+        require_all(
+            self.alignment, lambda a: (a >= 0) & (a <= 1), "alignment", "between 0 and 1 (1 = same)", "use 1 for equal covariances"
+        )
+        used = self.relation in USE_ALIGNMENT and not self.shared_covariates
+        if used and all(is_concrete(leaf) for leaf in jax.tree.leaves((self.design, self.alignment))):
+            with jax.ensure_compile_time_eval():  # a recipe may be made inside a jitted function
+                least = float(lowest_alignment(self.design.draw(self.n_features)))
+            require_all(
+                self.alignment,
+                lambda a: a >= least - 1e-6,
+                "alignment",
+                f"at least {least:.4f} for this spectrum",
+                "raise the condition number to allow less, or use relation='disjoint' for the least",
+            )
+
+    @property
+    def n_tasks(self) -> int:
+        return len(self.n_samples)
+
+    def draw(self, *, key: Key[Array, ""] | None = None) -> Tasks:
+        """Concrete tasks: parameters and (for rotated relations) bases come from `key`."""
+        key = check_key(key)
+        target = self.design.draw(self.n_features)
+        covariances, statuses = [], [jnp.zeros((), jnp.int32)]
+        for source in range(self.n_tasks - 1):
+            relation = "same" if self.shared_covariates else self.relation
+            covariance, status = relate(target, relation, self.alignment[source], stream(key, "rotation", source), self.order)
+            covariances.append(covariance)
+            statuses.append(status)
+        return Tasks(
+            self._draw_parameters(key),
+            (*covariances, target),
+            jnp.stack([jnp.asarray(s, float) for s in self.noise]),
+            jnp.stack([jnp.asarray(n, float) for n in self.n_samples]),
+            worst(*statuses),
+            self.shared_covariates,
+            self.rows,
+        )
+
+    def _draw_parameters(self, key) -> Float[Array, "K d"]:
+        if self.parameters is not None:
+            return self.parameters
+        target = _unit(jax.random.normal(stream(key, "parameters"), (self.n_features,)))
+        rows = []
+        for source, cosine in enumerate(self.cosine):
+            other = jax.random.normal(stream(key, "parameters", source + 1), (self.n_features,))
+            other = _unit(other - target * linalg.multiply(target, other))
+            sine = jnp.sqrt(jnp.maximum(1 - jnp.asarray(cosine, float) ** 2, 0))
+            rows.append(cosine * target + sine * other)
+        return jnp.stack([norm * row for norm, row in zip(self.parameter_norm, [*rows, target], strict=True)])
+
+
+def _unit(vector: Float[Array, " d"]) -> Float[Array, " d"]:
+    length = jnp.linalg.norm(vector)
+    return vector / jnp.where(length > 0, length, 1)
+
+
+def entries(value, count: int, argument: str) -> tuple:
+    """One number per task: a single number is repeated, a sequence must have `count` entries."""
+    if hasattr(value, "__len__") and not isinstance(value, str) and not (hasattr(value, "ndim") and value.ndim == 0):
+        require(len(value) == count, argument, f"one number or {count}", f"{len(value)} numbers", "give one per task")
+        values = tuple(value)
+    else:
+        values = (value,) * count
+    for one in values:
+        require(not isinstance(one, (str, bool, type(None))), argument, "a number", repr(one), "pass a number")
+    return values

@@ -1,5 +1,7 @@
 """Fitting a network: which starts, how many steps, and what is reported about them."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -33,17 +35,17 @@ class Training(eqx.Module):
     """
 
     optimiser: str = eqx.field(default="newton", static=True)
-    n_steps: int = eqx.field(default=40, static=True)
+    n_steps: int = eqx.field(default=25, static=True)
     n_starts: int = eqx.field(default=0, static=True)
-    n_hops: int = eqx.field(default=6, static=True)
+    n_hops: int = eqx.field(default=8, static=True)
     learning_rate: Array | float = 0.05
     start_size: Array | float = 1.0
 
     def __check_init__(self):
         require_choice(self.optimiser, OPTIMISERS, "optimiser")
-        require(self.n_steps >= 1, "n_steps", "at least 1", self.n_steps, "use 40, or some thousands for sgd")
+        require(self.n_steps >= 1, "n_steps", "at least 1", self.n_steps, "use 25, or some thousands for sgd")
         require(self.n_starts >= 0, "n_starts", "at least 0", self.n_starts, "use 0")
-        require(self.n_hops >= 0, "n_hops", "at least 0", self.n_hops, "use 6")
+        require(self.n_hops >= 0, "n_hops", "at least 0", self.n_hops, "use 8")
         for name in ("learning_rate", "start_size"):
             require_all(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.05")
 
@@ -62,6 +64,7 @@ class NetworkSolution(eqx.Module):
     status: Int[Array, ""]
 
 
+@partial(jax.jit, static_argnames="rank")
 def solve_network(network: Network, rows: Rows, rank: int, training: Training, key: Key[Array, ""]) -> NetworkSolution:
     """Fit by `training`. A fit that has not settled says so in its status (sgd and adam are not asked to settle)."""
     if training.optimiser != "newton":

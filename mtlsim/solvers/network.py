@@ -65,7 +65,7 @@ def objective(network: Network, rows: Rows, layers: Layers, width: Float[Array, 
 
 
 def _system(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""]):
-    """Gradient (P,) and Gauss-Newton matrix (P, P) of the objective in (B, A), P = r d + K r."""
+    """Gradient (P,) and matrix (P, P) of a step in (B, A) at balanced layers, P = r d + K r."""
     (n_tasks, _, d), rank = rows.X.shape, layers.shared.shape[1]
     scores = multiply(rows.X, layers.shared)
     units = activate(network, scores, width)
@@ -108,7 +108,21 @@ def _system(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""
             gradient = gradient.at[block].add(pull)
         matrix = matrix.at[own, own].set(multiply(units[i].T, bent) + jnp.diag(decay[i] * lengths))
         gradient = gradient.at[own].set(multiply(slope[i], units[i]) + decay[i] * heads * lengths)
-    return gradient, matrix
+    return _along_sphere(layers.shared, gradient, matrix)
+
+
+def _along_sphere(shared: Float[Array, "d r"], gradient: Float[Array, " p"], matrix: Float[Array, "p p"]):
+    """Both with the directions taken out that only lengthen a column of B: its head does that as well."""
+    (d, rank), size = shared.shape, gradient.shape[0]
+    radial = jnp.zeros((size, rank), shared.dtype)
+    for k in range(rank):
+        radial = radial.at[k * d : (k + 1) * d, k].set(shared[:, k])
+    pressed = multiply(matrix, radial)
+    inner = multiply(radial.T, pressed)
+    outer = multiply(radial, pressed.T)
+    held = jnp.trace(matrix) / size
+    matrix = matrix - outer - outer.T + multiply(radial, inner + held * jnp.eye(rank), radial.T)
+    return gradient - multiply(radial, multiply(radial.T, gradient)), matrix
 
 
 def balanced(layers: Layers) -> Layers:

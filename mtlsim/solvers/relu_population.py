@@ -35,10 +35,10 @@ from mtlsim.core.status import Certificate
 from mtlsim.solvers.solution import certify
 from mtlsim.tasks.covariance import Covariance
 
-N_FRONTIER, N_MIXED = 128, 64  # points of the search on the frontier and on each curve with a negative cosine
-N_KEPT, N_PARTS, N_ROUNDS = 8, 16, 2  # intervals that are looked at again, into how many parts, how often
+N_FRONTIER, N_MIXED = 128, 48  # intervals of the bounds, and points of a search on either half of a curve
+N_PARTS = 12  # into how many parts an interval is cut that is looked at again
 N_STAIRS = 256  # points of each staircase below zero
-N_GOLDEN = 40
+N_GOLDEN = 24
 GOLDEN = (np.sqrt(5) - 1) / 2
 EQUAL = 1e-9  # relative spread of the generalised eigenvalues below which two covariances count as proportional
 
@@ -79,6 +79,7 @@ def make_pair(spectra: Float[Array, "2 d"], parameters: Float[Array, "2 d"], ene
     return Pair(spectra, spectra * parameters / jnp.where(lengths > 0, lengths, 1), energies)
 
 
+@jax.jit
 def solve_relu_population(
     covariances: tuple[Covariance, ...], parameters: Float[Array, "2 d"], energies: Float[Array, "2"]
 ) -> ReluOptimum:
@@ -92,7 +93,7 @@ def solve_relu_population(
     return eqx.tree_at(lambda o: o.direction, found, solve_upper(factor, multiply(vectors, found.direction)))
 
 
-def curve(pair: Pair, alpha: Float[Array, " n"], root: int = 1) -> Float[Array, "n d"]:
+def curve(pair: Pair, alpha: Float[Array, " n"], root: Float[Array, ""] | float = 1.0) -> Float[Array, "n d"]:
     """Points of the curve at t = tan(alpha); for t < 0 the quadratic has two roots, named 1 and -1, or none (then zero)."""
     co, si = jnp.cos(alpha), jnp.sin(alpha)
     system = co[:, None] * pair.spectra[1] + si[:, None] * pair.spectra[0]
@@ -104,7 +105,7 @@ def curve(pair: Pair, alpha: Float[Array, " n"], root: int = 1) -> Float[Array, 
     inside = b**2 + 4 * a * c
     spread = root * jnp.sqrt(jnp.maximum(inside, 0))
     # eta = rise / run, from the form of the quadratic formula that does not cancel
-    direct = (b <= 0) if root == 1 else (b > 0)
+    direct = (b <= 0) == (root > 0)
     rise, run = jnp.where(direct, spread - b, 2 * c), jnp.where(direct, 2 * a, b + spread)
     sign = jnp.where(run < 0, -1, 1)
     rise, run = rise * sign, run * sign
@@ -116,11 +117,14 @@ def curve(pair: Pair, alpha: Float[Array, " n"], root: int = 1) -> Float[Array, 
 
 def solve_relu_pair(pair: Pair) -> ReluOptimum:
     """The best shared direction in the pair's coordinates, with an upper bound; see the module."""
-    families = [(pair, jnp.linspace(0, np.pi / 2, N_FRONTIER), 1)]
-    families += [(one, _mixed_places(one), root) for one in (pair, pair.swapped()) for root in (1, -1)]
-    best = [_search(*family) for family in families]
-    values = jnp.stack([value for value, _ in best] + [pair.explained(pair.cosines(end)) for end in _ends(pair)])
-    directions = jnp.stack([direction for _, direction in best] + list(_ends(pair)))
+    swapped = pair.swapped()
+    mixed, other = _mixed_places(pair), _mixed_places(swapped)
+    places = jnp.stack([jnp.linspace(0, np.pi / 2, 2 * N_MIXED - 1), mixed, mixed, other, other])
+    families = jax.tree.map(lambda one, other: jnp.stack([one, one, one, other, other]), pair, swapped)
+    # one after the other, so that the search is compiled once
+    found, points = jax.lax.map(lambda family: _search(*family), (families, places, jnp.array([1.0, 1.0, -1.0, 1.0, -1.0])))
+    ends = _ends(pair)
+    values, directions = jnp.append(found, pair.explained(pair.cosines(ends))), jnp.concatenate([points, ends])
     chosen = jnp.argmax(values)
     direction, explained = directions[chosen], values[chosen]
     total = jnp.sum(pair.energies)
@@ -149,7 +153,7 @@ def _mixed_places(pair: Pair) -> Float[Array, " n"]:
     return jnp.concatenate([jnp.linspace(-np.pi / 2, -limit, N_MIXED), -limit * jnp.linspace(1, 0, N_MIXED)[1:]])
 
 
-def _search(pair: Pair, places: Float[Array, " n"], root: int):
+def _search(pair: Pair, places: Float[Array, " n"], root: Float[Array, ""]):
     """Largest F on one curve and its direction: a grid and golden sections around its best point."""
 
     def value(alpha):
@@ -173,16 +177,16 @@ def _search(pair: Pair, places: Float[Array, " n"], root: int):
     return values[chosen], direction[chosen]
 
 
-def _refined(bound, low: float, high: Float[Array, ""] | float, count: int) -> Float[Array, ""]:
-    """Largest of bound(left, right) over intervals that cover [low, high]; those with the largest bounds are cut again."""
-    places = low + (high - low) * jnp.linspace(0, 1, count + 1)
+def _refined(bound, high: Float[Array, ""] | float, kept: int, rounds: int) -> Float[Array, ""]:
+    """Largest of bound(left, right) over intervals that cover [0, high]; in each round the largest are cut again."""
+    places = high * jnp.linspace(0, 1, N_FRONTIER + 1)
     left, right = places[:-1], places[1:]
     settled = -jnp.inf
-    for _ in range(N_ROUNDS):
+    for _ in range(rounds):
         bounds = bound(left, right)
         order = jnp.argsort(-bounds)
-        settled = jnp.maximum(settled, bounds[order[N_KEPT]])
-        left, right = left[order[:N_KEPT]], right[order[:N_KEPT]]
+        settled = jnp.maximum(settled, bounds[order[kept]])
+        left, right = left[order[:kept]], right[order[:kept]]
         parts = left[:, None] + (right - left)[:, None] * jnp.linspace(0, 1, N_PARTS + 1)
         left, right = parts[:, :-1].reshape(-1), parts[:, 1:].reshape(-1)
     return jnp.maximum(settled, jnp.max(bound(left, right)))
@@ -198,24 +202,24 @@ def _plane_bound(pair: Pair) -> Float[Array, ""]:
     def bound(left, right):
         return jnp.maximum(value(left), value(right)) + jnp.sum(pair.energies) * (right - left) ** 2 / 4
 
-    return _refined(bound, 0.0, angle, N_FRONTIER)
+    return _refined(bound, angle, kept=24, rounds=3)  # flat at the critical angle
 
 
 def _frontier_bound(pair: Pair) -> Float[Array, ""]:
     """Upper bound on F for any covariances; see the module."""
     toward_second, toward_first = (pair.cosines(end) for end in _ends(pair)[::-1])
     # directions with c_1 <= 0, and with c_2 <= 0; where the other task's own direction has not that sign, it does better itself
-    behind = jnp.where(toward_second[0] < 0, _mixed_bound(pair), -jnp.inf)
-    beyond = jnp.where(toward_first[1] < 0, _mixed_bound(pair.swapped()), -jnp.inf)
-    both = jnp.stack([pair.explained(toward_second), pair.explained(toward_first), behind, beyond])
-    inner = _refined(lambda left, right: _between(pair, left, right), 0.0, np.pi / 2, N_FRONTIER)
+    mixed = jax.lax.map(_mixed_bound, jax.tree.map(lambda one, other: jnp.stack([one, other]), pair, pair.swapped()))
+    negative = jnp.stack([toward_second[0], toward_first[1]]) < 0
+    both = jnp.stack([pair.explained(toward_second), pair.explained(toward_first), *jnp.where(negative, mixed, -jnp.inf)])
+    inner = _refined(lambda left, right: _between(pair, left, right), np.pi / 2, kept=8, rounds=2)
     return jnp.maximum(jnp.max(both), inner)
 
 
 def _mixed_bound(pair: Pair) -> Float[Array, ""]:
     """Upper bound on F over directions with c_1 <= 0: a staircase below points of the curve with t < 0."""
     places = -_definite(pair) * jnp.linspace(1e-6, 1 - 1e-6, N_STAIRS)
-    points = jnp.concatenate([curve(pair, places, root) for root in (1, -1)])
+    points = jnp.concatenate(jax.lax.map(lambda root: curve(pair, places, root), jnp.array([1.0, -1.0])))
     behind, ahead = pair.cosines(points).T
     valid = (jnp.max(jnp.abs(points), -1) > 0) & (ahead > 0) & (behind < 0)
     ahead, behind = jnp.where(valid, ahead, 1), jnp.where(valid, behind, 0)

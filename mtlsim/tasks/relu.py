@@ -72,7 +72,11 @@ class ReluTasks(Recipe):
         self.amplitude = entries(amplitude, self.n_tasks, "amplitude")
         known = [int(n) for n in self.n_samples if is_concrete(n) and np.isfinite(n)]
         require(
-            capacity is not None or known, "capacity", "given where n_samples are traced", capacity, "pass the largest n_samples"
+            capacity is not None or bool(known),
+            "capacity",
+            "given where n_samples are traced",
+            capacity,
+            "pass the largest n_samples",
         )
         self.capacity = max([*known, *([] if capacity is None else [int(capacity)])])
 

@@ -4,9 +4,8 @@ import numpy as np
 
 from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.curves import risk_curve
-from mtlsim.plots.predictions import overlay
-from mtlsim.plots.style import SERIES, figure, label_of, set_scale
+from mtlsim.plots.curves import points_on_lines
+from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.transfer.cell import Transfer
@@ -34,15 +33,10 @@ def setting(options: Options) -> Setting:
 def draw(data):
     fig, axes = figure(1, 5.2, 3.9)
     ax = axes[0, 0]
-    for i, ratio in enumerate(data[CONDITION].values):
-        risk_curve(ax, data.sel({CONDITION: ratio}), SOURCE, "risk_multi", f"{ratio:g}", i, line=False)
-        overlay(ax, theory.covariate_shift(cell()), SERIES[i], "_nolegend_", n_draws=1)
+    series = {f"{ratio:g}": {CONDITION: ratio} for ratio in data[CONDITION].values}
+    points_on_lines(ax, data, SOURCE, series, theory.covariate_shift(cell()), "risk_multi")
     ax.axvline(N_TARGET, color="black", linestyle=":", linewidth=1)
     ax.annotate(" as many source as target rows", (N_TARGET, 0.97), xycoords=("data", "axes fraction"), fontsize=7, va="top")
-    set_scale(ax.xaxis, data[SOURCE].values)
-    ax.set_xlabel(label_of(SOURCE))
-    ax.set_ylabel("excess risk on the target (lower is better)")
-    ax.plot([], [], color="black", linestyle=(0, (4, 1.5)), label="prediction")
     ax.legend(title="ratio of the covariances")
     return fig
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 N_CURVE, N_MAP = 60, 31
+DASHES = (0, (4, 1.5))
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws:
     data = _predicted(prediction, {shown.x: xs}, shown, n_draws)
     values, holds = data[shown.quantity].values, data["margin"].values >= 0
     seen = ax.dataLim.frozen()
-    ax.plot(xs, np.where(holds, values, np.nan), color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
+    ax.plot(xs, np.where(holds, values, np.nan), color=colour, linestyle=DASHES, linewidth=1.3, label=label)
     for low, high in _runs(~holds):
         ax.axvspan(xs[max(low - 1, 0)], xs[min(high, len(xs) - 1)], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0)
     ax.dataLim.set(seen)  # the simulation alone decides what is in view
@@ -100,12 +101,12 @@ def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_dra
     gain, holds = data[shown.quantity].values, data["margin"].values >= 0
     inside = np.where(holds, gain, np.nan)
     if np.isfinite(inside).any() and np.nanmin(inside) < 0 < np.nanmax(inside):
-        style = {"colors": colour, "linestyles": [(0, (4, 1.5))], "linewidths": 1.6}
+        style = {"colors": colour, "linestyles": [DASHES], "linewidths": 1.6}
         ax.contour(xs, ys, np.ma.masked_invalid(inside), levels=[0.0], **style)
     if (~holds).any():
         outside = np.ma.masked_where(holds, np.ones_like(gain))
         ax.pcolor(xs, ys, outside, hatch="..", edgecolor="0.5", linewidth=0, shading="nearest").set_facecolor("none")
-    ax.plot([], [], color=colour, linestyle=(0, (4, 1.5)), label=label)
+    ax.plot([], [], color=colour, linestyle=DASHES, label=label)
     return bool((~holds).any())
 
 
@@ -128,7 +129,7 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 def legend_handle(label: str, colour: str = "black"):
     """What stands for an overlay in a legend."""
-    return Line2D([], [], color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
+    return Line2D([], [], color=colour, linestyle=DASHES, linewidth=1.3, label=label)
 
 
 def boundary(ax: Axes, found, colour: str = "black", label: str | None = None) -> Axes:
@@ -136,7 +137,7 @@ def boundary(ax: Axes, found, colour: str = "black", label: str | None = None) -
     for i, branch in enumerate(found.branches):
         name = label if i == 0 else None
         if not found.low:
-            ax.plot(*branch.T, color=colour, linestyle=(0, (4, 1.5)), linewidth=1.6, label=name)
+            ax.plot(*branch.T, color=colour, linestyle=DASHES, linewidth=1.6, label=name)
             continue
         band = ax.fill_betweenx if found.along == found.x else ax.fill_between
         band(branch[:, int(found.along == found.x)], found.low[i], found.high[i], color=colour, alpha=0.25, linewidth=0)

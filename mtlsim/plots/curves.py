@@ -105,3 +105,8 @@ def points_on_lines(
     finish = finish_gain_axis if quantity == "gain" else finish_risk_axis
     finish(ax, x, data[x].values, label=label)
     ax.plot([], [], color="black", linestyle=DASHES, label=line)
+
+
+def legend_above(ax, title: str, n_columns: int = 3) -> None:
+    """The legend of a panel above it, out of the way of what it shows."""
+    ax.legend(title=title, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns)

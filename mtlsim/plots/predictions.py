@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from mtlsim.core.checks import require
 from mtlsim.plots.style import is_logarithmic
+from mtlsim.sweeps.grid import parameters
 from mtlsim.sweeps.predict import predict
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ DASHES = (0, (4, 1.5))
 
 @dataclass(frozen=True)
 class Shown:
-    """What a panel shows: the parameters along its axes, the range of x, the values held fixed, and the quantity drawn."""
+    """What a panel shows: the parameters along its axes, the values of x, the values held fixed, and the quantity drawn."""
 
     x: str
-    span: tuple[float, float]
+    places: tuple
     y: str | None = None
     fixed: dict = field(default_factory=dict)
     quantity: str = "gain"
@@ -38,8 +39,7 @@ _SHOWN: WeakKeyDictionary[Axes, Shown] = WeakKeyDictionary()
 def remember(ax: Axes, data: "xr.Dataset", x: str, y: str | None = None, quantity: str = "gain") -> None:
     """Note what a panel shows, so that a prediction can be drawn on it later."""
     names = [str(name) for name in data.coords if name not in (x, y) and data[name].ndim == 0 and name != "seed"]
-    span = (float(data[x].values.min()), float(data[x].values.max()))
-    _SHOWN[ax] = Shown(x, span, y, {name: data[name].values.item() for name in names}, quantity)
+    _SHOWN[ax] = Shown(x, tuple(data[x].values.tolist()), y, {name: data[name].values.item() for name in names}, quantity)
 
 
 def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str | None = None, n_draws: int = 16):
@@ -82,13 +82,18 @@ def _predicted(prediction, grid: dict, shown: Shown, n_draws: int):
 
 def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> bool:
     """Draw the predicted curve; whether its assumptions fail somewhere."""
-    xs = _grid(ax.xaxis, shown.span, N_CURVE)
+    alone = dict(parameters(prediction.cell)).get(shown.x, False)  # each value compiles apart, and there is none between
+    xs = np.asarray(shown.places) if alone else _grid(ax.xaxis, (min(shown.places), max(shown.places)), N_CURVE)
     data = _predicted(prediction, {shown.x: xs}, shown, n_draws)
     values, holds = data[shown.quantity].values, data["margin"].values >= 0
     seen = ax.dataLim.frozen()
-    ax.plot(xs, np.where(holds, values, np.nan), color=colour, linestyle=DASHES, linewidth=1.3, label=label)
+    curve = np.where(holds, values, np.nan)
+    ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if alone else "", markersize=14)
+    borders = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
     for low, high in _runs(~holds):
-        ax.axvspan(xs[max(low - 1, 0)], xs[min(high, len(xs) - 1)], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0)
+        known = any(patch.get_hatch() for patch in ax.patches)
+        name = "_nolegend_" if known else _OUTSIDE.get_label()
+        ax.axvspan(borders[low], borders[high], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0, label=name)
     ax.dataLim.set(seen)  # the simulation alone decides what is in view
     ax.autoscale_view()
     return bool((~holds).any())

@@ -63,7 +63,7 @@ def draw(data):
         ax.set_yscale("log")
     alone = data["risk_single"].sel({RANK: 1, SPREAD: SMALL}).mean("seed")
     axes[1].plot(data[ROWS].values, alone.values, color="black", linestyle=":", label="alone (STL)")
-    legend_above(axes[0], f"rows, for a spread of {SMALL:g}", 4)
+    legend_above(axes[0], f"rows, for a spread of {SMALL:g}")
     legend_above(axes[1], "spread of the tasks, for rank one")
     return fig
 

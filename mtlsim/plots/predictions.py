@@ -42,11 +42,13 @@ def remember(ax: Axes, data: "xr.Dataset", x: str, y: str | None = None, quantit
     _SHOWN[ax] = Shown(x, tuple(data[x].values.tolist()), y, {name: data[name].values.item() for name in names}, quantity)
 
 
-def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str | None = None, n_draws: int = 16):
+def overlay(
+    where: Axes | Figure, prediction, colour: str = "black", label: str | None = None, n_draws: int = 16, hatch: bool = True
+):
     """Draw what a statement predicts on panels that show a sweep: a dashed curve, or on maps the line where the gain is zero.
 
     where: a panel or a figure made by `mtlsim.plots`. prediction: a statement bound to the swept cell, such as
-    `theory.free_heads(cell)`. Where the assumptions fail the panel is hatched with dots and no curve is drawn.
+    `theory.free_heads(cell)`. Where the assumptions fail no curve is drawn and (unless hatch is False) the panel is dotted.
     Raises ValueError for panels that are no curves or maps of ours, and statements that do not predict what they show.
     """
     panels = [ax for ax in where.axes if ax in _SHOWN] if isinstance(where, Figure) else [where]
@@ -59,7 +61,7 @@ def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str 
     for ax in panels:
         shown = _SHOWN[ax]
         draw = _curve if shown.y is None else _boundary
-        fails |= draw(ax, shown, prediction, colour, label, n_draws)
+        fails |= draw(ax, shown, prediction, colour, label, n_draws, hatch)
     if isinstance(where, Figure) and where.legends:
         _extend_legend(where, [legend_handle(label, colour), *([_OUTSIDE] if fails else [])])
     return where
@@ -80,8 +82,8 @@ def _predicted(prediction, grid: dict, shown: Shown, n_draws: int):
     return data.squeeze(list(shown.fixed), drop=True)
 
 
-def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> bool:
-    """Draw the predicted curve; whether its assumptions fail somewhere."""
+def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int, hatch: bool) -> bool:
+    """Draw the predicted curve; whether a part was hatched."""
     alone = dict(parameters(prediction.cell)).get(shown.x, False)  # each value compiles apart, and there is none between
     xs = np.asarray(shown.places) if alone else _grid(ax.xaxis, (min(shown.places), max(shown.places)), N_CURVE)
     data = _predicted(prediction, {shown.x: xs}, shown, n_draws)
@@ -90,17 +92,17 @@ def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws:
     curve = np.where(holds, values, np.nan)
     ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if alone else "", markersize=14)
     borders = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
-    for low, high in _runs(~holds):
+    for low, high in _runs(~holds) if hatch else ():
         known = any(patch.get_hatch() for patch in ax.patches)
         name = "_nolegend_" if known else _OUTSIDE.get_label()
         ax.axvspan(borders[low], borders[high], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0, label=name)
     ax.dataLim.set(seen)  # the simulation alone decides what is in view
     ax.autoscale_view()
-    return bool((~holds).any())
+    return hatch and bool((~holds).any())
 
 
-def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> bool:
-    """Draw where the predicted gain is zero; whether its assumptions fail somewhere."""
+def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int, hatch: bool) -> bool:
+    """Draw where the predicted gain is zero; whether a part was hatched."""
     xs, ys = _grid(ax.xaxis, ax.get_xlim(), N_MAP), _grid(ax.yaxis, ax.get_ylim(), N_MAP)
     data = _predicted(prediction, {shown.x: xs, shown.y: ys}, shown, n_draws).transpose(shown.y, shown.x)
     gain, holds = data[shown.quantity].values, data["margin"].values >= 0
@@ -108,11 +110,11 @@ def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_dra
     if np.isfinite(inside).any() and np.nanmin(inside) < 0 < np.nanmax(inside):
         style = {"colors": colour, "linestyles": [DASHES], "linewidths": 1.6}
         ax.contour(xs, ys, np.ma.masked_invalid(inside), levels=[0.0], **style)
-    if (~holds).any():
+    if hatch and (~holds).any():
         outside = np.ma.masked_where(holds, np.ones_like(gain))
         ax.pcolor(xs, ys, outside, hatch="..", edgecolor="0.5", linewidth=0, shading="nearest").set_facecolor("none")
     ax.plot([], [], color=colour, linestyle=DASHES, label=label)
-    return bool((~holds).any())
+    return hatch and bool((~holds).any())
 
 
 _OUTSIDE = Patch(facecolor="white", edgecolor="0.5", hatch="...", label="outside the theory's assumptions")

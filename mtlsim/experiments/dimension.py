@@ -66,7 +66,7 @@ class LimitAndRisk(eqx.Module):
 
 
 def setting(options: Options) -> Setting:
-    names = list(STATEMENTS)[:2] if options.fast else list(STATEMENTS)
+    names = list(STATEMENTS)[:1] if options.fast else list(STATEMENTS)
     grid = {"statement": names, "n_features": FEATURES[:2] if options.fast else FEATURES}
     return Setting(LimitAndRisk(), grid, 4 if options.fast else 300)
 

@@ -67,7 +67,7 @@ def overlay(
     return where
 
 
-def _grid(axis, limits: tuple[float, float], count: int) -> np.ndarray:
+def _grid(axis, limits: tuple, count: int) -> np.ndarray:
     """Places along an axis, spaced as its scale is or (by `style.set_scale`) will be."""
     low, high = limits
     geometric = axis.get_scale() == "log" or is_logarithmic(limits)

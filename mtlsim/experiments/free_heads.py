@@ -30,10 +30,10 @@ def draw(data):
     fig, axes = figure(data.sizes[NOISE], 3.6, 3.2)
     series = {f"{relation} covariance": {RELATION: relation} for relation in data[RELATION].values}
     for ax, noise in zip(axes[0], data[NOISE].values, strict=True):
-        options = {"n_draws": 4, "label": ax is axes[0, 0], "line": "prediction for many features"}
+        options = {"n_draws": 16, "label": ax is axes[0, 0], "line": "prediction for many features"}
         points_on_lines(ax, data.sel({NOISE: noise}), SOURCE, series, theory.free_heads(cell()), **options)
         ax.set_title(f"noise {noise:g}")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    fig.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return fig
 
 

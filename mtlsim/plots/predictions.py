@@ -76,25 +76,23 @@ def _grid(axis, limits: tuple, count: int) -> np.ndarray:
 
 def _predicted(prediction, grid: dict, shown: Shown, n_draws: int):
     data = predict(prediction, {**{name: [value] for name, value in shown.fixed.items()}, **grid}, n_draws, check=False)
-    found = [str(name) for name in data.data_vars]
-    known = shown.quantity in found
-    require(known, "prediction", f"a statement about {shown.quantity}", f"about {', '.join(found)}", "overlay it on its own axes")
+    known, found = shown.quantity in data, ", ".join(str(name) for name in data.data_vars)
+    require(known, "prediction", f"a statement about {shown.quantity}", f"about {found}", "overlay it on its own axes")
     return data.squeeze(list(shown.fixed), drop=True)
 
 
 def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int, hatch: bool) -> bool:
     """Draw the predicted curve; whether a part was hatched."""
-    alone = dict(parameters(prediction.cell)).get(shown.x, False)  # each value compiles apart, and there is none between
-    xs = np.asarray(shown.places) if alone else _grid(ax.xaxis, (min(shown.places), max(shown.places)), N_CURVE)
+    static = dict(parameters(prediction.cell)).get(shown.x, False)  # each value compiles apart, and there is none between
+    xs = np.asarray(shown.places) if static else _grid(ax.xaxis, (min(shown.places), max(shown.places)), N_CURVE)
     data = _predicted(prediction, {shown.x: xs}, shown, n_draws)
     values, holds = data[shown.quantity].values, data["margin"].values >= 0
     seen = ax.dataLim.frozen()
     curve = np.where(holds, values, np.nan)
-    ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if alone else "", markersize=14)
+    ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if static else "", markersize=14)
     borders = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
     for low, high in _runs(~holds) if hatch else ():
-        known = any(patch.get_hatch() for patch in ax.patches)
-        name = "_nolegend_" if known else _OUTSIDE.get_label()
+        name = "_nolegend_" if any(patch.get_hatch() for patch in ax.patches) else _OUTSIDE.get_label()
         ax.axvspan(borders[low], borders[high], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0, label=name)
     ax.dataLim.set(seen)  # the simulation alone decides what is in view
     ax.autoscale_view()

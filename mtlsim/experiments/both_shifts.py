@@ -17,7 +17,6 @@ SOURCE, SIZE, CONDITION = "tasks.n_samples[0]", "tasks.parameter_norm", "tasks.d
 RATIOS, RATIO = (100.0, 16.0, 4.0, 1.0), 16.0  # lambda^2 for lambda = 10, 4, 2, 1
 SIZES, SIZE_OF_RATIOS = (0.35, 0.27, 0.20), 0.1
 LAST = 1000  # source samples in the first panel
-N_DRAWS = 100  # of the parameters: with an anisotropic source the risk depends on the direction of their difference
 
 
 class IsotropicTarget(LinearTasks):
@@ -47,12 +46,15 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
+    """The lines average over the draws of the parameters that the points do: with anisotropic rows, their direction matters."""
     fig, (axes,) = figure(2, 4.4, 3.9)
     ratios = {f"{ratio:g}": {CONDITION: ratio**2, SIZE: SIZE_OF_RATIOS} for ratio in RATIOS}
     sizes = {f"{size:g}": {CONDITION: RATIO**2, SIZE: size} for size in SIZES}
     for ax, series, last in zip(axes, (ratios, sizes), (LAST, None), strict=True):
         shown = data.sel({SOURCE: slice(None, last)})
-        points_on_lines(ax, shown, SOURCE, series, theory.general_predictor(cell()), n_draws=N_DRAWS, label=ax is axes[0])
+        points_on_lines(
+            ax, shown, SOURCE, series, theory.general_predictor(cell()), n_draws=data.sizes["seed"], label=ax is axes[0]
+        )
     legend_above(axes[0], f"ratio of the covariances, for parameters of length {SIZE_OF_RATIOS:g}")
     legend_above(axes[1], f"length of the parameters, for the ratio {RATIO:g}")
     return fig

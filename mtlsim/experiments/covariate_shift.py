@@ -4,7 +4,7 @@ import numpy as np
 
 from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.curves import points_on_lines
+from mtlsim.plots.curves import legend_above, points_on_lines
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
@@ -43,8 +43,8 @@ def draw(data):
     ratios = {f"{ratio:g}": {CONDITION: ratio, TARGET: N_TARGET, FEATURES: N_FEATURES} for ratio in data[CONDITION].values}
     for ax, series in zip(axes, (sizes, ratios), strict=True):
         points_on_lines(ax, data, SOURCE, series, theory.covariate_shift(cell()), "risk_multi", label=ax is axes[0])
-    axes[0].legend(title=f"target, at ratio {RATIO:g} of the covariances")
-    axes[1].legend(title=f"ratio, for {N_TARGET} rows and {N_FEATURES} features")
+    legend_above(axes[0], f"target, at ratio {RATIO:g} of the covariances", 2)
+    legend_above(axes[1], f"ratio of the covariances, for {N_TARGET} target rows and {N_FEATURES} features")
     axes[1].axvline(N_TARGET, color="black", linestyle=":", linewidth=1)
     note = " as many source\n as target rows"
     axes[1].annotate(note, (N_TARGET, 0.97), xycoords=("data", "axes fraction"), fontsize=7, va="top")

@@ -19,7 +19,6 @@ from mtlsim.transfer.cell import Transfer
 ROWS, SPREAD, RANK = "tasks.n_samples", "tasks.spread", "rank"
 N_TASKS = 10
 SMALL, SPREADS = 0.05, (0.1, 0.2, 0.35)  # of the panels over rank and over rows
-N_DRAWS = 100  # of the tasks
 LARGE = 1000  # rows, from which on there is a curve over rank
 
 
@@ -51,7 +50,7 @@ def setting(options: Options) -> Setting:
         SPREAD: [SMALL, *SPREADS],
         ROWS: [300, LARGE, 2000] if options.fast else [300, 400, 500, 700, LARGE, 1500, 2000],
     }
-    return Setting(cell(), grid, 10 if options.fast else N_DRAWS)
+    return Setting(cell(), grid, 10 if options.fast else 100)
 
 
 def draw(data):
@@ -59,7 +58,7 @@ def draw(data):
     rows = {f"{n:g}": {ROWS: n, SPREAD: SMALL} for n in data[ROWS].values if n >= LARGE}
     spreads = {f"{spread:g}": {RANK: 1, SPREAD: spread} for spread in SPREADS}
     for ax, x, series in zip(axes, (RANK, ROWS), (rows, spreads), strict=True):
-        points_on_lines(ax, data, x, series, theory.reduced_rank(cell()), "risk_multi", N_DRAWS, ax is axes[0])
+        points_on_lines(ax, data, x, series, theory.reduced_rank(cell()), "risk_multi", data.sizes["seed"], ax is axes[0])
         ax.set_yscale("log")
     alone = data["risk_single"].sel({RANK: 1, SPREAD: SMALL}).mean("seed")
     axes[1].plot(data[ROWS].values, alone.values, color="black", linestyle=":", label="alone (STL)")

@@ -129,6 +129,20 @@ def test_best_strength_is_the_lowest_of_the_curve():
     close(soft_transfer.soft_risk(0.5, 0.7, 40, 100, 1e-12), 0.5 * (1 - 0.4) + 0.49 * 40 / 60, 2)
 
 
+def test_a_pull_to_the_mean_leads_from_learning_alone_to_pooling():
+    recipe = {"n_features": 30, "n_samples": (20, 90), "cosine": 0.5, "noise": (0.5, 1.0), "relation": "same"}
+    cell, key = mtl.Transfer(mtl.LinearTasks(**recipe, design=mtl.PowerLaw(0.5)), method="pooled"), jax.random.key(0)
+
+    @jax.jit
+    def risks(strength):
+        pulled = dataclasses.replace(cell, method="mean-regularised", strength=strength)
+        return find_statement("mean-regularised")(pulled)(key=key)["risk_multi"], find_statement("general-predictor")(cell)(key=key)
+
+    for strength, name in ((1e-7, "risk_single"), (1e9, "risk_multi")):
+        pulled, pooled = risks(strength)
+        np.testing.assert_allclose(pulled, pooled[name], rtol=1e-5)
+
+
 def test_estimate_and_decision_agree_with_numpy():
     rng = np.random.default_rng(0)
     tasks = [(rng.normal(size=(n, 5)), rng.normal(size=n)) for n in (3, 12)]
@@ -143,7 +157,9 @@ def test_estimate_and_decision_agree_with_numpy():
         assert bool(accept_source(moments, jnp.eye(5), variance)) == (wanted > 0)
 
 
-@pytest.mark.parametrize("name", ["pooled-overparameterised", "pooled-sign", "frozen-layer", "gain-estimate", "soft-transfer"])
+@pytest.mark.parametrize(
+    "name", ["pooled-overparameterised", "pooled-sign", "frozen-layer", "gain-estimate", "soft-transfer", "mean-regularised"]
+)
 def test_predictions_have_finite_gradients(name):
     statement = find_statement(name)
     instance = statement.instance("inside", np.random.default_rng(3))

@@ -4,46 +4,50 @@ import numpy as np
 
 from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.curves import risk_curve
-from mtlsim.plots.predictions import overlay
-from mtlsim.plots.style import SERIES, figure, label_of, set_scale
+from mtlsim.plots.curves import legend_above, points_on_lines
+from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.transfer.cell import Transfer
 
-SOURCE, CONDITION = "tasks.n_samples[0]", "tasks.design.condition_number"
-RATIOS = (1.0, 4.0, 16.0, 100.0)
-N_TARGET = 300
+SOURCE, TARGET, FEATURES = "tasks.n_samples[0]", "tasks.n_samples[1]", "tasks.n_features"
+CONDITION = "tasks.design.condition_number"
+RATIOS = (1.0, 4.0, 16.0, 100.0)  # lambda^2 in the source
+N_FEATURES, N_TARGET, RATIO = 100, 300, 16.0
 
 
 def cell() -> Transfer:
-    """100 features, 300 target rows, one model, noise 0.5; a source sees half of the directions kappa times as much, the rest less.
+    """One model, noise 0.5; a source sees half of the directions kappa times as much, the rest less.
 
     Equivalent to a source diag(kappa, 1 / kappa) and an isotropic target.
     """
     design = Spiked(4.0, fraction=0.5)
-    tasks = LinearTasks(n_features=100, n_samples=(300, N_TARGET), cosine=1.0, noise=0.5, design=design, relation="disjoint")
+    tasks = LinearTasks(N_FEATURES, (300, N_TARGET), cosine=1.0, noise=0.5, design=design, relation="disjoint")
     return Transfer(tasks, method="pooled")
 
 
 def setting(options: Options) -> Setting:
     sources = np.geomspace(20, 1000, 5 if options.fast else 16).round().tolist()
-    return Setting(cell(), {CONDITION: RATIOS, SOURCE: sources}, 20 if options.fast else 200)
+    features = [N_FEATURES] if options.fast else [50, N_FEATURES]
+    grid = {FEATURES: features, TARGET: [200, N_TARGET], CONDITION: RATIOS, SOURCE: sources}
+    return Setting(cell(), grid, 20 if options.fast else 200)
 
 
 def draw(data):
-    fig, axes = figure(1, 5.2, 3.9)
-    ax = axes[0, 0]
-    for i, ratio in enumerate(data[CONDITION].values):
-        risk_curve(ax, data.sel({CONDITION: ratio}), SOURCE, "risk_multi", f"{ratio:g}", i, line=False)
-        overlay(ax, theory.covariate_shift(cell()), SERIES[i], "_nolegend_", n_draws=1)
-    ax.axvline(N_TARGET, color="black", linestyle=":", linewidth=1)
-    ax.annotate(" as many source as target rows", (N_TARGET, 0.97), xycoords=("data", "axes fraction"), fontsize=7, va="top")
-    set_scale(ax.xaxis, data[SOURCE].values)
-    ax.set_xlabel(label_of(SOURCE))
-    ax.set_ylabel("excess risk on the target (lower is better)")
-    ax.plot([], [], color="black", linestyle=(0, (4, 1.5)), label="prediction")
-    ax.legend(title="ratio of the covariances")
+    fig, (axes,) = figure(2, 4.4, 3.9)
+    sizes = {
+        f"{target:g} rows, {d:g} features": {CONDITION: RATIO, TARGET: target, FEATURES: d}
+        for target in data[TARGET].values
+        for d in data[FEATURES].values
+    }
+    ratios = {f"{ratio:g}": {CONDITION: ratio, TARGET: N_TARGET, FEATURES: N_FEATURES} for ratio in data[CONDITION].values}
+    for ax, series in zip(axes, (sizes, ratios), strict=True):
+        points_on_lines(ax, data, SOURCE, series, theory.covariate_shift(cell()), "risk_multi", label=ax is axes[0])
+    legend_above(axes[0], f"target, at ratio {RATIO:g} of the covariances", 2)
+    legend_above(axes[1], f"ratio of the covariances, for {N_TARGET} target rows and {N_FEATURES} features")
+    axes[1].axvline(N_TARGET, color="black", linestyle=":", linewidth=1)
+    note = " as many source\n as target rows"
+    axes[1].annotate(note, (N_TARGET, 0.97), xycoords=("data", "axes fraction"), fontsize=7, va="top")
     return fig
 
 

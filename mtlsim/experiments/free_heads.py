@@ -4,9 +4,8 @@ import numpy as np
 
 from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.curves import finish_gain_axis, gain_curve
-from mtlsim.plots.predictions import overlay
-from mtlsim.plots.style import SERIES, figure
+from mtlsim.plots.curves import points_on_lines
+from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.transfer.cell import Transfer
@@ -29,14 +28,12 @@ def setting(options: Options) -> Setting:
 
 def draw(data):
     fig, axes = figure(data.sizes[NOISE], 3.6, 3.2)
+    series = {f"{relation} covariance": {RELATION: relation} for relation in data[RELATION].values}
     for ax, noise in zip(axes[0], data[NOISE].values, strict=True):
-        for i, relation in enumerate(data[RELATION].values):
-            gain_curve(ax, data.sel({NOISE: noise, RELATION: relation}), SOURCE, f"{relation} covariance", i, line=False)
-            overlay(ax, theory.free_heads(cell()), SERIES[i], "_nolegend_", n_draws=4)
-        finish_gain_axis(ax, SOURCE, data[SOURCE].values, label=ax is axes[0, 0])
+        options = {"n_draws": 16, "label": ax is axes[0, 0], "line": "prediction for many features"}
+        points_on_lines(ax, data.sel({NOISE: noise}), SOURCE, series, theory.free_heads(cell()), **options)
         ax.set_title(f"noise {noise:g}")
-    axes[0, 0].plot([], [], color="black", linestyle=(0, (4, 1.5)), label="prediction for many features")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    fig.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return fig
 
 

@@ -4,9 +4,8 @@ import numpy as np
 
 from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.curves import finish_gain_axis, gain_curve
-from mtlsim.plots.predictions import overlay
-from mtlsim.plots.style import SERIES, figure
+from mtlsim.plots.curves import points_on_lines
+from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.transfer.cell import Transfer
@@ -28,13 +27,9 @@ def setting(options: Options) -> Setting:
 
 def draw(data):
     fig, axes = figure(1, 5.2, 3.9)
-    ax = axes[0, 0]
-    for i, size in enumerate(data[SIZE].values):
-        gain_curve(ax, data.sel({SIZE: size}), SOURCE, f"mu = {size:g}", i, line=False)
-        overlay(ax, theory.pooled_least_squares(cell()), SERIES[i], "_nolegend_", n_draws=1)
-    finish_gain_axis(ax, SOURCE, data[SOURCE].values)
-    ax.plot([], [], color="black", linestyle=(0, (4, 1.5)), label="exact prediction")
-    ax.legend(title="length of the parameters")
+    series = {f"mu = {size:g}": {SIZE: size} for size in data[SIZE].values}
+    points_on_lines(axes[0, 0], data, SOURCE, series, theory.pooled_least_squares(cell()), line="exact prediction")
+    axes[0, 0].legend(title="length of the parameters")
     return fig
 
 

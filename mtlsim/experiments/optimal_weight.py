@@ -4,9 +4,8 @@ import numpy as np
 
 from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.curves import finish_gain_axis, gain_curve
-from mtlsim.plots.predictions import overlay
-from mtlsim.plots.style import SERIES, figure
+from mtlsim.plots.curves import points_on_lines
+from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.transfer.cell import Transfer
@@ -27,14 +26,10 @@ def setting(options: Options) -> Setting:
 
 def draw(data):
     fig, axes = figure(1, 5.2, 3.9)
-    ax = axes[0, 0]
-    for i, cosine in enumerate(data[COSINE].values):
-        gain_curve(ax, data.sel({COSINE: cosine}), WEIGHT, f"{cosine:g}", i, line=False)
-        overlay(ax, theory.general_predictor(cell()), SERIES[i], "_nolegend_", n_draws=1)
-    finish_gain_axis(ax, WEIGHT, data[WEIGHT].values)
-    ax.set_xlabel("weight of the source's rows (1 = as the target's)")
-    ax.plot([], [], color="black", linestyle=(0, (4, 1.5)), label="prediction")
-    ax.legend(title="cosine")
+    series = {f"{cosine:g}": {COSINE: cosine} for cosine in data[COSINE].values}
+    points_on_lines(axes[0, 0], data, WEIGHT, series, theory.general_predictor(cell()))
+    axes[0, 0].set_xlabel("weight of the source's rows (1 = as the target's)")
+    axes[0, 0].legend(title="cosine")
     return fig
 
 

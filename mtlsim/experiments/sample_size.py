@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from mtlsim import theory
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.predictions import DASHES, overlay
 from mtlsim.plots.style import GAIN_LABEL, figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
@@ -13,22 +15,25 @@ SOURCE, TARGET, NOISE, RELATION = "tasks.n_samples[0]", "tasks.n_samples[1]", "t
 RELATIONS = ("same", "disjoint", "rotated")
 
 
-def setting(options: Options) -> Setting:
+def cell() -> Transfer:
     """The paper's example: d = 100, D = 100 on a tenth of the coordinates (covariance 10^4), cosine 0.96."""
     design = Spiked(condition_number=1e4, fraction=0.1)
-    tasks = LinearTasks(n_features=100, n_samples=(1000, 150), cosine=0.96, noise=1.0, design=design)
+    return Transfer(LinearTasks(n_features=100, n_samples=(1000, 150), cosine=0.96, noise=1.0, design=design))
+
+
+def setting(options: Options) -> Setting:
     sources = np.geomspace(250, 10_000, 5) if options.fast else np.r_[250, np.arange(500, 10_001, 500)]
     grid = {
-        RELATION: RELATIONS,
+        RELATION: RELATIONS[:1] if options.fast else RELATIONS,
         TARGET: [150] if options.fast else [15, 150, 400],
         NOISE: [1.0, 100.0] if options.fast else [1.0, 30.0, 100.0],
         SOURCE: sources.round().tolist(),
     }
-    return Setting(Transfer(tasks), grid, 20 if options.fast else 50)
+    return Setting(cell(), grid, 20 if options.fast else 50)
 
 
 def draw(data):
-    """One panel per target size (rows) and noise (columns), one curve with its band per relation."""
+    """One panel per target size (rows) and noise (columns), one curve with its band and its prediction per relation."""
     targets, noises = data[TARGET].values, data[NOISE].values
     fig, _ = figure(1, 3.0 * len(noises), 0.9 + 2.2 * len(targets))
     fig.clear()
@@ -38,6 +43,7 @@ def draw(data):
             panel = data.sel({TARGET: target, NOISE: noise})
             for i, relation in enumerate(data[RELATION].values):
                 gain_curve(ax, panel.sel({RELATION: relation}), SOURCE, f"{relation} covariance", i)
+                overlay(ax, theory.free_heads(cell()), label="_nolegend_", n_draws=4, hatch=False)
             decided = np.abs(panel["gain_mean"].values[panel["gain_sign"].values != 0])
             reach = 3 * decided.max() if decided.size else None
             finish_gain_axis(ax, SOURCE, data[SOURCE].values, symlog=True, label=False, reach=reach)
@@ -46,7 +52,8 @@ def draw(data):
     for ax in panels[-1]:
         ax.set_xlabel("source samples (rows)")
     fig.supylabel(GAIN_LABEL.replace(": ", ":\n"), fontsize=9, ha="center", multialignment="center")
-    fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    panels[0, 0].plot([], [], color="black", linestyle=DASHES, label="prediction, where its assumptions hold")
+    fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return fig
 
 

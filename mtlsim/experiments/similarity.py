@@ -4,7 +4,7 @@ import numpy as np
 
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import risk_curve
-from mtlsim.plots.style import figure
+from mtlsim.plots.style import RISK_LABEL, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.transfer.cell import Transfer
@@ -28,7 +28,7 @@ def draw(data):
         risk_curve(ax, shifted.sel({NOISE: noise}), distance, "risk_multi", "together (MTL, rank 1)", 1)
         ax.set_title(f"noise {noise:g}")
         ax.set_xlabel("1 - cosine of the parameters\n(0 = same, 1 = orthogonal, 2 = opposite)")
-    axes[0, 0].set_ylabel("excess risk on the target (lower is better)")
+    axes[0, 0].set_ylabel(RISK_LABEL)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return fig
 

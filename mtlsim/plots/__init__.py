@@ -6,6 +6,7 @@ _HOME_OF = {
     "gain_curve": "curves",
     "risk_curve": "curves",
     "finish_gain_axis": "curves",
+    "points_on_lines": "curves",
     "transfer_map": "maps",
     "difference_map": "maps",
     "overlay": "predictions",

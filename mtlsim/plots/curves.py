@@ -1,11 +1,12 @@
-"""Curves of the gain over one parameter, with bands."""
+"""Curves of the gain or a risk over one parameter, with bands, or as points on the lines that a statement predicts."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtlsim.plots.predictions import remember
-from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, SERIES, label_of, set_scale
+from mtlsim.plots.predictions import DASHES, overlay, remember
+from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, RISK_LABEL, SERIES, label_of, set_scale
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,3 +70,43 @@ def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: in
         ax.plot(data[x].values, mean, color=colour, marker=marker, label=label)
     else:
         ax.errorbar(data[x].values, mean, half, color=colour, marker=marker, linestyle="none", elinewidth=1, label=label)
+
+
+def finish_risk_axis(ax, x: str, xs, label: bool = True) -> None:
+    """Scale and labels, with the convention that lower is better."""
+    set_scale(ax.xaxis, xs)
+    ax.set_xlabel(label_of(x))
+    if label:
+        ax.set_ylabel(RISK_LABEL)
+
+
+def points_on_lines(
+    ax,
+    data: "xr.Dataset",
+    x: str,
+    series: Mapping[str, Mapping],
+    prediction,
+    quantity="gain",
+    n_draws=1,
+    label=True,
+    line="prediction",
+) -> None:
+    """Simulated points with their intervals on dashed lines of the same colour, which a statement predicts; axes finished.
+
+    series: name in the legend -> values of the other parameters. prediction: as for `overlay`, with `n_draws`. quantity: gain or
+    the name of a risk. label: whether the y axis gets one. line: what the dashed lines are called in the legend.
+    """
+    for i, (name, point) in enumerate(series.items()):
+        if quantity == "gain":
+            gain_curve(ax, data.sel(point), x, name, i, line=False)
+        else:
+            risk_curve(ax, data.sel(point), x, quantity, name, i, line=False)
+        overlay(ax, prediction, SERIES[i], "_nolegend_", n_draws)
+    finish = finish_gain_axis if quantity == "gain" else finish_risk_axis
+    finish(ax, x, data[x].values, label=label)
+    ax.plot([], [], color="black", linestyle=DASHES, label=line)
+
+
+def legend_above(ax, title: str, n_columns: int = 3) -> None:
+    """The legend of a panel above it, out of the way of what it shows."""
+    ax.legend(title=title, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns)

@@ -12,20 +12,22 @@ from matplotlib.patches import Patch
 
 from mtlsim.core.checks import require
 from mtlsim.plots.style import is_logarithmic
+from mtlsim.sweeps.grid import parameters
 from mtlsim.sweeps.predict import predict
 
 if TYPE_CHECKING:
     import xarray as xr
 
 N_CURVE, N_MAP = 60, 31
+DASHES = (0, (4, 1.5))
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a panel shows: the parameters along its axes, the range of x, the values held fixed, and the quantity drawn."""
+    """What a panel shows: the parameters along its axes, the values of x, the values held fixed, and the quantity drawn."""
 
     x: str
-    span: tuple[float, float]
+    places: tuple
     y: str | None = None
     fixed: dict = field(default_factory=dict)
     quantity: str = "gain"
@@ -37,15 +39,16 @@ _SHOWN: WeakKeyDictionary[Axes, Shown] = WeakKeyDictionary()
 def remember(ax: Axes, data: "xr.Dataset", x: str, y: str | None = None, quantity: str = "gain") -> None:
     """Note what a panel shows, so that a prediction can be drawn on it later."""
     names = [str(name) for name in data.coords if name not in (x, y) and data[name].ndim == 0 and name != "seed"]
-    span = (float(data[x].values.min()), float(data[x].values.max()))
-    _SHOWN[ax] = Shown(x, span, y, {name: data[name].values.item() for name in names}, quantity)
+    _SHOWN[ax] = Shown(x, tuple(data[x].values.tolist()), y, {name: data[name].values.item() for name in names}, quantity)
 
 
-def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str | None = None, n_draws: int = 16):
+def overlay(
+    where: Axes | Figure, prediction, colour: str = "black", label: str | None = None, n_draws: int = 16, hatch: bool = True
+):
     """Draw what a statement predicts on panels that show a sweep: a dashed curve, or on maps the line where the gain is zero.
 
     where: a panel or a figure made by `mtlsim.plots`. prediction: a statement bound to the swept cell, such as
-    `theory.free_heads(cell)`. Where the assumptions fail the panel is hatched with dots and no curve is drawn.
+    `theory.free_heads(cell)`. Where the assumptions fail no curve is drawn and (unless hatch is False) the panel is dotted.
     Raises ValueError for panels that are no curves or maps of ours, and statements that do not predict what they show.
     """
     panels = [ax for ax in where.axes if ax in _SHOWN] if isinstance(where, Figure) else [where]
@@ -58,13 +61,13 @@ def overlay(where: Axes | Figure, prediction, colour: str = "black", label: str 
     for ax in panels:
         shown = _SHOWN[ax]
         draw = _curve if shown.y is None else _boundary
-        fails |= draw(ax, shown, prediction, colour, label, n_draws)
+        fails |= draw(ax, shown, prediction, colour, label, n_draws, hatch)
     if isinstance(where, Figure) and where.legends:
         _extend_legend(where, [legend_handle(label, colour), *([_OUTSIDE] if fails else [])])
     return where
 
 
-def _grid(axis, limits: tuple[float, float], count: int) -> np.ndarray:
+def _grid(axis, limits: tuple, count: int) -> np.ndarray:
     """Places along an axis, spaced as its scale is or (by `style.set_scale`) will be."""
     low, high = limits
     geometric = axis.get_scale() == "log" or is_logarithmic(limits)
@@ -73,40 +76,43 @@ def _grid(axis, limits: tuple[float, float], count: int) -> np.ndarray:
 
 def _predicted(prediction, grid: dict, shown: Shown, n_draws: int):
     data = predict(prediction, {**{name: [value] for name, value in shown.fixed.items()}, **grid}, n_draws, check=False)
-    found = [str(name) for name in data.data_vars]
-    known = shown.quantity in found
-    require(known, "prediction", f"a statement about {shown.quantity}", f"about {', '.join(found)}", "overlay it on its own axes")
+    known, found = shown.quantity in data, ", ".join(str(name) for name in data.data_vars)
+    require(known, "prediction", f"a statement about {shown.quantity}", f"about {found}", "overlay it on its own axes")
     return data.squeeze(list(shown.fixed), drop=True)
 
 
-def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> bool:
-    """Draw the predicted curve; whether its assumptions fail somewhere."""
-    xs = _grid(ax.xaxis, shown.span, N_CURVE)
+def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int, hatch: bool) -> bool:
+    """Draw the predicted curve; whether a part was hatched."""
+    static = dict(parameters(prediction.cell)).get(shown.x, False)  # each value compiles apart, and there is none between
+    xs = np.asarray(shown.places) if static else _grid(ax.xaxis, (min(shown.places), max(shown.places)), N_CURVE)
     data = _predicted(prediction, {shown.x: xs}, shown, n_draws)
     values, holds = data[shown.quantity].values, data["margin"].values >= 0
     seen = ax.dataLim.frozen()
-    ax.plot(xs, np.where(holds, values, np.nan), color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
-    for low, high in _runs(~holds):
-        ax.axvspan(xs[max(low - 1, 0)], xs[min(high, len(xs) - 1)], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0)
+    curve = np.where(holds, values, np.nan)
+    ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if static else "", markersize=14)
+    borders = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
+    for low, high in _runs(~holds) if hatch else ():
+        name = "_nolegend_" if any(patch.get_hatch() for patch in ax.patches) else _OUTSIDE.get_label()
+        ax.axvspan(borders[low], borders[high], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0, label=name)
     ax.dataLim.set(seen)  # the simulation alone decides what is in view
     ax.autoscale_view()
-    return bool((~holds).any())
+    return hatch and bool((~holds).any())
 
 
-def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int) -> bool:
-    """Draw where the predicted gain is zero; whether its assumptions fail somewhere."""
+def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int, hatch: bool) -> bool:
+    """Draw where the predicted gain is zero; whether a part was hatched."""
     xs, ys = _grid(ax.xaxis, ax.get_xlim(), N_MAP), _grid(ax.yaxis, ax.get_ylim(), N_MAP)
     data = _predicted(prediction, {shown.x: xs, shown.y: ys}, shown, n_draws).transpose(shown.y, shown.x)
     gain, holds = data[shown.quantity].values, data["margin"].values >= 0
     inside = np.where(holds, gain, np.nan)
     if np.isfinite(inside).any() and np.nanmin(inside) < 0 < np.nanmax(inside):
-        style = {"colors": colour, "linestyles": [(0, (4, 1.5))], "linewidths": 1.6}
+        style = {"colors": colour, "linestyles": [DASHES], "linewidths": 1.6}
         ax.contour(xs, ys, np.ma.masked_invalid(inside), levels=[0.0], **style)
-    if (~holds).any():
+    if hatch and (~holds).any():
         outside = np.ma.masked_where(holds, np.ones_like(gain))
         ax.pcolor(xs, ys, outside, hatch="..", edgecolor="0.5", linewidth=0, shading="nearest").set_facecolor("none")
-    ax.plot([], [], color=colour, linestyle=(0, (4, 1.5)), label=label)
-    return bool((~holds).any())
+    ax.plot([], [], color=colour, linestyle=DASHES, label=label)
+    return hatch and bool((~holds).any())
 
 
 _OUTSIDE = Patch(facecolor="white", edgecolor="0.5", hatch="...", label="outside the theory's assumptions")
@@ -128,7 +134,7 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 def legend_handle(label: str, colour: str = "black"):
     """What stands for an overlay in a legend."""
-    return Line2D([], [], color=colour, linestyle=(0, (4, 1.5)), linewidth=1.3, label=label)
+    return Line2D([], [], color=colour, linestyle=DASHES, linewidth=1.3, label=label)
 
 
 def boundary(ax: Axes, found, colour: str = "black", label: str | None = None) -> Axes:
@@ -136,7 +142,7 @@ def boundary(ax: Axes, found, colour: str = "black", label: str | None = None) -
     for i, branch in enumerate(found.branches):
         name = label if i == 0 else None
         if not found.low:
-            ax.plot(*branch.T, color=colour, linestyle=(0, (4, 1.5)), linewidth=1.6, label=name)
+            ax.plot(*branch.T, color=colour, linestyle=DASHES, linewidth=1.6, label=name)
             continue
         band = ax.fill_betweenx if found.along == found.x else ax.fill_between
         band(branch[:, int(found.along == found.x)], found.low[i], found.high[i], color=colour, alpha=0.25, linewidth=0)

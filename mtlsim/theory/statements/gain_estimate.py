@@ -52,6 +52,12 @@ def variance_saved(grams, n_target, covariance):
     return jnp.where(n_target >= covariance.shape[0], saved, jnp.nan)
 
 
+def expected_gain(grams, difference, variance, n_target, covariance):
+    """The gain given the rows, in expectation over label noise; difference = theta_1 - theta_2, variance = noise^2."""
+    moved = solve_positive(grams[0] + grams[1], multiply(grams[0], difference))
+    return variance * variance_saved(grams, n_target, covariance) - multiply(moved, covariance, moved)
+
+
 def residual_variance(moments: Moments):
     """The unbiased estimate of noise^2 from the target's residuals; NaN for n_2 <= d."""
     freedom = moments.n_samples[1] - moments.n_features
@@ -82,10 +88,9 @@ def assume(designs, key):
 
 
 def predict(designs, key):
-    grams = [multiply(X.T, X) for X in designs.designs]
-    moved = solve_positive(grams[0] + grams[1], multiply(grams[0], designs.parameters[0] - designs.parameters[1]))
-    saved = variance_saved(grams, jnp.sum(jnp.any(designs.target != 0, 1)), designs.covariance)
-    gain = designs.noise[1] ** 2 * saved - multiply(moved, designs.covariance, moved)
+    grams, difference = [multiply(X.T, X) for X in designs.designs], designs.parameters[0] - designs.parameters[1]
+    n_target = jnp.sum(jnp.any(designs.target != 0, 1))
+    gain = expected_gain(grams, difference, designs.noise[1] ** 2, n_target, designs.covariance)
     return dict.fromkeys(("gain", "estimate", "estimate with residual variance"), gain)
 
 

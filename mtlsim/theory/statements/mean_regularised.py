@@ -1,0 +1,97 @@
+"""High-dimensional risk of regularisation to the mean of all tasks, for tasks of one diagonal form of covariance.
+
+Minimising sum_i |X_i theta_i - y_i|^2 + sum_il L_il theta_i'theta_l with L = strength (I - J / K), J all ones, is one ridge
+regression on lifted features (`evgeniou_pontil_lifting`), so that the equations of `mtlsim.theory.predictor` apply. With
+covariances diagonal in one basis, of eigenvalues s_ij (task i, coordinate j), all they need are K x K matrices per coordinate:
+
+    H_j = (diag_i(A_i s_ij) + L)^-1,   e_i = sum_j s_ij H_j,ii,   A_i (1 + e_i) = n_i,   mean_ij = sum_l H_j,il A_l s_lj theta_lj,
+
+and sum_j s_ij s_lj H_j,il^2 in place of tr(Sigma_i K^-1 Sigma_l K^-1). Strength 0 learns every task alone, without end it pools.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mtlsim.tasks.covariance import PowerLaw
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.predictor import Spectra, predict_pooled
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.transfer.cell import Transfer
+
+
+class Coupled(Spectra):
+    """Spectra of tasks that each have parameters of their own, pulled to their mean."""
+
+    strength: Float[Array, ""]
+
+    def look(self, amounts: Float[Array, " K"], ridge: Float[Array, ""]):
+        n_tasks = len(amounts)
+        pull = self.strength * (jnp.eye(n_tasks) - 1 / n_tasks)
+        seen = amounts[:, None] * self.spectra
+        inverse = jnp.linalg.inv(jnp.einsum("kd,kl->dkl", seen, jnp.eye(n_tasks)) + self.penalty[:, None, None] * pull)
+        off = jnp.einsum("dkl,ld->kd", inverse, seen * self.parameters, precision="highest") - self.parameters
+        traces = jnp.einsum("kd,dkk->k", self.spectra, inverse, precision="highest")
+        pairs = jnp.einsum("kd,dkl,ld->kl", self.spectra, inverse**2, self.spectra, precision="highest")
+        return traces, pairs, jnp.sum(self.spectra * off**2, -1)
+
+
+def _predicted(cell, key):
+    """Together, and the target alone."""
+    tasks = tasks_of(cell, key)
+    spectra = jnp.stack([covariance.eigenvalues for covariance in tasks.covariances])
+    numbers = spectra, tasks.parameters, jnp.ones_like(spectra[0])
+    together = Coupled(*numbers, jnp.asarray(cell.strength, float))
+    every, target = jnp.ones(tasks.n_tasks), jnp.zeros(tasks.n_tasks).at[-1].set(1)
+    cases = (together, every), (Spectra(*numbers), target)
+    return tuple(predict_pooled(form, tasks.n_samples, tasks.noise, weights) for form, weights in cases)
+
+
+def assume(cell, key):
+    covariances = tasks_of(cell, key).covariances
+    diagonal = all(covariance.rotation is None and covariance.basis is None for covariance in covariances)
+    together, alone = _predicted(cell, key)
+    return {
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
+        "covariances that are diagonal together": 1.0 if diagonal else -1.0,
+        "rows together away from the number of features": together.margin,
+        "target rows away from the number of features": alone.margin,
+    }
+
+
+def predict(cell, key):
+    together, alone = (predicted.risk[-1] for predicted in _predicted(cell, key))
+    return {"risk_single": alone, "risk_multi": together, "gain": alone - together}
+
+
+def trust(cell) -> float:
+    return 2.5 / cell.tasks.n_features
+
+
+def instance(place: str, rng: np.random.Generator) -> Transfer:
+    d, n_tasks = (60, 2) if rng.random() < 0.5 else (40, 3)
+    tasks = LinearTasks(
+        n_features=d,
+        n_samples=rng.integers(1.4 * d, 4 * d, n_tasks).tolist(),
+        cosine=rng.uniform(-0.5, 1, n_tasks - 1).tolist(),
+        noise=rng.uniform(0.3, 1.5, n_tasks).tolist(),
+        parameter_norm=rng.uniform(0.5, 2, n_tasks).tolist(),
+        design=PowerLaw(float(rng.uniform(0, 1))),
+        relation="same" if place == INSIDE else "disjoint",
+    )
+    return Transfer(tasks, method="mean-regularised", strength=float(d * np.exp(rng.uniform(-3, 3))))
+
+
+STATEMENT = Statement(
+    name="mean-regularised",
+    claim="With many features, regularisation to the mean of all tasks has a known risk.",
+    source=("derived",),
+    kind="limit",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure_transfer("risk_single", "risk_multi"),
+    cells=Cells(method="mean-regularised"),
+    trust=trust,
+    places=(INSIDE, OUTSIDE),
+)

@@ -66,7 +66,7 @@ class Population(eqx.Module):
             )
             grams = jnp.stack([covariance.matrix() for covariance in tasks.covariances])
             scale = sizes[:, None, None]
-            found = solve(Moments(scale * grams, sizes[:, None] * crosses, sizes * squares, tasks.n_samples), 1)
+            found = solve(Moments(scale * grams, sizes[:, None] * crosses, sizes * squares, jnp.full(2, 2.0 * tasks.n_features)), 1)
             direction, gap, certificate, status = found.shared[:, 0], found.gap, found.certificate, found.status
         cosines = jnp.stack([_cosine(tasks, i, direction) for i in range(2)])
         explained = tasks.explained(cosines)

@@ -1,0 +1,65 @@
+"""Where two tasks share one direction, over their angle: a ReLU unit gives one task up beyond 85.4 degrees, a linear one never."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.style import MARKERS, SERIES, figure
+from mtlsim.tasks.covariance import Isotropic
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.tasks.relu import ReluTasks
+from mtlsim.theory.statements.relu_critical_angle import CRITICAL
+from mtlsim.transfer.population import Population
+
+ANGLE, WEIGHT = "degrees", "weight"
+
+
+class BothModels(eqx.Module):
+    """A cell: shares of its energy that each task keeps, for ReLU and linear tasks at an angle; weight: energy of the source over
+    the target's."""
+
+    degrees: float = 60.0
+    weight: float = 1.0
+
+    def __call__(self, *, key):
+        cosine, found = jnp.cos(jnp.radians(jnp.asarray(self.degrees, float))), {}
+        for name, family, room in (("relu", ReluTasks, {"capacity": 1}), ("linear", LinearTasks, {})):
+            tasks = family(n_features=3, n_samples=(1, 1), cosine=cosine, design=Isotropic(), relation="same", **room)
+            draw = Population(tasks, weights=(self.weight, 1.0))(key=key)
+            found[f"{name}_source"], found[f"{name}_target"] = draw.explained_source, draw.explained_target
+            found[f"{name}_gap"] = draw.gap
+        return found | {"status": draw.status}
+
+
+def setting(options: Options) -> Setting:
+    degrees = np.linspace(0, 180, 19 if options.fast else 91)
+    return Setting(BothModels(), {WEIGHT: [1.0, 1.5], ANGLE: degrees.tolist()}, 1)
+
+
+def draw(data):
+    fig, (axes,) = figure(data.sizes[WEIGHT], 3.9, 3.3, sharey=True)
+    for ax, weight in zip(axes, data[WEIGHT].values, strict=True):
+        panel = data.sel({WEIGHT: weight}).isel(seed=0)
+        for i, (model, name) in enumerate((("relu", "one ReLU unit"), ("linear", "one linear unit"))):
+            shares = np.sort(np.stack([panel[f"{model}_source"].values, panel[f"{model}_target"].values]), 0)
+            for share, style, which in zip(shares[::-1], ("-", "--"), ("better", "worse"), strict=True):
+                label = f"{name}, {which} served task"
+                ax.plot(data[ANGLE].values, share, style, color=SERIES[i], marker=MARKERS[i], markevery=9, label=label)
+        if weight == 1:
+            ax.axvline(np.degrees(CRITICAL), color="black", linestyle=":", linewidth=1)
+            ax.annotate("critical angle, 85.4 ", (np.degrees(CRITICAL), 0.03), fontsize=7, ha="right")
+        ax.set_title("equal energies" if weight == 1 else f"source of {weight:g} times the energy")
+        ax.set_xlabel("angle of the parameters (degrees)")
+        ax.set_xticks(range(0, 181, 45))
+    axes[0].set_ylabel("share of a task's energy that is kept\n(1 = as alone, higher is better)")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+EXPERIMENT = Experiment(
+    "relu-critical-angle",
+    "Two equal ReLU tasks share one unit fairly up to 85.4 degrees and not at all beyond; linear tasks can always share.",
+    setting,
+    draw,
+)

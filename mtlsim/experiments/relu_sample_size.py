@@ -21,8 +21,8 @@ N_TARGET, NOISE = 60, 0.5
 def setting(options: Options) -> Setting:
     """10 isotropic features, 60 target rows, noise 0.5, hard sharing of one ReLU unit."""
     tasks = ReluTasks(10, (N_TARGET, N_TARGET), noise=NOISE, design=Isotropic())
-    sources = [20, 100, 300] if options.fast else [10, 20, 40, 80, 160, 320, 640, 1280]
-    return Setting(Transfer(tasks), {COSINE: [0.98, 0.8, 0.3], SOURCE: sources}, 10 if options.fast else 100)
+    sources = [20, 100, 300] if options.fast else [10, 20, 40, 80, 160, 320, 640]
+    return Setting(Transfer(tasks), {COSINE: [0.98, 0.8, 0.3], SOURCE: sources}, 10 if options.fast else 60)
 
 
 def draw(data):

@@ -35,8 +35,8 @@ from mtlsim.core.status import Certificate
 from mtlsim.solvers.solution import certify
 from mtlsim.tasks.covariance import Covariance
 
-N_FRONTIER, N_MIXED = 128, 48  # intervals of the bounds, and points of a search on either half of a curve
-N_PARTS = 12  # into how many parts an interval is cut that is looked at again
+N_INTERVALS = 96  # of a bound, in each of its rounds
+N_MIXED = 48  # points of a search on either half of a curve
 N_STAIRS = 256  # points of each staircase below zero
 N_GOLDEN = 24
 GOLDEN = (np.sqrt(5) - 1) / 2
@@ -178,18 +178,19 @@ def _search(pair: Pair, places: Float[Array, " n"], root: Float[Array, ""]):
 
 
 def _refined(bound, high: Float[Array, ""] | float, kept: int, rounds: int) -> Float[Array, ""]:
-    """Largest of bound(left, right) over intervals that cover [0, high]; in each round the largest are cut again."""
-    places = high * jnp.linspace(0, 1, N_FRONTIER + 1)
-    left, right = places[:-1], places[1:]
-    settled = -jnp.inf
-    for _ in range(rounds):
+    """Largest of bound(left, right) over intervals that cover [0, high]; in each round the `kept` largest are cut again."""
+    places, cuts = high * jnp.linspace(0, 1, N_INTERVALS + 1), jnp.linspace(0, 1, N_INTERVALS // kept + 1)
+
+    def again(i, state):
+        left, right, settled = state
         bounds = bound(left, right)
         order = jnp.argsort(-bounds)
-        settled = jnp.maximum(settled, bounds[order[kept]])
+        settled = jnp.maximum(settled, bounds[jnp.where(i == rounds, order[0], order[kept])])
         left, right = left[order[:kept]], right[order[:kept]]
-        parts = left[:, None] + (right - left)[:, None] * jnp.linspace(0, 1, N_PARTS + 1)
-        left, right = parts[:, :-1].reshape(-1), parts[:, 1:].reshape(-1)
-    return jnp.maximum(settled, jnp.max(bound(left, right)))
+        parts = left[:, None] + (right - left)[:, None] * cuts
+        return parts[:, :-1].reshape(-1), parts[:, 1:].reshape(-1), settled
+
+    return jax.lax.fori_loop(0, rounds + 1, again, (places[:-1], places[1:], -jnp.inf * jnp.ones(())))[2]
 
 
 def _plane_bound(pair: Pair) -> Float[Array, ""]:
@@ -202,7 +203,7 @@ def _plane_bound(pair: Pair) -> Float[Array, ""]:
     def bound(left, right):
         return jnp.maximum(value(left), value(right)) + jnp.sum(pair.energies) * (right - left) ** 2 / 4
 
-    return _refined(bound, angle, kept=24, rounds=3)  # flat at the critical angle
+    return _refined(bound, angle, kept=24, rounds=5)  # flat at the critical angle
 
 
 def _frontier_bound(pair: Pair) -> Float[Array, ""]:

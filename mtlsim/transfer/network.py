@@ -31,8 +31,8 @@ def compare_networks(tasks: ReluPopulation, cell: "Transfer", key: Key[Array, ""
     alone = Network(jnp.ones(1, dtype), ridge[target : target + 1], "relu", "squared")
     single = solve_network(alone, rows[target : target + 1], cell.rank, training, stream(key, "solver alone"))
     multi = solve_network(together, rows, cell.rank, training, stream(key, "solver"))
-    risk_single = _risk(tasks, single.shared, single.heads[0], target, key)
-    risk_multi = _risk(tasks, multi.shared, multi.heads[target], target, key)
+    risk_single = measured_risk(tasks, single.shared, single.heads[0], target, key)
+    risk_multi = measured_risk(tasks, multi.shared, multi.heads[target], target, key)
     return TransferDraw(
         risk_single - risk_multi,
         risk_single,
@@ -44,7 +44,9 @@ def compare_networks(tasks: ReluPopulation, cell: "Transfer", key: Key[Array, ""
     )
 
 
-def _risk(tasks: ReluPopulation, shared: Float[Array, "d r"], head: Float[Array, " r"], target: int, key) -> Float[Array, ""]:
+def measured_risk(
+    tasks: ReluPopulation, shared: Float[Array, "d r"], head: Float[Array, " r"], target: int, key
+) -> Float[Array, ""]:
     """Excess risk on the target: exact for Gaussian rows, on held-out ones (the same for both sides) elsewhere."""
     if tasks.rows == "gaussian":
         return tasks.excess_risk(shared, head, target)

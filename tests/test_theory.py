@@ -18,6 +18,7 @@ from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
 from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import PLACES
+from mtlsim.theory.statements.free_heads import predict_free_heads
 from mtlsim.verification.counterexample import load_counterexample, search_counterexample
 from mtlsim.verification.rules import RULES, Evidence, judge
 from mtlsim.verification.run import examine, verify
@@ -119,6 +120,21 @@ def test_free_heads_have_a_sign():
     draws = [predict(as_leaves(c)) for c in (cell, other)]
     close(draws[0]["risk_multi"], draws[1]["risk_multi"], 3)
     assert draws[0]["margin"] > 0
+
+
+def test_gradients_of_free_heads_are_those_of_finite_differences():
+    rng = np.random.default_rng(3)
+    spectra, parameters = jnp.asarray(rng.uniform(0.3, 3, (2, 20))), rng.normal(size=(2, 20))
+    parameters[0] += 2 * parameters[1]
+
+    @jax.jit
+    def risk(x):
+        form = Spectra(spectra, jnp.asarray(parameters) * x[0], jnp.ones(20))
+        return predict_free_heads(form, x[1] * jnp.array([80.0, 50]), x[2] * jnp.array([0.5, 0.4]), jnp.stack([x[3], 1.0])).risk
+
+    at, step = jnp.array([1.0, 1.1, 0.9, 0.7]), 1e-5 * jnp.eye(4)
+    differences = [(risk(at + move) - risk(at - move)) / 2e-5 for move in step]
+    np.testing.assert_allclose(jax.jit(jax.grad(risk))(at), differences, rtol=1e-4)
 
 
 # ------------------------------------------------------------------------------------------------ verdicts

@@ -12,6 +12,8 @@ from jaxtyping import Array, Key
 from mtlsim.sweeps.execute import as_leaves
 
 BATCH_DRAWS = 512
+# most of the work here is compiling, and what these programs do runs in LAPACK: more passes would only take time
+QUICKLY = {"xla_backend_optimization_level": 1}
 
 
 def _split(instance: Any) -> tuple[Any, Any]:
@@ -57,4 +59,4 @@ def _compile(function: Callable, rest: Any) -> Callable:
 
         return jax.vmap(lambda leaves, member: jax.vmap(lambda seed: one(leaves, member, seed))(seeds))(stacked, members)
 
-    return jax.jit(run)
+    return jax.jit(run, compiler_options=QUICKLY if jax.default_backend() == "cpu" else None)

@@ -1,7 +1,5 @@
 """Closed forms against known numbers and plain NumPy, and planted mistakes that verification must refute."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,14 +8,11 @@ import pytest
 from mtlsim.samples.moments import Moments
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory import find_statement
 from mtlsim.theory.orthonormal import OrthonormalTasks
 from mtlsim.theory.statements import complementary_shift, detectability, lampinen_ganguli, orthonormal_weighting, reduced_rank
 from mtlsim.theory.statements import evgeniou_pontil_lifting as lifting
 from mtlsim.theory.statements import mean_regularised_orthonormal as mean_regularised
 from mtlsim.transfer.cell import Transfer
-from mtlsim.verification.rules import judge
-from mtlsim.verification.run import examine
 
 KEY = jax.random.key(3)
 
@@ -145,76 +140,3 @@ def test_a_singularity_leaves_no_gradient_undefined():
         total = lambda leaves, module=module: sum(module.predict(leaves, KEY).values())
         slopes = jax.tree.leaves(jax.jit(jax.grad(total))(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), case)))
         assert all(np.isfinite(np.asarray(slope)).all() for slope in slopes)
-
-
-def swapped(statement):
-    """The overlaps of the two sides exchanged."""
-
-    def predict(case, key):
-        right = statement.predict(case, key)
-        return {**right, "missed_left": right["missed_right"], "missed_right": right["missed_left"]}
-
-    return predict
-
-
-def without_shrinkage(statement):
-    """A mean whose own noise is forgotten."""
-
-    def predict(case, key):
-        a, v = mean_regularised.share(case.strength, case.tasks.n_samples[-1]), case.tasks.variances[-1]
-        risk = mean_regularised.mean_regularised_risk(a, v, mean_regularised.distance_to_mean(case.tasks), 1000)
-        return {**statement.predict(case, key), "risk_multi": risk}
-
-    return predict
-
-
-def at_the_best_share(statement):
-    """The gain said to end at a*, not at 2 a*."""
-
-    def predict(case, key):
-        a = mean_regularised.share(case.strength, case.tasks.n_samples[-1])
-        return {"gain": statement.predict(case, key)["gain"] - a}
-
-    return predict
-
-
-MISTAKES = {
-    "detectability": swapped,
-    "mean-regularised-orthonormal": without_shrinkage,
-    "mean-regularised-sign": at_the_best_share,
-    "evgeniou-pontil-lifting": lambda statement: (
-        lambda case, key: statement.predict(replace(case, strength=2 * case.strength), key)
-    ),
-}
-
-
-def sizes(case):
-    return jax.tree.structure(case), [np.shape(leaf) for leaf in jax.tree.leaves(case)]
-
-
-def of_one_size(instance):
-    """Only instances of the shapes of a first one, so that one program serves them all."""
-    wanted = sizes(instance("inside", np.random.default_rng(2)))
-    drawn = lambda rng: next(case for case in iter(lambda: instance("inside", rng), None) if sizes(case) == wanted)
-    return lambda place, rng: drawn(rng)
-
-
-def beside(right, planted):
-    """Numbers of both, the second's by another name."""
-    return lambda case, key: {**right(case, key), **{f"planted {name}": value for name, value in planted(case, key).items()}}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_planted_mistake_is_refuted_and_the_formula_beside_it_is_not(name):
-    statement = find_statement(name)
-    both = replace(
-        statement,
-        places=("inside",),
-        instance=of_one_size(statement.instance),
-        predict=beside(statement.predict, MISTAKES[name](statement)),
-        measure=beside(statement.measure, statement.measure),
-    )
-    finding = examine(both, 10, 300)
-    assert finding.verdict == "refuted"
-    own = [evidence for evidence in finding.evidence if not evidence.quantity.startswith("planted")]
-    assert judge(statement.kind, own)[0] == "confirmed"

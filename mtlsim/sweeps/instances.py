@@ -12,8 +12,6 @@ from jaxtyping import Array, Key
 from mtlsim.sweeps.execute import as_leaves
 
 BATCH_DRAWS = 512
-# most of the work here is compiling, and what these programs do runs in LAPACK: more passes would only take time
-QUICKLY = {"xla_backend_optimization_level": 1}
 
 
 def _split(instance: Any) -> tuple[Any, Any]:
@@ -25,6 +23,11 @@ def shape_of(instance: Any) -> Any:
     """What decides the program: structure, static fields and shapes. Instances that agree in it share one compile."""
     numbers, rest = _split(instance)
     return jax.tree.structure(numbers), tuple(leaf.shape for leaf in jax.tree.leaves(numbers)), jax.tree.structure(rest)
+
+
+def compile_quickly(function: Callable) -> Callable:
+    """jit for programs that run for less time than they compile, and mostly in LAPACK: without the passes that make them fast."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None)
 
 
 def over_instances(
@@ -59,4 +62,4 @@ def _compile(function: Callable, rest: Any) -> Callable:
 
         return jax.vmap(lambda leaves, member: jax.vmap(lambda seed: one(leaves, member, seed))(seeds))(stacked, members)
 
-    return jax.jit(run, compiler_options=QUICKLY if jax.default_backend() == "cpu" else None)
+    return compile_quickly(run)

@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 
 from mtlsim.samples.moments import Moments
-from mtlsim.tasks.covariance import Isotropic
+from mtlsim.solvers.alternating import best_shared
+from mtlsim.tasks.covariance import Isotropic, PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.orthonormal import OrthonormalTasks
-from mtlsim.theory.statements import complementary_shift, detectability, lampinen_ganguli, orthonormal_weighting, reduced_rank
+from mtlsim.theory.predictor import predict_pooled, simplest_form
+from mtlsim.theory.statements import (
+    complementary_shift,
+    detectability,
+    fixed_heads,
+    lampinen_ganguli,
+    orthonormal_weighting,
+    reduced_rank,
+)
 from mtlsim.theory.statements import evgeniou_pontil_lifting as lifting
 from mtlsim.theory.statements import mean_regularised_orthonormal as mean_regularised
 from mtlsim.transfer.cell import Transfer
@@ -78,6 +87,22 @@ def test_no_source_hurts_at_its_best_weight():
     share = w * n[0] / (w * n[0] + n[1])
     measured = orthonormal_weighting.measure(orthonormal_weighting.Weighting(tasks, w), KEY)["risk_multi"]
     np.testing.assert_allclose(measured, share**2 * np.sum(np.diff(tasks.parameters, axis=0) ** 2), rtol=1e-10)
+
+
+def test_the_best_layer_under_given_heads_is_one_least_squares_on_lifted_rows():
+    d, n, rng = 5, 12, np.random.default_rng(6)
+    rows, labels, heads = rng.standard_normal((3, n, d)), rng.standard_normal((3, n)), rng.standard_normal((3, 2))
+    lifted = np.concatenate([np.kron(head, X) for head, X in zip(heads, rows, strict=True)])
+    wanted = np.linalg.lstsq(lifted, labels.ravel(), rcond=None)[0].reshape(2, d).T
+    grams, crosses = np.einsum("knd,kne->kde", rows, rows), np.einsum("knd,kn->kd", rows, labels)
+    moments = Moments(*map(jnp.asarray, (grams, crosses, np.sum(labels**2, 1), np.full(3, float(n)))))
+    np.testing.assert_allclose(best_shared(moments, jnp.asarray(heads)), wanted, rtol=1e-9)
+
+
+def test_heads_of_one_are_pooling():
+    tasks = LinearTasks(8, (30, 40, 20), design=PowerLaw(1.0), relation="disjoint").draw(key=KEY)
+    pooled = predict_pooled(simplest_form(tasks, True), tasks.n_samples, tasks.noise, jnp.ones(3))
+    np.testing.assert_allclose(fixed_heads.predict_with_heads(tasks, jnp.ones((3, 1))).risk, pooled.risk, rtol=1e-8)
 
 
 @pytest.mark.parametrize("mu", [0.0, 0.7])

@@ -1,7 +1,7 @@
 """High-dimensional risk of weighted, ridge-regularised pooled least squares (`mtlsim.theory.predictor`).
 
 Any number of tasks, any covariances, models, noises and weights. It contains ridge regression of one task, pooling with
-covariate and model shift [yang2025precise], and, by lifting the features, every method of sharing whose heads are fixed.
+covariate and model shift [yang2025precise], and, by lifting the features, every method of sharing with given heads (`fixed_heads`).
 """
 
 import jax.numpy as jnp

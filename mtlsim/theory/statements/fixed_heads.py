@@ -72,7 +72,8 @@ def instance(place: str, rng: np.random.Generator) -> FixedHeads:
         design=PowerLaw(float(rng.uniform(0, 1))),
         relation="disjoint",
     )
-    return FixedHeads(tasks, rng.uniform(0.5, 1.5, (n_tasks, 1)) * np.stack([np.cos(angles), np.sin(angles)], 1))
+    heads = rng.uniform(0.5, 1.5, (n_tasks, 1)) * np.stack([np.cos(angles), np.sin(angles)], 1)
+    return FixedHeads(tasks, jnp.asarray(heads))
 
 
 STATEMENT = Statement(

@@ -1,10 +1,12 @@
 """One BLAS thread, float64, and annotations checked at run time; all of it before mtlsim is imported."""
 
 import os
+import sys
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-# tests compile much and run little: the passes that make programs fast cost half of the compile time
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_llvm_disable_expensive_passes=true".strip()
+# tests compile much and run little: the passes that make programs fast cost half of the compile time; benchmarks need them
+if not any("benchmarks" in argument for argument in sys.argv):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=1".strip()
 
 import inspect
 import warnings

@@ -18,12 +18,14 @@ from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
 from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import PLACES
+from mtlsim.theory.statements.free_heads import predict_free_heads
 from mtlsim.verification.counterexample import load_counterexample, search_counterexample
 from mtlsim.verification.rules import RULES, Evidence, judge
 from mtlsim.verification.run import examine, verify
 
 RNG = np.random.default_rng(0)
 POOLED = theory.find_statement("pooled-least-squares")
+SIMPLE = theory.find_statement("orthonormal-weighting")
 
 
 def by_hand(covariances, parameters, n_samples, noise, weights, ridge):
@@ -121,10 +123,25 @@ def test_free_heads_have_a_sign():
     assert draws[0]["margin"] > 0
 
 
+def test_gradients_of_free_heads_are_those_of_finite_differences():
+    rng = np.random.default_rng(3)
+    spectra, parameters = jnp.asarray(rng.uniform(0.3, 3, (2, 20))), rng.normal(size=(2, 20))
+    parameters[0] += 2 * parameters[1]
+
+    @jax.jit
+    def risk(x):
+        form = Spectra(spectra, jnp.asarray(parameters) * x[0], jnp.ones(20))
+        return predict_free_heads(form, x[1] * jnp.array([80.0, 50]), x[2] * jnp.array([0.5, 0.4]), jnp.stack([x[3], 1.0])).risk
+
+    at, step = jnp.array([1.0, 1.1, 0.9, 0.7]), 1e-5 * jnp.eye(4)
+    differences = [(risk(at + move) - risk(at - move)) / 2e-5 for move in step]
+    np.testing.assert_allclose(jax.jit(jax.grad(risk))(at), differences, rtol=1e-4)
+
+
 # ------------------------------------------------------------------------------------------------ verdicts
 @functools.cache
 def found():
-    return examine(POOLED, n_instances=8, n_seeds=800)
+    return examine(SIMPLE, n_instances=8, n_seeds=800)
 
 
 def test_an_exact_statement_is_confirmed():
@@ -136,17 +153,17 @@ def test_an_exact_statement_is_confirmed():
 )
 def test_a_planted_wrong_formula_is_refuted(change):
     wrong = [dataclasses.replace(one, predicted=change(one.predicted)) for one in found().evidence]
-    assert judge(POOLED.kind, wrong)[0] == "refuted"
+    assert judge(SIMPLE.kind, wrong)[0] == "refuted"
 
 
 def test_a_statement_with_a_planted_error_is_refuted_from_end_to_end():
-    wrong = dataclasses.replace(POOLED, predict=lambda cell, key: {k: 1.1 * v for k, v in POOLED.predict(cell, key).items()})
+    wrong = dataclasses.replace(SIMPLE, predict=lambda cell, key: {k: 1.1 * v for k, v in SIMPLE.predict(cell, key).items()})
     assert examine(wrong, n_instances=3, n_seeds=800).verdict == "refuted"
 
 
 def test_too_few_draws_decide_nothing():
     few = [dataclasses.replace(one, measured=one.measured[:8], predicted=one.predicted[:8]) for one in found().evidence]
-    assert judge(POOLED.kind, few)[0] == "undecided"
+    assert judge(SIMPLE.kind, few)[0] == "undecided"
 
 
 def evidence(measured, predicted, **options):
@@ -192,11 +209,11 @@ def test_every_statement_is_well_made(name):
 
 
 def test_reports_are_readable_and_complete(tmp_path):
-    findings = verify(["pooled-least-squares"], tmp_path / "out", n_instances=3, n_seeds=50)
+    findings = verify(["orthonormal-weighting"], tmp_path / "out", n_instances=3, n_seeds=50)
     page = (tmp_path / "out" / "report.html").read_text()
     assert findings[0].statement.claim in page and RULES["equality"][:40] in page and "data:image/png;base64" in page
     rows = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert rows[0]["verdict"] == findings[0].verdict and {row["quantity"] for row in rows[0]["evidence"]} >= {"gain"}
+    assert rows[0]["verdict"] == findings[0].verdict and {row["quantity"] for row in rows[0]["evidence"]} >= {"risk_best"}
     with pytest.raises(ValueError, match="did you mean 'pooled-least-squares'"):
         verify(["pooled-least-square"])
     with pytest.raises(ValueError, match="n_seeds must be at least 2"):
@@ -289,12 +306,13 @@ def test_a_boundary_that_is_not_there_is_empty():
 
 
 def test_a_search_finds_what_breaks_a_statement_and_nothing_where_it_holds(tmp_path):
-    inside = search_counterexample(POOLED, {"tasks.noise[0]": (0.1, 3.0), "tasks.cosine[0]": (-1.0, 1.0)}, n_starts=1, n_draws=16)
-    assert inside.z < 5 and "comes closest" in str(inside)
-    outside = search_counterexample(POOLED, {"tasks.design.exponent": (0.0, 2.0)}, place="outside", n_starts=2, n_draws=16)
-    assert outside.z > 5 and outside.parameters["tasks.design.exponent"] > 0.3
-    again = load_counterexample(outside.save(tmp_path / "worst.json"))
-    assert again == outside and float(again.instance.tasks.design.exponent) == outside.parameters["tasks.design.exponent"]
+    holds = search_counterexample(SIMPLE, {"weight": (0.1, 3.0)}, n_starts=1, n_draws=16)
+    assert holds.z < 5 and "comes closest" in str(holds)
+    name, few = "other.tasks.alignment", {"n_starts": 1, "n_draws": 16, "n_fresh": 300, "max_steps": 5}
+    broken = search_counterexample(theory.alignment_claim, {name: (0.15, 1.0)}, **few)
+    assert broken.z > 5 and "violates" in str(broken) and 0.15 <= broken.parameters[name] < 0.9
+    again = load_counterexample(broken.save(tmp_path / "worst.json"))
+    assert again == broken and again.instance.other.tasks.alignment[0] == broken.parameters[name]
     with pytest.raises(ValueError, match="path must be a file that Counterexample.save wrote"):
         load_counterexample(tmp_path / "none.json")
 
@@ -314,7 +332,7 @@ def test_explain_says_how_many_seeds_are_missing():
         ("pooled-least-squares", mtl.Transfer(mtl.LinearTasks()), "cell must be of method 'pooled'"),
         ("free-heads", pooled_cell(), "cell must be of method 'hard'"),
         ("free-heads", mtl.Transfer(mtl.LinearTasks(), rank=2), "cell must be of rank 1"),
-        ("pooled-least-squares", dataclasses.replace(pooled_cell(), ridge=1.0), "cell must be without a ridge"),
+        ("pooled-least-squares", dataclasses.replace(pooled_cell(), ridge=1.0), "cell must be without ridge"),
         ("covariate-shift", mtl.Transfer(mtl.LinearTasks(n_samples=(9, 9, 99)), method="pooled"), "cell must be of 2 tasks"),
         ("pooled-sign", mtl.Transfer(pooled_cell().tasks, method="pooled", target=0), "cell must be measured on its last task"),
         ("frozen-layer", mtl.Transfer(pooled_cell().tasks, rank=2, method="frozen"), "cell must be of rank 1"),

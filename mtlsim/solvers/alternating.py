@@ -40,7 +40,7 @@ def solve_by_alternation(
     def round(state):
         shared, value, _, iteration = state
         heads = _best_heads(problem, shared)
-        shared = jnp.linalg.qr(_best_shared(problem, heads))[0]
+        shared = jnp.linalg.qr(best_shared(problem, heads))[0]
         new = jnp.sum(penalised_loss(problem, _best_heads(problem, shared) @ shared.T))
         return shared, new, value - new, iteration + 1
 
@@ -87,7 +87,7 @@ def _best_heads(problem: Moments, shared: Float[Array, "d r"]) -> Float[Array, "
     return jnp.stack([linalg.minimum_norm(gram, side) for gram, side in zip(grams, sides, strict=True)])
 
 
-def _best_shared(problem: Moments, heads: Float[Array, "K r"]) -> Float[Array, "d r"]:
+def best_shared(problem: Moments, heads: Float[Array, "K r"]) -> Float[Array, "d r"]:
     """B from the normal equations sum_i (a_i a_i' (x) S_i) vec B = sum_i a_i (x) b_i."""
     rank, d = heads.shape[1], problem.n_features
     system = jnp.einsum("kr,ks,kde->rdse", heads, heads, problem.gram, precision="highest").reshape(rank * d, rank * d)

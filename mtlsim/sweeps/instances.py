@@ -25,6 +25,11 @@ def shape_of(instance: Any) -> Any:
     return jax.tree.structure(numbers), tuple(leaf.shape for leaf in jax.tree.leaves(numbers)), jax.tree.structure(rest)
 
 
+def compile_quickly(function: Callable) -> Callable:
+    """jit for programs that run for less time than they compile, and mostly in LAPACK: without the passes that make them fast."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None)
+
+
 def over_instances(
     function: Callable[[Any, Key[Array, ""]], Any], instances: Sequence[Any], key: Key[Array, ""], n_seeds: int
 ) -> list[dict[str, np.ndarray]]:
@@ -57,4 +62,4 @@ def _compile(function: Callable, rest: Any) -> Callable:
 
         return jax.vmap(lambda leaves, member: jax.vmap(lambda seed: one(leaves, member, seed))(seeds))(stacked, members)
 
-    return jax.jit(run)
+    return compile_quickly(run)

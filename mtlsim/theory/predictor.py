@@ -8,8 +8,8 @@ For the minimiser over theta of sum_i w_i |X_i theta - y_i|^2 + lam |theta|^2, w
 
 and task i has the excess risk rho_i - noise_i^2 and the training loss |X_i theta - y_i|^2 = n_i rho_i / (1 + e_i)^2. The
 error is O(1 / d). Where all covariances are diagonal in one basis, or there are two and no ridge (any pair is diagonal after
-a common congruence), all of it costs O(K^2 d) once the spectra are known. Derivatives are those of the fixed point (implicit
-function theorem).
+a common congruence), all of it costs O(K^2 d) once the spectra are known. First derivatives are those of the fixed point
+(implicit function theorem); second ones are not.
 """
 
 import equinox as eqx

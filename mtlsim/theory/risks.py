@@ -9,7 +9,7 @@ from mtlsim.tasks.recipe import Tasks
 ROUNDING = 1e-9  # anisotropy that counts as none
 
 
-def single_risk(noise: Float[Array, "*#K"], n_samples: Float[Array, "*#K"], n_features: int) -> Float[Array, "*#K"]:
+def single_risk(noise: Float[Array, "..."], n_samples: Float[Array, "..."], n_features: int) -> Float[Array, "..."]:
     """Exact excess risk of least squares alone, noise^2 d / (n - d - 1), for Gaussian rows of any covariance and n > d + 1.
 
     NaN where n <= d + 1, where the expectation is infinite or another formula holds.

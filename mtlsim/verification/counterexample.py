@@ -16,7 +16,7 @@ from mtlsim.core.checks import require
 from mtlsim.sweeps.boundary import Box
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.sweeps.grid import at_point, make_grid
-from mtlsim.sweeps.instances import over_instances
+from mtlsim.sweeps.instances import compile_quickly, over_instances
 from mtlsim.sweeps.store import check_writable, require_path, write_whole
 from mtlsim.theory import find_statement
 from mtlsim.theory.statement import Statement
@@ -112,7 +112,7 @@ def search_counterexample(
         error = jnp.sqrt(jnp.var(draws, 0) / n_draws + FLOOR**2)
         return -_size(statement, jnp.mean(draws, 0) / error)
 
-    value_and_slope = jax.jit(jax.value_and_grad(climbed))
+    value_and_slope = compile_quickly(jax.value_and_grad(climbed))
     leaves = as_leaves(base)
     count, best, lowest = 0, None, np.inf
 

@@ -71,10 +71,10 @@ def _number(value) -> float | None:
 def _page(findings: list[Finding]) -> str:
     rows = "".join(
         f'<tr><td><a href="#{f.statement.name}">{f.statement.name}</a></td><td class="{f.verdict}">{f.verdict}</td>'
-        f"<td>{f.worst:.3g}</td><td>{html.escape(f.statement.claim)}</td></tr>"
+        f"<td>{f.statement.expected}</td><td>{f.worst:.3g}</td><td>{html.escape(f.statement.claim)}</td></tr>"
         for f in findings
     )
-    head = "<tr><th>statement</th><th>verdict</th><th>worst score</th><th>claim</th></tr>"
+    head = "<tr><th>statement</th><th>verdict</th><th>expected</th><th>worst score</th><th>claim</th></tr>"
     body = "".join(_section(finding) for finding in findings)
     title = "Statements about transfer, against simulation"
     return (
@@ -88,10 +88,10 @@ def _section(finding: Finding) -> str:
     pictures = "".join(
         f'<img alt="predicted against measured {name}" src="{_picture(finding, name)}">' for name in _quantities(finding)
     )
-    worst = {place: [abs(one.score(kind)) for one in finding.evidence if one.place == place] for place in PLACES}
+    scores_at = {place: [one.against(kind) for one in finding.evidence if one.place == place] for place in PLACES}
     lines = "".join(
         f"<tr><td>{place}</td><td>{len(scores)}</td><td>{np.nanmax(scores):.3g}</td><td>{np.nanmedian(scores):.3g}</td></tr>"
-        for place, scores in worst.items()
+        for place, scores in scores_at.items()
         if np.isfinite(scores).any()
     )
     held = ""
@@ -117,4 +117,4 @@ def _picture(finding: Finding, quantity: str) -> str:
     for one in finding.evidence:
         if one.quantity == quantity:
             points.setdefault(one.place, []).append((one.predicted.mean(), one.measured.mean(), one.standard_error))
-    return as_data_uri(agreement(points, quantity, finding.statement.kind == "bound"))
+    return as_data_uri(agreement(points, quantity, finding.statement.kind))

@@ -72,6 +72,13 @@ class Evidence:
             return float(max(np.abs(mean) - self.allowed * np.abs(predicted).mean(), 0) / error)
         return float(mean / error)
 
+    def against(self, kind: str) -> float:
+        """How far this speaks against the statement: the size of the score, of a bound with its sign, of a sign if contrary."""
+        score = self.score(kind)
+        if kind == "sign":
+            return 0.0 if np.sign(score) == np.sign(self.predicted.mean()) else abs(score)
+        return score if kind == "bound" else abs(score)
+
 
 def judge(kind: str, evidence: list[Evidence]) -> tuple[str, float]:
     """The verdict and the worst score among instances that count (for a bound: the largest relative excess over it)."""
@@ -82,7 +89,7 @@ def judge(kind: str, evidence: list[Evidence]) -> tuple[str, float]:
         return _judge_bound(counted)
     scores = np.array([one.score(kind) for one in counted])
     if kind == "sign":
-        return _judge_sign(counted, scores)
+        return _judge_sign(scores, np.array([one.against(kind) for one in counted]))
     worst = float(np.nanmax(np.abs(scores))) if np.isfinite(scores).any() else np.nan
     twins = [abs(one.score(kind, TWIN)) for one in counted]
     powerful = np.nanmax(twins) >= (1 if kind == "identity" else DIFFERS) if np.isfinite(twins).any() else False
@@ -92,9 +99,7 @@ def judge(kind: str, evidence: list[Evidence]) -> tuple[str, float]:
     return CONFIRMED if worst < agrees and powerful and np.isfinite(scores).all() else UNDECIDED, worst
 
 
-def _judge_sign(counted: list[Evidence], scores: np.ndarray) -> tuple[str, float]:
-    predicted = np.sign([one.predicted.mean() for one in counted])
-    against = np.where(np.sign(scores) != predicted, np.abs(scores), 0)
+def _judge_sign(scores: np.ndarray, against: np.ndarray) -> tuple[str, float]:
     worst = float(np.nanmax(against))
     if worst >= DIFFERS:
         return REFUTED, worst

@@ -23,6 +23,7 @@ from mtlsim.transfer.cell import Transfer
 
 GRID = np.linspace(-4, 4, 25)  # of log |t| about the ratio of the tasks' sizes
 N_NEWTON = 6
+NUDGE = 3e-4  # of log |t|
 DEPTH = 10.0  # noise variances
 
 
@@ -53,22 +54,25 @@ def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> F
     best = jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))
     sign, start = signs[best], places[best]
 
-    def slope(u, *data):
-        return jax.grad(lambda u: at_ratio(*data, sign * jnp.exp(u))[0])(u)
+    def slope_and_curvature(u, *data):
+        # by differences: the predictor's own derivatives are right to first order only, and this one is differentiated again
+        near = jax.lax.map(lambda u: at_ratio(*data, sign * jnp.exp(u))[0], u + NUDGE * jnp.array([-1.0, 0.0, 1.0]))
+        return (near[2] - near[0]) / (2 * NUDGE), (near[0] - 2 * near[1] + near[2]) / NUDGE**2
 
     def newton(_, u):
-        rate, curvature = jax.value_and_grad(slope)(u, *held)
+        rate, curvature = slope_and_curvature(u, *held)
         step = jnp.where(curvature > 0, -rate / jnp.where(curvature > 0, curvature, 1), -0.1 * jnp.sign(rate))
         return jnp.clip(u + jnp.clip(step, -0.25, 0.25), start - 0.5, start + 0.5)
 
     u = jax.lax.stop_gradient(jax.lax.fori_loop(0, N_NEWTON, newton, start))
-    curvature = jax.lax.stop_gradient(jax.grad(slope)(u, *held))
-    u = u - slope(u, form, n_samples, noise, weights) / jnp.where(curvature > 0, curvature, jnp.inf)
+    rate, curvature = slope_and_curvature(u, form, n_samples, noise, weights)
+    curvature = jax.lax.stop_gradient(curvature)
+    u = u - rate / jnp.where(curvature > 0, curvature, jnp.inf)
     ratio = sign * jnp.exp(u)
     least, predicted = at_ratio(form, n_samples, noise, weights, ratio)
-    around = [at_ratio(*held, sign * jnp.exp(u + move))[0] for move in (-np.log(2), np.log(2))]
+    around = jax.lax.map(lambda factor: at_ratio(*held, factor * ratio)[0], jnp.array([0.5, 2.0]))
     other = jnp.min(jnp.where((signs == sign) | ~jnp.isfinite(losses), jnp.inf, losses))
-    rise = jnp.min(jnp.stack([*around, other])) - least
+    rise = jnp.minimum(jnp.min(around), other) - least
     return FreeHeads(predicted.risk[1], ratio, rise / noise[1] ** 2, predicted.margin)
 
 

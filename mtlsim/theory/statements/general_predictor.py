@@ -1,7 +1,7 @@
 """High-dimensional risk of weighted, ridge-regularised pooled least squares (`mtlsim.theory.predictor`).
 
 Any number of tasks, any covariances, models, noises and weights. It contains ridge regression of one task, pooling with
-covariate and model shift [yang2025precise], and, by lifting the features, every method of sharing whose heads are fixed.
+covariate and model shift [yang2025precise], and, by lifting the features, every method of sharing with given heads (`fixed_heads`).
 """
 
 import jax.numpy as jnp
@@ -57,7 +57,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=PowerLaw(float(rng.uniform(0, 1))),
         relation="rotated" if n_tasks == 2 else "disjoint",
     )
-    ridge = tuple(rng.uniform(0, 20, n_tasks)) if n_tasks == 3 and place == INSIDE else None
+    ridge = tuple(rng.uniform(0, 20 if place == INSIDE else 0, n_tasks)) if n_tasks == 3 else None
     return Transfer(tasks, method="pooled", weights=tuple(rng.uniform(0.2, 2, n_tasks)), ridge=ridge)
 
 

@@ -87,6 +87,7 @@ def _gram(case):
     return jnp.outer(case.strengths, case.strengths) * jnp.where(jnp.eye(2) == 1, 1, case.overlap)
 
 
+@jax.jit
 def transfer_benefit(case: TwoTeachers) -> Array:
     """Predicted least error alone minus together, over s_1^2: positive where the second task helps the first."""
     alone, joint = errors(case)
@@ -102,6 +103,11 @@ def assume(case, key):
         "the task alone is away from the threshold of detection": away(case.strengths[:1] / threshold),
         "the modes of both together are away from it": away(strengths / (2**0.25 * threshold)),
     }
+
+
+@jax.jit
+def _margin(case):
+    return jnp.min(jnp.stack([jnp.asarray(value, float) for value in assume(case, None).values()]))
 
 
 def predict(case, key):
@@ -134,7 +140,7 @@ def instance(place: str, rng: np.random.Generator) -> TwoTeachers:
     while True:
         strengths, overlap = jnp.asarray(rng.uniform(0.1 if place == INSIDE else 0.7, 4, 2)), float(rng.uniform(-1, 1))
         case = TwoTeachers(n_inputs, n_outputs, strengths, overlap)
-        margin = min(float(value) for value in assume(case, None).values())
+        margin = float(_margin(case))
         if (margin > 0.05) == (place == INSIDE):
             return case
 

@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "LinearTasks": "mtlsim.tasks.linear",
     "ReluTasks": "mtlsim.tasks.relu",
+    "ClassificationTasks": "mtlsim.tasks.classification",
     "Tasks": "mtlsim.tasks.recipe",
     "Isotropic": "mtlsim.tasks.covariance",
     "Spiked": "mtlsim.tasks.covariance",

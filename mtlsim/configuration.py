@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,17 @@ from mtlsim.core.checks import require, require_choice
 TABLES = {
     "tasks": (
         "n_features", "n_samples", "cosine", "alignment", "noise", "parameter_norm", "design", "relation", "order", "rows",
-        "shared_covariates",
+        "shared_covariates", "family", "amplitude", "flip", "labels",
     ),
-    "cell": ("rank", "target", "weights", "ridge"),
+    "cell": ("rank", "target", "weights", "ridge", "method", "strength", "loss", "training"),
     "grid": None,
     "sweep": ("n_seeds", "seed", "budget", "level", "chunk_draws"),
 }  # fmt: skip
+FAMILIES = {
+    "linear": ("linear", "LinearTasks"),
+    "relu": ("relu", "ReluTasks"),
+    "classification": ("classification", "ClassificationTasks"),
+}
 DESIGNS = {
     "isotropic": ("Isotropic", ("scale",)),
     "spiked": ("Spiked", ("condition_number", "fraction", "coordinates")),
@@ -86,8 +92,8 @@ def axis_values(name: str, axis: Any) -> list:
 
 def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     """The cell and the grid that the settings describe."""
+    from mtlsim.solvers.gradient import Training
     from mtlsim.tasks import covariance
-    from mtlsim.tasks.linear import LinearTasks
     from mtlsim.transfer.cell import Transfer
 
     tasks = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("tasks", {}).items()}
@@ -100,9 +106,18 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
             require_choice(name, entries, "[tasks.design]'s entries")
         design = {name: tuple(v) if isinstance(v, list) else v for name, v in design.items()}
         tasks["design"] = getattr(covariance, class_name)(**design)
+    family = tasks.pop("family", "linear")
+    require_choice(family, FAMILIES, "[tasks] family")
+    module, class_name = FAMILIES[family]
+    recipe = getattr(import_module(f"mtlsim.tasks.{module}"), class_name)
     cell = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("cell", {}).items()}
     grid = {name: axis_values(name, axis) for name, axis in settings.get("grid", {}).items()}
-    return Transfer(LinearTasks(**tasks), **cell), grid
+    if "training" in cell:
+        cell["training"] = Training(**cell["training"])
+    try:
+        return Transfer(recipe(**tasks), **cell), grid
+    except TypeError as error:  # an entry of another family
+        raise ValueError(f"[tasks] must hold entries of {family} tasks, but: {error}; leave that entry out.") from None
 
 
 def run_configuration(path: Path, overrides: Sequence[str] = (), out: Path | None = None, shard: str | None = None) -> Path:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from mtlsim.core.linalg import multiply
+from mtlsim.tasks.classification import ClassificationPopulation
 from mtlsim.tasks.covariance import Covariance
 from mtlsim.tasks.recipe import Tasks
 from mtlsim.tasks.relu import ReluPopulation
@@ -60,13 +61,12 @@ def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) 
     return tuple(drawn)
 
 
-def draw_rows(tasks: ReluPopulation, *, key: Key[Array, ""]) -> Rows:
+def draw_rows(tasks: ReluPopulation | ClassificationPopulation, *, key: Key[Array, ""]) -> Rows:
     """Rows and labels of every task, with room for `tasks.capacity`; the sizes are data, and more room moves no row."""
     X, y = [], []
     for i in range(tasks.n_tasks):
         rows_key = tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i)
         X.append(colour(tasks.covariances[i], draw_entries(rows_key, tasks.rows, tasks.capacity, tasks.n_features)))
-        normals = jax.random.normal(tasks.stream(key, "noise", i), (tasks.capacity,))
-        y.append(tasks.label(i, multiply(X[-1], tasks.parameters[i]), normals))
+        y.append(tasks.label(i, multiply(X[-1], tasks.parameters[i]), tasks.stream(key, "noise", i)))
     used = jnp.arange(tasks.capacity) < tasks.n_samples[:, None]
     return Rows(jnp.where(used[..., None], jnp.stack(X), 0), jnp.where(used, jnp.stack(y), 0), used)

@@ -29,9 +29,10 @@ class Training(eqx.Module):
     "newton" looks for the optimum. With ReLU the objective has many local minima, most of them at kinks; so the units are
     smoothed first and sharpened over n_steps steps, from starts chosen for it (the tasks' own least-squares directions and
     their mixture) and n_starts random ones; then n_hops times the labels are shaken, the units smoothed a little, and both
-    brought back, and the result is kept if better. "sgd" and "adam" run n_steps full-batch steps of the loss per row from one
-    random start of B and A with entries start_size * N(0, 1) / sqrt(fan-in), and stop there: start size, learning rate and the
-    number of steps then decide what is found among many answers.
+    brought back, and the result is kept if better. (Linear units take 3 n_steps steps and no hops.) "sgd" and "adam" run
+    n_steps full-batch steps of the loss per row from one random start of B and A with entries
+    start_size * N(0, 1) / sqrt(fan-in), and stop there: start size, learning rate and the number of steps then decide what is
+    found among many answers.
     """
 
     optimiser: str = eqx.field(default="newton", static=True)
@@ -73,7 +74,7 @@ def solve_network(network: Network, rows: Rows, rank: int, training: Training, k
         fall = predicted_fall(network, rows, layers)
         return NetworkSolution(*layers, loss, fall, spread, flag(~jnp.isfinite(loss), Status.not_converged))
     if network.activation == "identity":  # no kinks: nothing to smooth, nowhere to hop
-        first, last = jnp.zeros(training.n_steps), jnp.zeros(1)
+        first, last = jnp.zeros(3 * training.n_steps), jnp.zeros(1)
     else:
         first, last = jnp.geomspace(WIDE, ROUGH, training.n_steps), jnp.geomspace(ROUGH, SHARP, 2 * training.n_steps)
     shaken, calm = (jnp.geomspace(*ends, max(2, training.n_steps // 3)) for ends in ((SHAKEN, CALM), (CALM, ROUGH)))

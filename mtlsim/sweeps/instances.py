@@ -27,7 +27,8 @@ def shape_of(instance: Any) -> Any:
 
 def compile_quickly(function: Callable) -> Callable:
     """jit for programs that run for less time than they compile, and mostly in LAPACK: without the passes that make them fast."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None)
+    # not level 1, at which the compiler of jaxlib 0.8.3 crashes on some paddings
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 2} if jax.default_backend() == "cpu" else None)
 
 
 def over_instances(

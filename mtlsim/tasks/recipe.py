@@ -199,3 +199,11 @@ def entries(value, count: int, argument: str) -> tuple:
     for one in values:
         require(not isinstance(one, (str, bool, type(None))), argument, "a number", repr(one), "pass a number")
     return values
+
+
+def check_capacity(n_samples: tuple, capacity: int | None) -> int:
+    """Rows per task that there is room for: what is asked for, or the largest number of rows if that is more."""
+    known = [int(n) for n in n_samples if is_concrete(n) and np.isfinite(n)]
+    given = capacity is not None or bool(known)
+    require(given, "capacity", "given where n_samples are traced", capacity, "pass the largest n_samples")
+    return max([*known, *([] if capacity is None else [int(capacity)])])

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core.arc_cosine import angle_between, kappa, shortfall
-from mtlsim.core.checks import is_concrete, require, require_all
+from mtlsim.core.checks import require_all
 from mtlsim.core.linalg import multiply
-from mtlsim.tasks.recipe import Recipe, Tasks, entries
+from mtlsim.tasks.recipe import Recipe, Tasks, check_capacity, entries
 
 
 class ReluPopulation(Tasks):
@@ -23,9 +23,13 @@ class ReluPopulation(Tasks):
     amplitude: Float[Array, " K"] = None
     capacity: int = eqx.field(default=0, static=True)
 
-    def label(self, task: int, scores: Float[Array, " m"], normals: Float[Array, " m"]) -> Float[Array, " m"]:
-        """Labels of rows with scores X theta, given standard normals for the noise."""
-        return self.amplitude[task] * jax.nn.relu(scores) + self.noise[task] * normals
+    def signal(self, task: int, scores: Float[Array, " m"]) -> Float[Array, " m"]:
+        """Labels without noise, of rows with scores X theta."""
+        return self.amplitude[task] * jax.nn.relu(scores)
+
+    def label(self, task: int, scores: Float[Array, " m"], key: Key[Array, ""]) -> Float[Array, " m"]:
+        """Labels of rows with scores X theta."""
+        return self.signal(task, scores) + self.noise[task] * jax.random.normal(key, scores.shape)
 
     def energies(self) -> Float[Array, " K"]:
         """E of the squared label without noise, amplitude_i^2 theta_i' Sigma_i theta_i / 2."""
@@ -70,15 +74,7 @@ class ReluTasks(Recipe):
     def __init__(self, n_features=40, n_samples=(1000, 200), cosine=0.8, amplitude=1.0, capacity=None, **recipe):
         super().__init__(n_features=n_features, n_samples=n_samples, cosine=cosine, **recipe)
         self.amplitude = entries(amplitude, self.n_tasks, "amplitude")
-        known = [int(n) for n in self.n_samples if is_concrete(n) and np.isfinite(n)]
-        require(
-            capacity is not None or bool(known),
-            "capacity",
-            "given where n_samples are traced",
-            capacity,
-            "pass the largest n_samples",
-        )
-        self.capacity = max([*known, *([] if capacity is None else [int(capacity)])])
+        self.capacity = check_capacity(self.n_samples, capacity)
 
     def __check_init__(self):
         require_all(self.amplitude, np.isfinite, "amplitude", "a finite number", "use 1")

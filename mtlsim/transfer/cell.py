@@ -16,6 +16,7 @@ from mtlsim.solvers.objective import check_per_task, check_weights, per_task
 from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_pooled
 from mtlsim.solvers.single import solve_single, solve_within
 from mtlsim.solvers.solve import choose_route, solve
+from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.recipe import Recipe
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.transfer.draw import TransferDraw
@@ -33,10 +34,12 @@ METHODS = {
 class Transfer(eqx.Module):
     """A cell: `cell(key=...)` draws tasks and samples and compares learning the target alone (STL) with learning all (MTL).
 
-    tasks: a recipe (`LinearTasks`, `ReluTasks`). rank: columns of the shared layer. target: which task is measured. weights,
-    ridge: per task, as in `mtlsim.solve`; the target's ridge is used by both sides. method: what "together" means, a name in
-    `METHODS`. strength: of the methods that have one, on the scale of X'X. training: how networks of `rank` ReLU units are
-    fitted, on both sides (`ReluTasks`); linear tasks are solved exactly and take none. Same data and noise for both sides.
+    tasks: a recipe (`LinearTasks`, `ReluTasks`, `ClassificationTasks`). rank: columns of the shared layer. target: which task is
+    measured. weights, ridge: per task, as in `mtlsim.solve`; the target's ridge is used by both sides. method: what "together"
+    means, a name in `METHODS`. strength: of the methods that have one, on the scale of X'X. training: how networks of `rank`
+    units are fitted, on both sides (ReLU units for `ReluTasks`, linear ones for `ClassificationTasks`); linear tasks are solved
+    exactly and take none. loss: of labels -1 and 1, "logistic" (the default) or "squared"; their risk is the share of rows
+    decided otherwise than by the true parameters. Same data and noise for both sides.
     Source: [wu2020understanding], Sections 2.1 to 2.3.
     """
 
@@ -48,13 +51,16 @@ class Transfer(eqx.Module):
     method: str = eqx.field(default="hard", static=True)
     strength: Array | float = 1.0
     training: Training | None = None
+    loss: str | None = eqx.field(default=None, static=True)
 
     def __check_init__(self):
-        plain = not isinstance(self.tasks, ReluTasks)
-        require(
-            self.training is None or plain is False, "training", "left out for linear tasks", repr(self.training), "leave it out"
-        )
-        require(self.method == "hard" or plain, "method", "'hard' for ReLU tasks", repr(self.method), "leave it out")
+        given, labels = self.training is not None, isinstance(self.tasks, ClassificationTasks)
+        cure = "left out for linear tasks, which are solved exactly"
+        require(self.fits_networks or not given, "training", cure, "given", "leave it out")
+        hard = self.method == "hard" or not self.fits_networks
+        require(hard, "method", "'hard' for ReLU tasks and classification", repr(self.method), "leave it out")
+        losses = ("logistic", "squared") if labels else ("squared",)
+        require(self.loss in (None, *losses), "loss", f"{' or '.join(losses)} for these tasks", repr(self.loss), "leave it out")
         require_choice(self.method, METHODS, "method")
         require_all(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
         sources = self.tasks.n_tasks - 1
@@ -76,8 +82,17 @@ class Transfer(eqx.Module):
         check_weights(self.weights)
 
     @property
+    def fits_networks(self) -> bool:
+        """Whether the optimum is searched for, and not known in closed form or by a certified search."""
+        return isinstance(self.tasks, (ReluTasks, ClassificationTasks))
+
+    @property
+    def loss_fitted(self) -> str:
+        return self.loss or ("logistic" if isinstance(self.tasks, ClassificationTasks) else "squared")
+
+    @property
     def route(self) -> str:
-        if isinstance(self.tasks, ReluTasks):
+        if self.fits_networks:
             return (self.training or Training()).optimiser
         if self.method != "hard":
             return self.method
@@ -86,7 +101,7 @@ class Transfer(eqx.Module):
     def __call__(self, *, key: Key[Array, ""] | None = None) -> TransferDraw:
         key = check_key(key)
         tasks = self.tasks.draw(key=key)
-        if isinstance(self.tasks, ReluTasks):
+        if self.fits_networks:
             return compare_networks(tasks, self, key)
         moments = draw_moments(tasks, key=stream(key, "samples"))
         ridge = per_task(self.ridge, 0.0, tasks.n_tasks, "ridge", moments.gram.dtype)

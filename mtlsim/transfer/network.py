@@ -2,16 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, worst
-from mtlsim.samples.data import colour, draw_entries, draw_rows
-from mtlsim.solvers.gradient import Training, solve_network
-from mtlsim.solvers.network import Network, activate
+from mtlsim.samples.data import Rows, colour, draw_entries, draw_rows
+from mtlsim.solvers.gradient import NetworkSolution, Training, solve_network
+from mtlsim.solvers.network import Network
 from mtlsim.solvers.objective import per_task
+from mtlsim.tasks.classification import ClassificationPopulation
 from mtlsim.tasks.relu import ReluPopulation
 from mtlsim.transfer.draw import TransferDraw
 
@@ -19,18 +21,26 @@ if TYPE_CHECKING:
     from mtlsim.transfer.cell import Transfer
 
 N_HELD_OUT = 4096  # fresh rows for the risk where they are not Gaussian
+LOGISTIC_RIDGE = 1e-3  # unless one is given: separable labels would send the weights to infinity
+NetworkTasks = ReluPopulation | ClassificationPopulation
 
 
-def compare_networks(tasks: ReluPopulation, cell: "Transfer", key: Key[Array, ""]) -> TransferDraw:
-    """The target learned alone and with the other tasks, by the same training from the same kinds of starts."""
+def fit_networks(tasks: NetworkTasks, cell: "Transfer", key: Key[Array, ""]) -> tuple[Rows, NetworkSolution, NetworkSolution]:
+    """The rows of all tasks, and what is learned from the target's alone and from all, by the same training."""
     rows, target = draw_rows(tasks, key=stream(key, "samples")), range(tasks.n_tasks)[cell.target]
-    training = cell.training or Training()
-    dtype = rows.X.dtype
-    ridge = per_task(cell.ridge, 0.0, tasks.n_tasks, "ridge", dtype)
-    together = Network(per_task(cell.weights, 1.0, tasks.n_tasks, "weights", dtype), ridge, "relu", "squared")
-    alone = Network(jnp.ones(1, dtype), ridge[target : target + 1], "relu", "squared")
+    training, dtype = cell.training or Training(), rows.X.dtype
+    activation = "relu" if isinstance(tasks, ReluPopulation) else "identity"
+    ridge = per_task(cell.ridge, LOGISTIC_RIDGE if cell.loss_fitted == "logistic" else 0.0, tasks.n_tasks, "ridge", dtype)
+    together = Network(per_task(cell.weights, 1.0, tasks.n_tasks, "weights", dtype), ridge, activation, cell.loss_fitted)
+    alone = Network(jnp.ones(1, dtype), ridge[target : target + 1], activation, cell.loss_fitted)
     single = solve_network(alone, rows[target : target + 1], cell.rank, training, stream(key, "solver alone"))
-    multi = solve_network(together, rows, cell.rank, training, stream(key, "solver"))
+    return rows, single, solve_network(together, rows, cell.rank, training, stream(key, "solver"))
+
+
+def compare_networks(tasks: NetworkTasks, cell: "Transfer", key: Key[Array, ""]) -> TransferDraw:
+    """The target learned alone and with the other tasks."""
+    _, single, multi = fit_networks(tasks, cell, key)
+    target = range(tasks.n_tasks)[cell.target]
     risk_single = measured_risk(tasks, single.shared, single.heads[0], target, key)
     risk_multi = measured_risk(tasks, multi.shared, multi.heads[target], target, key)
     return TransferDraw(
@@ -40,18 +50,24 @@ def compare_networks(tasks: ReluPopulation, cell: "Transfer", key: Key[Array, ""
         multi.spread,
         jnp.full((), int(Certificate.none), jnp.int32),
         worst(tasks.status, single.status, multi.status),
-        training.optimiser,
+        cell.route,
     )
 
 
 def measured_risk(
-    tasks: ReluPopulation, shared: Float[Array, "d r"], head: Float[Array, " r"], target: int, key
+    tasks: NetworkTasks, shared: Float[Array, "d r"], head: Float[Array, " r"], target: int, key: Key[Array, ""]
 ) -> Float[Array, ""]:
-    """Excess risk on the target: exact for Gaussian rows, on held-out ones (the same for both sides) elsewhere."""
+    """Excess risk on the target, for labels -1 and 1 the share of rows decided otherwise than by the true parameters.
+
+    Exact for Gaussian rows, on held-out ones (the same for both sides) elsewhere.
+    """
+    relu = isinstance(tasks, ReluPopulation)
     if tasks.rows == "gaussian":
-        return tasks.excess_risk(shared, head, target)
+        return tasks.excess_risk(shared, head, target) if relu else tasks.excess_error(multiply(shared, head), target)
     entries = draw_entries(tasks.stream(key, "held out", target), tasks.rows, N_HELD_OUT, tasks.n_features)
     X = colour(tasks.covariances[target], entries)
-    unit = Network(jnp.ones(1), jnp.zeros(1), "relu", "squared")
-    truth = tasks.label(target, multiply(X, tasks.parameters[target]), jnp.zeros(N_HELD_OUT))
-    return jnp.mean((multiply(activate(unit, multiply(X, shared)), head) - truth) ** 2)
+    scores = multiply(X, tasks.parameters[target])
+    if relu:
+        learned = multiply(jax.nn.relu(multiply(X, shared)), head)
+        return jnp.mean((learned - tasks.signal(target, scores)) ** 2)
+    return jnp.mean((multiply(X, shared, head) > 0) != (scores > 0))

@@ -12,6 +12,7 @@ from mtlsim.samples.moments import Moments
 from mtlsim.solvers.objective import check_per_task, check_weights, per_task
 from mtlsim.solvers.relu_population import solve_relu_population
 from mtlsim.solvers.solve import solve
+from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.recipe import Recipe
 from mtlsim.tasks.relu import ReluPopulation
 
@@ -44,6 +45,14 @@ class Population(eqx.Module):
 
     def __check_init__(self):
         require(self.tasks.n_tasks == 2, "tasks", "a source and the target", f"{self.tasks.n_tasks} tasks", "drop the others")
+        known = not isinstance(self.tasks, ClassificationTasks)
+        require(
+            known,
+            "tasks",
+            "linear or ReLU tasks",
+            "classification tasks",
+            "see theory.classification_least_squares",
+        )
         gaussian = self.tasks.rows == "gaussian" or not hasattr(self.tasks, "amplitude")
         require(gaussian, "tasks", "with Gaussian rows for ReLU units", repr(self.tasks.rows), "use rows='gaussian'")
         if self.weights is not None and all(is_concrete(weight) for weight in self.weights):

@@ -16,7 +16,7 @@ from mtlsim.tasks.relu import ReluTasks
 from mtlsim.theory.statement import EDGE, INSIDE, Statement, tasks_of
 from mtlsim.transfer.population import Population
 
-N_STARTS, N_STEPS = 3, 120
+N_STARTS, N_STEPS = 2, 80
 
 
 def _pair(cell, key):
@@ -46,7 +46,7 @@ def measure(cell, key):
         def step(i, point):
             slope = jax.grad(value)(point)
             length = jnp.linalg.norm(slope)
-            point = point + 2.0 ** (-i / 15) * slope / jnp.where(length > 0, length, 1)
+            point = point + 2.0 ** (-i / 10) * slope / jnp.where(length > 0, length, 1)
             return point / jnp.linalg.norm(point)
 
         return value(jax.lax.fori_loop(0, N_STEPS, step, point / jnp.linalg.norm(point)))

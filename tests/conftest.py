@@ -56,5 +56,7 @@ def _forget_programs():
 
 def pytest_collection_modifyitems(items) -> None:
     """The numerical stack is tested first: wrong numbers or hangs there would make all else meaningless. Then the longest files."""
-    first = ["test_toolchain.py", "test_notebooks.py", "test_cli.py", "test_theory.py"]
+    first = [
+        f"test_{name}.py" for name in ("toolchain", "notebooks", "cli", "verdicts", "relu", "theory", "classification", "sweeps")
+    ]
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))

@@ -1,5 +1,7 @@
 """Statements about one task, pooling, frozen layers and soft transfer: known numbers, NumPy without mtlsim, and planted errors."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp

@@ -16,12 +16,17 @@ from mtlsim.verification.run import examine
 # ten seconds and more each, left to `mtlsim verify --fast`
 LONG = {
     "alignment-claim",  # refuted by a search in `test_theory.py`
+    "covariate-shift",
     "free-heads",
+    "frozen-layer",
     "local-minima-different",  # two searches in `test_statements_b.py` reach such minima and the optimum of `proposition-1`
+    "mean-regularised",
     "optimal-weight",
     "plateau",
     "proposition-1",
-    "relu-frontier",  # `test_relu.py` holds it against another search
+    "relu-critical-angle",  # `test_relu.py` holds both against another search
+    "relu-frontier",
+    "theorem-2",
     "theorem-2-at-its-parameters",
 }
 

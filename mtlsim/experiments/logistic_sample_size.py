@@ -24,8 +24,9 @@ def draw(data):
     for ax, cosine in zip(axes, data[COSINE].values, strict=True):
         for i, relation in enumerate(data[RELATION].values):
             gain_curve(ax, data.sel({COSINE: cosine, RELATION: relation}), SOURCE, f"{relation} covariance", i)
-        finish_gain_axis(ax, SOURCE, data[SOURCE].values, label=False)
         ax.set_title(f"cosine {cosine:g}")
+    for ax in axes:  # after all curves, because the panels share their gain axis
+        finish_gain_axis(ax, SOURCE, data[SOURCE].values, label=False)
     axes[0].set_ylabel("transfer gain: share of wrong decisions\nalone minus together (positive helps)")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return fig

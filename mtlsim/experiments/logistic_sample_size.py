@@ -34,7 +34,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "logistic-sample-size",
-    "Cross-entropy shares as squared loss does: a near source helps from its first rows, a far one hurts once it has many.",
+    "With cross-entropy a near source helps from its first rows; a far one hurts once it has many, if it sees what the target sees.",
     setting,
     draw,
 )

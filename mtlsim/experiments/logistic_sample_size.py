@@ -34,7 +34,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "logistic-sample-size",
-    "With cross-entropy a near source helps from its first rows; a far one hurts once it has many, if it sees what the target sees.",
+    "With cross-entropy a near source helps from its first rows; a far one hurts with many, if it sees what the target sees.",
     setting,
     draw,
 )

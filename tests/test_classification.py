@@ -42,6 +42,14 @@ def test_labels_are_what_they_are_said_to_be():
     assert abs(z_score(wrong, share)) < Z_LIMIT < abs(z_score(wrong, 1.1 * share))
 
 
+def test_rows_drawn_alone_have_the_labels_of_their_family():
+    recipes = mtl.ClassificationTasks(3, (20, 20)), mtl.ReluTasks(3, (20, 20), noise=0.0)
+    for recipe, signal in zip(recipes, (np.sign, lambda scores: np.maximum(scores, 0)), strict=True):
+        tasks = recipe.draw(key=jax.random.key(0))
+        data = mtl.draw_data(tasks, (20, 20), key=jax.random.key(1))
+        close(data[1].y, signal(np.asarray(data[1].X @ tasks.parameters[1])))
+
+
 def test_the_error_is_an_angle():
     scores, _, tasks = labels_of(design=mtl.Spiked(9.0))
     rows = draw_rows(tasks, key=jax.random.key(1))
@@ -125,6 +133,12 @@ def test_separable_and_one_sided_labels_have_bounded_answers():
         (lambda: mtl.Transfer(mtl.LinearTasks(), loss="logistic"), "loss must be squared for these tasks"),
         (lambda: mtl.Transfer(mtl.ClassificationTasks(), loss="hinge"), "loss must be logistic or squared"),
         (lambda: mtl.Transfer(mtl.ClassificationTasks(), method="soft"), "method must be 'hard'"),
+        (lambda: mtl.ClassificationTasks(capacity=0), "capacity must be a whole number of rows"),
+        (
+            lambda: mtl.draw_moments(mtl.ClassificationTasks().draw(key=jax.random.key(0)), key=jax.random.key(1)),
+            "tasks must be linear",
+        ),
+        (lambda: mtl.Decomposition(mtl.ReluTasks())(key=jax.random.key(0)), "tasks must be linear"),
         (lambda: mtl.Population(mtl.ClassificationTasks()), "tasks must be linear or ReLU"),
     ],
 )

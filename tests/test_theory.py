@@ -336,6 +336,8 @@ def test_explain_says_how_many_seeds_are_missing():
         ("covariate-shift", mtl.Transfer(mtl.LinearTasks(n_samples=(9, 9, 99)), method="pooled"), "cell must be of 2 tasks"),
         ("pooled-sign", mtl.Transfer(pooled_cell().tasks, method="pooled", target=0), "cell must be measured on its last task"),
         ("frozen-layer", mtl.Transfer(pooled_cell().tasks, rank=2, method="frozen"), "cell must be of rank 1"),
+        ("free-heads", mtl.Transfer(mtl.ReluTasks()), "cell must be made of LinearTasks, but is made of ReluTasks"),
+        ("plateau", mtl.Transfer(mtl.ClassificationTasks()), "cell must be made of LinearTasks"),
         ("alignment-claim", pooled_cell(), "cell must be a TwoSources for alignment-claim, but is a Transfer"),
     ],
 )

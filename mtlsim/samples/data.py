@@ -56,8 +56,7 @@ def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) 
     for i in range(tasks.n_tasks):
         rows_key = tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i)
         X = colour(tasks.covariances[i], draw_entries(rows_key, tasks.rows, n_samples[i], tasks.n_features))
-        noise = tasks.noise[i] * jax.random.normal(tasks.stream(key, "noise", i), (n_samples[i],))
-        drawn.append(Data(X, multiply(X, tasks.parameters[i]) + noise))
+        drawn.append(Data(X, tasks.label(i, multiply(X, tasks.parameters[i]), tasks.stream(key, "noise", i))))
     return tuple(drawn)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from mtlsim.core.checks import require
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.data import colour, draw_entries
@@ -35,6 +36,8 @@ class Variates(NamedTuple):
 @jax.jit
 def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
     """Moments of every task, with a leading axis over tasks (one gram where the tasks share their rows)."""
+    linear = type(tasks) is Tasks
+    require(linear, "tasks", "linear: other labels are no function of moments", type(tasks).__name__, "use draw_data")
     if tasks.rows != "gaussian":
         return _draw_in_blocks(tasks, key)
     keys = jnp.stack([tasks.stream(key, "moments", i) for i in range(tasks.n_tasks)])

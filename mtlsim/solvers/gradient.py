@@ -44,6 +44,9 @@ class Training(eqx.Module):
 
     def __check_init__(self):
         require_choice(self.optimiser, OPTIMISERS, "optimiser")
+        for name in ("n_steps", "n_starts", "n_hops"):
+            whole = isinstance(getattr(self, name), (int, np.integer))
+            require(whole, name, "a whole number", repr(getattr(self, name)), "leave it out")
         require(self.n_steps >= 1, "n_steps", "at least 1", self.n_steps, "use 25, or some thousands for sgd")
         require(self.n_starts >= 0, "n_starts", "at least 0", self.n_starts, "use 0")
         require(self.n_hops >= 0, "n_hops", "at least 0", self.n_hops, "use 8")

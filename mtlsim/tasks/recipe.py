@@ -40,6 +40,10 @@ class Tasks(eqx.Module):
         """The stream `name` of one task. The target is number 0 and the sources follow, so that another source moves no draw."""
         return stream(key, name, (task + 1) % self.n_tasks)
 
+    def label(self, task: int, scores: Float[Array, " m"], key: Key[Array, ""]) -> Float[Array, " m"]:
+        """Labels of rows with scores X theta."""
+        return scores + self.noise[task] * jax.random.normal(key, scores.shape)
+
     def excess_risk(self, estimate: Float[Array, " d"], task: int = -1) -> Float[Array, ""]:
         """Exact expected squared error on new rows above the noise: (estimate - theta)' Sigma (estimate - theta)."""
         return self.covariances[task].quadratic(estimate - self.parameters[task])
@@ -204,6 +208,8 @@ def entries(value, count: int, argument: str) -> tuple:
 def check_capacity(n_samples: tuple, capacity: int | None) -> int:
     """Rows per task that there is room for: what is asked for, or the largest number of rows if that is more."""
     known = [int(n) for n in n_samples if is_concrete(n) and np.isfinite(n)]
+    whole = capacity is None or (isinstance(capacity, (int, np.integer)) and capacity >= 1)
+    require(whole, "capacity", "a whole number of rows >= 1", repr(capacity), "leave it out")
     given = capacity is not None or bool(known)
     require(given, "capacity", "given where n_samples are traced", capacity, "pass the largest n_samples")
     return max([*known, *([] if capacity is None else [int(capacity)])])

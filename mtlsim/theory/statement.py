@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
+from mtlsim.tasks.linear import LinearTasks
 
 Values = Mapping[str, Array]
 INSIDE, EDGE, OUTSIDE = PLACES = ("inside", "edge", "outside")
@@ -39,6 +40,8 @@ class Cells:
 
     def check(self, cell: Any) -> None:
         method, count = getattr(cell, "method", None), cell.tasks.n_tasks
+        family = type(cell.tasks).__name__
+        require(isinstance(cell.tasks, LinearTasks), "cell", "made of LinearTasks", f"made of {family}", "bind another cell")
         require(self.method in (None, method), "cell", f"of method {self.method!r}", repr(method), "bind another cell")
         require(self.n_tasks in (None, count), "cell", f"of {self.n_tasks} tasks", f"of {count}", "drop or add tasks")
         wanted = count - 1 if self.rank == "sources" else self.rank

@@ -1,12 +1,13 @@
 """ReLU tasks: labels are a ReLU unit of the row, and noise."""
 
 import dataclasses
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.arc_cosine import angle_between, kappa, shortfall
 from mtlsim.core.checks import require_all
@@ -22,12 +23,13 @@ class ReluPopulation(Tasks):
 
     amplitude: Float[Array, " K"] = None
     capacity: int = eqx.field(default=0, static=True)
+    activation: ClassVar[str] = "relu"
 
-    def signal(self, task: int, scores: Float[Array, " m"]) -> Float[Array, " m"]:
+    def signal(self, task: int | Int[Array, ""], scores: Float[Array, " m"]) -> Float[Array, " m"]:
         """Labels without noise, of rows with scores X theta."""
         return self.amplitude[task] * jax.nn.relu(scores)
 
-    def label(self, task: int, scores: Float[Array, " m"], key: Key[Array, ""]) -> Float[Array, " m"]:
+    def label(self, task: int | Int[Array, ""], scores: Float[Array, " m"], key: Key[Array, ""]) -> Float[Array, " m"]:
         """Labels of rows with scores X theta."""
         return self.signal(task, scores) + self.noise[task] * jax.random.normal(key, scores.shape)
 

@@ -37,7 +37,7 @@ def setting(options: Options) -> Setting:
 def draw(data):
     noises = data[NOISE].values
     relu = data.attrs["model"] == "relu"
-    fig, axes = figure(len(noises), 3.2, 3.0, sharey=False)
+    fig, axes = figure(len(noises), 3.2, 3.0, sharey=relu)
     for ax, noise in zip(axes[0], noises, strict=True):
         (_units if relu else _ranks)(ax, data.sel({NOISE: noise}), first=ax is axes[0, 0])
         ax.set_title(f"noise {noise:g}")
@@ -67,13 +67,15 @@ def _units(ax, data, first: bool) -> None:
         ax.plot(units, middle, color=SERIES[i], marker=MARKERS[i], label=name)
     ax.set_yscale("log")
     ax.set_xlabel("hidden units in all")
+    ax.set_xticks(range(0, 19, 3))
     if first:
         ax.set_ylabel(f"{RISK_LABEL}\nmedian and middle half of the draws")
 
 
 EXPERIMENT = Experiment(
     "capacity",
-    "Sharing needs a bottleneck: linear layers with as many columns as tasks gain exactly nothing.",
+    "Linear layers with as many columns as tasks gain exactly nothing; ReLU layers need fewer units than tasks only if these are "
+    "near and noisy.",
     setting,
     draw,
     models=("linear", "relu"),

@@ -30,6 +30,7 @@ _HOME_OF = {
     "solve": "mtlsim.solvers.solve",
     "solve_single": "mtlsim.solvers.single",
     "Training": "mtlsim.solvers.gradient",
+    "svd_task_weights": "mtlsim.weighting.algorithm_2",
     "Transfer": "mtlsim.transfer.cell",
     "TransferDraw": "mtlsim.transfer.draw",
     "Population": "mtlsim.transfer.population",

@@ -7,6 +7,7 @@ import pytest
 from conftest import close
 
 import mtlsim as mtl
+from mtlsim import cli
 from mtlsim.weighting import Facts, Signals, conformance, find_scheme, normalise, scheme_names
 from mtlsim.weighting.mgda import is_pareto_stationary, shortest_mixture
 
@@ -262,3 +263,40 @@ def test_ties_are_averaged_over_the_tied_directions():
 def test_bad_labels_are_refused_in_one_sentence(X, Y, rank, sentence):
     with pytest.raises(ValueError, match=sentence):
         mtl.svd_task_weights(X, Y, rank)
+
+
+# ----------------------------------------------------------------------------------------------- command line
+def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 5)).astype(np.float32)
+    Y = X @ rng.normal(size=(5, 3))
+    for name, array in (("X", X), ("Y", Y), ("labels", Y[:, 0])):
+        np.save(name, array)
+    assert cli.main(["weights", "X.npy", "Y.npy", "--rank", "2"]) == 0
+    printed = [float(line.split()[3].rstrip(",")) for line in capsys.readouterr().out.splitlines()]
+    np.testing.assert_allclose(printed, mtl.svd_task_weights(X, Y, 2), rtol=1e-5)
+    assert cli.main(["score", "X.npy", "X.npy"]) == 0
+    assert capsys.readouterr().out.endswith("normalised 1 (1 = same)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["weights", "X.npy", "Z.npy"], "path must be an existing .npy file, but is Z.npy, which is not there"),
+        (["weights", "X.npy", "bad.npy"], "path must be a whole .npy file of numbers"),
+        (["weights", "X.npy", "pickled.npy"], "path must be a whole .npy file of numbers"),
+        (["weights", "X.npy", "X.npy", "--rank", "9"], "rank must be a whole number from 1 to the 2 tasks, but is 9"),
+        (["score", "X.npy", "wide.npy"], "second must be of 2 features like first, but is of 3"),
+        (["score", "X.npy", "flat.npy"], "X must be of shape (m, d), but is of shape (4,)"),
+    ],
+)
+def test_wrong_files_are_one_sentence(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, array in (("X", np.ones((4, 2))), ("wide", np.ones((4, 3))), ("flat", np.ones(4))):
+        np.save(name, array)
+    np.save("pickled", np.array([{}], object), allow_pickle=True)
+    (tmp_path / "bad.npy").write_text("no")
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mtlsim: ") and error.count("\n") == 1 and sentence in error

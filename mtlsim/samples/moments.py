@@ -71,6 +71,11 @@ class Moments(eqx.Module):
         gram, cross, energy, n_samples = _add_up(X, Y, "Y")
         return cls(gram, cross, energy, jnp.full(energy.shape, n_samples))
 
+    @classmethod
+    def of_rows(cls, X) -> "Moments":
+        """The same of rows without labels."""
+        return cls.from_data(X, np.zeros(len(X)))
+
 
 def _as_rows(rows):
     return rows if hasattr(rows, "shape") else np.asarray(rows)

@@ -127,6 +127,54 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """Weights of tasks on the same rows, from the top directions X'y (Algorithm 2 of the founding paper)."""
+
+    X: Positional[Path]
+    """A .npy file of rows (rows, features); read in blocks."""
+    Y: Positional[Path]
+    """A .npy file of labels (rows, tasks)."""
+    rank: int = 1
+    """Columns of the shared layer, at most the number of tasks."""
+    normalized: bool = False
+    """Divide by the length of X'y, so that the scale of labels does not matter."""
+    whitened: bool = False
+    """Take directions after whitening X, which are those of the optimal shared layer."""
+
+    def run(self) -> int:
+        from mtlsim.transfer.files import load_array
+        from mtlsim.weighting.algorithm_2 import svd_task_weights
+
+        weights = svd_task_weights(load_array(self.X), load_array(self.Y), self.rank, self.normalized, self.whitened).tolist()
+        total = sum(weights) or 1.0
+        for task, weight in enumerate(weights):
+            print(f"task {task}: weight {weight:.6g}, {100 * weight / total:.3g} % of all")
+        return 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """Covariance similarity of two sets of rows, literal and normalised (1 = same)."""
+
+    first: Positional[Path]
+    """A .npy file of rows (rows, features); read in blocks."""
+    second: Positional[Path]
+    """Another one with the same features."""
+    kept: float = 0.99
+    """Share of the variance that the low-rank approximations hold."""
+
+    def run(self) -> int:
+        from mtlsim.samples.moments import Moments
+        from mtlsim.similarity import covariance_similarity
+        from mtlsim.transfer.files import load_array
+
+        pair = [Moments.of_rows(load_array(path)) for path in (self.first, self.second)]
+        literal, normalized = (float(covariance_similarity(*pair, self.kept, both)) for both in (False, True))
+        print(f"covariance similarity {literal:.6g}, normalised {normalized:.6g} (1 = same)")
+        return 0
+
+
+@dataclass(frozen=True)
 class Verify:
     """Test statements of theory against simulation: predicted beside measured, and a verdict by a written rule."""
 
@@ -223,6 +271,8 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Merge, subcommand("merge")]
     | Annotated[Transfer, subcommand("transfer")]
+    | Annotated[Weights, subcommand("weights")]
+    | Annotated[Score, subcommand("score")]
     | Annotated[Verify, subcommand("verify")]
     | Annotated[Explain, subcommand("explain")]
     | Annotated[List, subcommand("list")]

@@ -65,7 +65,7 @@ def _gram(thing, argument: str) -> Float[Array, "d d"]:
         f"of shape {np.shape(thing)}",
         "pass one row per sample",
     )
-    return Moments.from_data(thing, np.zeros(len(thing))).gram
+    return Moments.of_rows(thing).gram
 
 
 def _low_rank(gram: Float[Array, "d d"], kept: float) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:

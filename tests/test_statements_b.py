@@ -141,7 +141,7 @@ def test_algorithm_2_needs_whitening():
     layer = np.asarray(proposition_3.best_layer(moments.gram, moments.cross, jnp.ones(3), 2))
     plain = np.linalg.svd(np.asarray(moments.cross).T, full_matrices=False)[0][:, :2]
     assert np.max(principal_angles(plain, layer)) > 0.1
-    whitened = np.asarray(algorithm_2_whitened.whitened_layer(moments.gram, moments.cross, 2))
+    whitened = np.asarray(algorithm_2_whitened.whitened_layer(moments, 2))
     assert np.max(principal_angles(whitened, layer)) < 1e-7
     flat = mtl.LinearTasks(n_features=7, n_samples=(1e12,) * 3, cosine=0.3, design=Isotropic(), shared_covariates=True)
     measure = jax.jit(lambda key: algorithm_2_subspace.measure(mtl.Transfer(flat, rank=2), key))

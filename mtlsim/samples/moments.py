@@ -59,28 +59,47 @@ class Moments(eqx.Module):
 
         Raises ValueError for other shapes and for NaN or infinity.
         """
-        X, y = (rows if hasattr(rows, "shape") else np.asarray(rows) for rows in (X, y))
-        require(np.ndim(X) == 2, "X", "of shape (m, d)", f"of shape {np.shape(X)}", "pass one row per sample")
+        X, y = _as_rows(X), _as_rows(y)
         require(np.ndim(y) == 1, "y", "of shape (m,)", f"of shape {np.shape(y)}", "pass one label per row, y.ravel()")
-        require(len(X) == len(y), "y", f"as long as X, {len(X)} rows", f"of length {len(y)}", "drop the rows without a label")
-        require(len(X) > 0 and X.shape[1] > 0, "X", "at least one row and one column", f"of shape {X.shape}", "load some rows")
-        if isinstance(X, jax.core.Tracer) or isinstance(y, jax.core.Tracer):
-            return cls(multiply(X.T, X), multiply(X.T, y), multiply(y, y), jnp.asarray(float(len(X))))
-        dtype = jnp.result_type(float)
-        block = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(dtype).itemsize))
-        d = X.shape[1]
-        gram, cross, energy = np.zeros((d, d), dtype), np.zeros(d, dtype), np.zeros((), dtype)
-        require_finite(np.asarray(y), "y")
-        bad = 0
-        for start in range(0, len(X), block):
-            rows = np.asarray(X[start : start + block], dtype)
-            labels = np.asarray(y[start : start + block], dtype)
-            bad += int(np.sum(~np.isfinite(rows).all(1)))
-            if bad:
-                continue
-            gram, cross, energy = gram + rows.T @ rows, cross + rows.T @ labels, energy + labels @ labels
-        require_finite_rows(bad, len(X), "X")
-        return cls(jnp.asarray(gram), jnp.asarray(cross), jnp.asarray(energy), jnp.asarray(float(len(X))))
+        return cls(*_add_up(X, y, "y"))
+
+    @classmethod
+    def from_shared_rows(cls, X, Y) -> "Moments":
+        """The same of K tasks on the same rows, with labels Y (m, K) and one gram."""
+        X, Y = _as_rows(X), _as_rows(Y)
+        require(np.ndim(Y) == 2 and np.shape(Y)[1] > 0, "Y", "of shape (m, K)", f"of shape {np.shape(Y)}", "pass a column per task")
+        gram, cross, energy, n_samples = _add_up(X, Y, "Y")
+        return cls(gram, cross, energy, jnp.full(energy.shape, n_samples))
+
+    @classmethod
+    def of_rows(cls, X) -> "Moments":
+        """The same of rows without labels."""
+        return cls.from_data(X, np.zeros(len(X)))
+
+
+def _as_rows(rows):
+    return rows if hasattr(rows, "shape") else np.asarray(rows)
+
+
+def _add_up(X, y, name: str) -> tuple[Array, Array, Array, Array]:
+    """X'X, y'X, y'y and the number of rows, for labels (m,) or (m, K)."""
+    require(np.ndim(X) == 2, "X", "of shape (m, d)", f"of shape {np.shape(X)}", "pass one row per sample")
+    require(len(X) == len(y), name, f"as long as X, {len(X)} rows", f"of length {len(y)}", "drop the rows without a label")
+    require(len(X) > 0 and X.shape[1] > 0, "X", "at least one row and one column", f"of shape {X.shape}", "load some rows")
+    if isinstance(X, jax.core.Tracer) or isinstance(y, jax.core.Tracer):
+        return multiply(X.T, X), multiply(y.T, X), jnp.sum(y**2, 0), jnp.asarray(float(len(X)))
+    dtype = jnp.result_type(float)
+    block = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(dtype).itemsize))
+    require_finite(np.asarray(y), name)
+    bad, sums = 0, (np.zeros((), dtype),) * 3
+    for start in range(0, len(X), block):
+        rows = np.asarray(X[start : start + block], dtype)
+        labels = np.asarray(y[start : start + block], dtype)
+        bad += int(np.sum(~np.isfinite(rows).all(1)))
+        if not bad:
+            sums = tuple(old + new for old, new in zip(sums, (rows.T @ rows, labels.T @ rows, np.sum(labels**2, 0)), strict=True))
+    require_finite_rows(bad, len(X), "X")
+    return *(jnp.asarray(part) for part in sums), jnp.asarray(float(len(X)))
 
 
 def stack(moments) -> Moments:

@@ -1,4 +1,4 @@
-"""A task from a file: an .npz with the arrays X (m, d) and y (m,)."""
+"""A task from a file: an .npz with the arrays X (m, d) and y (m,); and bare arrays from .npy files."""
 
 import zipfile
 import zlib
@@ -34,6 +34,20 @@ def load_task(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"path must be a file that can be read, but {path} is not ({why}); check the disk.") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
         raise ValueError(f"path must be a whole .npz file, but is {path}, which is truncated or something else; {CURE}.") from None
+
+
+def load_array(path: Path | str) -> np.ndarray:
+    """The array of a .npy file, memory-mapped. Raises ValueError in one sentence for anything else; pickles are never loaded."""
+    path = Path(path)
+    cure = "save one with numpy.save(path, array)"
+    require(path.is_file(), "path", "an existing .npy file", f"{path}, which is {_kind(path)}", cure)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise ValueError(f"path must be a whole .npy file of numbers, but is {path}, which is something else; {cure}.") from None
+    right = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
+    require(right, "path", "a .npy file of real numbers", f"{path} of type {getattr(array, 'dtype', 'archive')}", cure)
+    return array
 
 
 def _kind(path: Path) -> str:

@@ -17,11 +17,7 @@ from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
 from mtlsim.theory.statement import INSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
-
-
-def top_directions(columns, rank):
-    """The top left singular vectors (d, rank) of columns (d, K)."""
-    return jnp.linalg.svd(columns, full_matrices=False)[0][:, :rank]
+from mtlsim.weighting.algorithm_2 import top_directions
 
 
 def assume(cell, key):

@@ -1,7 +1,7 @@
 """Algorithm 2 of [wu2020understanding] after whitening finds the best layer's subspace on shared rows, of any covariance.
 
-With X'X = L L', take the top r left singular vectors Q of L^-1 [X'y_1 .. X'y_K] and bring them back as L^-1' Q (d, r): they span
-the best layer. Without whitening the span is another one: see `algorithm_2_subspace`. Fewer rows than features leave no L.
+With P'X'X P = identity, take the top r left singular vectors Q of P'[X'y_1 .. X'y_K] and bring them back as P Q (d, r): they span
+the best layer. Without whitening the span is another one: see `algorithm_2_subspace`.
 """
 
 import dataclasses
@@ -9,24 +9,24 @@ import dataclasses
 import jax.numpy as jnp
 
 from mtlsim.core.keys import stream
-from mtlsim.core.linalg import cholesky, solve_lower, solve_upper
+from mtlsim.core.linalg import multiply
 from mtlsim.similarity import principal_angles
 from mtlsim.solvers.solve import solve
 from mtlsim.theory.draws import moments_of
 from mtlsim.theory.statements import algorithm_2_subspace
-from mtlsim.theory.statements.algorithm_2_subspace import top_directions
+from mtlsim.weighting.algorithm_2 import top_directions, whiten
 
 
-def whitened_layer(gram, cross, rank):
-    """The layer (d, rank) from X'X (d, d) and the tasks' X'y_i (K, d)."""
-    root = cholesky(gram)
-    return solve_upper(root, top_directions(solve_lower(root, cross.T), rank))
+def whitened_layer(moments, rank):
+    """The layer (d, rank)."""
+    columns, root = whiten(moments)
+    return multiply(root, top_directions(columns, rank))
 
 
 def measure(cell, key):
     moments = moments_of(cell, key)
     best = solve(moments, cell.rank, key=stream(key, "solver")).shared
-    layer = whitened_layer(moments.gram, moments.cross, cell.rank)
+    layer = whitened_layer(moments, cell.rank)
     return {"cosine_of_spans": jnp.cos(principal_angles(layer, best)[-1])}
 
 

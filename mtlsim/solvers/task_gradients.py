@@ -1,0 +1,71 @@
+"""Mean squared losses of K tasks and their gradients in a shared layer and the heads, in closed form.
+
+Task k predicts g(x'B) a_k with B (d, r), a_k (r,), g the identity (from moments, at a cost that no number of rows changes) or ReLU
+(from rows), and loses the mean over its rows of (prediction - y)^2.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from mtlsim.core.linalg import multiply
+from mtlsim.samples.data import Rows
+from mtlsim.samples.moments import Moments
+from mtlsim.solvers.network import Layers
+
+
+class TaskGradients(NamedTuple):
+    """losses (K,), gram (K, K) of the gradients in B, mix(weights) = sum_k w_k dL_k/dB (d, r), heads (K, r) = dL_k/da_k."""
+
+    losses: Float[Array, " K"]
+    gram: Float[Array, "K K"]
+    mix: Callable[[Float[Array, " K"]], Float[Array, "d r"]]
+    heads: Float[Array, "K r"]
+
+
+def mean_moments(moments: Moments) -> Moments:
+    """Moments over their number of rows."""
+    n = moments.n_samples
+    gram = moments.gram / (n[0] if moments.shared_covariates else n[:, None, None])
+    return Moments(gram, moments.cross / n[:, None], moments.energy / n, jnp.ones_like(n))
+
+
+def linear_gradients(means: Moments, layers: Layers) -> TaskGradients:
+    """From moments over n: with the residual e_k = S_k B a_k - b_k, dL_k/dB = 2 e_k a_k' and dL_k/da_k = 2 B'e_k."""
+    parameters = multiply(layers.heads, layers.shared.T)
+    if means.shared_covariates:
+        fitted = multiply(parameters, means.gram)
+    else:
+        fitted = jnp.einsum("kd,kde->ke", parameters, means.gram, precision="highest")
+    residuals = fitted - means.cross
+    losses = means.energy + jnp.sum(parameters * (residuals - means.cross), -1)
+    gram = 4 * multiply(residuals, residuals.T) * multiply(layers.heads, layers.heads.T)
+    mix = lambda weights: 2 * multiply(residuals.T * weights, layers.heads)
+    return TaskGradients(jnp.maximum(losses, 0), gram, mix, 2 * multiply(residuals, layers.shared))
+
+
+def relu_gradients(rows: Rows, layers: Layers) -> TaskGradients:
+    """From rows; the slope of a ReLU at zero is zero, so that a unit that no row reaches stays."""
+    scores = multiply(rows.X, layers.shared)
+    counts = jnp.maximum(jnp.sum(rows.used, -1), 1)
+    misses = jnp.einsum("kmr,kr->km", jax.nn.relu(scores), layers.heads, precision="highest") - rows.y
+    misses = jnp.where(rows.used, misses, 0)
+    losses = jnp.sum(misses**2, -1) / counts
+    slopes = 2 * misses / counts[:, None]
+    back = slopes[..., None] * layers.heads[:, None] * (scores > 0)
+    shared = jnp.einsum("kmd,kmr->kdr", rows.X, back, precision="highest")
+    flat = shared.reshape(len(shared), -1)
+    mix = lambda weights: jnp.einsum("k,kdr->dr", weights, shared, precision="highest")
+    heads = jnp.einsum("km,kmr->kr", slopes, jax.nn.relu(scores), precision="highest")
+    return TaskGradients(losses, multiply(flat, flat.T), mix, heads)
+
+
+def batch_of(rows: Rows, size: int, key: Key[Array, ""]) -> Rows:
+    """`size` rows of each task, drawn with replacement."""
+    counts = jnp.sum(rows.used, -1)[:, None]
+    chosen = jnp.floor(jax.random.uniform(key, (len(counts), size)) * counts).astype(int)
+    X = jnp.take_along_axis(rows.X, chosen[..., None], 1)
+    return Rows(X, jnp.take_along_axis(rows.y, chosen, 1), jnp.broadcast_to(counts > 0, chosen.shape))

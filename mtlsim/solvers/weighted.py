@@ -1,0 +1,154 @@
+"""Training with task weights: gradient steps of a shared layer and heads under any scheme, as one scan."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from mtlsim.core.checks import require, require_all, require_choice
+from mtlsim.core.keys import stream
+from mtlsim.core.status import Status, flag
+from mtlsim.samples.data import Rows
+from mtlsim.samples.moments import Moments
+from mtlsim.solvers.network import Layers
+from mtlsim.solvers.task_gradients import TaskGradients, batch_of, linear_gradients, mean_moments, relu_gradients
+from mtlsim.weighting import Facts, Scheme, Signals, normalise
+
+OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam}
+HEADS = ("weighted", "unweighted")
+
+
+class WeightedTraining(eqx.Module):
+    """How tasks are trained under weights; all of it is recorded in a sweep's settings.
+
+    optimiser: "sgd" or "adam". n_steps, learning_rate: with `decay` the rate falls to zero along a half cosine, without which
+    schemes that fix the length of a step do not settle. start_size: entries of B and A start at start_size * N(0, 1) /
+    sqrt(fan-in); zero heads would leave no gradient in B. heads: "weighted" heads descend the weighted losses (the papers'
+    form), "unweighted" ones their own (released code of MGDA and GradNorm). normalized: divide weights by their mean, so that
+    one learning rate serves all schemes. batch: rows of each task in a step, drawn with replacement; None means all. Moments
+    have no rows to draw.
+    """
+
+    optimiser: str = eqx.field(default="adam", static=True)
+    n_steps: int = eqx.field(default=2000, static=True)
+    learning_rate: Array | float = 0.02
+    start_size: Array | float = 0.3
+    decay: bool = eqx.field(default=True, static=True)
+    heads: str = eqx.field(default="weighted", static=True)
+    normalized: bool = eqx.field(default=True, static=True)
+    batch: int | None = eqx.field(default=None, static=True)
+
+    def __check_init__(self):
+        require_choice(self.optimiser, OPTIMISERS, "optimiser")
+        require_choice(self.heads, HEADS, "heads")
+        for name in ("n_steps", "batch"):
+            value = getattr(self, name)
+            whole = value is None if name == "batch" and value is None else isinstance(value, (int, np.integer)) and value >= 1
+            require(whole, name, "a whole number >= 1", repr(value), "leave it out")
+        for name in ("learning_rate", "start_size"):
+            require_all(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.02")
+
+
+class Path(eqx.Module):
+    """Unweighted losses and weights (T, K) at T equally spaced steps, the last one included."""
+
+    losses: Float[Array, "T K"]
+    weights: Float[Array, "T K"]
+
+
+class WeightedSolution(eqx.Module):
+    """B (d, r), A (K, r), the unweighted losses (K,) there, and what the scheme did: its last weights (K,), their mean over the
+    second half of training, how many floors fired in all, and the path. Training that diverged has a status and NaN.
+    """
+
+    shared: Float[Array, "d r"]
+    heads: Float[Array, "K r"]
+    losses: Float[Array, " K"]
+    weights: Float[Array, " K"]
+    weights_mean: Float[Array, " K"]
+    n_floored: Int[Array, ""]
+    path: Path
+    status: Int[Array, ""]
+
+
+@partial(jax.jit, static_argnames=("rank", "n_records"))
+def train_weighted(
+    tasks: Moments | Rows, scheme: Scheme, rank: int, training: WeightedTraining, key: Key[Array, ""], n_records: int = 1
+) -> WeightedSolution:
+    """Minimise sum_k w_k L_k, L_k the mean squared error of task k, while `scheme` chooses w from what it sees at every step.
+
+    tasks: K tasks as `Moments` (linear units; the cost does not depend on the number of rows) or `Rows` (ReLU units). rank: r.
+    n_records: T, a divisor of n_steps. Weights pass through stop_gradient.
+    """
+    divides = training.n_steps % n_records == 0
+    require(divides, "n_records", f"a divisor of n_steps = {training.n_steps}", n_records, "use 1 for the last step alone")
+    linear = isinstance(tasks, Moments)
+    require(not linear or training.batch is None, "batch", "left out for moments", training.batch, "pass rows, or leave it out")
+    see = partial(linear_gradients, mean_moments(tasks)) if linear else partial(relu_gradients, tasks)
+    layers = _start(tasks, rank, training, key)
+    rate = training.learning_rate
+    method = OPTIMISERS[training.optimiser](optax.cosine_decay_schedule(rate, training.n_steps) if training.decay else rate)
+
+    def step(state, t):
+        layers, memory, opinion, total, n_floored = state
+        seen = see(layers) if training.batch is None else _look_at_batch(tasks, layers, training.batch, key, t)
+        weights, opinion, fired = scheme.weights(Signals(seen.losses, seen.gram, t), opinion)
+        weights = jax.lax.stop_gradient(normalise(weights) if training.normalized else weights)
+        heads = seen.heads * weights[:, None] if training.heads == "weighted" else seen.heads
+        moves, memory = method.update(Layers(seen.mix(weights), heads), memory, layers)
+        total = total + jnp.where(2 * t >= training.n_steps - 1, weights, 0)
+        return (optax.apply_updates(layers, moves), memory, opinion, total, n_floored + fired.astype(jnp.int32)), (
+            seen.losses,
+            weights,
+        )
+
+    def record(state, steps):
+        state, seen = jax.lax.scan(step, state, steps)
+        return state, jax.tree.map(lambda leaf: leaf[-1], seen)
+
+    facts = _facts(tasks, see(layers), rank)
+    none = jnp.zeros((), jnp.int32)
+    state = (layers, method.init(layers), scheme.init(facts), jnp.zeros_like(facts.losses), none)
+    steps = jnp.arange(training.n_steps).reshape(n_records, -1)
+    (layers, _, _, total, n_floored), seen = jax.lax.scan(record, state, steps)
+    losses, path = see(layers).losses, Path(*seen)
+    broken = ~jnp.all(jnp.isfinite(losses))
+    unknown = jnp.where(broken, jnp.nan, 0.0)
+    mean = total / (training.n_steps - training.n_steps // 2)
+    return WeightedSolution(
+        layers.shared + unknown,
+        layers.heads + unknown,
+        losses + unknown,
+        path.weights[-1],
+        mean,
+        n_floored,
+        path,
+        flag(broken, Status.not_converged),
+    )
+
+
+def _start(tasks: Moments | Rows, rank: int, training: WeightedTraining, key: Key[Array, ""]) -> Layers:
+    n_tasks, d = tasks.cross.shape if isinstance(tasks, Moments) else tasks.X.shape[::2]
+    dtype = tasks.cross.dtype if isinstance(tasks, Moments) else tasks.X.dtype
+    drawn = jax.random.normal(stream(key, "start"), ((d + n_tasks) * rank,), dtype).reshape(-1, rank)
+    size = jnp.asarray(training.start_size, dtype)
+    return Layers(size * drawn[:d] / np.sqrt(d), size * drawn[d:] / np.sqrt(rank))
+
+
+def _facts(tasks: Moments | Rows, seen: TaskGradients, rank: int) -> Facts:
+    if isinstance(tasks, Moments):
+        return Facts(seen.losses, tasks.energy / tasks.n_samples, tasks, rank)
+    counts = jnp.maximum(jnp.sum(tasks.used, -1), 1).astype(tasks.y.dtype)
+    centred = jnp.where(tasks.used, tasks.y - (jnp.sum(tasks.y, -1) / counts)[:, None], 0)
+    gram = jnp.einsum("kmd,kme->kde", tasks.X, tasks.X, precision="highest")
+    cross = jnp.einsum("kmd,km->kd", tasks.X, tasks.y, precision="highest")
+    moments = Moments(gram, cross, jnp.sum(tasks.y**2, -1), counts)
+    return Facts(seen.losses, jnp.sum(centred**2, -1) / counts, moments, rank)
+
+
+def _look_at_batch(rows: Rows, layers: Layers, size: int, key: Key[Array, ""], step: Int[Array, ""]) -> TaskGradients:
+    return relu_gradients(batch_of(rows, size, jax.random.fold_in(stream(key, "batches"), step)), layers)

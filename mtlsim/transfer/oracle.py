@@ -1,0 +1,47 @@
+"""The weights with the least exact risk: what any weighting scheme could hope for, on linear tasks."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from mtlsim.samples.moments import Moments
+from mtlsim.solvers.solution import Solution
+from mtlsim.solvers.solve import solve
+
+REACH, N_NODES, N_ZOOMS, SHRINK = 8.0, 17, 4, 6.0  # of the logarithm of a weight: span, nodes, zooms, and what a zoom divides by
+
+
+def solve_mean_losses(moments: Moments, rank: int, weights: Float[Array, " K"], key: Key[Array, ""]) -> Solution:
+    """The optimal shared layer of sum_k w_k L_k with L_k the mean squared error of task k."""
+    return solve(moments, rank, weights / moments.n_samples, key=key)
+
+
+def best_weights(
+    risk: Callable[[Float[Array, "K d"]], Float[Array, ""]], moments: Moments, rank: int, key: Key[Array, ""]
+) -> tuple[Float[Array, " K"], Float[Array, "K d"], Int[Array, ""]]:
+    """Weights (K,) of mean one whose optimal shared layer has the least risk(parameters), its parameters (K, d) and status.
+
+    The last task's weight is held, and each other one runs in turn over a grid of its logarithm that contains the present point:
+    from e^8 times the last one's down to e^-8 times, and closer around the best for every zoom. So the result is never worse
+    than equal weights; two tasks are searched on one line, more only one weight at a time.
+    """
+    n_tasks = moments.n_tasks
+
+    def look(logs):
+        found = solve_mean_losses(moments, rank, jnp.exp(logs), key)
+        return risk(found.parameters), logs, found.parameters, found.status
+
+    def along(best, turn):
+        zoom, task = turn
+        moves = REACH / SHRINK**zoom * jnp.linspace(-1, 1, N_NODES, dtype=best[1].dtype)
+        seen = jax.lax.map(look, best[1] + moves[:, None] * jax.nn.one_hot(task, n_tasks, dtype=best[1].dtype))
+        least = jnp.argmin(jnp.where(jnp.isfinite(seen[0]), seen[0], jnp.inf))
+        return jax.tree.map(lambda leaf: leaf[least], seen), None
+
+    turns = [(zoom, task) for zoom in range(N_ZOOMS) for task in range(max(1, n_tasks - 1))]
+    zero = jnp.zeros_like(moments.cross[:, 0])
+    start = (zero[0], zero, jnp.zeros_like(moments.cross), jnp.zeros((), jnp.int32))
+    (_, logs, parameters, status), _ = jax.lax.scan(along, start, tuple(jnp.array(turns).T))
+    return jnp.exp(logs) / jnp.mean(jnp.exp(logs)), parameters, status

@@ -1,0 +1,23 @@
+"""How much each task counts: one file per scheme, all behind the protocol of `mtlsim.weighting._scheme`."""
+
+import sys
+
+from mtlsim.core.registry import find, names
+from mtlsim.weighting._scheme import Facts as Facts
+from mtlsim.weighting._scheme import Scheme as Scheme
+from mtlsim.weighting._scheme import Signals as Signals
+from mtlsim.weighting._scheme import normalise as normalise
+
+
+def scheme_names() -> list[str]:
+    return names(sys.modules[__name__])
+
+
+def find_scheme(name: str) -> type[Scheme]:
+    """The scheme called `name`, to be made with hyperparameters of its own or those of its paper."""
+    return find(sys.modules[__name__], name, "SCHEME")
+
+
+def conformance(name: str) -> tuple:
+    """The examples worked by hand that stand in the scheme's file."""
+    return find(sys.modules[__name__], name, "CONFORMANCE")

@@ -1,0 +1,50 @@
+"""What training under every weighting scheme costs: twelve schemes, 200 seeds, 2000 steps, four tasks, in one call of `sweep`.
+
+Beside it stands one plain step in NumPy, which a loop over seeds and steps pays at least; a peer library belongs there too.
+"""
+
+import time
+
+import jax
+import numpy as np
+
+import mtlsim as mtl
+from mtlsim.samples.wishart import draw_moments
+from mtlsim.weighting import scheme_names
+
+N_SEEDS, N_STEPS, RANK = 200, 2000, 2
+TASKS = mtl.LinearTasks(n_features=50, n_samples=(200, 150, 100, 100), cosine=0.8, noise=0.5, design=mtl.Isotropic())
+KEY = jax.random.key(0)
+
+
+def seconds_of_the_bench(schemes):
+    training = mtl.WeightedTraining("sgd", N_STEPS, 0.05)
+    start = time.perf_counter()
+    data = mtl.sweep(mtl.Weighting(TASKS, rank=RANK, training=training), {"scheme": schemes}, N_SEEDS, KEY, progress=False)
+    assert np.isfinite(data.gain.values).all()
+    return time.perf_counter() - start
+
+
+def numpy_step(gram, cross, shared, heads, rate):
+    """One step under equal weights, written plainly: the least that a loop over seeds and steps pays."""
+    residuals = np.einsum("kde,ke->kd", gram, heads @ shared.T) - cross
+    return shared - 2 * rate * residuals.T @ heads, heads - 2 * rate * residuals @ shared
+
+
+def test_the_bench_of_all_schemes():
+    schemes = scheme_names()
+    cold, warm = seconds_of_the_bench(schemes), seconds_of_the_bench(schemes)
+    steps = len(schemes) * N_SEEDS * N_STEPS
+    moments = draw_moments(TASKS.draw(key=KEY), key=KEY)
+    n, rng = np.asarray(moments.n_samples), np.random.default_rng(0)
+    means = np.asarray(moments.gram) / n[:, None, None], np.asarray(moments.cross) / n[:, None]
+    layers = 0.1 * rng.standard_normal((50, RANK)), 0.1 * rng.standard_normal((4, RANK))
+    start = time.perf_counter()
+    for _ in range(N_STEPS):
+        layers = numpy_step(*means, *layers, 0.05)
+    loop = (time.perf_counter() - start) / N_STEPS
+    print(f"\n{len(schemes)} schemes x {N_SEEDS} seeds x {N_STEPS} steps: {cold:.0f} s with compiling, {warm:.1f} s without")
+    print(f"{1e6 * warm / steps:.2f} us a step and problem; equal weights in a NumPy loop {1e6 * loop:.0f} us")
+    for scheme in schemes:
+        print(f"  {scheme:30s} {1e6 * seconds_of_the_bench([scheme]) / (N_SEEDS * N_STEPS):.2f} us")
+    assert warm < 60

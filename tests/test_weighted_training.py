@@ -1,0 +1,236 @@
+"""Training with task weights: gradients, where every scheme ends, trouble as status, the weighting cell and its oracle."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import close
+from instances import moments_of, random_tasks
+
+import mtlsim as mtl
+from mtlsim.core.status import Status
+from mtlsim.samples.data import Rows, draw_rows
+from mtlsim.samples.wishart import draw_moments
+from mtlsim.solvers.network import Layers
+from mtlsim.solvers.task_gradients import batch_of, linear_gradients, mean_moments, relu_gradients
+from mtlsim.solvers.weighted import WeightedTraining, train_weighted
+from mtlsim.tasks.covariance import Isotropic
+from mtlsim.transfer.oracle import best_weights, solve_mean_losses
+from mtlsim.transfer.weighting import ORACLES, Weighting
+from mtlsim.weighting import find_scheme, scheme_names
+
+KEY = jax.random.key(3)
+TASKS = random_tasks(np.random.default_rng(0), 5, (30, 12, 50), noise=0.5)
+LONG = WeightedTraining(n_steps=3000, learning_rate=0.05)
+STOPPED = {"mgda", "inverse-gradient-norm", "dynamic-task-prioritization"}  # schemes whose weights may vanish
+
+
+def rows_of_tasks(tasks, room=60):
+    """The tasks as padded rows; what is beyond a task's rows is not to be read."""
+    X, y, used = np.full((len(tasks), room, 5), 7.0), np.full((len(tasks), room), 7.0), np.zeros((len(tasks), room), bool)
+    for i, (rows, labels) in enumerate(tasks):
+        X[i, : len(rows)], y[i, : len(rows)], used[i, : len(rows)] = rows, labels, True
+    return Rows(jnp.asarray(X), jnp.asarray(y), jnp.asarray(used))
+
+
+def some_layers(rank=2):
+    rng = np.random.default_rng(5)
+    return Layers(jnp.asarray(rng.normal(size=(5, rank))), jnp.asarray(rng.normal(size=(3, rank))))
+
+
+@pytest.mark.parametrize("activation", ["identity", "relu"])
+def test_gradients_against_autodiff(activation):
+    bend = jax.nn.relu if activation == "relu" else lambda scores: scores
+
+    def losses(layers):
+        return jnp.stack([jnp.mean((bend(X @ layers.shared) @ a - y) ** 2) for (X, y), a in zip(TASKS, layers.heads, strict=True)])
+
+    layers = some_layers()
+    relu = activation == "relu"
+    seen = relu_gradients(rows_of_tasks(TASKS), layers) if relu else linear_gradients(mean_moments(moments_of(TASKS)), layers)
+    slopes = jax.jacobian(losses)(layers)
+    close(seen.losses, losses(layers))
+    close(seen.gram, jnp.einsum("kdr,ldr->kl", slopes.shared, slopes.shared))
+    close(seen.mix(jnp.array([1.0, 2.0, 3.0])), jnp.einsum("k,kdr->dr", jnp.array([1.0, 2.0, 3.0]), slopes.shared))
+    close(seen.heads, jnp.stack([slopes.heads[k, k] for k in range(3)]))
+
+
+def test_shared_rows_are_the_same_as_equal_rows():
+    rng = np.random.default_rng(1)
+    X, Y = rng.normal(size=(20, 5)), rng.normal(size=(20, 3))
+    once, thrice = mtl.Moments.from_shared_rows(X, Y), moments_of([(X, y) for y in Y.T])
+    for one, other in zip(*(linear_gradients(mean_moments(m), some_layers()) for m in (once, thrice)), strict=True):
+        if not callable(one):
+            close(one, other)
+
+
+def test_batches_come_from_the_rows_that_are_there():
+    rows = rows_of_tasks(TASKS)
+    batch = batch_of(rows, 500, KEY)
+    assert bool(jnp.all(batch.used)) and not bool(jnp.any(batch.y == 7.0))
+    for i, (_, y) in enumerate(TASKS):
+        assert set(np.unique(batch.y[i])) == set(y)
+
+
+@pytest.mark.parametrize("weights", [None, (3.0, 0.5, 1.0)])
+def test_fixed_weights_end_at_the_optimum_of_the_exact_solver(weights):
+    moments = moments_of(TASKS)
+    scheme = find_scheme("equal")() if weights is None else Chosen(weights)
+    found = train_weighted(moments, scheme, 1, LONG, KEY)
+    wanted = solve_mean_losses(moments, 1, normalised(weights or (1.0, 1.0, 1.0)), KEY)
+    close(found.heads @ found.shared.T, wanted.parameters, 5)
+    close(jnp.sum(normalised(weights or (1.0, 1.0, 1.0)) * found.losses), wanted.loss, 3)
+    close(found.weights, normalised(weights or (1.0, 1.0, 1.0)))
+    close(found.weights_mean, found.weights)
+
+
+class Chosen(type(find_scheme("equal")()).__mro__[1]):
+    """Weights as given."""
+
+    given: tuple
+
+    def decide(self, facts):
+        return jnp.array(self.given), jnp.zeros((), jnp.int32)
+
+
+def normalised(weights):
+    return jnp.array(weights) / np.mean(weights)
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_with_room_for_every_task_each_ends_alone(name):
+    """Proposition 1, but for schemes whose weights vanish: those stop early, and never above where they began."""
+    moments = moments_of(TASKS)
+    single = jnp.stack([mtl.solve_single(moments[i]) for i in range(3)])
+    least = jnp.stack([jnp.mean((X @ theta - y) ** 2) for (X, y), theta in zip(TASKS, single, strict=True)])
+    found = train_weighted(moments, find_scheme(name)(), 3, LONG, KEY)
+    assert found.status == Status.ok and bool(jnp.all(found.losses >= least - 1e-9))
+    if name in STOPPED:
+        assert bool(jnp.all(found.losses <= moments.energy / moments.n_samples))
+    else:
+        np.testing.assert_allclose(found.losses, least, rtol=5e-3 if name == "gradnorm" else 1e-4)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_one_task_learns_as_if_alone(optimiser):
+    moments = moments_of(TASKS[:1])
+    training = WeightedTraining(optimiser, 300, 0.05)
+    runs = [
+        train_weighted(moments, find_scheme(name)(), 1, training, KEY) for name in ("equal", "inverse-loss", "mgda", "gradnorm")
+    ]
+    for run in runs[1:]:
+        close(run.losses, runs[0].losses)
+        close(run.weights, [1.0])
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_solved_and_constant_tasks_never_give_nan(name):
+    """One noiseless task, one with labels of zero, one ordinary task."""
+    (X, _), (Z, _), third = TASKS
+    moments = moments_of([(X, X @ np.ones(5)), (Z, np.zeros(len(Z))), third])
+    found = train_weighted(moments, find_scheme(name)(), 3, WeightedTraining(n_steps=2000, learning_rate=0.05), KEY)
+    assert found.status == Status.ok
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in (found.shared, found.heads, found.losses, found.weights_mean))
+    if name in ("prior", "dynamic-task-prioritization", "inverse-gradient-norm"):
+        assert found.n_floored > 0
+
+
+def test_divergence_is_a_status():
+    found = train_weighted(moments_of(TASKS), find_scheme("equal")(), 2, WeightedTraining("sgd", 500, 50.0, decay=False), KEY)
+    assert found.status == Status.not_converged and bool(jnp.all(jnp.isnan(found.losses)))
+
+
+def test_paths_heads_and_raw_weights():
+    moments, scheme = moments_of(TASKS), find_scheme("inverse-loss")()
+    short = WeightedTraining("sgd", 60, 0.01)
+    path = train_weighted(moments, scheme, 2, short, KEY, 6).path
+    assert path.losses.shape == path.weights.shape == (6, 3)
+    close(path.losses[-1], train_weighted(moments, scheme, 2, short, KEY).path.losses[-1])
+    close(path.weights * path.losses, jnp.broadcast_to((path.weights * path.losses)[:, :1], (6, 3)))
+    close(jnp.mean(path.weights, 1), np.ones(6))
+    raw = train_weighted(moments, scheme, 2, WeightedTraining("sgd", 60, 0.01, normalized=False), KEY, 6).path
+    close(raw.weights * raw.losses, np.ones((6, 3)))
+    own = train_weighted(moments, Chosen((1e-9, 1.0, 1.0)), 2, WeightedTraining("sgd", 200, 0.05, heads="unweighted"), KEY)
+    weighted = train_weighted(moments, Chosen((1e-9, 1.0, 1.0)), 2, WeightedTraining("sgd", 200, 0.05), KEY)
+    assert own.losses[0] < 0.99 * weighted.losses[0]
+    with pytest.raises(ValueError, match="n_records must be a divisor of n_steps = 60, but is 7; use 1 for the last step alone"):
+        train_weighted(moments, scheme, 2, short, KEY, 7)
+    with pytest.raises(ValueError, match="batch must be left out for moments, but is 5; pass rows, or leave it out"):
+        train_weighted(moments, scheme, 2, WeightedTraining(batch=5), KEY)
+    with pytest.raises(ValueError, match="n_steps must be a whole number >= 1, but is 0; leave it out"):
+        WeightedTraining(n_steps=0)
+
+
+@pytest.mark.parametrize("batch", [None, 8])
+def test_relu_tasks_are_learned_from_rows(batch):
+    tasks = mtl.ReluTasks(n_features=5, n_samples=(200, 100), cosine=0.95, noise=0.1, design=Isotropic())
+    rows = draw_rows(tasks.draw(key=KEY), key=KEY)
+    found = train_weighted(rows, find_scheme("gradnorm")(), 2, WeightedTraining(n_steps=1500, batch=batch), KEY)
+    # what is left is noise 0.01 and the angle between the tasks; zero predictions lose a half
+    assert found.status == Status.ok and bool(jnp.all(found.losses < 0.08))
+
+
+# ------------------------------------------------------------------------------------------------ cell, oracle
+PAIR = mtl.LinearTasks(n_features=6, n_samples=(40, 20), cosine=0.9, noise=(2.0, 0.5), design=Isotropic())
+SHORT = WeightedTraining(n_steps=400, learning_rate=0.05)
+
+
+def on_shared_rows(*noise):
+    n = (30,) * len(noise)
+    return mtl.LinearTasks(n_features=6, n_samples=n, cosine=0.9, noise=noise, design=Isotropic(), shared_covariates=True)
+
+
+def test_the_oracle_is_the_best_of_a_dense_scan_of_weights():
+    tasks = PAIR.draw(key=KEY)
+    moments = draw_moments(tasks, key=KEY)
+    risk = lambda parameters: tasks.excess_risk(parameters[-1])
+    weights, parameters, status = best_weights(risk, moments, 1, KEY)
+    exact = lambda u: risk(solve_mean_losses(moments, 1, jnp.array([jnp.exp(u), 1.0]), KEY).parameters)
+    scan = jax.lax.map(exact, jnp.linspace(-8, 8, 801))
+    assert float(risk(parameters)) <= float(jnp.nanmin(scan)) * (1 + 1e-3) and status == 0
+    close(jnp.mean(weights), 1.0)
+    close(solve_mean_losses(moments, 1, weights, KEY).parameters, parameters, 4)
+
+
+def test_a_bench_of_schemes_is_one_sweep():
+    tasks = on_shared_rows(2.0, 0.5)
+    cell = Weighting(tasks, training=SHORT)
+    data = mtl.sweep(cell, {"scheme": ["oracle", "oracle-mean", "equal", "inverse-loss"]}, 12, KEY, progress=False)
+    gain = data.gain.values
+    assert np.isfinite(gain).all() and (data.status == 0).all()
+    assert (gain[0] >= gain[1:] - 1e-6).all()  # nothing beats the oracle on its own criterion
+    assert (data.gain_all.values[1] >= data.gain_all.values - 1e-6).all()
+    assert (data.share_source.sel(scheme="inverse-loss") < 0.3).all() and np.allclose(data.share_source.sel(scheme="equal"), 0.5)
+    assert data.gain_mean.sel(scheme="inverse-loss") > data.gain_mean.sel(scheme="equal")
+    exact = mtl.Transfer(tasks)(key=jax.random.fold_in(KEY, 0))
+    np.testing.assert_allclose(float(exact.risk_multi), data.risk_multi.sel(scheme="equal").values[0], rtol=1e-3)
+    np.testing.assert_allclose(float(exact.risk_single), data.risk_single.values[0, 0], rtol=1e-8)
+
+
+def test_more_tasks_on_shared_rows_and_hyperparameters():
+    tasks = on_shared_rows(2.0, 0.5, 0.5)
+    best, equal = (Weighting(tasks, name, 2, training=SHORT)(key=KEY) for name in ("oracle", "equal"))
+    assert best.gain >= equal.gain and best.status == equal.status == 0 and "oracle" in repr(best)
+    scheme = find_scheme("loss-balanced")(alpha=0.0)
+    close(Weighting(tasks, "loss-balanced", 2, training=SHORT, hyperparameters=scheme)(key=KEY).gain, equal.gain)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"scheme": "gradnrm"}, "did you mean 'gradnorm'"),
+        ({"rank": 9}, "rank must be a whole number from 1 to n_features = 6, but is 9"),
+        ({"target": 2}, "target must be the index of one of 2 tasks, but is 2"),
+        ({"tasks": mtl.ReluTasks(6, (9, 9)), "scheme": ORACLES[0]}, "scheme must be no oracle for ReLU tasks"),
+        ({"tasks": mtl.ClassificationTasks(6, (9, 9))}, "tasks must be linear or ReLU tasks, but is ClassificationTasks"),
+    ],
+)
+def test_bad_cells_are_refused_in_one_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Weighting(**{"tasks": PAIR, **options})
+
+
+def test_a_relu_cell():
+    tasks = mtl.ReluTasks(n_features=5, n_samples=(200, 30), cosine=0.98, noise=0.5, design=Isotropic())
+    draw = Weighting(tasks, "uncertainty", 4, training=WeightedTraining(n_steps=500))(key=KEY)
+    assert draw.status == 0 and 0 < draw.risk_multi < 0.5 and 0 < draw.risk_single < 0.5

@@ -1,0 +1,302 @@
+"""Task weights: worked examples, equivalences between schemes, brute force, and what training with them ends at."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import close
+
+import mtlsim as mtl
+from mtlsim import cli
+from mtlsim.weighting import Facts, Signals, conformance, find_scheme, normalise, scheme_names
+from mtlsim.weighting.mgda import is_pareto_stationary, shortest_mixture
+
+EXAMPLES = [(name, example) for name in scheme_names() for example in conformance(name)]
+SHIFTLESS = {"equal", "prior", "algorithm-2", "inverse-gradient-norm", "mgda"}  # adding a constant to a loss changes nothing
+TWO = Facts(jnp.array([1.0, 3.0]), jnp.array([1.0, 3.0]))
+
+
+def some_moments(n_tasks, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 6))
+    return mtl.Moments.from_shared_rows(X, X @ rng.normal(size=(6, n_tasks)) + rng.normal(size=(40, n_tasks)))
+
+
+def some_run(n_tasks=3, n_steps=3, seed=0):
+    """Facts, and losses (T, K) and gradients (T, K, p) of some steps."""
+    rng = np.random.default_rng(seed)
+    moments = some_moments(n_tasks, seed)
+    facts = Facts(jnp.asarray(np.exp(rng.normal(size=n_tasks))), moments.energy / 40, moments, 2)
+    return (
+        facts,
+        np.exp(0.3 * rng.normal(size=(n_steps, n_tasks))) * np.asarray(facts.losses) / 2,
+        rng.normal(size=(n_steps, n_tasks, 7)),
+    )
+
+
+def answers(scheme, facts, losses, gradients):
+    """Weights (T, K) of a run, and the floors that fired in all."""
+    state, found, floors = scheme.init(facts), [], 0
+    for step, (now, slopes) in enumerate(zip(losses, gradients, strict=True)):
+        slopes = jnp.asarray(slopes)
+        weights, state, n_floored = scheme.weights(Signals(jnp.asarray(now), slopes @ slopes.T, jnp.asarray(step)), state)
+        found.append(weights)
+        floors += int(n_floored)
+    return jnp.stack(found), floors
+
+
+def with_tasks(facts, index):
+    moments = facts.moments
+    moments = mtl.Moments(moments.gram, moments.cross[index], moments.energy[index], moments.n_samples[index])
+    return Facts(facts.losses[index], facts.variances[index], moments, facts.rank)
+
+
+# ---------------------------------------------------------------------------------------------------- schemes
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_weights_worked_by_hand(name, example):
+    as_arrays = lambda thing: jax.tree.map(lambda leaf: jnp.asarray(leaf), thing)
+    facts = example.facts._replace(losses=jnp.array(example.facts.losses), variances=jnp.array(example.facts.variances))
+    state = example.scheme.init(facts)
+    for signals, wanted in zip(example.signals, example.weights, strict=True):
+        seen = Signals(jnp.array(signals.losses), jnp.array(signals.gram), as_arrays(signals.step))
+        weights, state, _ = example.scheme.weights(seen, state)
+        close(weights, wanted)
+
+
+def test_every_scheme_has_an_example_and_there_are_twelve():
+    assert len(scheme_names()) == 12 and {name for name, _ in EXAMPLES} == set(scheme_names())
+    with pytest.raises(ValueError, match="did you mean 'gradnorm'"):
+        find_scheme("gradnrm")
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_permuting_tasks_permutes_weights(name):
+    facts, losses, gradients = some_run()
+    order = np.array([2, 0, 1])
+    weights, _ = answers(find_scheme(name)(), facts, losses, gradients)
+    permuted, _ = answers(find_scheme(name)(), with_tasks(facts, order), losses[:, order], gradients[:, order])
+    close(permuted, weights[:, order], 3)
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_one_task_counts_one(name):
+    facts, losses, gradients = some_run(1)
+    weights, _ = answers(find_scheme(name)(), facts, losses, gradients)
+    close(jax.lax.map(normalise, weights), np.ones((3, 1)))
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_solved_tasks_zero_gradients_and_constant_labels_stay_finite(name):
+    facts, losses, gradients = some_run()
+    facts = Facts(facts.losses.at[0].set(0.0), facts.variances.at[0].set(0.0), facts.moments, 2)
+    losses, gradients = losses * [0.0, 1, 1], gradients * np.array([0, 1, 1])[:, None]
+    weights, floors = answers(find_scheme(name)(), facts, losses, gradients)
+    assert bool(jnp.all(jnp.isfinite(weights) & (weights >= 0)))
+    assert (floors > 0) == (name not in ("equal", "mgda", "algorithm-2", "uncertainty"))
+    assert bool(jnp.all(jnp.isfinite(jax.lax.map(normalise, weights))))
+    nothing, _ = answers(find_scheme(name)(), facts, losses * 0, gradients * 0)
+    assert bool(jnp.all(jnp.isfinite(jax.lax.map(normalise, nothing))))
+
+
+def test_profiled_uncertainty_is_half_of_inverse_loss_and_descent_ends_there():
+    facts, losses, gradients = some_run()
+    half, _ = answers(find_scheme("inverse-loss")(), facts, losses, gradients)
+    profiled, _ = answers(find_scheme("uncertainty")(profiled=True), facts, losses, gradients)
+    close(profiled, half / 2)
+    still = np.repeat(losses[:1], 400, 0), np.repeat(gradients[:1], 400, 0)
+    descended, _ = answers(find_scheme("uncertainty")(learning_rate=0.2), facts, *still)
+    close(descended[-1], half[0] / 2)
+
+
+def test_gradnorm_at_alpha_zero_and_mgda_of_unit_gradients_are_inverse_gradient_norms():
+    facts, losses, gradients = some_run(2, 4000)
+    losses, gradients = np.repeat(losses[:1], 4000, 0), np.repeat(gradients[:1], 4000, 0)
+    wanted, _ = answers(find_scheme("inverse-gradient-norm")(), facts, losses[:1], gradients[:1])
+    scheme, slopes = find_scheme("gradnorm")(0.0, 2e-4), jnp.asarray(gradients[0])
+    signals = Signals(jnp.asarray(losses[0]), slopes @ slopes.T, jnp.asarray(1))
+    step = lambda state, _: (scheme.weights(signals, state)[1], None)
+    (found, _), _ = jax.lax.scan(step, scheme.init(facts), length=4000)
+    np.testing.assert_allclose(found, normalise(wanted[0]), rtol=2e-3)  # it chatters by a step
+    unit, _ = answers(find_scheme("mgda")("l2"), facts, losses[:1], gradients[:1])
+    close(normalise(unit[0]), normalise(wanted[0]))
+    slow = Signals(signals.losses * jnp.array([2.0, 0.5]), signals.gram, signals.step)
+    eager = find_scheme("gradnorm")(5.0, 1e-3)
+    _, (lagging, _), _ = eager.weights(slow, eager.init(facts._replace(losses=signals.losses)))
+    assert lagging[0] > 1 > lagging[1]  # the task that lags behind gains
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_ten_times_one_loss(name):
+    facts, losses, gradients = some_run()
+    ten = jnp.array([10.0, 1.0, 1.0])
+    moments = facts.moments
+    scaled = mtl.Moments(moments.gram, moments.cross * jnp.sqrt(ten)[:, None], moments.energy * ten, moments.n_samples)
+    bigger = Facts(facts.losses * ten, facts.variances * ten, scaled, 2)
+    before, _ = answers(find_scheme(name)(), facts, losses, gradients)
+    after, _ = answers(find_scheme(name)(), bigger, losses * ten, gradients * ten[:, None])
+    if name in ("initial-loss", "prior", "inverse-loss", "inverse-gradient-norm"):
+        close(after * ten, before)
+    elif name in ("equal", "dynamic-weight-average", "dynamic-task-prioritization", "loss-balanced"):
+        close(after, before)
+    else:
+        assert np.max(np.abs(after - before)) > 1e-3
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_a_constant_added_to_one_loss(name):
+    facts, losses, gradients = some_run()
+    five = jnp.array([5.0, 0.0, 0.0])
+    before, _ = answers(find_scheme(name)(), facts, losses, gradients)
+    after, _ = answers(find_scheme(name)(), facts._replace(losses=facts.losses + five), losses + five, gradients)
+    assert (np.max(np.abs(after - before)) < 1e-12) == (name in SHIFTLESS)
+
+
+def test_limits_are_equal_weights():
+    facts, losses, gradients = some_run()
+    average, balanced = find_scheme("dynamic-weight-average"), find_scheme("loss-balanced")
+    for scheme in (average(1e12), balanced(0.0), balanced(epoch=1)):
+        close(answers(scheme, facts, losses, gradients)[0], np.ones((3, 3)))
+    same = Facts(facts.losses, 2 * jnp.asarray(losses[0]))
+    weights, _ = answers(find_scheme("dynamic-task-prioritization")(), same, losses[:1], gradients[:1])
+    close(normalise(weights[0]), np.ones(3))
+
+
+def test_epochs_are_averaged():
+    facts, losses, gradients = some_run(2, 6)
+    pairs = losses.reshape(3, 2, 2).mean(1)
+    fast, _ = answers(find_scheme("dynamic-weight-average")(), facts, pairs, gradients[:3])
+    slow, _ = answers(find_scheme("dynamic-weight-average")(epoch=2), facts, losses, gradients)
+    close(slow[4:], np.repeat(fast[2:], 2, 0))
+
+
+def test_who_counts_a_task_twice():
+    """Of a task and its copy, MGDA splits one weight; the others give each copy what the task alone had."""
+    facts, losses, gradients = some_run(2)
+    index = np.array([0, 1, 1])
+    for name in set(scheme_names()) - {"gradnorm", "algorithm-2"}:
+        once, _ = answers(find_scheme(name)(), facts, losses[:2], gradients[:2])
+        twice, _ = answers(find_scheme(name)(), with_tasks(facts, index), losses[:2, index], gradients[:2, index])
+        ratio = (twice[:, 1] + twice[:, 2]) / twice[:, 0] / (once[:, 1] / once[:, 0])
+        close(ratio, np.full(2, 1.0 if name == "mgda" else 2.0), 4)
+
+
+# ------------------------------------------------------------------------------------------------------- MGDA
+def shortest_by_enumeration(M):
+    """The least w'Mw over the simplex: every face's stationary point, in NumPy."""
+    K, best = len(M), np.inf
+    for face in range(1, 2**K):
+        used = [k for k in range(K) if face >> k & 1]
+        solution = np.linalg.lstsq(M[np.ix_(used, used)], np.ones(len(used)), rcond=None)[0]
+        if solution.sum() > 1e-12 and (solution >= 0).all():
+            w = np.zeros(K)
+            w[used] = solution / solution.sum()
+            best = min(best, w @ M @ w)
+    return best
+
+
+@pytest.mark.parametrize("steps", ["pairwise", "plain"])
+@pytest.mark.parametrize("n_tasks", [1, 2, 3, 5])
+def test_shortest_mixture_against_enumeration(n_tasks, steps):
+    rng = np.random.default_rng(n_tasks)
+    run = jax.jit(lambda M: shortest_mixture(M, 400, 1e-12, steps))
+    for _ in range(20):
+        slopes = rng.normal(size=(n_tasks, 7)) * np.exp(rng.normal(size=(n_tasks, 1))) + rng.normal(size=7)
+        M = slopes @ slopes.T
+        weights, gap = run(jnp.asarray(M))
+        found, least = float(weights @ M @ weights), shortest_by_enumeration(M)
+        assert bool(jnp.all(weights >= 0)) and abs(float(weights.sum()) - 1) < 1e-12
+        assert least - 1e-9 <= found <= least + 2 * float(gap) + 1e-9 * np.trace(M)
+        assert float(gap) <= (1e-2 if steps == "plain" else 2e-12) * np.trace(M)
+
+
+def test_the_cap_is_counted_and_opposite_gradients_are_pareto_stationary():
+    facts, losses, gradients = some_run(5, 1)
+    assert answers(find_scheme("mgda")(n_iterations=1), facts, losses, gradients)[1] == 1
+    assert answers(find_scheme("mgda")(), facts, losses, gradients)[1] == 0
+    assert bool(is_pareto_stationary(jnp.array([[1.0, -2.0], [-2.0, 4.0]])))
+    assert not bool(is_pareto_stationary(jnp.array([[1.0, -1.9], [-1.9, 4.0]])))
+
+
+# ------------------------------------------------------------------------------------------------ Algorithm 2
+def algorithm_2_by_hand(directions, rank):
+    U = np.linalg.svd(directions)[0][:, :rank]
+    return np.linalg.norm(directions.T @ U, axis=1)
+
+
+def test_svd_task_weights_against_numpy():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 8)) * np.arange(1, 9)
+    Y = X @ rng.normal(size=(8, 4)) + rng.normal(size=(50, 4))
+    literal = algorithm_2_by_hand(X.T @ Y, 2)
+    close(mtl.svd_task_weights(X, Y, 2), literal)
+    close(mtl.svd_task_weights([X] * 4, list(Y.T), 2), literal)
+    close(mtl.svd_task_weights(X, Y, 2, normalized=True), literal / np.linalg.norm(X.T @ Y, axis=0))
+    close(mtl.svd_task_weights(X, Y * [1, 3, 1, 1], 4), np.linalg.norm(X.T @ Y, axis=0) * [1, 3, 1, 1])
+    U = np.linalg.svd(X, full_matrices=False)[0]
+    close(mtl.svd_task_weights(X, Y, 2, whitened=True), algorithm_2_by_hand(U.T @ Y, 2), 2)
+    close(mtl.svd_task_weights([X] * 4, list(Y.T), 2, whitened=True), mtl.svd_task_weights(X, Y, 2, whitened=True), 2)
+    close(mtl.svd_task_weights(X, Y[:, :1], 1), [1.0])
+
+
+def test_ties_are_averaged_over_the_tied_directions():
+    Y = np.diag([5.0, 2.0, 2.0, 2.0, 1.0])
+    close(mtl.svd_task_weights(np.eye(5), Y, 2), [5, 2 / np.sqrt(3), 2 / np.sqrt(3), 2 / np.sqrt(3), 0])
+    close(mtl.svd_task_weights(np.eye(5), Y, 3), [5, *[2 * np.sqrt(2 / 3)] * 3, 0])
+    close(mtl.svd_task_weights(np.eye(5), Y * 0, 2), np.zeros(5))
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "rank", "sentence"),
+    [
+        (np.ones((5, 2)), np.ones((5, 3)), 4, "rank must be a whole number from 1 to the 3 tasks, but is 4; use the columns"),
+        (np.ones((5, 2)), np.ones((4, 3)), 1, "Y must be as long as X, 5 rows, but is of length 4; drop the rows without a label"),
+        (np.ones((5, 2)), np.ones(5), 1, r"Y must be of shape \(m, K\), but is of shape \(5,\); pass a column per task"),
+        (np.ones((3, 2)), np.array([[1.0, np.nan, 3]] * 3), 1, "Y must be finite, but holds NaN or infinity in 3 of 3 rows"),
+        (
+            [np.ones((3, 2))],
+            [np.ones(3)] * 2,
+            1,
+            "Y must be labels of 1 tasks like X, but is of 2; give one array",
+        ),
+    ],
+)
+def test_bad_labels_are_refused_in_one_sentence(X, Y, rank, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mtl.svd_task_weights(X, Y, rank)
+
+
+# ----------------------------------------------------------------------------------------------- command line
+def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 5)).astype(np.float32)
+    Y = X @ rng.normal(size=(5, 3))
+    for name, array in (("X", X), ("Y", Y), ("labels", Y[:, 0])):
+        np.save(name, array)
+    assert cli.main(["weights", "X.npy", "Y.npy", "--rank", "2"]) == 0
+    printed = [float(line.split()[3].rstrip(",")) for line in capsys.readouterr().out.splitlines()]
+    np.testing.assert_allclose(printed, mtl.svd_task_weights(X, Y, 2), rtol=1e-5)
+    assert cli.main(["score", "X.npy", "X.npy"]) == 0
+    assert capsys.readouterr().out.endswith("normalised 1 (1 = same)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["weights", "X.npy", "Z.npy"], "path must be an existing .npy file, but is Z.npy, which is not there"),
+        (["weights", "X.npy", "bad.npy"], "path must be a whole .npy file of numbers"),
+        (["weights", "X.npy", "pickled.npy"], "path must be a whole .npy file of numbers"),
+        (["weights", "X.npy", "X.npy", "--rank", "9"], "rank must be a whole number from 1 to the 2 tasks, but is 9"),
+        (["score", "X.npy", "wide.npy"], "second must be of 2 features like first, but is of 3"),
+        (["score", "X.npy", "flat.npy"], "X must be of shape (m, d), but is of shape (4,)"),
+    ],
+)
+def test_wrong_files_are_one_sentence(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, array in (("X", np.ones((4, 2))), ("wide", np.ones((4, 3))), ("flat", np.ones(4))):
+        np.save(name, array)
+    np.save("pickled", np.array([{}], object), allow_pickle=True)
+    (tmp_path / "bad.npy").write_text("no")
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mtlsim: ") and error.count("\n") == 1 and sentence in error

@@ -1,7 +1,7 @@
 """Mean squared losses of K tasks and their gradients in a shared layer and the heads, in closed form.
 
 Task k predicts g(x'B) a_k with B (d, r), a_k (r,), g the identity (from moments, at a cost that no number of rows changes) or ReLU
-(from rows), and loses the mean over its rows of (prediction - y)^2.
+(from rows, or from the population), and loses the mean over its rows of (prediction - y)^2.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from mtlsim.core.linalg import multiply
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.network import Layers
+from mtlsim.tasks.relu import ReluPopulation
 
 
 class TaskGradients(NamedTuple):
@@ -61,6 +62,28 @@ def relu_gradients(rows: Rows, layers: Layers) -> TaskGradients:
     mix = lambda weights: jnp.einsum("k,kdr->dr", weights, shared, precision="highest")
     heads = jnp.einsum("km,kmr->kr", slopes, jax.nn.relu(scores), precision="highest")
     return TaskGradients(losses, multiply(flat, flat.T), mix, heads)
+
+
+def population_gradients(tasks: ReluPopulation, layers: Layers) -> TaskGradients:
+    """From the tasks themselves, by the arc-cosine kernel: what ReLU units lose on endless Gaussian rows [cho2009kernel]."""
+
+    def losses(layers: Layers) -> Float[Array, " K"]:
+        risks = [tasks.excess_risk(layers.shared, layers.heads[i], i) for i in range(tasks.n_tasks)]
+        return jnp.stack(risks) + tasks.noise**2
+
+    slopes = jax.jacrev(losses)(layers)
+    flat = slopes.shared.reshape(tasks.n_tasks, -1)
+    mix = lambda weights: jnp.einsum("k,kdr->dr", weights, slopes.shared, precision="highest")
+    heads = jnp.einsum("kkr->kr", slopes.heads)
+    return TaskGradients(losses(layers), multiply(flat, flat.T), mix, heads)
+
+
+def population_moments(tasks: ReluPopulation) -> Moments:
+    """Moments of one row: Sigma_i, E[x y] = amplitude_i Sigma_i theta_i / 2, E[y^2]."""
+    grams = jnp.stack([covariance.matrix() for covariance in tasks.covariances])
+    cross = jnp.einsum("kde,ke->kd", grams, tasks.parameters, precision="highest")
+    ones = jnp.ones_like(tasks.noise)
+    return Moments(grams, tasks.amplitude[:, None] * cross / 2, tasks.energies() + tasks.noise**2, ones)
 
 
 def batch_of(rows: Rows, size: int, key: Key[Array, ""]) -> Rows:

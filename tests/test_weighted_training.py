@@ -157,7 +157,7 @@ def test_paths_heads_and_raw_weights():
     assert own.losses[0] < 0.99 * weighted.losses[0]
     with pytest.raises(ValueError, match="n_records must be a divisor of n_steps = 60, but is 7; use 1 for the last step alone"):
         train_weighted(moments, scheme, 2, short, KEY, 7)
-    with pytest.raises(ValueError, match="batch must be left out for moments and populations, but is 5; pass rows, or leave it out"):
+    with pytest.raises(ValueError, match="batch must be left out for moments and populations, but is 5; pass rows"):
         train_weighted(moments, scheme, 2, WeightedTraining(batch=5), KEY)
     with pytest.raises(ValueError, match="n_steps must be a whole number >= 1, but is 0; leave it out"):
         WeightedTraining(n_steps=0)

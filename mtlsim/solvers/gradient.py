@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require, require_all, require_choice
 from mtlsim.core.keys import normal, stream
@@ -18,6 +18,7 @@ from mtlsim.solvers.continuation import make_plan, search
 from mtlsim.solvers.network import Layers, Network, activate, balanced, objective, predicted_fall
 
 OPTIMISERS = {"newton": None, "sgd": optax.sgd, "adam": optax.adam}
+HUGE = 1e4  # outputs over labels, beyond which a head runs off
 SETTLED = 1e-6  # relative fall that one more step would bring, below which a fit has converged
 
 
@@ -89,7 +90,16 @@ def _solve(network: Network, rows: Rows, rank: int, training: Training, key: Key
     layers, fall, spread = search(network, rows, starts, plan, stream(key, "hops"))
     loss = objective(network, rows, layers)
     status = worst(flag(fall > SETTLED, Status.not_converged), flag(~jnp.isfinite(loss), Status.ill_conditioned))
+    status = jnp.where(_runs_off(network, rows, layers), int(Status.degenerate), status)  # and then nothing can settle
     return NetworkSolution(*layers, loss, fall, spread, status)
+
+
+def _runs_off(network: Network, rows: Rows, layers: Layers) -> Bool[Array, ""]:
+    """Whether a head fits rows on which its unit is hardly on: with ever larger ones the squared loss falls on, to no end."""
+    count = jnp.maximum(jnp.sum(rows.used, 1), 1)
+    scores = jnp.sqrt(jnp.sum(multiply(rows.X, layers.shared) ** 2, 1) / count[:, None])
+    labels = jnp.sqrt(jnp.sum(jnp.where(rows.used, rows.y**2, 0), 1) / count)
+    return jnp.any(jnp.abs(layers.heads) * scores > HUGE * labels[:, None]) & (network.loss == "squared")
 
 
 def _starts(network: Network, rows: Rows, rank: int, n_random: int, key: Key[Array, ""]) -> Layers:

@@ -21,6 +21,7 @@ from mtlsim.samples.data import Rows
 
 DAMPING, LEAST_DAMPING = 1e-2, 1e-12
 FALL, RISE = 0.1, 8.0
+NOTHING = 1e-9  # of the labels' energy: less than this counts as fitted
 
 
 class Network(eqx.Module):
@@ -136,13 +137,16 @@ def balanced(layers: Layers) -> Layers:
 def newton_step(network: Network, rows: Rows, layers: Layers, damping: Float[Array, ""], width: Float[Array, ""]):
     """One damped step from balanced layers: the layers that are better, the next damping, their objective, and the fall.
 
-    fall: the relative fall of the objective that the step promised, g'(H + damping)^-1 g / 2 over the objective, 0 at an optimum.
+    fall: what the step promised, g'(H + damping)^-1 g / 2, over the objective (or `NOTHING` of the labels' energy, if that is
+    more): 0 at an optimum.
     """
     (n_tasks, _, d), rank = rows.X.shape, layers.shared.shape[1]
     value = objective(network, rows, layers, width)
     gradient, matrix = _system(network, rows, layers, width)
     move = solve_positive(_raised(matrix, damping), gradient)
-    fall = multiply(gradient, move) / 2 / jnp.where(value > 0, value, 1)
+    energy = jnp.sum(network.weights[:, None] * jnp.where(rows.used, rows.y**2, 0))
+    size = jnp.maximum(value, NOTHING * energy)
+    fall = multiply(gradient, move) / 2 / jnp.where(size > 0, size, 1)
     shared = layers.shared - move[: rank * d].reshape(rank, d).T
     tried = balanced(Layers(shared, layers.heads - move[rank * d :].reshape(n_tasks, rank)))
     reached = objective(network, rows, tried, width)

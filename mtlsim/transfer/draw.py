@@ -11,8 +11,7 @@ class TransferDraw(eqx.Module):
     """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps.
 
     Risks are exact excess risks under the population covariance. gap: the multi-task loss minus its proven lower bound, over
-    the target's label energy. Where the data do not determine the multi-task answer, status says so and risk_multi and gain
-    are NaN.
+    the target's label energy. Where the data do not determine an answer, status says so, and its risk and the gain are NaN.
     """
 
     gain: Float[Array, ""]

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import Certificate, worst
+from mtlsim.core.status import Certificate, Status, worst
 from mtlsim.samples.data import Rows, colour, draw_entries, draw_rows
 from mtlsim.solvers.gradient import NetworkSolution, Training, solve_network
 from mtlsim.solvers.network import Network
@@ -40,8 +40,9 @@ def compare_networks(tasks: NetworkTasks, cell: "Transfer", key: Key[Array, ""])
     """The target learned alone and with the other tasks."""
     _, single, multi = fit_networks(tasks, cell, key)
     target = range(tasks.n_tasks)[cell.target]
-    risk_single = measured_risk(tasks, single.shared, single.heads[0], target, key)
-    risk_multi = measured_risk(tasks, multi.shared, multi.heads[target], target, key)
+    unknown = lambda solution: jnp.where(solution.status == Status.degenerate, jnp.nan, 0.0)
+    risk_single = measured_risk(tasks, single.shared, single.heads[0], target, key) + unknown(single)
+    risk_multi = measured_risk(tasks, multi.shared, multi.heads[target], target, key) + unknown(multi)
     return TransferDraw(
         risk_single - risk_multi,
         risk_single,

@@ -362,23 +362,27 @@ def test_a_population_keeps_its_type():
 
 
 QUICK = Training(n_hops=2)
-EDGES = {
-    "no signal and no noise": mtl.ReluTasks(5, (30, 20), amplitude=0.0, noise=0.0),
-    "same": mtl.ReluTasks(5, (80, 80), cosine=1.0, noise=0.0),
-    "condition 1e4": mtl.ReluTasks(5, (100, 60), cosine=1.0, noise=0.1, design=mtl.Spiked(1e4)),
-    "one row": mtl.ReluTasks(5, (30, 1), noise=0.5),
+EDGES = {  # of one static shape
+    "no signal and no noise": mtl.ReluTasks(5, (30, 20), amplitude=0.0, noise=0.0, design=mtl.Spiked(1.0), capacity=100),
+    "same": mtl.ReluTasks(5, (80, 80), cosine=1.0, noise=0.0, design=mtl.Spiked(1.0), capacity=100),
+    "condition 1e4": mtl.ReluTasks(5, (100, 60), cosine=1.0, noise=0.1, design=mtl.Spiked(1e4), capacity=100),
+    "one row": mtl.ReluTasks(5, (30, 1), noise=0.5, design=mtl.Spiked(1.0), capacity=100),
 }
 
 
 def test_edges_of_fits():
-    run = lambda recipe, rank=1: jax.jit(jax.vmap(lambda key: mtl.Transfer(recipe, rank, training=QUICK)(key=key)))
+    run = jax.jit(jax.vmap(lambda cell, key: cell(key=key), in_axes=(None, 0)))
     keys = jax.random.split(jax.random.key(0), 3)
-    draws = {name: run(recipe)(keys) for name, recipe in EDGES.items()}
+    draws = {name: run(mtl.Transfer(recipe, training=QUICK), keys) for name, recipe in EDGES.items()}
     for name in ("no signal and no noise", "same"):
         assert (draws[name].status == Status.ok).all() and np.abs(draws[name].gain).max() < 1e-9
     assert (draws["condition 1e4"].status == Status.ok).all() and (draws["condition 1e4"].risk_multi < 0.01).all()
     # the row is held at its kink and the head grows without end: no answer, and no number in its place
     off = draws["one row"].status == Status.degenerate
     assert off.any() and (off == ~np.isfinite(draws["one row"].gain)).all()
-    wide = run(mtl.ReluTasks(6, (4, 3), noise=0.1), 6)(keys)  # more units than rows
+
+
+def test_more_units_than_rows():
+    cell = mtl.Transfer(mtl.ReluTasks(6, (4, 3), noise=0.1), 6, training=QUICK)
+    wide = jax.jit(jax.vmap(lambda key: cell(key=key)))(jax.random.split(jax.random.key(0), 3))
     assert np.isfinite(wide.risk_single).all() and (wide.status == Status.ok).all()

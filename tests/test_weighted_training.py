@@ -16,7 +16,7 @@ from mtlsim.solvers.task_gradients import batch_of, linear_gradients, mean_momen
 from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.transfer.oracle import best_weights, solve_mean_losses
-from mtlsim.transfer.weighting import ORACLES, Weighting
+from mtlsim.transfer.weighting import Weighting
 from mtlsim.weighting import find_scheme, scheme_names
 
 KEY = jax.random.key(3)
@@ -184,7 +184,8 @@ def test_the_oracle_is_the_best_of_a_dense_scan_of_weights():
     tasks = PAIR.draw(key=KEY)
     moments = draw_moments(tasks, key=KEY)
     risk = lambda parameters: tasks.excess_risk(parameters[-1])
-    weights, parameters, status = best_weights(risk, moments, 1, KEY)
+    weights, layers, status = best_weights(risk, moments, 1, KEY)
+    parameters = layers.heads @ layers.shared.T
     exact = lambda u: risk(solve_mean_losses(moments, 1, jnp.array([jnp.exp(u), 1.0]), KEY).parameters)
     scan = jax.lax.map(exact, jnp.linspace(-8, 8, 801))
     assert float(risk(parameters)) <= float(jnp.nanmin(scan)) * (1 + 1e-3) and status == 0
@@ -207,6 +208,20 @@ def test_a_bench_of_schemes_is_one_sweep():
     np.testing.assert_allclose(float(exact.risk_single), data.risk_single.values[0, 0], rtol=1e-8)
 
 
+def test_given_weights_run_along_the_pareto_front():
+    """Every point is Pareto stationary, no point beats another in both losses, and training under equal weights ends on it."""
+    tasks = on_shared_rows(2.0, 0.5)
+    cell = Weighting(tasks, "given", weights=(1.0, 1.0))
+    front = mtl.sweep(cell, {"weights[0]": [0.01, 0.1, 1.0, 10.0, 100.0]}, 6, KEY, progress=False)
+    assert (np.diff(front.loss_source, axis=0) < 0).all() and (np.diff(front.loss_target, axis=0) > 0).all()
+    assert (front.stationarity < 1e-5).all() and (front.status == 0).all()
+    trained = Weighting(tasks, training=SHORT)(key=jax.random.fold_in(KEY, 0))
+    middle = front.isel({"seed": 0}).sel({"weights[0]": 1.0})
+    np.testing.assert_allclose([trained.loss_source, trained.loss_target], [middle.loss_source, middle.loss_target], rtol=1e-4)
+    half = Weighting(tasks, training=WeightedTraining(n_steps=5))(key=jax.random.fold_in(KEY, 0))
+    assert trained.stationarity < 1e-2 < half.stationarity
+
+
 def test_more_tasks_on_shared_rows_and_hyperparameters():
     tasks = on_shared_rows(2.0, 0.5, 0.5)
     best, equal = (Weighting(tasks, name, 2, training=SHORT)(key=KEY) for name in ("oracle", "equal"))
@@ -221,7 +236,8 @@ def test_more_tasks_on_shared_rows_and_hyperparameters():
         ({"scheme": "gradnrm"}, "did you mean 'gradnorm'"),
         ({"rank": 9}, "rank must be a whole number from 1 to n_features = 6, but is 9"),
         ({"target": 2}, "target must be the index of one of 2 tasks, but is 2"),
-        ({"tasks": mtl.ReluTasks(6, (9, 9)), "scheme": ORACLES[0]}, "scheme must be no oracle for ReLU tasks"),
+        ({"tasks": mtl.ReluTasks(6, (9, 9)), "scheme": "oracle"}, "scheme must be trained for ReLU tasks, but is 'oracle'"),
+        ({"scheme": "given"}, "weights must be given where scheme='given'"),
         ({"tasks": mtl.ClassificationTasks(6, (9, 9))}, "tasks must be linear or ReLU tasks, but is ClassificationTasks"),
     ],
 )

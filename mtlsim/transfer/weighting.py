@@ -8,26 +8,33 @@ from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require, require_choice
 from mtlsim.core.keys import check_key, stream
+from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Status, worst
 from mtlsim.samples.data import draw_rows
 from mtlsim.samples.wishart import draw_moments
+from mtlsim.solvers.network import Layers
+from mtlsim.solvers.objective import per_task
 from mtlsim.solvers.single import solve_single
+from mtlsim.solvers.task_gradients import linear_gradients, mean_moments, relu_gradients
 from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluPopulation, ReluTasks
 from mtlsim.transfer.network import measured_risk
-from mtlsim.transfer.oracle import best_weights
+from mtlsim.transfer.oracle import best_weights, solve_mean_losses
 from mtlsim.weighting import Scheme, find_scheme, scheme_names
+from mtlsim.weighting.mgda import shortest_mixture
 
-ORACLES = ("oracle", "oracle-mean")  # least risk on the target, least mean risk over all tasks
+EXACT = ("oracle", "oracle-mean", "given")  # weights of least risk on the target, of least mean risk over all tasks, as given
 
 
 class WeightingDraw(eqx.Module):
     """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps; gain_all: its mean over all tasks.
 
     Risks are exact excess risks. share_source, share_target: of the first task and the target in the sum of the weights, mean
-    over the second half of training. n_floored: floors and caps that fired in all steps.
+    over the second half of training. loss_source, loss_target: their mean squared errors on the rows they learned from.
+    stationarity: the shortest mixture of the tasks' gradients in the shared layer over the longest gradient; 0 where no
+    direction lowers all losses. n_floored: floors and caps that fired in all steps.
     """
 
     gain: Float[Array, ""]
@@ -36,6 +43,9 @@ class WeightingDraw(eqx.Module):
     risk_multi: Float[Array, ""]
     share_source: Float[Array, ""]
     share_target: Float[Array, ""]
+    loss_source: Float[Array, ""]
+    loss_target: Float[Array, ""]
+    stationarity: Float[Array, ""]
     n_floored: Int[Array, ""]
     status: Int[Array, ""]
     route: str = eqx.field(static=True)
@@ -55,7 +65,8 @@ class Weighting(eqx.Module):
     """A cell: `cell(key=...)` draws tasks and samples, and compares learning each alone (STL) with learning all under weights.
 
     tasks: `LinearTasks` or `ReluTasks`. scheme: a name of `mtlsim.weighting.scheme_names()`, or "oracle" / "oracle-mean": the
-    weights whose exact optimum has the least risk on the target / over all tasks (linear tasks; see `mtlsim.transfer.oracle`).
+    weights whose exact optimum has the least risk on the target / over all tasks (see `mtlsim.transfer.oracle`), or "given": the
+    exact optimum under `weights`, which sweeps along the Pareto front; these three need linear tasks.
     rank: columns of the shared layer. target: which task is measured. training: how the shared layer is trained, on mean losses.
     hyperparameters: a scheme object instead of the one named `scheme` with the values of its paper. Alone, linear tasks are
     least squares and ReLU tasks are trained likewise.
@@ -67,12 +78,15 @@ class Weighting(eqx.Module):
     target: int = eqx.field(default=-1, static=True)
     training: WeightedTraining = WeightedTraining()
     hyperparameters: Scheme | None = None
+    weights: tuple | Array | None = None
 
     def __check_init__(self):
-        require_choice(self.scheme, [*scheme_names(), *ORACLES], "scheme")
+        require_choice(self.scheme, [*scheme_names(), *EXACT], "scheme")
         linear, kind = isinstance(self.tasks, LinearTasks), type(self.tasks).__name__
         require(linear or isinstance(self.tasks, ReluTasks), "tasks", "linear or ReLU tasks", kind, "use LinearTasks")
-        require(linear or self.scheme not in ORACLES, "scheme", "no oracle for ReLU tasks", repr(self.scheme), "use LinearTasks")
+        require(linear or self.scheme not in EXACT, "scheme", "trained for ReLU tasks", repr(self.scheme), "use LinearTasks")
+        given = self.weights is not None or self.scheme != "given"
+        require(given, "weights", "given where scheme='given'", None, "pass one number >= 0 per task")
         d, n_tasks = self.tasks.n_features, self.tasks.n_tasks
         whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
         right = whole and 1 <= self.rank <= d
@@ -84,9 +98,10 @@ class Weighting(eqx.Module):
         key = check_key(key)
         tasks = self.tasks.draw(key=key)
         learn = self._learn_networks if isinstance(tasks, ReluPopulation) else self._learn_linear
-        alone, together, weights, n_floored, status = learn(tasks, key)
-        shares = weights / jnp.sum(weights)
-        gains = alone - together
+        alone, together, seen, weights, n_floored, status = learn(tasks, key)
+        shares, gains, longest = weights / jnp.sum(weights), alone - together, jnp.max(jnp.diagonal(seen.gram))
+        mixture, _ = shortest_mixture(seen.gram)
+        length = jnp.maximum(mixture @ seen.gram @ mixture, 0)
         return WeightingDraw(
             gains[self.target],
             jnp.mean(gains),
@@ -94,22 +109,32 @@ class Weighting(eqx.Module):
             together[self.target],
             shares[0],
             shares[self.target],
+            seen.losses[0],
+            seen.losses[self.target],
+            jnp.sqrt(length / jnp.where(longest > 0, longest, 1)),
             n_floored,
             worst(tasks.status, status),
-            self.scheme if self.scheme in ORACLES else self.training.optimiser,
+            self.scheme if self.scheme in EXACT else self.training.optimiser,
         )
 
     def _learn_linear(self, tasks: Tasks, key: Key[Array, ""]):
-        """Risks (K,) alone and together, weights (K,), floors, status."""
+        """Risks (K,) alone and together, losses and gradients at the end, weights (K,), floors, status."""
         moments, solver_key = draw_moments(tasks, key=stream(key, "samples")), stream(key, "solver")
         risks = lambda parameters: jnp.stack([tasks.excess_risk(one, i) for i, one in enumerate(parameters)])
-        alone = risks([solve_single(moments[i]) for i in range(tasks.n_tasks)])
-        if self.scheme in ORACLES:
+        alone, n_floored = risks([solve_single(moments[i]) for i in range(tasks.n_tasks)]), jnp.zeros((), jnp.int32)
+        if self.scheme == "given":
+            weights = per_task(self.weights, 1.0, tasks.n_tasks, "weights", moments.cross.dtype)
+            found = solve_mean_losses(moments, self.rank, weights, solver_key)
+            layers, status = Layers(found.shared, found.heads), found.status
+        elif self.scheme in EXACT:
             least = lambda parameters: (jnp.mean if self.scheme == "oracle-mean" else lambda r: r[self.target])(risks(parameters))
-            weights, parameters, status = best_weights(least, moments, self.rank, solver_key)
-            return alone, risks(parameters), weights, jnp.zeros((), jnp.int32), status
-        found = train_weighted(moments, self._scheme(), self.rank, self.training, solver_key)
-        return alone, risks(found.heads @ found.shared.T), found.weights_mean, found.n_floored, found.status
+            weights, layers, status = best_weights(least, moments, self.rank, solver_key)
+        else:
+            found = train_weighted(moments, self._scheme(), self.rank, self.training, solver_key)
+            layers, status = Layers(found.shared, found.heads), found.status
+            weights, n_floored = found.weights_mean, found.n_floored
+        seen = linear_gradients(mean_moments(moments), layers)
+        return alone, risks(multiply(layers.heads, layers.shared.T)), seen, weights, n_floored, status
 
     def _learn_networks(self, tasks: ReluPopulation, key: Key[Array, ""]):
         """The same of ReLU units."""
@@ -122,7 +147,8 @@ class Weighting(eqx.Module):
         alone = jnp.stack([measured_risk(tasks, single.shared[i], single.heads[i, 0], i, key) for i in each])
         together = jnp.stack([measured_risk(tasks, found.shared, found.heads[i], i, key) for i in each])
         status = worst(jnp.max(single.status), found.status)
-        return alone, together, found.weights_mean, found.n_floored, status
+        seen = relu_gradients(rows, Layers(found.shared, found.heads))
+        return alone, together, seen, found.weights_mean, found.n_floored, status
 
     def _scheme(self) -> Scheme:
         return self.hyperparameters or find_scheme(self.scheme)()

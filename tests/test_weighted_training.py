@@ -128,7 +128,7 @@ def test_solved_and_constant_tasks_never_give_nan(name):
     """One noiseless task, one with labels of zero, one ordinary task."""
     (X, _), (Z, _), third = TASKS
     moments = moments_of([(X, X @ np.ones(5)), (Z, np.zeros(len(Z))), third])
-    found = train_weighted(moments, find_scheme(name)(), 3, WeightedTraining(n_steps=2000, learning_rate=0.05), KEY)
+    found = train_weighted(moments, find_scheme(name)(), 3, LONG, KEY)
     assert found.status == Status.ok
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in (found.shared, found.heads, found.losses, found.weights_mean))
     if name in ("prior", "dynamic-task-prioritization", "inverse-gradient-norm"):
@@ -181,7 +181,7 @@ def on_shared_rows(*noise):
 
 
 def test_the_oracle_is_the_best_of_a_dense_scan_of_weights():
-    tasks = PAIR.draw(key=KEY)
+    tasks = on_shared_rows(2.0, 0.5).draw(key=KEY)
     moments = draw_moments(tasks, key=KEY)
     risk = lambda parameters: tasks.excess_risk(parameters[-1])
     weights, layers, status = best_weights(risk, moments, 1, KEY)
@@ -196,11 +196,10 @@ def test_the_oracle_is_the_best_of_a_dense_scan_of_weights():
 def test_a_bench_of_schemes_is_one_sweep():
     tasks = on_shared_rows(2.0, 0.5)
     cell = Weighting(tasks, training=SHORT)
-    data = mtl.sweep(cell, {"scheme": ["oracle", "oracle-mean", "equal", "inverse-loss"]}, 12, KEY, progress=False)
+    data = mtl.sweep(cell, {"scheme": ["oracle", "equal", "inverse-loss"]}, 12, KEY, progress=False)
     gain = data.gain.values
     assert np.isfinite(gain).all() and (data.status == 0).all()
     assert (gain[0] >= gain[1:] - 1e-6).all()  # nothing beats the oracle on its own criterion
-    assert (data.gain_all.values[1] >= data.gain_all.values - 1e-6).all()
     assert (data.share_source.sel(scheme="inverse-loss") < 0.3).all() and np.allclose(data.share_source.sel(scheme="equal"), 0.5)
     assert data.gain_mean.sel(scheme="inverse-loss") > data.gain_mean.sel(scheme="equal")
     exact = mtl.Transfer(tasks)(key=jax.random.fold_in(KEY, 0))
@@ -224,8 +223,8 @@ def test_given_weights_run_along_the_pareto_front():
 
 def test_more_tasks_on_shared_rows_and_hyperparameters():
     tasks = on_shared_rows(2.0, 0.5, 0.5)
-    best, equal = (Weighting(tasks, name, 2, training=SHORT)(key=KEY) for name in ("oracle", "equal"))
-    assert best.gain >= equal.gain and best.status == equal.status == 0 and "oracle" in repr(best)
+    best, equal = (Weighting(tasks, name, 2, training=SHORT)(key=KEY) for name in ("oracle-mean", "equal"))
+    assert best.gain_all >= equal.gain_all and best.status == equal.status == 0 and "oracle" in repr(best)
     scheme = find_scheme("loss-balanced")(alpha=0.0)
     close(Weighting(tasks, "loss-balanced", 2, training=SHORT, hyperparameters=scheme)(key=KEY).gain, equal.gain)
 

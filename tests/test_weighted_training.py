@@ -12,7 +12,7 @@ from mtlsim.core.status import Status
 from mtlsim.samples.data import Rows, draw_rows
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
-from mtlsim.solvers.task_gradients import batch_of, linear_gradients, mean_moments, relu_gradients
+from mtlsim.solvers.task_gradients import batch_of, facts_of, linear_gradients, mean_moments, relu_gradients
 from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.transfer.oracle import best_weights, solve_mean_losses
@@ -66,10 +66,15 @@ def test_shared_rows_are_the_same_as_equal_rows():
 
 def test_batches_come_from_the_rows_that_are_there():
     rows = rows_of_tasks(TASKS)
-    batch = batch_of(rows, 500, KEY)
+    batch = batch_of(rows, 500, KEY, 3)
     assert bool(jnp.all(batch.used)) and not bool(jnp.any(batch.y == 7.0))
     for i, (_, y) in enumerate(TASKS):
         assert set(np.unique(batch.y[i])) == set(y)
+    facts = facts_of(rows, relu_gradients(rows, some_layers()), 2)
+    close(facts.variances, [y.var() for _, y in TASKS])
+    jax.tree.map(
+        close, facts.moments, mtl.Moments(*(getattr(moments_of(TASKS), f) for f in ("gram", "cross", "energy", "n_samples")))
+    )
 
 
 @pytest.mark.parametrize("weights", [None, (3.0, 0.5, 1.0)])

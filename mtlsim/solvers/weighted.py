@@ -15,8 +15,8 @@ from mtlsim.core.status import Status, flag
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.network import Layers
-from mtlsim.solvers.task_gradients import TaskGradients, batch_of, linear_gradients, mean_moments, relu_gradients
-from mtlsim.weighting import Facts, Scheme, Signals, normalise
+from mtlsim.solvers.task_gradients import batch_of, facts_of, linear_gradients, mean_moments, relu_gradients
+from mtlsim.weighting import Scheme, Signals, normalise
 
 OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam}
 HEADS = ("weighted", "unweighted")
@@ -45,9 +45,8 @@ class WeightedTraining(eqx.Module):
     def __check_init__(self):
         require_choice(self.optimiser, OPTIMISERS, "optimiser")
         require_choice(self.heads, HEADS, "heads")
-        for name in ("n_steps", "batch"):
-            value = getattr(self, name)
-            whole = value is None if name == "batch" and value is None else isinstance(value, (int, np.integer)) and value >= 1
+        for name, value in (("n_steps", self.n_steps), ("batch", 1 if self.batch is None else self.batch)):
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
             require(whole, name, "a whole number >= 1", repr(value), "leave it out")
         for name in ("learning_rate", "start_size"):
             require_all(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.02")
@@ -95,22 +94,20 @@ def train_weighted(
 
     def step(state, t):
         layers, memory, opinion, total, n_floored = state
-        seen = see(layers) if training.batch is None else _look_at_batch(tasks, layers, training.batch, key, t)
+        seen = see(layers) if training.batch is None else relu_gradients(batch_of(tasks, training.batch, key, t), layers)
         weights, opinion, fired = scheme.weights(Signals(seen.losses, seen.gram, t), opinion)
         weights = jax.lax.stop_gradient(normalise(weights) if training.normalized else weights)
         heads = seen.heads * weights[:, None] if training.heads == "weighted" else seen.heads
         moves, memory = method.update(Layers(seen.mix(weights), heads), memory, layers)
         total = total + jnp.where(2 * t >= training.n_steps - 1, weights, 0)
-        return (optax.apply_updates(layers, moves), memory, opinion, total, n_floored + fired.astype(jnp.int32)), (
-            seen.losses,
-            weights,
-        )
+        n_floored = n_floored + fired.astype(jnp.int32)
+        return (optax.apply_updates(layers, moves), memory, opinion, total, n_floored), (seen.losses, weights)
 
     def record(state, steps):
         state, seen = jax.lax.scan(step, state, steps)
         return state, jax.tree.map(lambda leaf: leaf[-1], seen)
 
-    facts = _facts(tasks, see(layers), rank)
+    facts = facts_of(tasks, see(layers), rank)
     none = jnp.zeros((), jnp.int32)
     state = (layers, method.init(layers), scheme.init(facts), jnp.zeros_like(facts.losses), none)
     steps = jnp.arange(training.n_steps).reshape(n_records, -1)
@@ -137,18 +134,3 @@ def _start(tasks: Moments | Rows, rank: int, training: WeightedTraining, key: Ke
     drawn = jax.random.normal(stream(key, "start"), ((d + n_tasks) * rank,), dtype).reshape(-1, rank)
     size = jnp.asarray(training.start_size, dtype)
     return Layers(size * drawn[:d] / np.sqrt(d), size * drawn[d:] / np.sqrt(rank))
-
-
-def _facts(tasks: Moments | Rows, seen: TaskGradients, rank: int) -> Facts:
-    if isinstance(tasks, Moments):
-        return Facts(seen.losses, tasks.energy / tasks.n_samples, tasks, rank)
-    counts = jnp.maximum(jnp.sum(tasks.used, -1), 1).astype(tasks.y.dtype)
-    centred = jnp.where(tasks.used, tasks.y - (jnp.sum(tasks.y, -1) / counts)[:, None], 0)
-    gram = jnp.einsum("kmd,kme->kde", tasks.X, tasks.X, precision="highest")
-    cross = jnp.einsum("kmd,km->kd", tasks.X, tasks.y, precision="highest")
-    moments = Moments(gram, cross, jnp.sum(tasks.y**2, -1), counts)
-    return Facts(seen.losses, jnp.sum(centred**2, -1) / counts, moments, rank)
-
-
-def _look_at_batch(rows: Rows, layers: Layers, size: int, key: Key[Array, ""], step: Int[Array, ""]) -> TaskGradients:
-    return relu_gradients(batch_of(rows, size, jax.random.fold_in(stream(key, "batches"), step)), layers)

@@ -4,12 +4,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Key
 
-from mtlsim.core.checks import is_concrete, require, require_choice
+from mtlsim.core.checks import require, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import Status, worst
+from mtlsim.core.status import worst
 from mtlsim.samples.data import draw_rows
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
@@ -20,45 +20,13 @@ from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluPopulation, ReluTasks
+from mtlsim.transfer.draw import WeightingDraw
 from mtlsim.transfer.network import measured_risk
 from mtlsim.transfer.oracle import best_weights, solve_mean_losses
 from mtlsim.weighting import Scheme, find_scheme, scheme_names
 from mtlsim.weighting.mgda import shortest_mixture
 
 EXACT = ("oracle", "oracle-mean", "given")  # weights of least risk on the target, of least mean risk over all tasks, as given
-
-
-class WeightingDraw(eqx.Module):
-    """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps; gain_all: its mean over all tasks.
-
-    Risks are exact excess risks. share_source, share_target: of the first task and the target in the sum of the weights, mean
-    over the second half of training. loss_source, loss_target: their mean squared errors on the rows they learned from.
-    stationarity: the shortest mixture of the tasks' gradients in the shared layer over the longest gradient; 0 where no
-    direction lowers all losses. n_floored: floors and caps that fired in all steps.
-    """
-
-    gain: Float[Array, ""]
-    gain_all: Float[Array, ""]
-    risk_single: Float[Array, ""]
-    risk_multi: Float[Array, ""]
-    share_source: Float[Array, ""]
-    share_target: Float[Array, ""]
-    loss_source: Float[Array, ""]
-    loss_target: Float[Array, ""]
-    stationarity: Float[Array, ""]
-    n_floored: Int[Array, ""]
-    status: Int[Array, ""]
-    route: str = eqx.field(static=True)
-
-    def __repr__(self) -> str:
-        if not is_concrete(self.gain) or self.gain.ndim:
-            return f"WeightingDraw(route={self.route!r}, shape={self.gain.shape})"
-        status = Status(int(self.status))
-        diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
-        return (
-            f"gain {float(self.gain):+.4g} on the target, {float(self.gain_all):+.4g} over all tasks; {self.route}, the first task "
-            f"has {float(self.share_source):.3g} of the weight, the target {float(self.share_target):.3g}{diagnosis}"
-        )
 
 
 class Weighting(eqx.Module):
@@ -127,8 +95,8 @@ class Weighting(eqx.Module):
             found = solve_mean_losses(moments, self.rank, weights, solver_key)
             layers, status = Layers(found.shared, found.heads), found.status
         elif self.scheme in EXACT:
-            least = lambda parameters: (jnp.mean if self.scheme == "oracle-mean" else lambda r: r[self.target])(risks(parameters))
-            weights, layers, status = best_weights(least, moments, self.rank, solver_key)
+            score = jnp.mean if self.scheme == "oracle-mean" else lambda each: each[self.target]
+            weights, layers, status = best_weights(lambda found: score(risks(found)), moments, self.rank, solver_key)
         else:
             found = train_weighted(moments, self._scheme(), self.rank, self.training, solver_key)
             layers, status = Layers(found.shared, found.heads), found.status

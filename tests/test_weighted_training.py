@@ -8,6 +8,7 @@ from conftest import close
 from instances import moments_of, random_tasks
 
 import mtlsim as mtl
+from mtlsim.configuration import build, read
 from mtlsim.core.status import Status
 from mtlsim.samples.data import Rows, draw_rows
 from mtlsim.samples.wishart import draw_moments
@@ -301,6 +302,15 @@ def test_bad_fronts_are_refused_in_one_sentence(tasks, sentence):
 def test_bad_cells_are_refused_in_one_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         Weighting(**{"tasks": PAIR, **options})
+
+
+def test_a_bench_from_toml(tmp_path):
+    text = '[tasks]\nn_features = 6\nn_samples = [40, 20]\n[cell]\ntraining = {n_steps = 7}\n[grid]\nscheme = ["equal", "mgda"]\n'
+    (tmp_path / "bench.toml").write_text(text)
+    cell, grid = build(read(tmp_path / "bench.toml"))
+    assert isinstance(cell, Weighting) and cell.training.n_steps == 7 and grid == {"scheme": ["equal", "mgda"]}
+    with pytest.raises(ValueError, match="entries of a Weighting must be one of the known names, but is 'ridge'"):
+        build(read(tmp_path / "bench.toml", ["cell.ridge=1.0"]))
 
 
 def test_a_relu_cell():

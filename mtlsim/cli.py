@@ -26,6 +26,8 @@ class Figure:
     """Seeds per cell."""
     seed: int = 0
     """Random seed of the whole figure."""
+    model: str | None = None
+    """similarity and capacity only: which kind of tasks (linear, relu; for similarity also logistic, relu-classification)."""
     x: str | None = None
     """transfer-map only: parameter along x (alignment, cosine, source-samples, target-samples, noise)."""
     y: str | None = None
@@ -36,7 +38,7 @@ class Figure:
     def run(self) -> int:
         from mtlsim.experiments._experiment import Options, make_figure
 
-        options = Options(self.fast, self.seeds, self.seed, self.x, self.y, self.panels)
+        options = Options(self.fast, self.seeds, self.seed, self.model, self.x, self.y, self.panels)
         return _report(make_figure(self.name, self.out, options))
 
 

@@ -13,6 +13,7 @@ from mtlsim.samples.data import Rows, draw_rows
 from mtlsim.solvers.gradient import Training, solve_network
 from mtlsim.solvers.network import Network
 from mtlsim.theory.statements import classification_least_squares
+from mtlsim.transfer.network import N_HELD_OUT, measured_risk
 
 N = 200_000
 
@@ -60,6 +61,31 @@ def test_the_error_is_an_angle():
     assert tasks.excess_error(3 * tasks.parameters[1], 1) < 1e-15 and tasks.excess_error(-tasks.parameters[1], 1) == 1
 
 
+def test_a_relu_unit_labels_by_coin_where_it_is_off():
+    for labels, chance in (("sign", lambda s: np.ones_like(s)), ("logistic", expit)):
+        scores, found, tasks = labels_of(activation="relu", labels=labels)
+        on = scores > 0
+        assert abs(z_score(found[~on] > 0, 0.5)) < Z_LIMIT < abs(z_score(found[~on] > 0, 0.55))
+        wanted = chance(scores[on]).mean()
+        assert abs(found[on].mean() - (2 * wanted - 1)) < Z_LIMIT * 2 / np.sqrt(on.sum())
+    rows = draw_rows(tasks, key=jax.random.key(1))
+    direction = jnp.array([1.0, -0.5, 2.0])
+    missed = (scores > 0) & (np.asarray(rows.X[1] @ direction) <= 0)
+    exact = measured_risk(tasks, direction[:, None], jnp.ones(1), 1, jax.random.key(2))
+    assert abs(z_score(missed, exact)) < Z_LIMIT < abs(z_score(missed, 1.1 * exact))
+    assert measured_risk(tasks, direction[:, None], -jnp.ones(1), 1, jax.random.key(2)) == 0.5
+    pair = jnp.stack([direction, -direction], 1)  # the first decides where it is on, the second says no where the first is off
+    held_out = measured_risk(tasks, pair, jnp.array([1.0, -1.0]), 1, jax.random.key(2))
+    assert abs(held_out - exact) < 4 * np.sqrt(exact / N_HELD_OUT)
+
+
+def test_a_relu_unit_learns_classes():
+    recipe = mtl.ClassificationTasks(4, (200, 40), cosine=0.95, labels="logistic", parameter_norm=4.0, activation="relu")
+    data = mtl.sweep(mtl.Transfer(recipe), {"tasks.cosine": [0.97, -0.97]}, 12, jax.random.key(0), progress=False)
+    assert data.gain_sign.values.tolist() == [1, -1]  # a linear unit would be turned round by its head
+    assert data.risk_single.values.mean() < 0.25 and (data.status.values == mtl.Status.ok).mean() > 0.9
+
+
 def test_one_task_is_logistic_regression():
     tasks = mtl.ClassificationTasks(n_features=4, n_samples=(60,), cosine=(), labels="logistic", parameter_norm=2.0)
     rows = draw_rows(tasks.draw(key=jax.random.key(0)), key=jax.random.key(1))
@@ -104,6 +130,8 @@ def test_known_errors_of_least_squares():
 
 
 QUICK = Training(n_steps=12)
+LOGISTIC = Network(jnp.ones(1), jnp.zeros(1), "identity", "logistic")
+ZERO_ONE = Rows(jnp.ones((1, 4, 2)), jnp.array([[0.0, 1.0, 1.0, 0.0]]), jnp.ones((1, 4), bool))
 SMALL = mtl.ClassificationTasks(n_features=4, n_samples=(40, 12), cosine=0.95)
 
 
@@ -133,6 +161,8 @@ def test_separable_and_one_sided_labels_have_bounded_answers():
         (lambda: mtl.Transfer(mtl.LinearTasks(), loss="logistic"), "loss must be squared for these tasks"),
         (lambda: mtl.Transfer(mtl.ClassificationTasks(), loss="hinge"), "loss must be logistic or squared"),
         (lambda: mtl.Transfer(mtl.ClassificationTasks(), method="soft"), "method must be 'hard'"),
+        (lambda: mtl.ClassificationTasks(activation="tanh"), "activation must be one of"),
+        (lambda: solve_network(LOGISTIC, ZERO_ONE, 1, QUICK, jax.random.key(0)), "labels must be -1 and 1, but is"),
         (lambda: mtl.ClassificationTasks(capacity=0), "capacity must be a whole number of rows"),
         (
             lambda: mtl.draw_moments(mtl.ClassificationTasks().draw(key=jax.random.key(0)), key=jax.random.key(1)),

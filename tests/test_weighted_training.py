@@ -149,19 +149,21 @@ def test_divergence_is_a_status():
 def test_paths_heads_and_raw_weights():
     moments, scheme = moments_of(TASKS), find_scheme("inverse-loss")()
     short = WeightedTraining("sgd", 60, 0.01)
-    path = train_weighted(moments, scheme, 2, short, KEY, 6).path
-    assert path.losses.shape == path.weights.shape == (6, 3)
+    path = train_weighted(moments, scheme, 2, short, KEY, 60).path
+    assert path.losses.shape == path.weights.shape == (60, 3)
     close(path.losses[-1], train_weighted(moments, scheme, 2, short, KEY).path.losses[-1])
-    close(path.weights * path.losses, jnp.broadcast_to((path.weights * path.losses)[:, :1], (6, 3)))
-    close(jnp.mean(path.weights, 1), np.ones(6))
-    raw = train_weighted(moments, scheme, 2, WeightedTraining("sgd", 60, 0.01, normalized=False), KEY, 6).path
-    close(raw.weights * raw.losses, np.ones((6, 3)))
+    close(train_weighted(moments, scheme, 2, short, KEY, 6).path.shared, path.shared[9::10])
+    seen = path.weights[1:] * path.losses[:-1]  # a step sees what the one before has left
+    close(seen, jnp.broadcast_to(seen[:, :1], (59, 3)))
+    close(jnp.mean(path.weights, 1), np.ones(60))
+    raw = train_weighted(moments, scheme, 2, WeightedTraining("sgd", 60, 0.01, normalized=False), KEY, 60).path
+    close(raw.weights[1:] * raw.losses[:-1], np.ones((59, 3)))
     own = train_weighted(moments, Chosen((1e-9, 1.0, 1.0)), 2, WeightedTraining("sgd", 200, 0.05, heads="unweighted"), KEY)
     weighted = train_weighted(moments, Chosen((1e-9, 1.0, 1.0)), 2, WeightedTraining("sgd", 200, 0.05), KEY)
     assert own.losses[0] < 0.99 * weighted.losses[0]
     with pytest.raises(ValueError, match="n_records must be a divisor of n_steps = 60, but is 7; use 1 for the last step alone"):
         train_weighted(moments, scheme, 2, short, KEY, 7)
-    with pytest.raises(ValueError, match="batch must be left out for moments, but is 5; pass rows, or leave it out"):
+    with pytest.raises(ValueError, match="batch must be left out for moments and populations, but is 5; pass rows"):
         train_weighted(moments, scheme, 2, WeightedTraining(batch=5), KEY)
     with pytest.raises(ValueError, match="n_steps must be a whole number >= 1, but is 0; leave it out"):
         WeightedTraining(n_steps=0)

@@ -1,14 +1,14 @@
 """What an experiment is, and how one becomes a picture with its data beside it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 
 import mtlsim.experiments as experiments
-from mtlsim.core.checks import require
+from mtlsim.core.checks import require, require_choice
 from mtlsim.core.registry import find, names
 from mtlsim.plots import style
 from mtlsim.sweeps.dataset import load
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose: fewer points and seeds, the random seed, and for maps the axes."""
+    """What a user may choose: fewer points and seeds, the random seed, the kind of tasks, and for maps the axes."""
 
     fast: bool = False
     n_seeds: int | None = None
     seed: int = 0
+    model: str | None = None
     x: str | None = None
     y: str | None = None
     panels: str | None = None
@@ -43,24 +44,42 @@ class Setting:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A figure: `setting(options)` says what is swept, `draw(dataset)` makes the picture, `claim` what it shows."""
+    """A figure: `setting(options)` says what is swept, `draw(dataset)` makes the picture, `claim` what it shows.
+
+    models: kinds of tasks that it can be made for, the first by default; `draw` finds the chosen one in the data's attributes.
+    """
 
     name: str
     claim: str
     setting: Callable[[Options], Setting]
     draw: Callable[["xr.Dataset"], Any]
     has_axes: bool = False
+    models: tuple[str, ...] = ()
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""
         chosen = [name for name in (options.x, options.y, options.panels) if name is not None]
         require(not chosen or self.has_axes, "x, y and panels", f"left out for {self.name}", chosen, "use them with transfer-map")
+        options = replace(options, model=self.model_of(options))
         setting = self.setting(options)
         n_seeds = setting.n_seeds if options.n_seeds is None else options.n_seeds
-        attributes = {"experiment": self.name, "claim": self.claim, **setting.attributes}
+        attributes = {"experiment": self.name, "claim": self.claim, "model": options.model or "", **setting.attributes}
         return sweep(
             setting.cell, setting.grid, n_seeds, jax.random.key(options.seed), path, attributes=attributes, **sweep_options
         )
+
+    def model_of(self, options: Options) -> str | None:
+        """The kind of tasks that the options ask for."""
+        known = options.model is None or bool(self.models)
+        require(known, "model", f"left out for {self.name}, which is about one kind of tasks", options.model, "drop it")
+        if options.model is not None:
+            require_choice(options.model, self.models, "model")
+        return options.model or (self.models[0] if self.models else None)
+
+    def stem(self, options: Options) -> str:
+        """Name of its files: that of the figure, of a model that is not the first, and -fast."""
+        model = self.model_of(options)
+        return "-".join([self.name, *([model] if model in self.models[1:] else []), *(["fast"] if options.fast else [])])
 
 
 def experiment_names() -> list[str]:
@@ -72,10 +91,10 @@ def find_experiment(name: str) -> Experiment:
 
 
 def make_figure(name: str, out: Path, options: Options, **sweep_options: Any) -> list[Path]:
-    """Write NAME.nc (data), NAME.png and NAME.pdf into `out`; with `fast`, NAME-fast. Returns the files, picture first."""
+    """Write NAME.nc (data), NAME.png and NAME.pdf into `out`, see `Experiment.stem`. Returns the files, picture first."""
     experiment = find_experiment(name)
     check_writable(Path(out), "out")
-    path = Path(out) / f"{experiment.name}{'-fast' if options.fast else ''}.nc"
+    path = Path(out) / f"{experiment.stem(options)}.nc"
     data = experiment.run(options, path, **sweep_options)
     return [*style.save(experiment.draw(data), path), path]
 

@@ -3,12 +3,11 @@
 import dataclasses
 from numbers import Real
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim import theory
-from mtlsim.core.keys import check_key, stream
+from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import legend_above, points_on_lines
 from mtlsim.plots.style import figure
@@ -34,8 +33,8 @@ class Family(LinearTasks):
     def draw(self, *, key=None):
         tasks = super().draw(key=key)
         shape = self.n_tasks + 1, self.n_features
-        normal = jax.random.normal(stream(check_key(key), "family"), shape) / np.sqrt(self.n_features)
-        return dataclasses.replace(tasks, parameters=normal[0] + self.spread * normal[1:])
+        drawn = normal(stream(check_key(key), "family"), shape) / np.sqrt(self.n_features)
+        return dataclasses.replace(tasks, parameters=drawn[0] + self.spread * drawn[1:])
 
 
 def cell() -> Transfer:

@@ -34,15 +34,16 @@ class Rows(eqx.Module):
 
 def draw_entries(key: Key[Array, ""], law: str, n_rows: int, n_features: int) -> Float[Array, "m d"]:
     """Uncorrelated entries of mean 0 and variance 1: standard normal, +-1, Student t with 5 degrees, or rows on a sphere."""
-    shape = (n_rows, n_features)
+    size = (n_rows * n_features,)  # flat, as in `mtlsim.core.keys.normal`
     if law == "rademacher":
-        return jax.random.rademacher(key, shape, dtype=jnp.asarray(0.0).dtype)
+        return jax.random.rademacher(key, size, dtype=jnp.asarray(0.0).dtype).reshape(n_rows, n_features)
     if law == "student":
-        return jax.random.t(key, STUDENT_FREEDOM, shape) * jnp.sqrt((STUDENT_FREEDOM - 2) / STUDENT_FREEDOM)
-    normal = jax.random.normal(key, shape)
+        scale = jnp.sqrt((STUDENT_FREEDOM - 2) / STUDENT_FREEDOM)
+        return scale * jax.random.t(key, STUDENT_FREEDOM, size).reshape(n_rows, n_features)
+    entries = jax.random.normal(key, size).reshape(n_rows, n_features)
     if law == "sphere":
-        return normal * jnp.sqrt(n_features) / jnp.linalg.norm(normal, axis=1, keepdims=True)
-    return normal
+        return entries * jnp.sqrt(n_features) / jnp.linalg.norm(entries, axis=1, keepdims=True)
+    return entries
 
 
 def colour(covariance: Covariance, entries: Float[Array, "m d"]) -> Float[Array, "m d"]:
@@ -62,10 +63,14 @@ def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) 
 
 def draw_rows(tasks: ReluPopulation | ClassificationPopulation, *, key: Key[Array, ""]) -> Rows:
     """Rows and labels of every task, with room for `tasks.capacity`; the sizes are data, and more room moves no row."""
-    X, y = [], []
-    for i in range(tasks.n_tasks):
-        rows_key = tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i)
-        X.append(colour(tasks.covariances[i], draw_entries(rows_key, tasks.rows, tasks.capacity, tasks.n_features)))
-        y.append(tasks.label(i, multiply(X[-1], tasks.parameters[i]), tasks.stream(key, "noise", i)))
+    every = range(tasks.n_tasks)
+    shape = (tasks.capacity, tasks.n_features)
+    # mapped, so that the program draws normals once and not for every task
+    rows_keys = jnp.stack([tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i) for i in every])
+    entries = jax.lax.map(lambda own: draw_entries(own, tasks.rows, *shape), rows_keys)
+    X = jnp.stack([colour(covariance, own) for covariance, own in zip(tasks.covariances, entries, strict=True)])
+    scores = multiply(X, tasks.parameters[..., None])[..., 0]
+    labels_keys = jnp.stack([tasks.stream(key, "noise", i) for i in every])
+    y = jax.lax.map(lambda task: tasks.label(*task), (jnp.arange(tasks.n_tasks), scores, labels_keys))
     used = jnp.arange(tasks.capacity) < tasks.n_samples[:, None]
-    return Rows(jnp.where(used[..., None], jnp.stack(X), 0), jnp.where(used, jnp.stack(y), 0), used)
+    return Rows(jnp.where(used[..., None], X, 0), jnp.where(used, y, 0), used)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core.checks import require
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.data import colour, draw_entries
 from mtlsim.samples.moments import Moments
@@ -57,7 +57,7 @@ def _draw_variates(key: Key[Array, ""], n_samples: Float[Array, ""], d: int) -> 
     freedom = n_samples - jnp.arange(d + 1)
     drawn = jax.random.chisquare(stream(key, "chi squares"), jnp.maximum(freedom, 1))
     squares = jnp.where(freedom > 0, drawn, 0)
-    below = jax.random.normal(stream(key, "below"), (-(-d // 2), d))
+    below = normal(stream(key, "below"), (-(-d // 2), d))
     return Variates(below, squares[:d], squares[d], jax.random.normal(stream(key, "noise"), (d,)))
 
 

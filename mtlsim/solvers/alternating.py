@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core import linalg
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.objective import absorb, observed_rows, too_few_rows
@@ -35,7 +35,7 @@ def solve_by_alternation(
     energies = weights * jnp.sum(moments.cross * single, -1)
     spectral = jnp.linalg.svd(single.T * jnp.sqrt(weights), full_matrices=False)[0][:, :rank]
     spectral = jnp.pad(spectral, ((0, 0), (0, rank - spectral.shape[1])))
-    random = jax.random.normal(stream(key, "starts"), (n_starts, d, rank), single.dtype)
+    random = normal(stream(key, "starts"), (n_starts, d, rank), single.dtype)
 
     def round(state):
         shared, value, _, iteration = state

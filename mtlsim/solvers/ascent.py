@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core import linalg
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers import secular
@@ -52,7 +52,7 @@ def solve_by_ascent(
         return jax.lax.while_loop(rising, improve, state)
 
     own = jnp.stack([_unit(jnp.sqrt(weights) * best_heads(moments, weights, ridge, theta)[0]) for theta in single])
-    random = jax.random.normal(stream(key, "starts"), (n_starts, n_tasks), own.dtype)
+    random = normal(stream(key, "starts"), (n_starts, n_tasks), own.dtype)
     starts = jnp.concatenate([own, random / jnp.linalg.norm(random, axis=1, keepdims=True)])
     heads, values, rises, _ = jax.lax.map(climb, starts)
     best = jnp.argmax(jnp.where(jnp.isfinite(values), values, -jnp.inf))

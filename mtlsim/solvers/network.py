@@ -66,7 +66,7 @@ def objective(network: Network, rows: Rows, layers: Layers, width: Float[Array, 
 
 def _system(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""]):
     """Gradient (P,) and matrix (P, P) of a step in (B, A) at balanced layers, P = r d + K r."""
-    (n_tasks, _, d), rank = rows.X.shape, layers.shared.shape[1]
+    (n_tasks, n_rows, d), rank = rows.X.shape, layers.shared.shape[1]
     scores = multiply(rows.X, layers.shared)
     units = activate(network, scores, width)
     active, sharp = jnp.ones_like(scores), jnp.zeros_like(scores)
@@ -81,34 +81,35 @@ def _system(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""
         odds = jax.nn.sigmoid(-rows.y * f)
         slope, bend = -rows.y * odds, odds * (1 - odds)
     importance = jnp.where(rows.used, network.weights[:, None], 0)
-    slope, bend = slope * importance, bend * importance
-    decay = 2 * network.weights * network.ridge
-    lengths = jnp.sum(layers.shared**2, 0)
-    size = rank * d
-    matrix = jnp.zeros((size + n_tasks * rank,) * 2, f.dtype)
-    gradient = jnp.zeros(size + n_tasks * rank, f.dtype)
-    for i in range(n_tasks):
-        X, gates, heads = rows.X[i], active[i] * layers.heads[i], layers.heads[i]
-        corner = jnp.maximum(slope[i][:, None] * heads * sharp[i], 0)  # of the kinks that hold the optimum
-        own = slice(size + i * rank, size + (i + 1) * rank)
-        bent = bend[i][:, None] * units[i]
-        for k in range(rank):
-            block = slice(k * d, (k + 1) * d)
-            for other in range(k + 1):
-                curvature = bend[i] * gates[:, k] * gates[:, other] + (corner[:, k] if other == k else 0)
-                part = multiply(X.T * curvature, X)
-                across = slice(other * d, (other + 1) * d)
-                if other == k:
-                    matrix = matrix.at[block, block].add(part + decay[i] * heads[k] ** 2 * jnp.eye(d))
-                else:
-                    matrix = matrix.at[block, across].add(part).at[across, block].add(part)
-            cross = multiply(X.T, gates[:, k : k + 1] * bent).at[:, k].add(decay[i] * heads[k] * layers.shared[:, k])
-            matrix = matrix.at[block, own].set(cross).at[own, block].set(cross.T)
-            pull = multiply(slope[i] * gates[:, k], X) + decay[i] * heads[k] ** 2 * layers.shared[:, k]
-            gradient = gradient.at[block].add(pull)
-        matrix = matrix.at[own, own].set(multiply(units[i].T, bent) + jnp.diag(decay[i] * lengths))
-        gradient = gradient.at[own].set(multiply(slope[i], units[i]) + decay[i] * heads * lengths)
-    return _along_sphere(layers.shared, gradient, matrix)
+    slope, bend = (slope * importance)[..., None], (bend * importance)[..., None]
+    decay, lengths = 2 * (network.weights * network.ridge)[:, None], jnp.sum(layers.shared**2, 0)
+    heads = layers.heads[:, None, :]
+    gates = active * heads
+    corner = jnp.maximum(slope * heads * sharp, 0)  # of the kinks that hold the optimum
+    flat = lambda array: array.reshape(n_tasks * n_rows, -1)
+    shrink = jnp.sum(decay * layers.heads**2, 0)  # (r,)
+    across = _curvature(flat(rows.X), flat(gates), flat(bend), flat(corner)) + jnp.diag(jnp.repeat(shrink, d))
+    pull = multiply(rows.X.mT, slope * gates).sum(0) + shrink * layers.shared  # (d, r)
+    # how B and the heads of a task bend together: (K, r of B, d, r of A)
+    bent = bend * units
+    cross = jnp.einsum("kmi,kma,kmj->kiaj", gates, rows.X, bent, precision="highest")
+    units_of = jnp.arange(rank)
+    cross = cross.at[:, units_of, :, units_of].add((decay * layers.heads).T[..., None] * layers.shared.T[:, None])
+    own = multiply(units.mT, bent) + decay[..., None] * jnp.diag(lengths)
+    push = jnp.sum(slope * units, 1) + decay * layers.heads * lengths
+    cross = jnp.moveaxis(cross, 0, 2).reshape(rank * d, n_tasks * rank)
+    matrix = jnp.block([[across, cross], [cross.T, jax.scipy.linalg.block_diag(*own)]])
+    return _along_sphere(layers.shared, jnp.concatenate([pull.T.ravel(), push.ravel()]), matrix)
+
+
+def _curvature(X: Float[Array, "n d"], gates: Float[Array, "n r"], bend: Float[Array, "n 1"], corner: Float[Array, "n r"]):
+    """Second derivatives in B, unit by unit: sum_n x_n x_n' (bend_n gates_n gates_n' + diag(corner_n)), (r d, r d)."""
+    rank = gates.shape[1]
+    if rank == 1:
+        return multiply(X.T, (bend * gates**2 + corner) * X)
+    moved = (gates[:, :, None] * X[:, None]).reshape(len(X), -1)
+    own = jnp.einsum("na,ni,nb->iab", X, corner, X, precision="highest")
+    return multiply(moved.T, bend * moved) + jax.scipy.linalg.block_diag(*own)
 
 
 def _along_sphere(shared: Float[Array, "d r"], gradient: Float[Array, " p"], matrix: Float[Array, "p p"]):
@@ -132,20 +133,30 @@ def balanced(layers: Layers) -> Layers:
     return Layers(layers.shared / lengths, layers.heads * lengths)
 
 
+def newton_step(network: Network, rows: Rows, layers: Layers, damping: Float[Array, ""], width: Float[Array, ""]):
+    """One damped step from balanced layers: the layers that are better, the next damping, their objective, and the fall.
+
+    fall: the relative fall of the objective that the step promised, g'(H + damping)^-1 g / 2 over the objective, 0 at an optimum.
+    """
+    (n_tasks, _, d), rank = rows.X.shape, layers.shared.shape[1]
+    value = objective(network, rows, layers, width)
+    gradient, matrix = _system(network, rows, layers, width)
+    move = solve_positive(_raised(matrix, damping), gradient)
+    fall = multiply(gradient, move) / 2 / jnp.where(value > 0, value, 1)
+    shared = layers.shared - move[: rank * d].reshape(rank, d).T
+    tried = balanced(Layers(shared, layers.heads - move[rank * d :].reshape(n_tasks, rank)))
+    reached = objective(network, rows, tried, width)
+    better = reached < value
+    layers = jax.tree.map(lambda a, b: jnp.where(better, a, b), tried, layers)
+    damping = jnp.maximum(damping * jnp.where(better, FALL, RISE), LEAST_DAMPING)
+    return layers, damping, jnp.where(better, reached, value), fall
+
+
 def descend(network: Network, rows: Rows, layers: Layers, widths: Float[Array, " n"]) -> Layers:
     """A damped Newton step for each width in turn."""
-    (n_tasks, _, d), rank = rows.X.shape, layers.shared.shape[1]
 
     def step(state, width):
-        layers, damping = state
-        value = objective(network, rows, layers, width)
-        gradient, matrix = _system(network, rows, layers, width)
-        move = solve_positive(_raised(matrix, damping), gradient)
-        shared = layers.shared - move[: rank * d].reshape(rank, d).T
-        tried = balanced(Layers(shared, layers.heads - move[rank * d :].reshape(n_tasks, rank)))
-        better = objective(network, rows, tried, width) < value
-        layers = jax.tree.map(lambda a, b: jnp.where(better, a, b), tried, layers)
-        damping = jnp.maximum(damping * jnp.where(better, FALL, RISE), LEAST_DAMPING)
+        layers, damping, _, _ = newton_step(network, rows, *state, width)
         return (layers, damping), None
 
     start = (balanced(layers), jnp.asarray(DAMPING, layers.shared.dtype))
@@ -154,12 +165,9 @@ def descend(network: Network, rows: Rows, layers: Layers, widths: Float[Array, "
 
 
 def predicted_fall(network: Network, rows: Rows, layers: Layers, width: Float[Array, ""] | float = 0.0) -> Float[Array, ""]:
-    """The relative fall of the objective that one more step promises, g'H^-1 g / 2 over the objective: 0 at an optimum."""
-    layers, width = balanced(layers), jnp.asarray(width, layers.shared.dtype)
-    gradient, matrix = _system(network, rows, layers, width)
-    value = objective(network, rows, layers, width)
-    fall = multiply(gradient, solve_positive(_raised(matrix, LEAST_DAMPING), gradient)) / 2
-    return fall / jnp.where(value > 0, value, 1)
+    """The fall of `newton_step` with hardly any damping."""
+    least, width = (jnp.asarray(value, layers.shared.dtype) for value in (LEAST_DAMPING, width))
+    return newton_step(network, rows, balanced(layers), least, width)[3]
 
 
 def _raised(matrix: Float[Array, "p p"], damping: Float[Array, ""] | float) -> Float[Array, "p p"]:

@@ -1,7 +1,7 @@
 """Mean squared losses of K tasks and their gradients in a shared layer and the heads, in closed form; what schemes may know.
 
 Task k predicts g(x'B) a_k with B (d, r), a_k (r,), g the identity (from moments, at a cost that no number of rows changes) or ReLU
-(from rows), and loses the mean over its rows of (prediction - y)^2.
+(from rows, or from the population), and loses the mean over its rows of (prediction - y)^2.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from mtlsim.core.linalg import multiply
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.network import Layers
+from mtlsim.tasks.relu import ReluPopulation
 from mtlsim.weighting import Facts
 
 
@@ -65,6 +66,28 @@ def relu_gradients(rows: Rows, layers: Layers) -> TaskGradients:
     return TaskGradients(losses, multiply(flat, flat.T), mix, heads)
 
 
+def population_gradients(tasks: ReluPopulation, layers: Layers) -> TaskGradients:
+    """From the tasks themselves, by the arc-cosine kernel: what ReLU units lose on endless Gaussian rows [cho2009kernel]."""
+
+    def losses(layers: Layers) -> Float[Array, " K"]:
+        risks = [tasks.excess_risk(layers.shared, layers.heads[i], i) for i in range(tasks.n_tasks)]
+        return jnp.stack(risks) + tasks.noise**2
+
+    slopes = jax.jacrev(losses)(layers)
+    flat = slopes.shared.reshape(tasks.n_tasks, -1)
+    mix = lambda weights: jnp.einsum("k,kdr->dr", weights, slopes.shared, precision="highest")
+    heads = jnp.einsum("kkr->kr", slopes.heads)
+    return TaskGradients(losses(layers), multiply(flat, flat.T), mix, heads)
+
+
+def population_moments(tasks: ReluPopulation) -> Moments:
+    """Moments of one row: Sigma_i, E[x y] = amplitude_i Sigma_i theta_i / 2, E[y^2]."""
+    grams = jnp.stack([covariance.matrix() for covariance in tasks.covariances])
+    cross = jnp.einsum("kde,ke->kd", grams, tasks.parameters, precision="highest")
+    ones = jnp.ones_like(tasks.noise)
+    return Moments(grams, tasks.amplitude[:, None] * cross / 2, tasks.energies() + tasks.noise**2, ones)
+
+
 def batch_of(rows: Rows, size: int, key: Key[Array, ""], step: Int[Array, ""] | int) -> Rows:
     """`size` rows of each task, drawn with replacement for this step."""
     counts = jnp.sum(rows.used, -1)[:, None]
@@ -74,10 +97,13 @@ def batch_of(rows: Rows, size: int, key: Key[Array, ""], step: Int[Array, ""] | 
     return Rows(X, jnp.take_along_axis(rows.y, chosen, 1), jnp.broadcast_to(counts > 0, chosen.shape))
 
 
-def facts_of(tasks: Moments | Rows, seen: TaskGradients, rank: int) -> Facts:
+def facts_of(tasks: Moments | Rows | ReluPopulation, seen: TaskGradients, rank: int) -> Facts:
     """What schemes may know before the first step, which `seen` shows."""
     if isinstance(tasks, Moments):
         return Facts(seen.losses, tasks.energy / tasks.n_samples, tasks, rank)
+    if isinstance(tasks, ReluPopulation):
+        variances = (1 - 1 / jnp.pi) * tasks.energies() + tasks.noise**2
+        return Facts(seen.losses, variances, population_moments(tasks), rank)
     counts = jnp.maximum(jnp.sum(tasks.used, -1), 1).astype(tasks.y.dtype)
     X, y = jnp.where(tasks.used[..., None], tasks.X, 0), jnp.where(tasks.used, tasks.y, 0)
     gram = jnp.einsum("kmd,kme->kde", X, X, precision="highest")

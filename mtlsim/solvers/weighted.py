@@ -15,7 +15,15 @@ from mtlsim.core.status import Status, flag
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.network import Layers
-from mtlsim.solvers.task_gradients import batch_of, facts_of, linear_gradients, mean_moments, relu_gradients
+from mtlsim.solvers.task_gradients import (
+    batch_of,
+    facts_of,
+    linear_gradients,
+    mean_moments,
+    population_gradients,
+    relu_gradients,
+)
+from mtlsim.tasks.relu import ReluPopulation
 from mtlsim.weighting import Scheme, Signals, normalise
 
 OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam}
@@ -53,10 +61,12 @@ class WeightedTraining(eqx.Module):
 
 
 class Path(eqx.Module):
-    """Unweighted losses and weights (T, K) at T equally spaced steps, the last one included."""
+    """Layers after T equally spaced steps, the last one included, their unweighted losses, and the weights of those steps."""
 
-    losses: Float[Array, "T K"]
-    weights: Float[Array, "T K"]
+    losses: Float[Array, "*T K"]
+    weights: Float[Array, "*T K"]
+    shared: Float[Array, "*T d r"]
+    heads: Float[Array, "*T K r"]
 
 
 class WeightedSolution(eqx.Module):
@@ -76,18 +86,24 @@ class WeightedSolution(eqx.Module):
 
 @partial(jax.jit, static_argnames=("rank", "n_records"))
 def train_weighted(
-    tasks: Moments | Rows, scheme: Scheme, rank: int, training: WeightedTraining, key: Key[Array, ""], n_records: int = 1
+    tasks: Moments | Rows | ReluPopulation,
+    scheme: Scheme,
+    rank: int,
+    training: WeightedTraining,
+    key: Key[Array, ""],
+    n_records: int = 1,
 ) -> WeightedSolution:
     """Minimise sum_k w_k L_k, L_k the mean squared error of task k, while `scheme` chooses w from what it sees at every step.
 
-    tasks: K tasks as `Moments` (linear units; the cost does not depend on the number of rows) or `Rows` (ReLU units). rank: r.
+    tasks: K tasks as `Moments` (linear units; the cost does not depend on the number of rows), as `Rows` (ReLU units), or the
+    population of ReLU tasks with Gaussian rows itself. rank: r.
     n_records: T, a divisor of n_steps. Weights pass through stop_gradient.
     """
     divides = training.n_steps % n_records == 0
     require(divides, "n_records", f"a divisor of n_steps = {training.n_steps}", n_records, "use 1 for the last step alone")
-    linear = isinstance(tasks, Moments)
-    require(not linear or training.batch is None, "batch", "left out for moments", training.batch, "pass rows, or leave it out")
-    see = partial(linear_gradients, mean_moments(tasks)) if linear else partial(relu_gradients, tasks)
+    has_rows = isinstance(tasks, Rows) or training.batch is None
+    require(has_rows, "batch", "left out for moments and populations", training.batch, "pass rows, or leave it out")
+    see = _view(tasks)
     layers = _start(tasks, rank, training, key)
     rate = training.learning_rate
     method = OPTIMISERS[training.optimiser](optax.cosine_decay_schedule(rate, training.n_steps) if training.decay else rate)
@@ -101,18 +117,18 @@ def train_weighted(
         moves, memory = method.update(Layers(seen.mix(weights), heads), memory, layers)
         total = total + jnp.where(2 * t >= training.n_steps - 1, weights, 0)
         n_floored = n_floored + fired.astype(jnp.int32)
-        return (optax.apply_updates(layers, moves), memory, opinion, total, n_floored), (seen.losses, weights)
+        return (optax.apply_updates(layers, moves), memory, opinion, total, n_floored), weights
 
     def record(state, steps):
-        state, seen = jax.lax.scan(step, state, steps)
-        return state, jax.tree.map(lambda leaf: leaf[-1], seen)
+        state, weights = jax.lax.scan(step, state, steps)
+        return state, Path(see(state[0]).losses, weights[-1], *state[0])
 
     facts = facts_of(tasks, see(layers), rank)
     none = jnp.zeros((), jnp.int32)
     state = (layers, method.init(layers), scheme.init(facts), jnp.zeros_like(facts.losses), none)
     steps = jnp.arange(training.n_steps).reshape(n_records, -1)
-    (layers, _, _, total, n_floored), seen = jax.lax.scan(record, state, steps)
-    losses, path = see(layers).losses, Path(*seen)
+    (layers, _, _, total, n_floored), path = jax.lax.scan(record, state, steps)
+    losses = path.losses[-1]
     broken = ~jnp.all(jnp.isfinite(losses))
     unknown = jnp.where(broken, jnp.nan, 0.0)
     mean = total / (training.n_steps - training.n_steps // 2)
@@ -128,9 +144,16 @@ def train_weighted(
     )
 
 
-def _start(tasks: Moments | Rows, rank: int, training: WeightedTraining, key: Key[Array, ""]) -> Layers:
-    n_tasks, d = tasks.cross.shape if isinstance(tasks, Moments) else tasks.X.shape[::2]
-    dtype = tasks.cross.dtype if isinstance(tasks, Moments) else tasks.X.dtype
+def _view(tasks: Moments | Rows | ReluPopulation):
+    """Losses and gradients of these tasks, as a function of the layers."""
+    if isinstance(tasks, Moments):
+        return partial(linear_gradients, mean_moments(tasks))
+    return partial(relu_gradients if isinstance(tasks, Rows) else population_gradients, tasks)
+
+
+def _start(tasks: Moments | Rows | ReluPopulation, rank: int, training: WeightedTraining, key: Key[Array, ""]) -> Layers:
+    across = tasks.cross if isinstance(tasks, Moments) else tasks.X[:, 0] if isinstance(tasks, Rows) else tasks.parameters
+    (n_tasks, d), dtype = across.shape, across.dtype
     drawn = jax.random.normal(stream(key, "start"), ((d + n_tasks) * rank,), dtype).reshape(-1, rank)
     size = jnp.asarray(training.start_size, dtype)
     return Layers(size * drawn[:d] / np.sqrt(d), size * drawn[d:] / np.sqrt(rank))

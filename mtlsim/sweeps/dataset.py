@@ -35,16 +35,20 @@ SUMMARY = {
 def assemble(
     grid: Grid, results: dict[str, np.ndarray], texts: dict[str, list[str]], settings: dict[str, Any], level: float
 ) -> xr.Dataset:
-    """results: per output (static points, points, seeds). texts: per text output, one per static point."""
+    """results: per output (static points, points, seeds, ...). texts: per text output, one per static point."""
     static_shape = tuple(len(axis.values) for axis in grid.static)
     order = [axis.name for axis in grid.static] + [axis.name for axis in grid.traced]
     coordinates = {axis.name: (axis.name, list(axis.values), {"units": axis.unit} if axis.unit else {}) for axis in grid.axes}
     dataset = xr.Dataset(coords=coordinates)
-    n_seeds = next(iter(results.values())).shape[-1]
+    n_seeds = next(iter(results.values())).shape[2]
     dataset = dataset.assign_coords(seed=("seed", np.arange(n_seeds)))
     for name, values in results.items():
-        shaped = values.reshape(*static_shape, *grid.shape, n_seeds)
-        dataset[name] = ((*order, "seed"), shaped, {"long_name": DESCRIPTIONS.get(name, name.replace("_", " "))})
+        shaped = values.reshape(*static_shape, *grid.shape, *values.shape[2:])
+        dataset[name] = (
+            (*order, "seed", *settings.get("dimensions", {}).get(name, ())),
+            shaped,
+            {"long_name": DESCRIPTIONS.get(name, name.replace("_", " "))},
+        )
     if "gain" in dataset:
         for part, values in summarise(dataset["gain"].values, level).items():
             name, text = SUMMARY[part]
@@ -54,7 +58,7 @@ def assemble(
             dataset[name] = (tuple(a.name for a in grid.static), np.array(per_static, dtype=object).reshape(static_shape))
         else:
             dataset.attrs[name] = per_static[0]
-    dataset = dataset.transpose(*(axis.name for axis in grid.axes), "seed", missing_dims="ignore")
+    dataset = dataset.transpose(*(axis.name for axis in grid.axes), "seed", ..., missing_dims="ignore")
     dataset.attrs |= {
         "settings": json.dumps(settings),
         "level": level,

@@ -21,11 +21,11 @@ def outputs(cell: Any, key: Key[Array, ""]) -> dict[str, Array]:
     return {name: value for name, value in fields.items() if eqx.is_array(value)}
 
 
-def describe_outputs(cell: Any) -> tuple[dict[str, np.dtype], dict[str, str]]:
-    """Names and dtypes of a cell's array outputs, and its text outputs (the route), without running it."""
+def describe_outputs(cell: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, str]]:
+    """Shapes and dtypes of a cell's array outputs, and its text outputs (the route), without running it."""
     result = eqx.filter_eval_shape(lambda key: cell(key=key), jax.random.key(0))
     fields = result if isinstance(result, dict) else {name: getattr(result, name) for name in result.__dataclass_fields__}
-    arrays = {name: np.dtype(value.dtype) for name, value in fields.items() if hasattr(value, "dtype")}
+    arrays = {name: value for name, value in fields.items() if hasattr(value, "dtype")}
     return arrays, {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
@@ -58,7 +58,7 @@ def as_leaves(cell: Any) -> Any:
 def run_points(
     batch: Callable, cell: Any, values: np.ndarray, key: Key[Array, ""], seeds: range, batch_points: int, batch_seeds: int
 ) -> dict[str, np.ndarray]:
-    """All points x seeds in batches of one shape (the last ones padded by repetition): {output: (points, seeds)}."""
+    """All points x seeds in batches of one shape (the last ones padded by repetition): {output: (points, seeds, ...)}."""
     every = np.asarray(seeds, np.uint32)
     rows = []
     for start in range(0, len(values), batch_points):
@@ -68,5 +68,5 @@ def run_points(
         columns = [batch(cell, values[points], key, every[np.arange(f, f + batch_seeds) % len(every)]) for f in firsts]
         kept = min(batch_points, len(values) - start)
         joined = {name: np.concatenate([np.asarray(column[name]) for column in columns])[: len(every)] for name in columns[0]}
-        rows.append({name: value.T[:kept] for name, value in joined.items()})
+        rows.append({name: value.swapaxes(0, 1)[:kept] for name, value in joined.items()})
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}

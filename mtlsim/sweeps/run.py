@@ -48,7 +48,8 @@ def sweep(
 ) -> xr.Dataset:
     """The cell at every point of a grid, over seeds, as a labelled Dataset.
 
-    cell: any `cell(key=...)` whose result has scalar array fields, such as `mtlsim.Transfer`. grid: dotted parameter names to
+    cell: any `cell(key=...)` whose result has array fields, such as `mtlsim.Transfer`; axes of a field that is no scalar follow
+    the seeds, under the names that the cell's `dimensions` gives it. grid: dotted parameter names to
     values; static parameters (rank, n_features, relation) become an outer loop, one compile each. n_seeds: per cell; seed s
     has the same key in every cell (common random numbers). path: a .nc file; chunks are kept beside it while the sweep runs,
     and the same call goes on where a killed one stopped. budget: go on in rounds of n_seeds until the sign of the mean gain is
@@ -218,7 +219,8 @@ def _collect(settings: dict[str, Any], plan: Plan, found: Mapping[Chunk, dict[st
     shape = (plan.n_static, plan.n_points, plan.n_seeds * plan.n_rounds)
     results = {}
     for name, dtype in settings["outputs"].items():
-        results[name] = np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
+        own = tuple(settings.get("dimensions", {}).get(name, {}).values())
+        results[name] = np.full(shape + own, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
     for chunk, arrays in found.items():
         if arrays is None or not len(arrays["points"]):
             continue

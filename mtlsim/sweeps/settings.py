@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
+from mtlsim.core.checks import require
 from mtlsim.sweeps.execute import describe_outputs
 from mtlsim.sweeps.grid import Axis, Grid, at_point
 from mtlsim.sweeps.plan import Plan
@@ -43,10 +44,13 @@ def describe(cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: floa
     """Settings of a sweep. Only `plan` may differ between runs of the same sweep."""
     statics = [dict(zip([axis.name for axis in grid.static], point, strict=True)) for point in grid.static_points()]
     described = [describe_outputs(at_point(cell, static)) for static in statics]
+    shapes = {tuple((name, value.shape) for name, value in arrays.items()) for arrays, _ in described}
+    require(len(shapes) == 1, "grid", "one along which every output keeps its shape", shapes, "sweep the values one by one")
     return {
         "cell": describe_value(cell),
         "axes": [dataclasses.asdict(axis) | {"values": list(axis.values)} for axis in grid.axes],
-        "outputs": {name: dtype.name for name, dtype in described[0][0].items()},
+        "outputs": {name: value.dtype.name for name, value in described[0][0].items()},
+        "dimensions": {name: _dimensions(cell, name, value.shape) for name, value in described[0][0].items() if value.shape},
         "texts": {name: [texts[name] for _, texts in described] for name in described[0][1]},
         "n_seeds": plan.n_seeds,
         "n_rounds": plan.n_rounds,
@@ -57,6 +61,12 @@ def describe(cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: floa
         "versions": {package: version_of(package) for package in PACKAGES},
         "plan": dataclasses.asdict(plan),
     }
+
+
+def _dimensions(cell: Any, name: str, shape: tuple[int, ...]) -> dict[str, int]:
+    """Names and lengths of an output's own axes: those that the cell's `dimensions` gives, or numbered ones."""
+    numbered = [f"{name}_{i}" for i in range(len(shape))]
+    return dict(zip(getattr(cell, "dimensions", {}).get(name, numbered), shape, strict=True))
 
 
 def grid_of(settings: dict[str, Any]) -> Grid:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete, require, require_all, require_finite
+from mtlsim.core.keys import normal
 
 
 class PairRotation(eqx.Module):
@@ -166,7 +167,7 @@ def from_data(X) -> FromMatrix:
 
 def random_basis(key, n_features: int) -> Float[Array, "d d"]:
     """An orthonormal basis with the uniform (Haar) law."""
-    gaussian = jax.random.normal(key, (n_features, n_features))
+    gaussian = normal(key, (n_features, n_features))
     basis, triangle = jnp.linalg.qr(gaussian)
     return basis * jnp.sign(jnp.diagonal(triangle))
 

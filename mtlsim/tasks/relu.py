@@ -1,16 +1,17 @@
 """ReLU tasks: labels are a ReLU unit of the row, and noise."""
 
 import dataclasses
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.arc_cosine import angle_between, kappa, shortfall
 from mtlsim.core.checks import require_all
-from mtlsim.core.linalg import multiply
+from mtlsim.core.linalg import minimum_norm, multiply
 from mtlsim.tasks.recipe import Recipe, Tasks, check_capacity, entries
 
 
@@ -22,12 +23,13 @@ class ReluPopulation(Tasks):
 
     amplitude: Float[Array, " K"] = None
     capacity: int = eqx.field(default=0, static=True)
+    activation: ClassVar[str] = "relu"
 
-    def signal(self, task: int, scores: Float[Array, " m"]) -> Float[Array, " m"]:
+    def signal(self, task: int | Int[Array, ""], scores: Float[Array, " m"]) -> Float[Array, " m"]:
         """Labels without noise, of rows with scores X theta."""
         return self.amplitude[task] * jax.nn.relu(scores)
 
-    def label(self, task: int, scores: Float[Array, " m"], key: Key[Array, ""]) -> Float[Array, " m"]:
+    def label(self, task: int | Int[Array, ""], scores: Float[Array, " m"], key: Key[Array, ""]) -> Float[Array, " m"]:
         """Labels of rows with scores X theta."""
         return self.signal(task, scores) + self.noise[task] * jax.random.normal(key, scores.shape)
 
@@ -39,21 +41,35 @@ class ReluPopulation(Tasks):
     def explained(self, cosine: Float[Array, "..."]) -> Float[Array, "..."]:
         return kappa(cosine) ** 2
 
+    def best_heads(self, shared: Float[Array, "d r"]) -> Float[Array, "K r"]:
+        """Heads of least excess risk on the units relu(x'B), those of smallest norm where units coincide; Gaussian rows."""
+        heads = []
+        for i in range(self.n_tasks):
+            products = self._products(shared, i)
+            heads.append(self.amplitude[i] * minimum_norm(products[:-1, :-1], products[:-1, -1]))
+        return jnp.stack(heads)
+
+    def _products(self, shared: Float[Array, "d r"], task: int) -> Float[Array, "s s"]:
+        """`unit_products` of the units and the truth, under the task's covariance."""
+        every = jnp.concatenate([shared, self.parameters[task][:, None]], 1)
+        return unit_products(self.covariances[task].root_transpose(every))
+
     def excess_risk(self, shared: Float[Array, "d r"], head: Float[Array, " r"], task: int = -1) -> Float[Array, ""]:
         """Exact E (relu(x'B) A - amplitude relu(x'theta))^2 over Gaussian rows, by the arc-cosine kernel [cho2009kernel]."""
-        root = self.covariances[task].root_transpose
-        units, truth, amplitude = root(shared), root(self.parameters[task]), self.amplitude[task]
+        amplitude = self.amplitude[task]
         if shared.shape[1] == 1:  # no digit is lost where the two nearly agree
+            root = self.covariances[task].root_transpose
+            units, truth = root(shared), root(self.parameters[task])
             learned, wanted = head[0] * jnp.linalg.norm(units), amplitude * jnp.linalg.norm(truth)
             return (learned - wanted) ** 2 / 2 + learned * wanted * shortfall(angle_between(units[:, 0], truth))
-        every = jnp.concatenate([units, truth[:, None]], 1)
         signed = jnp.append(head, -amplitude)
-        return jnp.maximum(multiply(signed, unit_products(every), signed), 0)
+        return jnp.maximum(multiply(signed, self._products(shared, task), signed), 0)
 
 
 def unit_products(units: Float[Array, "d r"]) -> Float[Array, "r r"]:
     """E[relu(u_j'z) relu(u_k'z)] for standard normal z."""
-    lengths = jnp.linalg.norm(units, axis=0)
+    squares = jnp.sum(units**2, 0)
+    lengths = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)  # a unit of length zero has a derivative
     directions = units / jnp.where(lengths > 0, lengths, 1)
     return lengths[:, None] * lengths * kappa(multiply(directions.T, directions)) / 2
 

@@ -1,11 +1,10 @@
 """Tasks on orthonormal designs, X_i'X_i = n_i I: each task's least squares is its parameters plus noise, with no inverse."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.samples.moments import Moments
 
 
@@ -24,6 +23,6 @@ class OrthonormalTasks(eqx.Module):
     def draw_moments(self, *, key: Key[Array, ""]) -> Moments:
         """Moments of every task; the energy holds only what the directions explain, which no estimate of parameters needs."""
         d, rows = self.parameters.shape[1], self.n_samples[:, None]
-        normals = jax.random.normal(stream(key, "noise"), self.parameters.shape)
+        normals = normal(stream(key, "noise"), self.parameters.shape)
         cross = rows * self.parameters + self.noise[:, None] * jnp.sqrt(rows) * normals
         return Moments(rows[:, None] * jnp.eye(d), cross, jnp.sum(cross**2, -1) / self.n_samples, self.n_samples)

@@ -37,9 +37,9 @@ class Transfer(eqx.Module):
     tasks: a recipe (`LinearTasks`, `ReluTasks`, `ClassificationTasks`). rank: columns of the shared layer. target: which task is
     measured. weights, ridge: per task, as in `mtlsim.solve`; the target's ridge is used by both sides. method: what "together"
     means, a name in `METHODS`. strength: of the methods that have one, on the scale of X'X. training: how networks of `rank`
-    units are fitted, on both sides (ReLU units for `ReluTasks`, linear ones for `ClassificationTasks`); linear tasks are solved
+    units are fitted, on both sides (ReLU units where the tasks have them, else linear ones); linear tasks are solved
     exactly and take none. loss: of labels -1 and 1, "logistic" (the default) or "squared"; their risk is the share of rows
-    decided otherwise than by the true parameters. Same data and noise for both sides.
+    decided wrongly. Same data and noise for both sides.
     Source: [wu2020understanding], Sections 2.1 to 2.3.
     """
 

@@ -20,7 +20,7 @@ from mtlsim.transfer.draw import TransferDraw
 if TYPE_CHECKING:
     from mtlsim.transfer.cell import Transfer
 
-N_HELD_OUT = 4096  # fresh rows for the risk where they are not Gaussian
+N_HELD_OUT = 4096  # rows for the risk where it is not known exactly
 LOGISTIC_RIDGE = 1e-3  # unless one is given: separable labels would send the weights to infinity
 NetworkTasks = ReluPopulation | ClassificationPopulation
 
@@ -29,10 +29,9 @@ def fit_networks(tasks: NetworkTasks, cell: "Transfer", key: Key[Array, ""]) -> 
     """The rows of all tasks, and what is learned from the target's alone and from all, by the same training."""
     rows, target = draw_rows(tasks, key=stream(key, "samples")), range(tasks.n_tasks)[cell.target]
     training, dtype = cell.training or Training(), rows.X.dtype
-    activation = "relu" if isinstance(tasks, ReluPopulation) else "identity"
     ridge = per_task(cell.ridge, LOGISTIC_RIDGE if cell.loss_fitted == "logistic" else 0.0, tasks.n_tasks, "ridge", dtype)
-    together = Network(per_task(cell.weights, 1.0, tasks.n_tasks, "weights", dtype), ridge, activation, cell.loss_fitted)
-    alone = Network(jnp.ones(1, dtype), ridge[target : target + 1], activation, cell.loss_fitted)
+    together = Network(per_task(cell.weights, 1.0, tasks.n_tasks, "weights", dtype), ridge, tasks.activation, cell.loss_fitted)
+    alone = Network(jnp.ones(1, dtype), ridge[target : target + 1], tasks.activation, cell.loss_fitted)
     single = solve_network(alone, rows[target : target + 1], cell.rank, training, stream(key, "solver alone"))
     return rows, single, solve_network(together, rows, cell.rank, training, stream(key, "solver"))
 
@@ -57,17 +56,24 @@ def compare_networks(tasks: NetworkTasks, cell: "Transfer", key: Key[Array, ""])
 def measured_risk(
     tasks: NetworkTasks, shared: Float[Array, "d r"], head: Float[Array, " r"], target: int, key: Key[Array, ""]
 ) -> Float[Array, ""]:
-    """Excess risk on the target, for labels -1 and 1 the share of rows decided otherwise than by the true parameters.
+    """Excess risk on the target, for labels -1 and 1 the share of rows decided wrongly (`excess_error`).
 
-    Exact for Gaussian rows, on held-out ones (the same for both sides) elsewhere.
+    Exact for Gaussian rows (and a single unit, if ReLU units decide), elsewhere on rows held out, which are the same for both
+    sides and new in every draw, so that an interval over draws covers their error too.
     """
-    relu = isinstance(tasks, ReluPopulation)
-    if tasks.rows == "gaussian":
-        return tasks.excess_risk(shared, head, target) if relu else tasks.excess_error(multiply(shared, head), target)
+    regression, bent = isinstance(tasks, ReluPopulation), tasks.activation == "relu"
+    if tasks.rows == "gaussian" and regression:
+        return tasks.excess_risk(shared, head, target)
+    if tasks.rows == "gaussian" and not bent:
+        return tasks.excess_error(multiply(shared, head), target)
+    if tasks.rows == "gaussian" and head.shape == (1,):  # a head that is not positive calls every row -1
+        return jnp.where(head[0] > 0, tasks.excess_error(shared[:, 0], target), 0.5)
     entries = draw_entries(tasks.stream(key, "held out", target), tasks.rows, N_HELD_OUT, tasks.n_features)
     X = colour(tasks.covariances[target], entries)
     scores = multiply(X, tasks.parameters[target])
-    if relu:
-        learned = multiply(jax.nn.relu(multiply(X, shared)), head)
+    units = multiply(X, shared)
+    learned = multiply(jax.nn.relu(units) if bent else units, head)
+    if regression:
         return jnp.mean((learned - tasks.signal(target, scores)) ** 2)
-    return jnp.mean((multiply(X, shared, head) > 0) != (scores > 0))
+    wrong = (scores > 0) & (learned <= 0) if bent else (learned > 0) != (scores > 0)
+    return jnp.mean(wrong)

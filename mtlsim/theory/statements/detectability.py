@@ -10,12 +10,11 @@ that are missed, 1 - overlap^2, since a relative error of zero is of no use. Cla
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
@@ -35,7 +34,7 @@ class SpikedMatrix(eqx.Module):
 
     def draw(self, *, key) -> Array:
         shape = self.n_features, self.n_tasks
-        return jax.random.normal(stream(key, "noise"), shape).at[0, 0].add(self.strength * self.n_features**0.5) / shape[0] ** 0.5
+        return normal(stream(key, "noise"), shape).at[0, 0].add(self.strength * self.n_features**0.5) / shape[0] ** 0.5
 
 
 def spiked_singular(strength, aspect):

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 from mtlsim.theory.statements.detectability import spiked_singular
@@ -44,7 +44,7 @@ class TwoTeachers(eqx.Module):
     def draw(self, *, key) -> Float[Array, "outputs inputs"]:
         """What both tasks' labels show, stacked, in coordinates where each u_i is the first output and v_1 the first input."""
         shape = 2, self.n_outputs, self.n_inputs
-        noise = jax.random.normal(stream(key, "noise"), shape) / self.n_inputs**0.5
+        noise = normal(stream(key, "noise"), shape) / self.n_inputs**0.5
         second = jnp.stack([jnp.asarray(self.overlap), jnp.sqrt(1 - self.overlap**2)])
         data = noise.at[0, 0, 0].add(self.strengths[0]).at[1, 0, :2].add(self.strengths[1] * second)
         return data.reshape(-1, self.n_inputs)

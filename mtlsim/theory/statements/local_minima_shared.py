@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.solvers.objective import absorb
 from mtlsim.solvers.solution import penalised_loss
@@ -72,8 +72,8 @@ def predict(cell, key):
 def measure(cell, key):
     moments = moments_of(cell, key)
     problem = absorb(moments, weights_of(cell, moments), jnp.zeros(moments.n_tasks))
-    layer = jax.random.normal(stream(key, "layer"), (moments.n_features, cell.rank))
-    heads = jax.random.normal(stream(key, "heads"), (moments.n_tasks, cell.rank))
+    layer = normal(stream(key, "layer"), (moments.n_features, cell.rank))
+    heads = normal(stream(key, "heads"), (moments.n_tasks, cell.rank))
     loss = lambda parameters: jnp.sum(penalised_loss(problem, parameters))
     step = 0.4 / jnp.trace(moments.gram)
     return {

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
@@ -33,8 +33,8 @@ class Decayed(eqx.Module):
 
     def draw(self, key) -> Float[Array, "d K"]:
         n_tasks = self.strengths.shape[0]
-        left = jnp.linalg.qr(jax.random.normal(stream(key, "left"), (self.n_features, n_tasks)))[0]
-        right = jnp.linalg.qr(jax.random.normal(stream(key, "right"), (n_tasks, n_tasks)))[0]
+        left = jnp.linalg.qr(normal(stream(key, "left"), (self.n_features, n_tasks)))[0]
+        right = jnp.linalg.qr(normal(stream(key, "right"), (n_tasks, n_tasks)))[0]
         return multiply(left * self.strengths, right.T)
 
 
@@ -77,7 +77,7 @@ def predict(decayed, key):
 
 def measure(decayed, key):
     targets, decay = decayed.draw(key), decayed.decay
-    start = jax.random.normal(stream(key, "start"), (decayed.n_features, decayed.rank))
+    start = normal(stream(key, "start"), (decayed.n_features, decayed.rank))
     layer, heads = alternate(targets, decay, start)
     return {
         "least_by_alternation": objective(layer, heads, targets, decay),

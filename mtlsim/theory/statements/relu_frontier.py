@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import diagonalise_pair, multiply
 from mtlsim.solvers.relu_population import make_pair, solve_relu_pair
 from mtlsim.tasks.covariance import PowerLaw
@@ -51,7 +51,7 @@ def measure(cell, key):
 
         return value(jax.lax.fori_loop(0, N_STEPS, step, point / jnp.linalg.norm(point)))
 
-    starts = jax.random.normal(stream(key, "ascent"), (N_STARTS, pair.sides.shape[1]), pair.sides.dtype)
+    starts = normal(stream(key, "ascent"), (N_STARTS, pair.sides.shape[1]), pair.sides.dtype)
     return {"explained": jnp.max(jax.lax.map(climb, starts))}
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from mtlsim.core.keys import stream
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
@@ -37,8 +37,8 @@ class Training(eqx.Module):
 def train(moments: Moments, training: Training, key: Key[Array, ""]) -> Float[Array, "K d"]:
     """Parameters B A_i of all tasks after plain gradient steps on sum_i |X_i B A_i - y_i|^2."""
     layer_key, head_key = stream(key, "layer"), stream(key, "heads")
-    layer = training.start * jax.random.normal(layer_key, (moments.n_features, training.rank))
-    heads = training.start * jax.random.normal(head_key, (moments.n_tasks, training.rank))
+    layer = training.start * normal(layer_key, (moments.n_features, training.rank))
+    heads = training.start * normal(head_key, (moments.n_tasks, training.rank))
 
     def update(_, state):
         layer, heads = state

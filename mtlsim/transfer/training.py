@@ -1,0 +1,58 @@
+"""Training curves: what a network knows after so many steps, on rows or on the whole population."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from mtlsim.core.checks import require
+from mtlsim.core.keys import check_key, stream
+from mtlsim.samples.data import draw_rows
+from mtlsim.solvers.weighted import WeightedTraining, train_weighted
+from mtlsim.tasks.relu import ReluTasks
+from mtlsim.transfer.network import measured_risk
+from mtlsim.weighting import find_scheme
+
+
+class Curve(eqx.Module):
+    """steps (T,) taken, and then: loss (T,), the mean over tasks of what is descended; risk (T,), the target's excess risk."""
+
+    steps: Float[Array, " T"]
+    loss: Float[Array, " T"]
+    risk: Float[Array, " T"]
+
+
+class TrainingCurve(eqx.Module):
+    """A cell: `cell(key=...)` draws ReLU tasks and descends their mean losses, all tasks together, from one random start.
+
+    population: descend the exact losses of endless Gaussian rows in place of those of the rows drawn; the start is the same, so
+    that the two differ by sampling alone. With sgd and a small learning_rate the steps follow the gradient flow, and time is
+    learning_rate times steps. n_points: T, a divisor of training.n_steps. rank, target: as for `Transfer`.
+    """
+
+    tasks: ReluTasks
+    rank: int = eqx.field(default=1, static=True)
+    target: int = eqx.field(default=-1, static=True)
+    training: WeightedTraining = WeightedTraining("sgd", 2000, 0.05, decay=False)
+    population: bool = eqx.field(default=False, static=True)
+    n_points: int = eqx.field(default=50, static=True)
+
+    def __check_init__(self):
+        right = self.tasks.rows == "gaussian" or not self.population
+        require(right, "tasks", "with Gaussian rows for a population", repr(self.tasks.rows), "use rows='gaussian'")
+
+    @property
+    def dimensions(self) -> dict[str, tuple[str]]:
+        return dict.fromkeys(("steps", "loss", "risk"), ("point",))
+
+    def __call__(self, *, key: Key[Array, ""] | None = None) -> Curve:
+        key = check_key(key)
+        tasks = self.tasks.draw(key=key)
+        seen = tasks if self.population else draw_rows(tasks, key=stream(key, "samples"))
+        found = train_weighted(seen, find_scheme("equal")(), self.rank, self.training, stream(key, "solver"), self.n_points)
+        target = range(tasks.n_tasks)[self.target]
+        risks = jax.lax.map(
+            lambda layers: measured_risk(tasks, layers[0], layers[1][target], target, key), (found.path.shared, found.path.heads)
+        )
+        steps = jnp.linspace(0, self.training.n_steps, self.n_points + 1)[1:]
+        return Curve(steps, jnp.mean(found.path.losses, -1), risks)

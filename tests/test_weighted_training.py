@@ -203,12 +203,15 @@ def test_the_oracle_is_the_best_of_a_dense_scan_of_weights():
 
 def test_a_bench_of_schemes_is_one_sweep():
     tasks = on_shared_rows(2.0, 0.5)
-    cell = Weighting(tasks, training=SHORT)
+    cell = Weighting(tasks, training=SHORT, n_records=8)
     data = mtl.sweep(cell, {"scheme": ["oracle", "equal", "inverse-loss"]}, 12, KEY, progress=False)
     gain = data.gain.values
     assert np.isfinite(gain).all() and (data.status == 0).all()
     assert (gain[0] >= gain[1:] - 1e-6).all()  # nothing beats the oracle on its own criterion
     assert (data.share_source.sel(scheme="inverse-loss") < 0.3).all() and np.allclose(data.share_source.sel(scheme="equal"), 0.5)
+    assert data.path_target.sizes["record"] == 8 and (data.path_target.isel(record=-1) == data.loss_target).all()
+    sums = (data.path_source + data.path_target).sel(scheme="equal")
+    assert (sums.isel(record=0) > sums.isel(record=-1)).all()
     assert data.gain_mean.sel(scheme="inverse-loss") > data.gain_mean.sel(scheme="equal")
     exact = mtl.Transfer(tasks)(key=jax.random.fold_in(KEY, 0))
     np.testing.assert_allclose(float(exact.risk_multi), data.risk_multi.sel(scheme="equal").values[0], rtol=1e-3)

@@ -1,4 +1,4 @@
-"""Where weighting schemes end, beside the losses of two tasks that exact optima reach under every weight."""
+"""How weighting schemes travel and where they end, beside the losses of two tasks that exact optima reach under every weight."""
 
 import numpy as np
 
@@ -19,8 +19,8 @@ def setting(options: Options) -> Setting:
     tasks = LinearTasks(10, (60, 60), noise=(1.0, 0.3), design=Isotropic(), shared_covariates=True)
     weights = np.exp(np.sinh(np.linspace(-2.6, 2.6, 61)))  # dense where the optimum moves fast
     schemes = ["given", "mgda"] if options.fast else ["given", *scheme_names()]
-    training = WeightedTraining(n_steps=500 if options.fast else 3000)
-    cell = Weighting(tasks, "given", training=training, weights=(1.0, 1.0))
+    training = WeightedTraining(n_steps=600 if options.fast else 5000, learning_rate=0.02 if options.fast else 0.003)
+    cell = Weighting(tasks, "given", training=training, weights=(1.0, 1.0), n_records=200)
     return Setting(cell, {"scheme": schemes, COSINE: [0.9, 0.5], WEIGHT: weights.tolist()}, 1)
 
 
@@ -34,6 +34,7 @@ def draw(data):
         for i, name in enumerate(names):
             end = panel.sel(scheme=name).isel({WEIGHT: 0})
             colour, filled = SERIES[i % len(SERIES)], float(end["stationarity"]) < STATIONARY
+            ax.plot(end["path_source"], end["path_target"], color=colour, linewidth=0.6, alpha=0.7)
             ax.plot(
                 end["loss_source"],
                 end["loss_target"],
@@ -46,7 +47,10 @@ def draw(data):
             )
         ax.set(xlabel="mean squared error of the source (noise 1)", title=f"cosine {cosine:g}")
     axes[0].set_ylabel("mean squared error of the target (noise 0.3)")
-    fig.supxlabel("Filled: no direction of the shared layer lowers both losses. Open: still moving when training ends.", fontsize=7)
+    fig.supxlabel(
+        "Thin: the way of training. Filled: no direction of the shared layer lowers both losses. Open: still moving at the end.",
+        fontsize=7,
+    )
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     return fig
 

@@ -40,7 +40,8 @@ class WeightingDraw(eqx.Module):
     """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps; gain_all: its mean over all tasks.
 
     Risks are exact excess risks. share_source, share_target: of the first task and the target in the sum of the weights, mean
-    over the second half of training. loss_source, loss_target: their mean squared errors on the rows they learned from.
+    over the second half of training. loss_source, loss_target: their mean squared errors on the rows they learned from, and
+    path_source, path_target (T,) the same after T equal parts of training; exact optima have no path but their end.
     stationarity: the shortest mixture of the tasks' gradients in the shared layer over the longest gradient; 0 where no
     direction lowers all losses. n_floored: floors and caps that fired in all steps.
     """
@@ -53,6 +54,8 @@ class WeightingDraw(eqx.Module):
     share_target: Float[Array, ""]
     loss_source: Float[Array, ""]
     loss_target: Float[Array, ""]
+    path_source: Float[Array, " *T"]
+    path_target: Float[Array, " *T"]
     stationarity: Float[Array, ""]
     n_floored: Int[Array, ""]
     status: Int[Array, ""]

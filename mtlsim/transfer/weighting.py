@@ -37,7 +37,7 @@ class Weighting(eqx.Module):
     exact optimum under `weights`, which sweeps along the Pareto front; these three need linear tasks.
     rank: columns of the shared layer. target: which task is measured. training: how the shared layer is trained, on mean losses.
     hyperparameters: a scheme object instead of the one named `scheme` with the values of its paper. Alone, linear tasks are
-    least squares and ReLU tasks are trained likewise.
+    least squares and ReLU tasks are trained likewise. n_records: losses kept along training, a divisor of its steps.
     """
 
     tasks: Recipe
@@ -47,6 +47,11 @@ class Weighting(eqx.Module):
     training: WeightedTraining = WeightedTraining()
     hyperparameters: Scheme | None = None
     weights: tuple | Array | None = None
+    n_records: int = eqx.field(default=1, static=True)
+
+    @property
+    def dimensions(self) -> dict[str, tuple[str]]:
+        return dict.fromkeys(("path_source", "path_target"), ("record",))
 
     def __check_init__(self):
         require_choice(self.scheme, [*scheme_names(), *EXACT], "scheme")
@@ -66,7 +71,7 @@ class Weighting(eqx.Module):
         key = check_key(key)
         tasks = self.tasks.draw(key=key)
         learn = self._learn_networks if isinstance(tasks, ReluPopulation) else self._learn_linear
-        alone, together, seen, weights, n_floored, status = learn(tasks, key)
+        alone, together, seen, weights, n_floored, path, status = learn(tasks, key)
         shares, gains, longest = weights / jnp.sum(weights), alone - together, jnp.max(jnp.diagonal(seen.gram))
         mixture, _ = shortest_mixture(seen.gram)
         length = jnp.maximum(mixture @ seen.gram @ mixture, 0)
@@ -79,6 +84,8 @@ class Weighting(eqx.Module):
             shares[self.target],
             seen.losses[0],
             seen.losses[self.target],
+            path[:, 0],
+            path[:, self.target],
             jnp.sqrt(length / jnp.where(longest > 0, longest, 1)),
             n_floored,
             worst(tasks.status, status),
@@ -86,7 +93,7 @@ class Weighting(eqx.Module):
         )
 
     def _learn_linear(self, tasks: Tasks, key: Key[Array, ""]):
-        """Risks (K,) alone and together, losses and gradients at the end, weights (K,), floors, status."""
+        """Risks (K,) alone and together, losses and gradients at the end, weights (K,), floors, losses (T, K) before, status."""
         moments, solver_key = draw_moments(tasks, key=stream(key, "samples")), stream(key, "solver")
         risks = lambda parameters: jnp.stack([tasks.excess_risk(one, i) for i, one in enumerate(parameters)])
         alone, n_floored = risks([solve_single(moments[i]) for i in range(tasks.n_tasks)]), jnp.zeros((), jnp.int32)
@@ -98,11 +105,13 @@ class Weighting(eqx.Module):
             score = jnp.mean if self.scheme == "oracle-mean" else lambda each: each[self.target]
             weights, layers, status = best_weights(lambda found: score(risks(found)), moments, self.rank, solver_key)
         else:
-            found = train_weighted(moments, self._scheme(), self.rank, self.training, solver_key)
+            found = train_weighted(moments, self._scheme(), self.rank, self.training, solver_key, self.n_records)
             layers, status = Layers(found.shared, found.heads), found.status
             weights, n_floored = found.weights_mean, found.n_floored
         seen = linear_gradients(mean_moments(moments), layers)
-        return alone, risks(multiply(layers.heads, layers.shared.T)), seen, weights, n_floored, status
+        ends = jnp.broadcast_to(seen.losses, (self.n_records, tasks.n_tasks))
+        path = ends if self.scheme in EXACT else found.path.losses
+        return alone, risks(multiply(layers.heads, layers.shared.T)), seen, weights, n_floored, path, status
 
     def _learn_networks(self, tasks: ReluPopulation, key: Key[Array, ""]):
         """The same of ReLU units."""
@@ -110,13 +119,13 @@ class Weighting(eqx.Module):
         equal = find_scheme("equal")()
         each_alone = jax.tree.map(lambda leaf: leaf[:, None], rows)
         single = jax.lax.map(lambda one: train_weighted(one, equal, self.rank, self.training, solver_key), each_alone)
-        found = train_weighted(rows, self._scheme(), self.rank, self.training, solver_key)
+        found = train_weighted(rows, self._scheme(), self.rank, self.training, solver_key, self.n_records)
         each = range(tasks.n_tasks)
         alone = jnp.stack([measured_risk(tasks, single.shared[i], single.heads[i, 0], i, key) for i in each])
         together = jnp.stack([measured_risk(tasks, found.shared, found.heads[i], i, key) for i in each])
         status = worst(jnp.max(single.status), found.status)
         seen = relu_gradients(rows, Layers(found.shared, found.heads))
-        return alone, together, seen, found.weights_mean, found.n_floored, status
+        return alone, together, seen, found.weights_mean, found.n_floored, found.path.losses, status
 
     def _scheme(self) -> Scheme:
         return self.hyperparameters or find_scheme(self.scheme)()

@@ -38,6 +38,7 @@ _HOME_OF = {
     "Transfer": "mtlsim.transfer.cell",
     "TransferDraw": "mtlsim.transfer.draw",
     "Population": "mtlsim.transfer.population",
+    "TrainingCurve": "mtlsim.transfer.training",
     "Decomposition": "mtlsim.transfer.decomposition",
     "Verdict": "mtlsim.transfer.verdict",
     "transfer_between_arrays": "mtlsim.transfer.arrays",

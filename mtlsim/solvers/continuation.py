@@ -19,7 +19,7 @@ from mtlsim.solvers.network import DAMPING, LEAST_DAMPING, Layers, Network, newt
 
 WIDE, ROUGH, SHARP = 1.0, 1e-3, 1e-7  # widths of a smoothed ReLU at a start, at the end of a search, and of the answer
 SHAKEN, CALM = 0.3, 0.1  # widths while labels are shaken, and where a hop goes on with the true ones
-JUMP = 0.5  # by how much labels are shaken, over the root mean square of the residuals
+JUMPS = 0.5, 0.3  # by how much labels are shaken in turn, over the root mean square of the residuals
 POLISH = {"squared": 2, "logistic": 6}  # last steps over n_steps; nearly separable labels ask for more
 GO_ON, START, SHAKE, SETTLE, SHARPEN, CHECK = range(6)  # what happens before a step
 
@@ -74,7 +74,8 @@ def _stage(event: int, number: int, widths: np.ndarray, competes: bool = False) 
 def search(network: Network, rows: Rows, starts: Layers, plan: Plan, key: Key[Array, ""]) -> Found:
     """Follow the plan. starts: balanced layers with a leading axis over starts."""
     dtype, n_shakes = rows.X.dtype, 1 + int(plan.number.max())
-    shakes = JUMP * normal(key, (n_shakes, *rows.y.shape), dtype) / jnp.sqrt(jnp.sum(rows.used))
+    sizes = np.resize(JUMPS, n_shakes).astype(dtype)[:, None, None]
+    shakes = sizes * normal(key, (n_shakes, *rows.y.shape), dtype) / jnp.sqrt(jnp.sum(rows.used))
 
     def step(state: Search, now: Plan):
         happens = lambda *events: jnp.isin(now.event, np.array(events))

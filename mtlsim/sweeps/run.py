@@ -151,9 +151,9 @@ def _sizes(cell: Any) -> tuple[int, int, int]:
 
 
 def _rows_bytes(cell: Any) -> int:
-    """Bytes of the rows that a draw keeps, with what is computed of the same size."""
+    """Bytes of the rows that a draw keeps, counted for what goes over them again and again: they should stay in the caches."""
     n_features, n_tasks, itemsize = _sizes(cell)
-    return 4 * getattr(getattr(cell, "tasks", None), "capacity", 0) * n_features * n_tasks * itemsize
+    return 16 * getattr(getattr(cell, "tasks", None), "capacity", 0) * n_features * n_tasks * itemsize
 
 
 def _look_level(level: float, plan: Plan) -> float:

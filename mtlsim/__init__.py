@@ -33,6 +33,7 @@ _HOME_OF = {
     "svd_task_weights": "mtlsim.weighting.algorithm_2",
     "WeightedTraining": "mtlsim.solvers.weighted",
     "train_weighted": "mtlsim.solvers.weighted",
+    "pareto_front": "mtlsim.solvers.pareto",
     "Weighting": "mtlsim.transfer.weighting",
     "Transfer": "mtlsim.transfer.cell",
     "TransferDraw": "mtlsim.transfer.draw",

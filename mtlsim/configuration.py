@@ -15,7 +15,7 @@ TABLES = {
         "n_features", "n_samples", "cosine", "alignment", "noise", "parameter_norm", "design", "relation", "order", "rows",
         "shared_covariates", "family", "amplitude", "flip", "labels",
     ),
-    "cell": ("rank", "target", "weights", "ridge", "method", "strength", "loss", "training"),
+    "cell": ("rank", "target", "weights", "ridge", "method", "strength", "loss", "training", "scheme"),
     "grid": None,
     "sweep": ("n_seeds", "seed", "budget", "level", "chunk_draws"),
 }  # fmt: skip
@@ -91,10 +91,12 @@ def axis_values(name: str, axis: Any) -> list:
 
 
 def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
-    """The cell and the grid that the settings describe."""
+    """The cell and the grid that the settings describe: a `Weighting` where a scheme is named or swept, else a `Transfer`."""
     from mtlsim.solvers.gradient import Training
+    from mtlsim.solvers.weighted import WeightedTraining
     from mtlsim.tasks import covariance
     from mtlsim.transfer.cell import Transfer
+    from mtlsim.transfer.weighting import Weighting
 
     tasks = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("tasks", {}).items()}
     if "design" in tasks:
@@ -112,10 +114,13 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     recipe = getattr(import_module(f"mtlsim.tasks.{module}"), class_name)
     cell = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("cell", {}).items()}
     grid = {name: axis_values(name, axis) for name, axis in settings.get("grid", {}).items()}
+    kind, training = (Weighting, WeightedTraining) if "scheme" in {**cell, **grid} else (Transfer, Training)
+    for name in cell:
+        require_choice(name, kind.__dataclass_fields__, f"[cell]'s entries of a {kind.__name__}")
     if "training" in cell:
-        cell["training"] = Training(**cell["training"])
+        cell["training"] = training(**cell["training"])
     try:
-        return Transfer(recipe(**tasks), **cell), grid
+        return kind(recipe(**tasks), **cell), grid
     except TypeError as error:  # an entry of another family
         raise ValueError(f"[tasks] must hold entries of {family} tasks, but: {error}; leave that entry out.") from None
 

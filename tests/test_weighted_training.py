@@ -8,15 +8,16 @@ from conftest import close
 from instances import moments_of, random_tasks
 
 import mtlsim as mtl
+from mtlsim.configuration import build, read
 from mtlsim.core.status import Status
 from mtlsim.samples.data import Rows, draw_rows
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
-from mtlsim.solvers.task_gradients import batch_of, linear_gradients, mean_moments, relu_gradients
+from mtlsim.solvers.task_gradients import batch_of, facts_of, linear_gradients, mean_moments, relu_gradients
 from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.transfer.oracle import best_weights, solve_mean_losses
-from mtlsim.transfer.weighting import ORACLES, Weighting
+from mtlsim.transfer.weighting import Weighting
 from mtlsim.weighting import find_scheme, scheme_names
 
 KEY = jax.random.key(3)
@@ -66,10 +67,15 @@ def test_shared_rows_are_the_same_as_equal_rows():
 
 def test_batches_come_from_the_rows_that_are_there():
     rows = rows_of_tasks(TASKS)
-    batch = batch_of(rows, 500, KEY)
+    batch = batch_of(rows, 500, KEY, 3)
     assert bool(jnp.all(batch.used)) and not bool(jnp.any(batch.y == 7.0))
     for i, (_, y) in enumerate(TASKS):
         assert set(np.unique(batch.y[i])) == set(y)
+    facts = facts_of(rows, relu_gradients(rows, some_layers()), 2)
+    close(facts.variances, [y.var() for _, y in TASKS])
+    jax.tree.map(
+        close, facts.moments, mtl.Moments(*(getattr(moments_of(TASKS), f) for f in ("gram", "cross", "energy", "n_samples")))
+    )
 
 
 @pytest.mark.parametrize("weights", [None, (3.0, 0.5, 1.0)])
@@ -128,7 +134,7 @@ def test_solved_and_constant_tasks_never_give_nan(name):
     """One noiseless task, one with labels of zero, one ordinary task."""
     (X, _), (Z, _), third = TASKS
     moments = moments_of([(X, X @ np.ones(5)), (Z, np.zeros(len(Z))), third])
-    found = train_weighted(moments, find_scheme(name)(), 3, WeightedTraining(n_steps=2000, learning_rate=0.05), KEY)
+    found = train_weighted(moments, find_scheme(name)(), 3, LONG, KEY)
     assert found.status == Status.ok
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in (found.shared, found.heads, found.losses, found.weights_mean))
     if name in ("prior", "dynamic-task-prioritization", "inverse-gradient-norm"):
@@ -183,10 +189,11 @@ def on_shared_rows(*noise):
 
 
 def test_the_oracle_is_the_best_of_a_dense_scan_of_weights():
-    tasks = PAIR.draw(key=KEY)
+    tasks = on_shared_rows(2.0, 0.5).draw(key=KEY)
     moments = draw_moments(tasks, key=KEY)
     risk = lambda parameters: tasks.excess_risk(parameters[-1])
-    weights, parameters, status = best_weights(risk, moments, 1, KEY)
+    weights, layers, status = best_weights(risk, moments, 1, KEY)
+    parameters = layers.heads @ layers.shared.T
     exact = lambda u: risk(solve_mean_losses(moments, 1, jnp.array([jnp.exp(u), 1.0]), KEY).parameters)
     scan = jax.lax.map(exact, jnp.linspace(-8, 8, 801))
     assert float(risk(parameters)) <= float(jnp.nanmin(scan)) * (1 + 1e-3) and status == 0
@@ -196,25 +203,94 @@ def test_the_oracle_is_the_best_of_a_dense_scan_of_weights():
 
 def test_a_bench_of_schemes_is_one_sweep():
     tasks = on_shared_rows(2.0, 0.5)
-    cell = Weighting(tasks, training=SHORT)
-    data = mtl.sweep(cell, {"scheme": ["oracle", "oracle-mean", "equal", "inverse-loss"]}, 12, KEY, progress=False)
+    cell = Weighting(tasks, training=SHORT, n_records=8)
+    data = mtl.sweep(cell, {"scheme": ["oracle", "equal", "inverse-loss"]}, 12, KEY, progress=False)
     gain = data.gain.values
     assert np.isfinite(gain).all() and (data.status == 0).all()
     assert (gain[0] >= gain[1:] - 1e-6).all()  # nothing beats the oracle on its own criterion
-    assert (data.gain_all.values[1] >= data.gain_all.values - 1e-6).all()
     assert (data.share_source.sel(scheme="inverse-loss") < 0.3).all() and np.allclose(data.share_source.sel(scheme="equal"), 0.5)
+    assert data.path_target.sizes["record"] == 8 and (data.path_target.isel(record=-1) == data.loss_target).all()
+    sums = (data.path_source + data.path_target).sel(scheme="equal")
+    assert (sums.isel(record=0) > sums.isel(record=-1)).all()
     assert data.gain_mean.sel(scheme="inverse-loss") > data.gain_mean.sel(scheme="equal")
     exact = mtl.Transfer(tasks)(key=jax.random.fold_in(KEY, 0))
     np.testing.assert_allclose(float(exact.risk_multi), data.risk_multi.sel(scheme="equal").values[0], rtol=1e-3)
     np.testing.assert_allclose(float(exact.risk_single), data.risk_single.values[0, 0], rtol=1e-8)
 
 
+def test_given_weights_run_along_the_pareto_front():
+    """Every point is Pareto stationary, no point beats another in both losses, and training under equal weights ends on it."""
+    tasks = on_shared_rows(2.0, 0.5)
+    cell = Weighting(tasks, "given", weights=(1.0, 1.0))
+    front = mtl.sweep(cell, {"weights[0]": [0.01, 0.1, 1.0, 10.0, 100.0]}, 6, KEY, progress=False)
+    assert (np.diff(front.loss_source, axis=0) < 0).all() and (np.diff(front.loss_target, axis=0) > 0).all()
+    assert (front.stationarity < 1e-5).all() and (front.status == 0).all()
+    trained = Weighting(tasks, training=SHORT)(key=jax.random.fold_in(KEY, 0))
+    middle = front.isel({"seed": 0}).sel({"weights[0]": 1.0})
+    np.testing.assert_allclose([trained.loss_source, trained.loss_target], [middle.loss_source, middle.loss_target], rtol=1e-4)
+    half = Weighting(tasks, training=WeightedTraining(n_steps=5))(key=jax.random.fold_in(KEY, 0))
+    assert trained.stationarity < 1e-2 < half.stationarity
+
+
 def test_more_tasks_on_shared_rows_and_hyperparameters():
     tasks = on_shared_rows(2.0, 0.5, 0.5)
-    best, equal = (Weighting(tasks, name, 2, training=SHORT)(key=KEY) for name in ("oracle", "equal"))
-    assert best.gain >= equal.gain and best.status == equal.status == 0 and "oracle" in repr(best)
+    best, equal = (Weighting(tasks, name, 2, training=SHORT)(key=KEY) for name in ("oracle-mean", "equal"))
+    assert best.gain_all >= equal.gain_all and best.status == equal.status == 0 and "oracle" in repr(best)
     scheme = find_scheme("loss-balanced")(alpha=0.0)
     close(Weighting(tasks, "loss-balanced", 2, training=SHORT, hyperparameters=scheme)(key=KEY).gain, equal.gain)
+
+
+def uneven_pair(seed):
+    """Two tasks whose rows differ in every feature's scale."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.normal(size=(m, 4)) * np.exp(rng.uniform(-1.5, 1.5, 4)) for m in (30, 20)]
+    return [(X, X @ rng.normal(size=4) + 0.3 * rng.normal(size=len(X))) for X in rows]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_no_direction_beats_the_pareto_front(seed):
+    tasks = uneven_pair(seed)
+    front = mtl.pareto_front(moments_of(tasks))
+
+    def losses(directions):
+        fitted = [directions @ X.T for X, _ in tasks]
+        return np.stack([(y @ y - (f @ y) ** 2 / (f**2).sum(1)) / len(y) for f, (_, y) in zip(fitted, tasks, strict=True)], 1)
+
+    np.testing.assert_allclose(losses(front.directions), front.losses, rtol=1e-9)
+    assert (np.diff(front.losses[:, 0]) > 0).all() and (np.diff(front.losses[:, 1]) < 0).all()
+    rng = np.random.default_rng(9)
+    near = front.directions[rng.integers(0, len(front.losses), 4000)] + 0.1 * rng.normal(size=(4000, 4))
+    for first, second in losses(np.concatenate([near, rng.normal(size=(4000, 4))])):
+        after = np.searchsorted(front.losses[:, 0], first)  # the next point of the front loses more on the first task
+        assert after == len(front.losses) or second >= front.losses[after, 1] - 1e-9
+
+
+def test_every_weighted_optimum_is_on_the_reachable_part_of_the_front():
+    moments = moments_of(uneven_pair(7))
+    front = mtl.pareto_front(moments)
+    for ratio in (0.03, 0.3, 1.0, 3.0, 30.0):
+        weights = normalised((ratio, 1.0))
+        least = float(solve_mean_losses(moments, 1, weights, KEY).loss)
+        sums = front.losses @ np.asarray(weights)
+        assert least <= sums.min() + 1e-9 and sums.min() < least * (1 + 1e-4) and front.reachable[sums.argmin()]
+    hidden = front.losses[~front.reachable]
+    assert len(hidden) > 100  # different rows bend the front inwards; the same rows never do
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(30, 4))
+    assert mtl.pareto_front(mtl.Moments.from_shared_rows(X, X[:, :2] + rng.normal(size=(30, 2)))).reachable.all()
+
+
+@pytest.mark.parametrize(
+    ("tasks", "sentence"),
+    [
+        (TASKS, "moments must be of two tasks, but is of 3"),
+        ([(np.eye(4)[:1], np.ones(1)), (np.eye(4)[1:2], np.ones(1))], "moments must be of full rank together, but is of 2 rows"),
+        ([(np.eye(4), np.zeros(4)), (np.eye(4), np.ones(4))], "moments must be of labels that depend on the rows, but is X'y = 0"),
+    ],
+)
+def test_bad_fronts_are_refused_in_one_sentence(tasks, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mtl.pareto_front(moments_of(tasks))
 
 
 @pytest.mark.parametrize(
@@ -223,13 +299,23 @@ def test_more_tasks_on_shared_rows_and_hyperparameters():
         ({"scheme": "gradnrm"}, "did you mean 'gradnorm'"),
         ({"rank": 9}, "rank must be a whole number from 1 to n_features = 6, but is 9"),
         ({"target": 2}, "target must be the index of one of 2 tasks, but is 2"),
-        ({"tasks": mtl.ReluTasks(6, (9, 9)), "scheme": ORACLES[0]}, "scheme must be no oracle for ReLU tasks"),
+        ({"tasks": mtl.ReluTasks(6, (9, 9)), "scheme": "oracle"}, "scheme must be trained for ReLU tasks, but is 'oracle'"),
+        ({"scheme": "given"}, "weights must be given where scheme='given'"),
         ({"tasks": mtl.ClassificationTasks(6, (9, 9))}, "tasks must be linear or ReLU tasks, but is ClassificationTasks"),
     ],
 )
 def test_bad_cells_are_refused_in_one_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         Weighting(**{"tasks": PAIR, **options})
+
+
+def test_a_bench_from_toml(tmp_path):
+    text = '[tasks]\nn_features = 6\nn_samples = [40, 20]\n[cell]\ntraining = {n_steps = 7}\n[grid]\nscheme = ["equal", "mgda"]\n'
+    (tmp_path / "bench.toml").write_text(text)
+    cell, grid = build(read(tmp_path / "bench.toml"))
+    assert isinstance(cell, Weighting) and cell.training.n_steps == 7 and grid == {"scheme": ["equal", "mgda"]}
+    with pytest.raises(ValueError, match="entries of a Weighting must be one of the known names, but is 'ridge'"):
+        build(read(tmp_path / "bench.toml", ["cell.ridge=1.0"]))
 
 
 def test_a_relu_cell():

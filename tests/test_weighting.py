@@ -274,8 +274,9 @@ def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
     for name, array in (("X", X), ("Y", Y), ("labels", Y[:, 0])):
         np.save(name, array)
     assert cli.main(["weights", "X.npy", "Y.npy", "--rank", "2"]) == 0
-    printed = [float(line.split()[3].rstrip(",")) for line in capsys.readouterr().out.splitlines()]
-    np.testing.assert_allclose(printed, mtl.svd_task_weights(X, Y, 2), rtol=1e-5)
+    words = [line.split() for line in capsys.readouterr().out.splitlines()]
+    np.testing.assert_allclose([float(word[3].rstrip(",")) for word in words], mtl.svd_task_weights(X, Y, 2), rtol=1e-5)
+    assert sum(float(word[4]) for word in words) == pytest.approx(100, abs=0.2)
     assert cli.main(["score", "X.npy", "X.npy"]) == 0
     assert capsys.readouterr().out.endswith("normalised 1 (1 = same)\n")
 

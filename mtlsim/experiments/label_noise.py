@@ -1,4 +1,8 @@
-"""Gain of the target under every weighting scheme while the labels of one of four tasks get noisier."""
+"""Gain of the target under every weighting scheme while the labels of one of four tasks get noisier.
+
+With a fifth of the labels replaced by others, y keeps 0.8 of its slope and its variance: in second moments, more noise. `mgda`
+loses where heads begin with opposite signs: their gradients in the shared direction cancel, which is all that it looks at.
+"""
 
 import numpy as np
 

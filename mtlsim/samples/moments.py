@@ -95,9 +95,11 @@ def _add_up(X, y, name: str) -> tuple[Array, Array, Array, Array]:
     for start in range(0, len(X), block):
         rows = np.asarray(X[start : start + block], dtype)
         labels = np.asarray(y[start : start + block], dtype)
-        bad += int(np.sum(~np.isfinite(rows).all(1)))
-        if not bad:
-            sums = tuple(old + new for old, new in zip(sums, (rows.T @ rows, labels.T @ rows, np.sum(labels**2, 0)), strict=True))
+        with np.errstate(all="ignore"):
+            new = rows.T @ rows, labels.T @ rows, np.sum(labels**2, 0)
+        if not np.isfinite(np.trace(new[0])):  # only then are the rows looked at one by one
+            bad += int(np.sum(~np.isfinite(rows).all(1)))
+        sums = tuple(old + more for old, more in zip(sums, new, strict=True))
     require_finite_rows(bad, len(X), "X")
     return *(jnp.asarray(part) for part in sums), jnp.asarray(float(len(X)))
 

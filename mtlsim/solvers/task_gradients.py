@@ -1,4 +1,4 @@
-"""Mean squared losses of K tasks and their gradients in a shared layer and the heads, in closed form.
+"""Mean squared losses of K tasks and their gradients in a shared layer and the heads, in closed form; what schemes may know.
 
 Task k predicts g(x'B) a_k with B (d, r), a_k (r,), g the identity (from moments, at a cost that no number of rows changes) or ReLU
 (from rows, or from the population), and loses the mean over its rows of (prediction - y)^2.
@@ -9,13 +9,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
+from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.network import Layers
 from mtlsim.tasks.relu import ReluPopulation
+from mtlsim.weighting import Facts
 
 
 class TaskGradients(NamedTuple):
@@ -86,9 +88,25 @@ def population_moments(tasks: ReluPopulation) -> Moments:
     return Moments(grams, tasks.amplitude[:, None] * cross / 2, tasks.energies() + tasks.noise**2, ones)
 
 
-def batch_of(rows: Rows, size: int, key: Key[Array, ""]) -> Rows:
-    """`size` rows of each task, drawn with replacement."""
+def batch_of(rows: Rows, size: int, key: Key[Array, ""], step: Int[Array, ""] | int) -> Rows:
+    """`size` rows of each task, drawn with replacement for this step."""
     counts = jnp.sum(rows.used, -1)[:, None]
-    chosen = jnp.floor(jax.random.uniform(key, (len(counts), size)) * counts).astype(int)
+    uniform = jax.random.uniform(jax.random.fold_in(stream(key, "batches"), step), (len(counts), size))
+    chosen = jnp.floor(uniform * counts).astype(int)
     X = jnp.take_along_axis(rows.X, chosen[..., None], 1)
     return Rows(X, jnp.take_along_axis(rows.y, chosen, 1), jnp.broadcast_to(counts > 0, chosen.shape))
+
+
+def facts_of(tasks: Moments | Rows | ReluPopulation, seen: TaskGradients, rank: int) -> Facts:
+    """What schemes may know before the first step, which `seen` shows."""
+    if isinstance(tasks, Moments):
+        return Facts(seen.losses, tasks.energy / tasks.n_samples, tasks, rank)
+    if isinstance(tasks, ReluPopulation):
+        variances = (1 - 1 / jnp.pi) * tasks.energies() + tasks.noise**2
+        return Facts(seen.losses, variances, population_moments(tasks), rank)
+    counts = jnp.maximum(jnp.sum(tasks.used, -1), 1).astype(tasks.y.dtype)
+    X, y = jnp.where(tasks.used[..., None], tasks.X, 0), jnp.where(tasks.used, tasks.y, 0)
+    gram = jnp.einsum("kmd,kme->kde", X, X, precision="highest")
+    moments = Moments(gram, jnp.einsum("kmd,km->kd", X, y, precision="highest"), jnp.sum(y**2, -1), counts)
+    centred = jnp.where(tasks.used, y - (jnp.sum(y, -1) / counts)[:, None], 0)
+    return Facts(seen.losses, jnp.sum(centred**2, -1) / counts, moments, rank)

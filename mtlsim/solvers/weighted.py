@@ -16,16 +16,15 @@ from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.task_gradients import (
-    TaskGradients,
     batch_of,
+    facts_of,
     linear_gradients,
     mean_moments,
     population_gradients,
-    population_moments,
     relu_gradients,
 )
 from mtlsim.tasks.relu import ReluPopulation
-from mtlsim.weighting import Facts, Scheme, Signals, normalise
+from mtlsim.weighting import Scheme, Signals, normalise
 
 OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam}
 HEADS = ("weighted", "unweighted")
@@ -54,9 +53,8 @@ class WeightedTraining(eqx.Module):
     def __check_init__(self):
         require_choice(self.optimiser, OPTIMISERS, "optimiser")
         require_choice(self.heads, HEADS, "heads")
-        for name in ("n_steps", "batch"):
-            value = getattr(self, name)
-            whole = value is None if name == "batch" and value is None else isinstance(value, (int, np.integer)) and value >= 1
+        for name, value in (("n_steps", self.n_steps), ("batch", 1 if self.batch is None else self.batch)):
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
             require(whole, name, "a whole number >= 1", repr(value), "leave it out")
         for name in ("learning_rate", "start_size"):
             require_all(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.02")
@@ -112,7 +110,7 @@ def train_weighted(
 
     def step(state, t):
         layers, memory, opinion, total, n_floored = state
-        seen = see(layers) if training.batch is None else _look_at_batch(tasks, layers, training.batch, key, t)
+        seen = see(layers) if training.batch is None else relu_gradients(batch_of(tasks, training.batch, key, t), layers)
         weights, opinion, fired = scheme.weights(Signals(seen.losses, seen.gram, t), opinion)
         weights = jax.lax.stop_gradient(normalise(weights) if training.normalized else weights)
         heads = seen.heads * weights[:, None] if training.heads == "weighted" else seen.heads
@@ -125,7 +123,7 @@ def train_weighted(
         state, weights = jax.lax.scan(step, state, steps)
         return state, Path(see(state[0]).losses, weights[-1], *state[0])
 
-    facts = _facts(tasks, see(layers), rank)
+    facts = facts_of(tasks, see(layers), rank)
     none = jnp.zeros((), jnp.int32)
     state = (layers, method.init(layers), scheme.init(facts), jnp.zeros_like(facts.losses), none)
     steps = jnp.arange(training.n_steps).reshape(n_records, -1)
@@ -159,21 +157,3 @@ def _start(tasks: Moments | Rows | ReluPopulation, rank: int, training: Weighted
     drawn = jax.random.normal(stream(key, "start"), ((d + n_tasks) * rank,), dtype).reshape(-1, rank)
     size = jnp.asarray(training.start_size, dtype)
     return Layers(size * drawn[:d] / np.sqrt(d), size * drawn[d:] / np.sqrt(rank))
-
-
-def _facts(tasks: Moments | Rows | ReluPopulation, seen: TaskGradients, rank: int) -> Facts:
-    if isinstance(tasks, Moments):
-        return Facts(seen.losses, tasks.energy / tasks.n_samples, tasks, rank)
-    if isinstance(tasks, ReluPopulation):
-        variances = (1 - 1 / np.pi) * tasks.energies() + tasks.noise**2
-        return Facts(seen.losses, variances, population_moments(tasks), rank)
-    counts = jnp.maximum(jnp.sum(tasks.used, -1), 1).astype(tasks.y.dtype)
-    centred = jnp.where(tasks.used, tasks.y - (jnp.sum(tasks.y, -1) / counts)[:, None], 0)
-    gram = jnp.einsum("kmd,kme->kde", tasks.X, tasks.X, precision="highest")
-    cross = jnp.einsum("kmd,km->kd", tasks.X, tasks.y, precision="highest")
-    moments = Moments(gram, cross, jnp.sum(tasks.y**2, -1), counts)
-    return Facts(seen.losses, jnp.sum(centred**2, -1) / counts, moments, rank)
-
-
-def _look_at_batch(rows: Rows, layers: Layers, size: int, key: Key[Array, ""], step: Int[Array, ""]) -> TaskGradients:
-    return relu_gradients(batch_of(rows, size, jax.random.fold_in(stream(key, "batches"), step)), layers)

@@ -16,6 +16,8 @@ DESCRIPTIONS = {
     "gain": "transfer gain: excess risk alone minus together; positive helps",
     "risk_single": "excess risk of the target learned alone",
     "risk_multi": "excess risk of the target learned together",
+    "gain_all": "mean over all tasks of the risk alone minus together; positive helps",
+    "stationarity": "shortest mixture of the tasks' gradients over the longest gradient; 0 = Pareto stationary",
     "gap": "multi-task loss minus its proven lower bound, over the target's label energy",
     "certificate": "0 exact, 1 interval, 2 none",
     "status": ", ".join(f"{status.value} {status.name}" for status in Status) + ", -1 not run",

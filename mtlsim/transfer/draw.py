@@ -1,4 +1,4 @@
-"""What one draw of a transfer cell says."""
+"""What one draw of a transfer or weighting cell says."""
 
 import equinox as eqx
 from jaxtyping import Array, Float, Int
@@ -32,4 +32,40 @@ class TransferDraw(eqx.Module):
             f"gain {float(self.gain):+.4g} ({helps}): risk {float(self.risk_single):.4g} alone, "
             f"{float(self.risk_multi):.4g} together; "
             f"{Certificate(int(self.certificate)).name} by {self.route}{diagnosis}"
+        )
+
+
+class WeightingDraw(eqx.Module):
+    """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps; gain_all: its mean over all tasks.
+
+    Risks are exact excess risks. share_source, share_target: of the first task and the target in the sum of the weights, mean
+    over the second half of training. loss_source, loss_target: their mean squared errors on the rows they learned from, and
+    path_source, path_target (T,) the same after T equal parts of training; exact optima have no path but their end.
+    stationarity: the shortest mixture of the tasks' gradients in the shared layer over the longest gradient; 0 where no
+    direction lowers all losses. n_floored: floors and caps that fired in all steps.
+    """
+
+    gain: Float[Array, ""]
+    gain_all: Float[Array, ""]
+    risk_single: Float[Array, ""]
+    risk_multi: Float[Array, ""]
+    share_source: Float[Array, ""]
+    share_target: Float[Array, ""]
+    loss_source: Float[Array, ""]
+    loss_target: Float[Array, ""]
+    path_source: Float[Array, " *T"]
+    path_target: Float[Array, " *T"]
+    stationarity: Float[Array, ""]
+    n_floored: Int[Array, ""]
+    status: Int[Array, ""]
+    route: str = eqx.field(static=True)
+
+    def __repr__(self) -> str:
+        if not is_concrete(self.gain) or self.gain.ndim:
+            return f"WeightingDraw(route={self.route!r}, shape={self.gain.shape})"
+        status = Status(int(self.status))
+        diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
+        return (
+            f"gain {float(self.gain):+.4g} on the target, {float(self.gain_all):+.4g} over all tasks; {self.route}, the first task "
+            f"has {float(self.share_source):.3g} of the weight, the target {float(self.share_target):.3g}{diagnosis}"
         )

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.samples.moments import Moments
+from mtlsim.solvers.network import Layers
 from mtlsim.solvers.solution import Solution
 from mtlsim.solvers.solve import solve
 
@@ -20,8 +21,8 @@ def solve_mean_losses(moments: Moments, rank: int, weights: Float[Array, " K"], 
 
 def best_weights(
     risk: Callable[[Float[Array, "K d"]], Float[Array, ""]], moments: Moments, rank: int, key: Key[Array, ""]
-) -> tuple[Float[Array, " K"], Float[Array, "K d"], Int[Array, ""]]:
-    """Weights (K,) of mean one whose optimal shared layer has the least risk(parameters), its parameters (K, d) and status.
+) -> tuple[Float[Array, " K"], Layers, Int[Array, ""]]:
+    """Weights (K,) of mean one whose optimal shared layer has the least risk(parameters), that layer with its heads, and status.
 
     The last task's weight is held, and each other one runs in turn over a grid of its logarithm that contains the present point:
     from e^8 times the last one's down to e^-8 times, and closer around the best for every zoom. So the result is never worse
@@ -31,7 +32,7 @@ def best_weights(
 
     def look(logs):
         found = solve_mean_losses(moments, rank, jnp.exp(logs), key)
-        return risk(found.parameters), logs, found.parameters, found.status
+        return risk(found.parameters), logs, Layers(found.shared, found.heads), found.status
 
     def along(best, turn):
         zoom, task = turn
@@ -42,6 +43,8 @@ def best_weights(
 
     turns = [(zoom, task) for zoom in range(N_ZOOMS) for task in range(max(1, n_tasks - 1))]
     zero = jnp.zeros_like(moments.cross[:, 0])
-    start = (zero[0], zero, jnp.zeros_like(moments.cross), jnp.zeros((), jnp.int32))
-    (_, logs, parameters, status), _ = jax.lax.scan(along, start, tuple(jnp.array(turns).T))
-    return jnp.exp(logs) / jnp.mean(jnp.exp(logs)), parameters, status
+    nothing = Layers(jnp.zeros((moments.n_features, rank), zero.dtype), jnp.zeros((n_tasks, rank), zero.dtype))
+    (_, logs, layers, status), _ = jax.lax.scan(
+        along, (zero[0], zero, nothing, jnp.zeros((), jnp.int32)), tuple(jnp.array(turns).T)
+    )
+    return jnp.exp(logs) / jnp.mean(jnp.exp(logs)), layers, status

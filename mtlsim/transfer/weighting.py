@@ -4,61 +4,40 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Key
 
-from mtlsim.core.checks import is_concrete, require, require_choice
+from mtlsim.core.checks import require, require_choice
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.status import Status, worst
+from mtlsim.core.linalg import multiply
+from mtlsim.core.status import worst
 from mtlsim.samples.data import draw_rows
 from mtlsim.samples.wishart import draw_moments
+from mtlsim.solvers.network import Layers
+from mtlsim.solvers.objective import per_task
 from mtlsim.solvers.single import solve_single
+from mtlsim.solvers.task_gradients import linear_gradients, mean_moments, relu_gradients
 from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluPopulation, ReluTasks
+from mtlsim.transfer.draw import WeightingDraw
 from mtlsim.transfer.network import measured_risk
-from mtlsim.transfer.oracle import best_weights
+from mtlsim.transfer.oracle import best_weights, solve_mean_losses
 from mtlsim.weighting import Scheme, find_scheme, scheme_names
+from mtlsim.weighting.mgda import shortest_mixture
 
-ORACLES = ("oracle", "oracle-mean")  # least risk on the target, least mean risk over all tasks
-
-
-class WeightingDraw(eqx.Module):
-    """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps; gain_all: its mean over all tasks.
-
-    Risks are exact excess risks. share_source, share_target: of the first task and the target in the sum of the weights, mean
-    over the second half of training. n_floored: floors and caps that fired in all steps.
-    """
-
-    gain: Float[Array, ""]
-    gain_all: Float[Array, ""]
-    risk_single: Float[Array, ""]
-    risk_multi: Float[Array, ""]
-    share_source: Float[Array, ""]
-    share_target: Float[Array, ""]
-    n_floored: Int[Array, ""]
-    status: Int[Array, ""]
-    route: str = eqx.field(static=True)
-
-    def __repr__(self) -> str:
-        if not is_concrete(self.gain) or self.gain.ndim:
-            return f"WeightingDraw(route={self.route!r}, shape={self.gain.shape})"
-        status = Status(int(self.status))
-        diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
-        return (
-            f"gain {float(self.gain):+.4g} on the target, {float(self.gain_all):+.4g} over all tasks; {self.route}, the first task "
-            f"has {float(self.share_source):.3g} of the weight, the target {float(self.share_target):.3g}{diagnosis}"
-        )
+EXACT = ("oracle", "oracle-mean", "given")  # weights of least risk on the target, of least mean risk over all tasks, as given
 
 
 class Weighting(eqx.Module):
     """A cell: `cell(key=...)` draws tasks and samples, and compares learning each alone (STL) with learning all under weights.
 
     tasks: `LinearTasks` or `ReluTasks`. scheme: a name of `mtlsim.weighting.scheme_names()`, or "oracle" / "oracle-mean": the
-    weights whose exact optimum has the least risk on the target / over all tasks (linear tasks; see `mtlsim.transfer.oracle`).
+    weights whose exact optimum has the least risk on the target / over all tasks (see `mtlsim.transfer.oracle`), or "given": the
+    exact optimum under `weights`, which sweeps along the Pareto front; these three need linear tasks.
     rank: columns of the shared layer. target: which task is measured. training: how the shared layer is trained, on mean losses.
     hyperparameters: a scheme object instead of the one named `scheme` with the values of its paper. Alone, linear tasks are
-    least squares and ReLU tasks are trained likewise.
+    least squares and ReLU tasks are trained likewise. n_records: losses kept along training, a divisor of its steps.
     """
 
     tasks: Recipe
@@ -67,12 +46,20 @@ class Weighting(eqx.Module):
     target: int = eqx.field(default=-1, static=True)
     training: WeightedTraining = WeightedTraining()
     hyperparameters: Scheme | None = None
+    weights: tuple | Array | None = None
+    n_records: int = eqx.field(default=1, static=True)
+
+    @property
+    def dimensions(self) -> dict[str, tuple[str]]:
+        return dict.fromkeys(("path_source", "path_target"), ("record",))
 
     def __check_init__(self):
-        require_choice(self.scheme, [*scheme_names(), *ORACLES], "scheme")
+        require_choice(self.scheme, [*scheme_names(), *EXACT], "scheme")
         linear, kind = isinstance(self.tasks, LinearTasks), type(self.tasks).__name__
         require(linear or isinstance(self.tasks, ReluTasks), "tasks", "linear or ReLU tasks", kind, "use LinearTasks")
-        require(linear or self.scheme not in ORACLES, "scheme", "no oracle for ReLU tasks", repr(self.scheme), "use LinearTasks")
+        require(linear or self.scheme not in EXACT, "scheme", "trained for ReLU tasks", repr(self.scheme), "use LinearTasks")
+        given = self.weights is not None or self.scheme != "given"
+        require(given, "weights", "given where scheme='given'", None, "pass one number >= 0 per task")
         d, n_tasks = self.tasks.n_features, self.tasks.n_tasks
         whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
         right = whole and 1 <= self.rank <= d
@@ -84,9 +71,10 @@ class Weighting(eqx.Module):
         key = check_key(key)
         tasks = self.tasks.draw(key=key)
         learn = self._learn_networks if isinstance(tasks, ReluPopulation) else self._learn_linear
-        alone, together, weights, n_floored, status = learn(tasks, key)
-        shares = weights / jnp.sum(weights)
-        gains = alone - together
+        alone, together, seen, weights, n_floored, path, status = learn(tasks, key)
+        shares, gains, longest = weights / jnp.sum(weights), alone - together, jnp.max(jnp.diagonal(seen.gram))
+        mixture, _ = shortest_mixture(seen.gram)
+        length = jnp.maximum(mixture @ seen.gram @ mixture, 0)
         return WeightingDraw(
             gains[self.target],
             jnp.mean(gains),
@@ -94,22 +82,36 @@ class Weighting(eqx.Module):
             together[self.target],
             shares[0],
             shares[self.target],
+            seen.losses[0],
+            seen.losses[self.target],
+            path[:, 0],
+            path[:, self.target],
+            jnp.sqrt(length / jnp.where(longest > 0, longest, 1)),
             n_floored,
             worst(tasks.status, status),
-            self.scheme if self.scheme in ORACLES else self.training.optimiser,
+            self.scheme if self.scheme in EXACT else self.training.optimiser,
         )
 
     def _learn_linear(self, tasks: Tasks, key: Key[Array, ""]):
-        """Risks (K,) alone and together, weights (K,), floors, status."""
+        """Risks (K,) alone and together, losses and gradients at the end, weights (K,), floors, losses (T, K) before, status."""
         moments, solver_key = draw_moments(tasks, key=stream(key, "samples")), stream(key, "solver")
         risks = lambda parameters: jnp.stack([tasks.excess_risk(one, i) for i, one in enumerate(parameters)])
-        alone = risks([solve_single(moments[i]) for i in range(tasks.n_tasks)])
-        if self.scheme in ORACLES:
-            least = lambda parameters: (jnp.mean if self.scheme == "oracle-mean" else lambda r: r[self.target])(risks(parameters))
-            weights, parameters, status = best_weights(least, moments, self.rank, solver_key)
-            return alone, risks(parameters), weights, jnp.zeros((), jnp.int32), status
-        found = train_weighted(moments, self._scheme(), self.rank, self.training, solver_key)
-        return alone, risks(found.heads @ found.shared.T), found.weights_mean, found.n_floored, found.status
+        alone, n_floored = risks([solve_single(moments[i]) for i in range(tasks.n_tasks)]), jnp.zeros((), jnp.int32)
+        if self.scheme == "given":
+            weights = per_task(self.weights, 1.0, tasks.n_tasks, "weights", moments.cross.dtype)
+            found = solve_mean_losses(moments, self.rank, weights, solver_key)
+            layers, status = Layers(found.shared, found.heads), found.status
+        elif self.scheme in EXACT:
+            score = jnp.mean if self.scheme == "oracle-mean" else lambda each: each[self.target]
+            weights, layers, status = best_weights(lambda found: score(risks(found)), moments, self.rank, solver_key)
+        else:
+            found = train_weighted(moments, self._scheme(), self.rank, self.training, solver_key, self.n_records)
+            layers, status = Layers(found.shared, found.heads), found.status
+            weights, n_floored = found.weights_mean, found.n_floored
+        seen = linear_gradients(mean_moments(moments), layers)
+        ends = jnp.broadcast_to(seen.losses, (self.n_records, tasks.n_tasks))
+        path = ends if self.scheme in EXACT else found.path.losses
+        return alone, risks(multiply(layers.heads, layers.shared.T)), seen, weights, n_floored, path, status
 
     def _learn_networks(self, tasks: ReluPopulation, key: Key[Array, ""]):
         """The same of ReLU units."""
@@ -117,12 +119,13 @@ class Weighting(eqx.Module):
         equal = find_scheme("equal")()
         each_alone = jax.tree.map(lambda leaf: leaf[:, None], rows)
         single = jax.lax.map(lambda one: train_weighted(one, equal, self.rank, self.training, solver_key), each_alone)
-        found = train_weighted(rows, self._scheme(), self.rank, self.training, solver_key)
+        found = train_weighted(rows, self._scheme(), self.rank, self.training, solver_key, self.n_records)
         each = range(tasks.n_tasks)
         alone = jnp.stack([measured_risk(tasks, single.shared[i], single.heads[i, 0], i, key) for i in each])
         together = jnp.stack([measured_risk(tasks, found.shared, found.heads[i], i, key) for i in each])
         status = worst(jnp.max(single.status), found.status)
-        return alone, together, found.weights_mean, found.n_floored, status
+        seen = relu_gradients(rows, Layers(found.shared, found.heads))
+        return alone, together, seen, found.weights_mean, found.n_floored, found.path.losses, status
 
     def _scheme(self) -> Scheme:
         return self.hyperparameters or find_scheme(self.scheme)()

@@ -1,0 +1,63 @@
+"""How weighting schemes travel and where they end, beside the losses of two tasks that exact optima reach under every weight."""
+
+import numpy as np
+
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.style import MARKERS, SERIES, figure
+from mtlsim.solvers.weighted import WeightedTraining
+from mtlsim.tasks.covariance import Isotropic
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.transfer.weighting import Weighting
+from mtlsim.weighting import scheme_names
+
+COSINE, WEIGHT = "tasks.cosine", "weights[0]"
+STATIONARY = 1e-3
+
+
+def setting(options: Options) -> Setting:
+    """Two tasks on the same 60 rows of 10 features, noise 1 and 0.3, one shared direction; only "given" reads the weights."""
+    tasks = LinearTasks(10, (60, 60), noise=(1.0, 0.3), design=Isotropic(), shared_covariates=True)
+    weights = np.exp(np.sinh(np.linspace(-2.6, 2.6, 61)))  # dense where the optimum moves fast
+    schemes = ["given", "mgda"] if options.fast else ["given", *scheme_names()]
+    training = WeightedTraining(n_steps=600 if options.fast else 5000, learning_rate=0.02 if options.fast else 0.003)
+    cell = Weighting(tasks, "given", training=training, weights=(1.0, 1.0), n_records=200)
+    return Setting(cell, {"scheme": schemes, COSINE: [0.9, 0.5], WEIGHT: weights.tolist()}, 1)
+
+
+def draw(data):
+    fig, (axes,) = figure(data.sizes[COSINE], 4.0, 3.6)
+    names = [name for name in data["scheme"].values if name != "given"]
+    for ax, cosine in zip(axes, data[COSINE].values, strict=True):
+        panel = data.isel(seed=0).sel({COSINE: cosine})
+        front = panel.sel(scheme="given")
+        ax.plot(front["loss_source"], front["loss_target"], color="black", linewidth=1.2, label="exact optima, every weight")
+        for i, name in enumerate(names):
+            end = panel.sel(scheme=name).isel({WEIGHT: 0})
+            colour, filled = SERIES[i % len(SERIES)], float(end["stationarity"]) < STATIONARY
+            ax.plot(end["path_source"], end["path_target"], color=colour, linewidth=0.6, alpha=0.7)
+            ax.plot(
+                end["loss_source"],
+                end["loss_target"],
+                linestyle="none",
+                marker=MARKERS[(i + i // len(SERIES)) % len(MARKERS)],
+                markersize=8.5 - 0.3 * i,  # so that none is hidden
+                color=colour,
+                markerfacecolor=colour if filled else "white",
+                label=name,
+            )
+        ax.set(xlabel="mean squared error of the source (noise 1)", title=f"cosine {cosine:g}")
+    axes[0].set_ylabel("mean squared error of the target (noise 0.3)")
+    fig.supxlabel(
+        "Thin: the way of training. Filled: no direction of the shared layer lowers both losses. Open: still moving at the end.",
+        fontsize=7,
+    )
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    return fig
+
+
+EXPERIMENT = Experiment(
+    "pareto",
+    "Trained weights end on the front of exact optima, each at a place of its own, if the start did not stop them.",
+    setting,
+    draw,
+)

@@ -1,16 +1,19 @@
 """What training under every weighting scheme costs: twelve schemes, 200 seeds, 2000 steps, four tasks, in one call of `sweep`.
 
-Beside it stands one plain step in NumPy, which a loop over seeds and steps pays at least; a peer library belongs there too.
+Beside it stand one plain step in NumPy, which a loop over seeds and steps pays at least, and a loop in PyTorch and TorchJD.
 """
 
 import time
 
 import jax
 import numpy as np
+import pytest
 
 import mtlsim as mtl
 from mtlsim.samples.wishart import draw_moments
-from mtlsim.weighting import scheme_names
+from mtlsim.solvers.task_gradients import mean_moments
+from mtlsim.solvers.weighted import _start, train_weighted
+from mtlsim.weighting import find_scheme, scheme_names
 
 N_SEEDS, N_STEPS, RANK = 200, 2000, 2
 TASKS = mtl.LinearTasks(n_features=50, n_samples=(200, 150, 100, 100), cosine=0.8, noise=0.5, design=mtl.Isotropic())
@@ -48,3 +51,27 @@ def test_the_bench_of_all_schemes():
     for scheme in schemes:
         print(f"  {scheme:30s} {1e6 * seconds_of_the_bench([scheme]) / (N_SEEDS * N_STEPS):.2f} us")
     assert warm < 60
+
+
+def test_against_a_loop_in_pytorch():
+    """The same start, steps and weights; the loop's cost for all twelve schemes is that of those it has, times twelve over six."""
+    pytest.importorskip("torchjd")
+    import weighting_peer as peer
+
+    moments, training = draw_moments(TASKS.draw(key=KEY), key=KEY), mtl.WeightedTraining("sgd", 300, 0.05, decay=False)
+    means = [np.asarray(part) for part in (mean_moments(moments).gram, mean_moments(moments).cross, mean_moments(moments).energy)]
+    start = [np.asarray(layer) for layer in _start(moments, RANK, training, KEY)]
+    loop = {}
+    for name in peer.SCHEMES:
+        ours = train_weighted(moments, find_scheme(name)(), RANK, training, KEY)
+        begun = time.perf_counter()
+        shared, heads, weights = peer.train(name, *means, *start, training.n_steps, 0.05)
+        loop[name] = (time.perf_counter() - begun) / training.n_steps
+        off = np.abs(weights - ours.weights).max()
+        print(f"\n{name:24s} {1e6 * loop[name]:.0f} us a step, weights off by {off:.0e}", end="")
+        assert off < 1e-6 and np.abs(heads @ shared.T - ours.heads @ ours.shared.T).max() < 1e-6
+    seconds_of_the_bench(scheme_names())
+    warm = seconds_of_the_bench(scheme_names())
+    whole = np.mean(list(loop.values())) * len(scheme_names()) * N_SEEDS * N_STEPS
+    print(f"\ntwelve schemes: {warm:.1f} s, the loop {whole:.0f} s: {whole / warm:.0f} times")
+    assert whole / warm > 100

@@ -24,6 +24,11 @@ from jaxtyping import install_import_hook
 jax.config.update("jax_enable_x64", True)
 install_import_hook("mtlsim", "beartype.beartype")
 
+import mtlsim.solvers.secular
+
+if "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", ""):
+    mtlsim.solvers.secular.UNROLL = 1  # changes no number
+
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # relative to the largest entry of what is compared
 Z_LIMIT = 4.0  # of a statistical test, in standard errors
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import matplotlib
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import pytest
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure
+from mtlsim.sweeps import run
 from mtlsim.sweeps.dataset import load
+from mtlsim.sweeps.execute import compile_batch
 
 matplotlib.use("Agg")
 TOML = """
@@ -118,9 +121,30 @@ def test_list_names_every_figure_and_its_claim(capsys):
         assert name in text and find_experiment(name).claim in text
 
 
-@pytest.mark.parametrize("name", experiment_names())
-def test_every_figure_writes_its_picture_and_its_data(name, tmp_path):
-    files = make_figure(name, tmp_path, Options(fast=True, n_seeds=4), progress=False)
+def made_up(names, devices):
+    """In place of a compiled batch: its program is traced, and numbers of the shapes that come out are made up."""
+    traced, rng = compile_batch(names, devices), np.random.default_rng(0)
+
+    def batch(*arguments):
+        shapes = jax.eval_shape(traced, *arguments)
+        numbers = {name: np.abs(rng.normal(0.5, 0.1, shape.shape)).astype(shape.dtype) for name, shape in shapes.items()}
+        if {"gain", "risk_single", "risk_multi"} <= set(numbers):
+            numbers["gain"] = numbers["risk_single"] - numbers["risk_multi"]
+        return numbers
+
+    return batch
+
+
+FIGURES = [(name, model) for name in experiment_names() for model in find_experiment(name).models or (None,)]
+REAL = ("model-shift", "dimension", "logistic-sample-size", "relu-training", "pareto")  # each of another kind of cell
+
+
+@pytest.mark.parametrize(("name", "model"), [*FIGURES, *(pytest.param(name, None, id=f"real-{name}") for name in REAL)])
+def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, monkeypatch, request):
+    """Most are drawn from made-up numbers, because their programs take long to compile; some are run."""
+    if "real" not in request.node.name:
+        monkeypatch.setattr(run, "compile_batch", made_up)
+    files = make_figure(name, tmp_path, Options(fast=True, n_seeds=4, model=model), progress=False)
     assert [file.suffix for file in files] == [".png", ".pdf", ".nc"]
     assert all(file.stat().st_size > 3000 for file in files)
     data = load(files[-1])
@@ -128,6 +152,15 @@ def test_every_figure_writes_its_picture_and_its_data(name, tmp_path):
     before = files[0].read_bytes()
     assert call("plot", files[-1], "--out", tmp_path / "again") == 0
     assert (tmp_path / "again" / files[0].name).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "sentence"),
+    [("model-shift", "relu", "model must be left out for model-shift"), ("similarity", "rely", "model must be one of")],
+)
+def test_a_model_that_a_figure_does_not_have(name, model, sentence, tmp_path):
+    with pytest.raises(ValueError, match=sentence):
+        make_figure(name, tmp_path, Options(fast=True, model=model), progress=False)
 
 
 def test_the_map_shows_both_signs_and_a_boundary(tmp_path):

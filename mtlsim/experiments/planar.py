@@ -57,10 +57,15 @@ def draw(data):
     return fig
 
 
+@jax.jit
+def _fit(cell: Transfer, key):
+    return fit_networks(cell.tasks.draw(key=key), cell, key)
+
+
 def _planes(ax, cell: Transfer, key) -> None:
     """Rows of both tasks in one draw, and the target's boundaries: true, learned alone, learned together."""
     tasks = cell.tasks.draw(key=key)
-    rows, single, multi = jax.jit(lambda key: fit_networks(tasks, cell, key))(key)
+    rows, single, multi = _fit(cell, key)
     for task, size, colour, name in ((0, 9, "0.65", "source"), (1, 42, "black", "task 1")):
         X, y = np.asarray(rows.X[task])[np.asarray(rows.used[task])], np.asarray(rows.y[task])[np.asarray(rows.used[task])]
         for side, marker in ((1, "o"), (-1, "x")):

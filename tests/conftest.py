@@ -24,11 +24,6 @@ from jaxtyping import install_import_hook
 jax.config.update("jax_enable_x64", True)
 install_import_hook("mtlsim", "beartype.beartype")
 
-import mtlsim.solvers.secular
-
-if "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", ""):
-    mtlsim.solvers.secular.UNROLL = 1  # changes no number
-
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # relative to the largest entry of what is compared
 Z_LIMIT = 4.0  # of a statistical test, in standard errors
 
@@ -50,6 +45,14 @@ def z_score(samples, wanted, wanted_error=0.0):
 def untyped(function):
     """The function without the run-time check of its annotations, as users call it: what it does with input of another type."""
     return inspect.unwrap(function)
+
+
+def pytest_configure() -> None:
+    """Loops that are not unrolled compile faster; it changes no number."""
+    from mtlsim.solvers import secular
+
+    if "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", ""):
+        secular.UNROLL = 1
 
 
 @pytest.fixture(autouse=True, scope="module")

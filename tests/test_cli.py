@@ -128,7 +128,7 @@ def made_up(names, devices):
     def batch(*arguments):
         shapes = jax.eval_shape(traced, *arguments)
         numbers = {name: np.abs(rng.normal(0.5, 0.1, shape.shape)).astype(shape.dtype) for name, shape in shapes.items()}
-        numbers |= {"gain": rng.normal(size=shapes["gain"].shape)} if "gain" in shapes else {}
+        numbers |= {name: rng.normal(size=shapes[name].shape) for name in ("gain", "expected", "estimate") if name in shapes}
         if {"gain", "risk_single", "risk_multi"} <= set(numbers):
             numbers["gain"] = numbers["risk_single"] - numbers["risk_multi"]
         return numbers

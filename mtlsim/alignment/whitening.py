@@ -24,10 +24,16 @@ def whiten_and_recolour(tasks, target: int = -1, ridge: Array | float = 0.0) -> 
     n_tasks = len(covariances)
     require(-n_tasks <= target < n_tasks, "target", f"the index of one of {n_tasks} tasks", target, "use -1 for the last")
     require_all(ridge, lambda s: (s >= 0) & np.isfinite(s), "ridge", "a number >= 0", "use 0")
-    values, vectors = jnp.linalg.eigh(covariances)
-    values = jnp.where(values > rank_tolerance(values.T), values, 0)
-    values = values + ridge * jnp.mean(values, -1, keepdims=True)
+    roots = [_roots(covariance, ridge) for covariance in covariances]
+    colour = roots[target][0]
+    alignments = jnp.stack([multiply(inverse, colour) for _, inverse in roots])
+    return alignments.at[target].set(jnp.eye(len(colour), dtype=colour.dtype))
+
+
+def _roots(covariance: Float[Array, "d d"], ridge: Array | float) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
+    """Symmetric square root and its (pseudo-)inverse."""
+    values, vectors = jnp.linalg.eigh(covariance)
+    values = jnp.where(values > rank_tolerance(values), values, 0)
+    values = values + ridge * jnp.mean(values)
     inverse = jnp.where(values > 0, 1 / jnp.sqrt(jnp.where(values > 0, values, 1)), 0)
-    whiten = multiply(vectors * inverse[:, None], jnp.swapaxes(vectors, -1, -2))
-    colour = multiply(vectors[target] * jnp.sqrt(values[target]), vectors[target].T)
-    return multiply(whiten, colour).at[target].set(jnp.eye(covariances.shape[-1], dtype=covariances.dtype))
+    return multiply(vectors * jnp.sqrt(values), vectors.T), multiply(vectors * inverse, vectors.T)

@@ -21,6 +21,7 @@ from mtlsim.transfer.alignment import Alignment
 MODE, METHOD = "cell.mode", "cell.method"
 LEAST_ALIGNMENT, NOISE = 0.5, (0.5, 2.0)
 TICKS = (-5, -1, -0.2, 0, 0.2, 1, 5)
+ALMOST_ONE = 1 - 1e-9
 KEPT = ("gain", "risk_without", "risk_with", "risk_alone", "score_before", "score_after", "status")
 
 
@@ -42,13 +43,14 @@ class RandomPair(eqx.Module):
 def setting(options: Options) -> Setting:
     """10 features, 200 and 40 rows, a spiked covariance, one shared direction; 200 full-batch steps of 0.01."""
     cell = Alignment(LinearTasks(10, (200, 40)), training=AlignmentTraining(n_steps=200, learning_rate=0.01))
-    grid = {METHOD: ["learned"] if options.fast else ["learned", "coral"], MODE: ["multi-task", "transfer"]}
+    methods, modes = ["learned", "coral"], ["multi-task", "transfer"]
+    grid = {METHOD: methods[:1], MODE: modes[1:]} if options.fast else {METHOD: methods, MODE: modes}
     return Setting(RandomPair(cell), grid, 200 if options.fast else 400)
 
 
 def draw(data):
     panels = [(method, mode) for method in data[METHOD].values for mode in data[MODE].values]
-    fig, (axes,) = figure(len(panels), 3.2, 4.1, sharey=True)
+    fig, (axes,) = figure(len(panels), 3.3 if len(panels) > 1 else 5.6, 4.1, sharey=True)
     for ax, (method, mode) in zip(axes, panels, strict=True):
         pairs = data.sel({METHOD: method, MODE: mode})
         pairs = pairs.isel(seed=np.isfinite(pairs["gain"].values))
@@ -61,9 +63,7 @@ def draw(data):
         ax.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
     axes[0].set_ylabel("gain from alignment: excess risk of the target\nwithout minus with (positive helps)")
     fig.colorbar(points, ax=list(axes), label="cosine of the parameters", pad=0.01)
-    fig.supxlabel(
-        "covariance similarity score before alignment (1 = same covariance); a point is a random pair of tasks", fontsize=9
-    )
+    fig.supxlabel("covariance similarity score before alignment (1 = same covariance); a point is a pair of tasks", fontsize=9)
     return fig
 
 
@@ -87,7 +87,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
     """Spearman's rank correlation with its 95 % interval, by Fisher's transformation."""
     rank = float(spearmanr(first, second).statistic)
     half = 1.96 * np.sqrt((1 + rank**2 / 2) / max(len(first) - 3, 1))
-    return rank, *np.tanh(np.arctanh(rank) + np.array([-half, half])).tolist()
+    return rank, *np.tanh(np.arctanh(np.clip(rank, -ALMOST_ONE, ALMOST_ONE)) + np.array([-half, half])).tolist()
 
 
 EXPERIMENT = Experiment(

@@ -18,9 +18,9 @@ def setting(options: Options) -> Setting:
     """10 features, 200 and 40 rows, alignment 0.7, noise 1, one shared direction; full-batch steps of 0.01."""
     tasks = LinearTasks(10, (200, 40), alignment=0.7)
     cell = Alignment(tasks, training=AlignmentTraining(n_steps=N_STEPS, learning_rate=RATE), n_records=200)
-    modes, constraints = ["multi-task", "transfer"], list(STYLES)
-    grid = {MODE: modes[:1], CONSTRAINT: constraints} if options.fast else {MODE: modes, CONSTRAINT: constraints}
-    return Setting(cell, {**grid, COSINE: [0.5, 0.95]}, 20 if options.fast else 400)
+    modes, constraints = ("multi-task", "transfer"), tuple(STYLES)
+    grid = {MODE: modes[: 1 if options.fast else 2], CONSTRAINT: constraints[: 1 if options.fast else 2], COSINE: (0.5, 0.95)}
+    return Setting(cell, {name: list(values) for name, values in grid.items()}, 20 if options.fast else 400)
 
 
 def draw(data):
@@ -32,7 +32,8 @@ def draw(data):
         for ax, mode in zip(half, modes, strict=True):
             for i, cosine in enumerate(data[COSINE].values):
                 panel = data.sel({MODE: mode, COSINE: cosine})
-                for constraint, style in STYLES.items():
+                for constraint in data[CONSTRAINT].values:
+                    style = STYLES[constraint]
                     mean, width = interval(panel[f"path_{name}"].sel({CONSTRAINT: constraint}))
                     ax.fill_between(time, mean - width, mean + width, color=SERIES[i], alpha=0.18, linewidth=0)
                     ax.plot(time, mean, style, color=SERIES[i], label=f"cosine {cosine:g}, {constraint} matrices")
@@ -52,7 +53,7 @@ def draw(data):
     halves[0][0].set_ylabel("covariance similarity score (1 = same covariance)")
     halves[1][0].set_ylabel(RISK_LABEL)
     fig.supxlabel("time along the alignment: learning rate times steps", fontsize=9)
-    fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=4 if len(modes) > 1 else 2)
     return fig
 
 

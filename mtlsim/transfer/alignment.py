@@ -88,34 +88,34 @@ class Alignment(eqx.Module):
 
         before, status = self._learn(seen, solver_key)
         covariances = covariances_of(seen)
-        score = lambda alignments, normalized=True: jnp.mean(
-            scores_with_last(turn_covariances(covariances, alignments), normalized)
-        )
-        identity = jnp.broadcast_to(jnp.eye(tasks.n_features, dtype=covariances.dtype), covariances.shape)
-        alignments, layer, head = identity, before.shared, before.heads[last]
+        of = lambda covariances, normalized: jnp.mean(scores_with_last(covariances, normalized))
+        scores = lambda covariances: (of(covariances, True), of(covariances, False))
+        layer, head = before.shared, before.heads[last]
+        scores_before = scores_after = scores(covariances)
+        without = with_alignment = risk(layer, head)
         if self.method == "coral":
             alignments = whiten_and_recolour(seen, 0 if self.mode == "transfer" else -1)
             after, more = self._learn(turn_tasks(seen, alignments), solver_key)
-            layer, head, status = multiply(alignments[last], after.shared), after.heads[last], worst(status, more)
-        path_score = jnp.broadcast_to(score(alignments), (self.n_records,))
+            with_alignment = risk(multiply(alignments[last], after.shared), after.heads[last])
+            scores_after, status = scores(turn_covariances(covariances, alignments)), worst(status, more)
         if self.method == "learned":
             found = align_covariances(seen, *before, self.training, solver_key, activation, self.n_records)
-            alignments, status = found.alignments, worst(status, found.status)
-            layer, head = multiply(alignments[last], found.shared), found.heads[last]
-            path_score = jnp.mean(found.path.scores, -1)
             path_risk = jax.lax.map(lambda at: risk(*at), (found.path.layers[:, last], found.path.heads[:, last]))
-        without, with_alignment = risk(before.shared, before.heads[last]), risk(layer, head)
+            scores_after, status = (jnp.mean(found.scores_after), jnp.mean(found.literal_after)), worst(status, found.status)
+            path_score, with_alignment = jnp.mean(found.path.scores, -1), path_risk[-1]
+        else:
+            path_score, path_risk = (jnp.broadcast_to(end, (self.n_records,)) for end in (scores_after[0], with_alignment))
         return AlignmentDraw(
             without - with_alignment,
             without,
             with_alignment,
             self._risk_alone(seen, risk, solver_key),
-            score(identity),
-            score(alignments),
-            score(identity, False),
-            score(alignments, False),
+            scores_before[0],
+            scores_after[0],
+            scores_before[1],
+            scores_after[1],
             path_score,
-            path_risk if self.method == "learned" else jnp.broadcast_to(with_alignment, (self.n_records,)),
+            path_risk,
             worst(tasks.status, status),
             self.method,
         )

@@ -11,6 +11,8 @@ from scipy.linalg import sqrtm
 import mtlsim as mtl
 from mtlsim import Alignment, AlignmentTraining, align_covariances, whiten_and_recolour
 from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_covariances, turn_tasks
+from mtlsim.alignment.steps import orthogonal_step, start_alignments
+from mtlsim.core.keys import stream
 from mtlsim.core.status import Status
 from mtlsim.samples.data import Rows
 
@@ -82,6 +84,14 @@ def test_steps_against_numpy(tasks, activation):
         close(found.losses_after[k], np.mean(((np.maximum(X @ R @ B, 0) if bent else X @ R @ B) @ a - y) ** 2))
 
 
+def test_shared_rows_are_the_same_as_equal_rows():
+    X, Y = TASKS[1][0], RNG.normal(size=(50, 2))
+    once, twice = mtl.Moments.from_shared_rows(X, Y), moments_of([(X, y) for y in Y.T])
+    one, other = (align_covariances(moments, SHARED, HEADS, AlignmentTraining(n_steps=3)) for moments in (once, twice))
+    jax.tree.map(close, one, other)
+    close(one.scores_before, [1.0])
+
+
 @pytest.mark.parametrize("start", ["identity", "random"])
 @pytest.mark.parametrize("constraint", ["free", "orthogonal"])
 def test_losses_never_rise_and_orthogonal_matrices_stay_so(constraint, start):
@@ -118,18 +128,32 @@ def test_free_matrices_undo_what_tasks_share():
         np.testing.assert_allclose(R @ found.shared @ a, np.linalg.lstsq(X, y)[0], rtol=1e-5, atol=1e-6)
 
 
+def test_orthogonal_steps_follow_the_tangent_of_the_move():
+    starts = start_alignments("random", 2, jnp.eye(5), KEY)
+    close(np.swapaxes(starts, 1, 2) @ np.asarray(starts), np.stack([np.eye(5)] * 2))
+    assert np.abs(starts[0] - starts[1]).max() > 0.1
+    moves, small = RNG.normal(size=(2, 5, 5)), 1e-7
+    steps = (orthogonal_step(starts, jnp.asarray(small * moves)) - starts) / small
+    for R, M, step in zip(np.asarray(starts), moves, steps, strict=True):
+        np.testing.assert_allclose(step, (M - R @ M.T @ R) / 2, atol=1e-5)
+
+
 def test_relu_tasks_in_batches():
-    tasks = [(X, np.maximum(y, 0)) for X, y in TASKS]
-    rows, training = rows_of_tasks(tasks), AlignmentTraining("adam", n_steps=300, batch=16)
-    runs = [align_covariances(rows, 2, 0 * HEADS, training, key, "relu") for key in (KEY, KEY, jax.random.key(4))]
+    rows, training = rows_of_tasks([(X, np.maximum(y, 0)) for X, y in TASKS]), AlignmentTraining("adam", n_steps=300, batch=16)
+    runs = [align_covariances(rows, SHARED, HEADS, training, key, "relu") for key in (KEY, KEY, jax.random.key(4))]
     assert runs[0].status == Status.ok and (runs[0].losses_after < runs[0].losses_before).all()
     close(runs[0].alignments, runs[1].alignments)
     assert np.abs(runs[0].alignments - runs[2].alignments).max() > 1e-3
+    trained = align_covariances(rows, 2, None, training, KEY, "relu")
+    assert (trained.losses_before < 0.8 * runs[0].losses_before).all() and trained.shared.shape == (5, 2)
 
 
-def test_divergence_is_a_status():
-    found = align_covariances(MOMENTS, SHARED, HEADS, AlignmentTraining(n_steps=60, learning_rate=50.0), KEY, n_records=60)
-    assert found.status == Status.not_converged and np.isnan(found.alignments).all() and np.isnan(found.losses_after).all()
+@pytest.mark.parametrize("rate", [0.5, 50.0])  # with the first, losses overflow before matrices do
+def test_divergence_is_a_status(rate):
+    found = align_covariances(MOMENTS, SHARED, HEADS, AlignmentTraining(n_steps=3, learning_rate=rate), KEY)
+    assert found.status == Status.not_converged
+    for part in (found.alignments, found.heads, found.losses_after, found.scores_after, found.literal_after):
+        assert np.isnan(part).all()
 
 
 # ------------------------------------------------------------------------------------------------ closed form
@@ -169,6 +193,17 @@ def test_cells_of_linear_tasks():
         assert draw.status == Status.ok
     close(coral.score_after, 1.0, 2)
     assert 0.5 < learned.score_after < 1 and learned.gain != 0 and learned.literal_before < learned.score_before
+
+
+def test_transfer_with_recolouring_against_numpy():
+    draw, tasks = Alignment(PAIR, method="coral", mode="transfer")(key=KEY), PAIR.draw(key=KEY)
+    moments = mtl.draw_moments(tasks, key=stream(KEY, "samples"))
+    (first, second), (one, two) = (np.asarray(moments.gram / moments.n_samples[:, None, None]), np.asarray(moments.cross))
+    turn = np.linalg.inv(sqrtm(second)) @ sqrtm(first)
+    layer = np.linalg.solve(first, one)
+    for wanted, own in ((draw.risk_without, layer), (draw.risk_with, turn @ layer)):
+        head = own @ two / (own @ second @ own * float(moments.n_samples[1]))
+        close(wanted, tasks.excess_risk(jnp.asarray(own * head)), 3)
 
 
 @pytest.mark.parametrize("constraint", ["free", "orthogonal"])

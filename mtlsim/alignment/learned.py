@@ -5,9 +5,9 @@ descends
 
     sum_k L_k + strength * sum_k |R_k - I|_F^2,    L_k the mean squared error of task k,
 
-in all R_k first and in all A_k then. With B held, no task sees another. A single layer B of full column rank is no obstacle to
-free R_k: R_k B may be any matrix, so that long training ends where each task ends alone, and what the tasks shared is undone;
-early stopping, `strength` and orthogonal R_k keep some of it.
+in all R_k first and in all A_k then. With B held, no task sees another. Before a single layer B of full column rank, free R_k make
+R_k B any matrix, and orthogonal ones with one unit make it any direction: long training then ends where each task ends alone, and
+what the tasks shared is undone. Early stopping and `strength` keep some of it.
 """
 
 from functools import partial

@@ -63,7 +63,11 @@ def draw(data):
         ax.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
     axes[0].set_ylabel("gain from alignment: excess risk of the target\nwithout minus with (positive helps)")
     fig.colorbar(points, ax=list(axes), label="cosine of the parameters", pad=0.01)
-    fig.supxlabel("covariance similarity score before alignment (1 = same covariance); a point is a pair of tasks", fontsize=9)
+    fig.supxlabel(
+        "normalised covariance similarity score before alignment (1 = same covariance)\n"
+        "a point is a random pair of tasks; intervals at 95 %",
+        fontsize=9,
+    )
     return fig
 
 

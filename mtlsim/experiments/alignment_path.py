@@ -50,7 +50,7 @@ def draw(data):
             if name == "risk":
                 ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
                 ax.minorticks_off()
-    halves[0][0].set_ylabel("covariance similarity score (1 = same covariance)")
+    halves[0][0].set_ylabel("normalised similarity score (1 = same covariance)")
     halves[1][0].set_ylabel(RISK_LABEL)
     fig.supxlabel("time along the alignment: learning rate times steps", fontsize=9)
     fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=4 if len(modes) > 1 else 2)

@@ -183,8 +183,8 @@ def test_recolouring_few_rows_and_with_a_ridge():
 
 # ------------------------------------------------------------------------------------------------ cell
 def test_cells_of_linear_tasks():
-    draws = {method: Alignment(PAIR, method=method)(key=KEY) for method in ("none", "coral", "learned")}
-    none, coral, learned = draws.values()
+    draws = {method: Alignment(PAIR, method=method)(key=KEY) for method in ("none", "learned")}
+    none, learned = draws.values()
     tasks = PAIR.draw(key=KEY)
     alone = tasks.excess_risk(mtl.solve_single(mtl.draw_moments(tasks, key=stream(KEY, "samples"))[1]))
     assert none.gain == 0 and none.score_after == none.score_before and "gain from alignment +0" in repr(none)
@@ -193,7 +193,6 @@ def test_cells_of_linear_tasks():
         close(draw.risk_alone, alone)
         close(draw.gain, draw.risk_without - draw.risk_with)
         assert draw.status == Status.ok
-    close(coral.score_after, 1.0, 2)
     assert 0.5 < learned.score_after < 1 and learned.gain != 0 and learned.literal_before < learned.score_before
 
 

@@ -18,12 +18,17 @@ DESCRIPTIONS = {
     "risk_multi": "excess risk of the target learned together",
     "gain_all": "mean over all tasks of the risk alone minus together; positive helps",
     "stationarity": "shortest mixture of the tasks' gradients over the longest gradient; 0 = Pareto stationary",
+    "risk_without": "excess risk of the target learned together without alignment",
+    "risk_with": "the same with alignment",
+    "risk_alone": "excess risk of the target learned alone",
     "gap": "multi-task loss minus its proven lower bound, over the target's label energy",
     "certificate": "0 exact, 1 interval, 2 none",
     "status": ", ".join(f"{status.value} {status.name}" for status in Status) + ", -1 not run",
 }
+CONVENTION = "gain = risk_single - risk_multi; positive helps"
+OF_ALIGNMENT = "gain = risk_without - risk_with, the gain from alignment; positive helps"
 SUMMARY = {
-    "mean": ("gain_mean", "mean transfer gain over seeds; positive helps"),
+    "mean": ("gain_mean", "mean gain over seeds; positive helps"),
     "standard_error": ("gain_standard_error", "standard error of the mean gain"),
     "low": ("gain_low", "lower end of the interval of the mean gain"),
     "high": ("gain_high", "upper end of the interval of the mean gain"),
@@ -49,7 +54,10 @@ def assemble(
             shaped,
             {"long_name": DESCRIPTIONS.get(name, name.replace("_", " "))},
         )
+    convention = OF_ALIGNMENT if "risk_without" in dataset else CONVENTION
     if "gain" in dataset:
+        if convention != CONVENTION:
+            dataset["gain"].attrs["long_name"] = convention
         for part, values in summarise(dataset["gain"].values, level).items():
             name, text = SUMMARY[part]
             dataset[name] = (tuple(order), values, {"long_name": text, "level": level})
@@ -62,7 +70,7 @@ def assemble(
     dataset.attrs |= {
         "settings": json.dumps(settings),
         "level": level,
-        "convention": "gain = risk_single - risk_multi; positive helps",
+        "convention": convention,
     }
     return dataset
 

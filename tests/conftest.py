@@ -64,7 +64,6 @@ def _forget_programs():
 
 def pytest_collection_modifyitems(items) -> None:
     """The numerical stack is tested first: wrong numbers or hangs there would make all else meaningless. Then the longest files."""
-    first = [
-        f"test_{name}.py" for name in ("toolchain", "notebooks", "cli", "verdicts", "relu", "theory", "classification", "sweeps")
-    ]
+    longest = "toolchain notebooks cli verdicts relu weighted_training theory alignment classification sweeps"
+    first = [f"test_{name}.py" for name in longest.split()]
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))

@@ -11,7 +11,8 @@ class TransferDraw(eqx.Module):
     """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps.
 
     Risks are exact excess risks under the population covariance. gap: the multi-task loss minus its proven lower bound, over
-    the target's label energy. Where the data do not determine an answer, status says so, and its risk and the gain are NaN.
+    the target's label energy; of networks, of which nothing is proven, the spread of the losses that the starts lead to. Where
+    the data do not determine an answer, status says so, and its risk and the gain are NaN.
     """
 
     gain: Float[Array, ""]

@@ -14,8 +14,12 @@ TABLES = {
     "tasks": (
         "n_features", "n_samples", "cosine", "alignment", "noise", "parameter_norm", "design", "relation", "order", "rows",
         "shared_covariates", "family", "amplitude", "flip", "labels",
+        "activation",
     ),
-    "cell": ("rank", "target", "weights", "ridge", "method", "strength", "loss", "training", "scheme"),
+    "cell": (
+        "kind", "rank", "target", "weights", "ridge", "method", "strength", "loss", "training", "scheme", "mode", "population",
+        "n_points", "n_records",
+    ),
     "grid": None,
     "sweep": ("n_seeds", "seed", "budget", "level", "chunk_draws"),
 }  # fmt: skip
@@ -23,6 +27,14 @@ FAMILIES = {
     "linear": ("linear", "LinearTasks"),
     "relu": ("relu", "ReluTasks"),
     "classification": ("classification", "ClassificationTasks"),
+}
+CELLS = {  # module, class, and how it trains
+    "transfer": ("transfer.cell", "Transfer", "solvers.gradient.Training"),
+    "weighting": ("transfer.weighting", "Weighting", "solvers.weighted.WeightedTraining"),
+    "alignment": ("transfer.alignment", "Alignment", "alignment.training.AlignmentTraining"),
+    "training-curve": ("transfer.training", "TrainingCurve", "solvers.weighted.WeightedTraining"),
+    "population": ("transfer.population", "Population", None),
+    "decomposition": ("transfer.decomposition", "Decomposition", None),
 }
 DESIGNS = {
     "isotropic": ("Isotropic", ("scale",)),
@@ -91,12 +103,9 @@ def axis_values(name: str, axis: Any) -> list:
 
 
 def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
-    """The cell and the grid that the settings describe: a `Weighting` where a scheme is named or swept, else a `Transfer`."""
-    from mtlsim.solvers.gradient import Training
-    from mtlsim.solvers.weighted import WeightedTraining
+    """The cell and the grid that the settings describe: of the [cell]'s kind in `CELLS`, by default "weighting" where a scheme is
+    named or swept, else "transfer"."""
     from mtlsim.tasks import covariance
-    from mtlsim.transfer.cell import Transfer
-    from mtlsim.transfer.weighting import Weighting
 
     tasks = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("tasks", {}).items()}
     if "design" in tasks:
@@ -111,18 +120,27 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     family = tasks.pop("family", "linear")
     require_choice(family, FAMILIES, "[tasks] family")
     module, class_name = FAMILIES[family]
-    recipe = getattr(import_module(f"mtlsim.tasks.{module}"), class_name)
+    recipe = _find(f"tasks.{module}.{class_name}")
     cell = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("cell", {}).items()}
     grid = {name: axis_values(name, axis) for name, axis in settings.get("grid", {}).items()}
-    kind, training = (Weighting, WeightedTraining) if "scheme" in {**cell, **grid} else (Transfer, Training)
+    name = cell.pop("kind", "weighting" if "scheme" in {**cell, **grid} else "transfer")
+    require_choice(name, CELLS, "[cell] kind")
+    module, class_name, training = CELLS[name]
+    kind = _find(f"{module}.{class_name}")
     for name in cell:
-        require_choice(name, kind.__dataclass_fields__, f"[cell]'s entries of a {kind.__name__}")
+        require_choice(name, kind.__dataclass_fields__, f"[cell]'s entries of a {class_name}")
     if "training" in cell:
-        cell["training"] = training(**cell["training"])
+        cell["training"] = _find(training)(**cell["training"])
     try:
         return kind(recipe(**tasks), **cell), grid
     except TypeError as error:  # an entry of another family
         raise ValueError(f"[tasks] must hold entries of {family} tasks, but: {error}; leave that entry out.") from None
+
+
+def _find(name: str) -> Any:
+    """A class of the package by its dotted name."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(f"mtlsim.{module}"), attribute)
 
 
 def run_configuration(path: Path, overrides: Sequence[str] = (), out: Path | None = None, shard: str | None = None) -> Path:

@@ -12,6 +12,7 @@ import pytest
 
 import mtlsim as mtl
 from mtlsim import cli
+from mtlsim.configuration import CELLS, build, read
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure
 from mtlsim.sweeps import run
 from mtlsim.sweeps.dataset import load
@@ -112,6 +113,19 @@ def test_a_wrong_setting_is_one_sentence(line, sentence, tmp_path, capsys):
     (tmp_path / "small.toml").write_text(TOML)
     assert call("sweep", tmp_path / "small.toml", "--set", line) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_every_kind_of_cell_from_toml(kind, tmp_path):
+    (tmp_path / "a.toml").write_text(f'[tasks]\nn_features = 6\nfamily = "relu"\n[cell]\nkind = "{kind}"\n')
+    if kind == "decomposition":  # of linear tasks alone
+        (tmp_path / "a.toml").write_text(f'[tasks]\nn_features = 6\n[cell]\nkind = "{kind}"\n')
+    cell, _ = build(read(tmp_path / "a.toml"))
+    assert type(cell).__name__ == CELLS[kind][1] and cell.tasks.n_features == 6
+    with pytest.raises(ValueError, match="kind must be one of the known names, but is 'alined'; did you mean 'alignment'"):
+        build(read(tmp_path / "a.toml", ["cell.kind=alined"]))
+    with pytest.raises(ValueError, match=f"entries of a {CELLS[kind][1]} must be one of"):
+        build(read(tmp_path / "a.toml", ["cell.mode=transfer" if kind == "weighting" else "cell.scheme=equal"]))
 
 
 def test_list_names_every_figure_and_its_claim(capsys):

@@ -336,7 +336,8 @@ def test_dead_units_and_one_sided_tasks_have_finite_answers():
     few = dataclasses.replace(SMALL, n_samples=(2, 1))
     for tasks in (opposite, silent, few):
         draw = mtl.Transfer(tasks, training=QUICK)(key=jax.random.key(0))
-        assert np.isfinite([draw.gain, draw.risk_single, draw.risk_multi]).all()
+        known = np.isfinite([draw.gain, draw.risk_single, draw.risk_multi]).all()
+        assert known if tasks is not few else known == (draw.status != Status.degenerate)
     assert mtl.Transfer(silent, training=QUICK)(key=jax.random.key(0)).risk_single < 1e-12
 
 
@@ -361,7 +362,7 @@ def test_a_population_keeps_its_type():
     assert isinstance(mtl.ReluTasks(n_samples=(9, 9)).draw(key=jax.random.key(0)), ReluPopulation)
 
 
-QUICK = Training(n_hops=2)
+SHORT = Training(n_hops=2)
 EDGES = {  # of one static shape
     "no signal and no noise": mtl.ReluTasks(5, (30, 20), amplitude=0.0, noise=0.0, design=mtl.Spiked(1.0), capacity=100),
     "same": mtl.ReluTasks(5, (80, 80), cosine=1.0, noise=0.0, design=mtl.Spiked(1.0), capacity=100),
@@ -373,7 +374,7 @@ EDGES = {  # of one static shape
 def test_edges_of_fits():
     run = jax.jit(jax.vmap(lambda cell, key: cell(key=key), in_axes=(None, 0)))
     keys = jax.random.split(jax.random.key(0), 3)
-    draws = {name: run(mtl.Transfer(recipe, training=QUICK), keys) for name, recipe in EDGES.items()}
+    draws = {name: run(mtl.Transfer(recipe, training=SHORT), keys) for name, recipe in EDGES.items()}
     for name in ("no signal and no noise", "same"):
         assert (draws[name].status == Status.ok).all() and np.abs(draws[name].gain).max() < 1e-9
     assert (draws["condition 1e4"].status == Status.ok).all() and (draws["condition 1e4"].risk_multi < 0.01).all()
@@ -383,6 +384,6 @@ def test_edges_of_fits():
 
 
 def test_more_units_than_rows():
-    cell = mtl.Transfer(mtl.ReluTasks(6, (4, 3), noise=0.1), 6, training=QUICK)
+    cell = mtl.Transfer(mtl.ReluTasks(6, (4, 3), noise=0.1), 6, training=SHORT)
     wide = jax.jit(jax.vmap(lambda key: cell(key=key)))(jax.random.split(jax.random.key(0), 3))
     assert np.isfinite(wide.risk_single).all() and (wide.status == Status.ok).all()

@@ -267,3 +267,8 @@ def test_cells_of_relu_tasks(mode):
 def test_bad_input_is_refused_in_one_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_rows_that_determine_no_module_have_a_status():
+    draw = mtl.Alignment(mtl.LinearTasks(6, (2, 2)), training=AlignmentTraining(n_steps=2))(key=jax.random.key(0))
+    assert draw.status == mtl.Status.degenerate and np.isnan([draw.gain, draw.risk_with]).all()

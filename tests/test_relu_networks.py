@@ -115,6 +115,22 @@ def test_smaller_steps_come_to_the_flow_at_first_order():
     assert 3.5 < ratio < 4.5 and np.abs(fine / finest - 1).max() < 0.01
 
 
-def test_a_population_asks_for_gaussian_rows():
-    with pytest.raises(ValueError, match="tasks must be with Gaussian rows"):
-        TrainingCurve(mtl.ReluTasks(rows="student"), population=True)
+def test_training_that_diverges_says_so():
+    cell = TrainingCurve(mtl.ReluTasks(4, (20, 20)), 2, training=WeightedTraining("sgd", 100, 50.0, decay=False), n_points=2)
+    curve = jax.jit(lambda key: cell(key=key))(jax.random.key(0))
+    assert curve.status == mtl.Status.not_converged and not np.isfinite(curve.risk[-1])
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: TrainingCurve(mtl.ReluTasks(rows="student"), population=True), "tasks must be with Gaussian rows"),
+        (lambda: TrainingCurve(mtl.ReluTasks(), rank=0), "rank must be a whole number >= 1"),
+        (lambda: TrainingCurve(mtl.ReluTasks(), target=2), "target must be the index of one of 2 tasks"),
+        (lambda: TrainingCurve(mtl.ReluTasks(), n_points=7), "n_points must be a divisor of n_steps = 2000"),
+        (lambda: TASKS.best_heads(jnp.zeros((3, 2))), "shared must be of shape"),
+    ],
+)
+def test_bad_input_is_one_sentence(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.arc_cosine import angle_between, kappa, shortfall
-from mtlsim.core.checks import require_all
+from mtlsim.core.checks import require, require_all
 from mtlsim.core.linalg import minimum_norm, multiply
 from mtlsim.tasks.recipe import Recipe, Tasks, check_capacity, entries
 
@@ -43,6 +43,8 @@ class ReluPopulation(Tasks):
 
     def best_heads(self, shared: Float[Array, "d r"]) -> Float[Array, "K r"]:
         """Heads of least excess risk on the units relu(x'B), those of smallest norm where units coincide; Gaussian rows."""
+        right = np.ndim(shared) == 2 and np.shape(shared)[0] == self.n_features
+        require(right, "shared", f"of shape ({self.n_features}, r)", f"of shape {np.shape(shared)}", "pass a column per unit")
         heads = []
         for i in range(self.n_tasks):
             products = self._products(shared, i)

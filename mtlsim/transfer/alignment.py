@@ -99,9 +99,11 @@ class Alignment(eqx.Module):
             with_alignment = risk(multiply(alignments[last], after.shared), after.heads[last])
             scores_after, status = scores(turn_covariances(covariances, alignments)), worst(status, more)
         if self.method == "learned":
-            found = align_covariances(seen, *before, self.training, solver_key, activation, self.n_records)
+            known = jax.tree.map(jnp.nan_to_num, before)  # of rows that do not determine B: a status says so
+            found = align_covariances(seen, *known, self.training, solver_key, activation, self.n_records)
             path_risk = jax.lax.map(lambda at: risk(*at), (found.path.layers[:, last], found.path.heads[:, last]))
             scores_after, status = (jnp.mean(found.scores_after), jnp.mean(found.literal_after)), worst(status, found.status)
+            path_risk = path_risk + 0 * without
             path_score, with_alignment = jnp.mean(found.path.scores, -1), path_risk[-1]
         else:
             path_score, path_risk = (jnp.broadcast_to(end, (self.n_records,)) for end in (scores_after[0], with_alignment))

@@ -3,10 +3,12 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key, stream
+from mtlsim.core.status import worst
 from mtlsim.samples.data import draw_rows
 from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.relu import ReluTasks
@@ -15,11 +17,15 @@ from mtlsim.weighting import find_scheme
 
 
 class Curve(eqx.Module):
-    """steps (T,) taken, and then: loss (T,), the mean over tasks of what is descended; risk (T,), the target's excess risk."""
+    """steps (T,) taken, and then: loss (T,), the mean over tasks of what is descended; risk (T,), the target's excess risk.
+
+    status: not_converged where training diverged, from which step on loss and risk are not finite.
+    """
 
     steps: Float[Array, " T"]
     loss: Float[Array, " T"]
     risk: Float[Array, " T"]
+    status: Int[Array, ""]
 
 
 class TrainingCurve(eqx.Module):
@@ -38,8 +44,16 @@ class TrainingCurve(eqx.Module):
     n_points: int = eqx.field(default=50, static=True)
 
     def __check_init__(self):
-        right = self.tasks.rows == "gaussian" or not self.population
-        require(right, "tasks", "with Gaussian rows for a population", repr(self.tasks.rows), "use rows='gaussian'")
+        tasks, kind = self.tasks, type(self.tasks).__name__
+        require(isinstance(tasks, ReluTasks), "tasks", "ReLU tasks", kind, "use ReluTasks, or Weighting for linear tasks")
+        whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool) and self.rank >= 1
+        require(whole, "rank", "a whole number >= 1", self.rank, "use 1 for a single unit")
+        known = -tasks.n_tasks <= self.target < tasks.n_tasks
+        require(known, "target", f"the index of one of {tasks.n_tasks} tasks", self.target, "use -1 for the last")
+        divides = self.n_points >= 1 and self.training.n_steps % self.n_points == 0
+        require(divides, "n_points", f"a divisor of n_steps = {self.training.n_steps}", self.n_points, "use 1 for the end alone")
+        right = tasks.rows == "gaussian" or not self.population
+        require(right, "tasks", "with Gaussian rows for a population", repr(tasks.rows), "use rows='gaussian'")
 
     @property
     def dimensions(self) -> dict[str, tuple[str]]:
@@ -55,4 +69,4 @@ class TrainingCurve(eqx.Module):
             lambda layers: measured_risk(tasks, layers[0], layers[1][target], target, key), (found.path.shared, found.path.heads)
         )
         steps = jnp.linspace(0, self.training.n_steps, self.n_points + 1)[1:]
-        return Curve(steps, jnp.mean(found.path.losses, -1), risks)
+        return Curve(steps, jnp.mean(found.path.losses, -1), risks, worst(tasks.status, found.status))

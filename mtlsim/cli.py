@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, arg, subcommand
@@ -69,17 +69,60 @@ class Sweep:
     """Result file; the configuration's name with .nc if left out."""
     shard: str | None = None
     """i/N: run the i-th of N parts, to be joined by `mtlsim merge`."""
+    executor: Literal["local", "dask"] = "local"
+    """Who runs it: this machine, or the workers of a dask scheduler."""
+    scheduler: str | None = None
+    """Address of the dask scheduler, such as tcp://host:8786."""
 
     def run(self) -> int:
         from mtlsim.configuration import run_configuration
+        from mtlsim.core.checks import require
 
-        path = run_configuration(self.config, self.overrides, self.out, self.shard)
+        dask = self.executor == "dask"
+        require(dask == (self.scheduler is not None), "scheduler", "given with --executor dask alone", self.scheduler, "give both")
+        path = run_configuration(self.config, self.overrides, self.out, self.shard, self.scheduler)
         if self.shard is None:
             from mtlsim.sweeps.dataset import load
             from mtlsim.sweeps.explain import explain
 
             print(explain(load(path)), file=sys.stderr)
         return _report([path])
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Say what the sweep of a TOML file will cost: size, time and memory, from a few batches run on the spot."""
+
+    config: Positional[Path]
+    """TOML as for `mtlsim sweep`."""
+    overrides: Annotated[tuple[str, ...], arg(name="set")] = ()
+    """Settings that replace those of the file."""
+    workers: tuple[int, ...] = (10, 100)
+    """Numbers of workers like this machine to say the time for."""
+
+    def run(self) -> int:
+        from mtlsim.configuration import read, sweep_arguments
+
+        settings = read(self.config, self.overrides)
+        from mtlsim.sweeps.estimate import estimate
+
+        arguments, options = sweep_arguments(settings)
+        print(estimate(*arguments, **options).report(self.workers))
+        return 0
+
+
+@dataclass(frozen=True)
+class Status:
+    """Say how far a sweep has come that runs, died or is done."""
+
+    result: Positional[Path]
+    """Its result file, which need not be there yet, or its folder of parts."""
+
+    def run(self) -> int:
+        from mtlsim.sweeps.watch import status
+
+        print(status(self.result))
+        return 0
 
 
 @dataclass(frozen=True)
@@ -92,7 +135,7 @@ class Merge:
     """Result file."""
 
     def run(self) -> int:
-        from mtlsim.sweeps.run import merge
+        from mtlsim.sweeps.collect import merge
 
         merge(self.pieces, self.out)
         return _report([self.out])
@@ -269,6 +312,8 @@ Command = (
     Annotated[Figure, subcommand("figure")]
     | Annotated[Plot, subcommand("plot")]
     | Annotated[Sweep, subcommand("sweep")]
+    | Annotated[Estimate, subcommand("estimate")]
+    | Annotated[Status, subcommand("status")]
     | Annotated[Merge, subcommand("merge")]
     | Annotated[Transfer, subcommand("transfer")]
     | Annotated[Weights, subcommand("weights")]
@@ -297,6 +342,13 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"mtlsim: {error}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        from mtlsim.sweeps.schedule import Incomplete
+
+        if not isinstance(error, Incomplete):
+            raise
+        print(f"mtlsim: {error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

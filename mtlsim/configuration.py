@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -143,16 +144,27 @@ def _find(name: str) -> Any:
     return getattr(import_module(f"mtlsim.{module}"), attribute)
 
 
-def run_configuration(path: Path, overrides: Sequence[str] = (), out: Path | None = None, shard: str | None = None) -> Path:
-    """Run the sweep of a TOML file; returns the result's path, or the folder of parts for a shard."""
-    settings = read(path, overrides)
+def sweep_arguments(settings: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """(cell, grid, n_seeds, key) and the other options of `mtlsim.sweep`, as the settings describe them."""
     import jax
-
-    from mtlsim.sweeps.run import sweep
 
     cell, grid = build(settings)
     options = dict(settings.get("sweep", {}))
     key = jax.random.key(options.pop("seed", 0))
+    return (cell, grid, options.pop("n_seeds", 200), key), options
+
+
+def run_configuration(
+    path: Path, overrides: Sequence[str] = (), out: Path | None = None, shard: str | None = None, scheduler: str | None = None
+) -> Path:
+    """Run the sweep of a TOML file, by the workers of a dask scheduler where its address is given; returns the result's path, or
+    the folder of parts for a shard."""
+    settings = read(path, overrides)
+    from mtlsim.sweeps.remote import DaskExecutor
+    from mtlsim.sweeps.run import sweep
+
+    arguments, options = sweep_arguments(settings)
     out = Path(path).with_suffix(".nc") if out is None else out
-    sweep(cell, grid, options.pop("n_seeds", 200), key, out, shard=shard, **options)
+    with nullcontext() if scheduler is None else DaskExecutor(scheduler) as executor:
+        sweep(*arguments, out, shard=shard, executor=executor, **options)
     return out if shard is None else out.with_name(out.name + ".parts")

@@ -1,7 +1,8 @@
-"""Running batches of draws: one compiled call over points and seeds, its points spread over all devices."""
+"""Running chunks of draws: compiled calls over points and seeds, their points spread over all devices."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -11,7 +12,9 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Key
 
-from mtlsim.sweeps.grid import at_point
+from mtlsim.sweeps.grid import Grid, at_point
+from mtlsim.sweeps.memory import available_bytes
+from mtlsim.sweeps.plan import Chunk, Plan
 
 
 def outputs(cell: Any, key: Key[Array, ""]) -> dict[str, Array]:
@@ -70,3 +73,60 @@ def run_points(
         joined = {name: np.concatenate([np.asarray(column[name]) for column in columns])[: len(every)] for name in columns[0]}
         rows.append({name: value.swapaxes(0, 1)[:kept] for name, value in joined.items()})
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process must know to run any chunk of a sweep. key: the key's data and the name of its implementation."""
+
+    cell: Any
+    grid: Grid
+    plan: Plan
+    key: tuple[np.ndarray, str]
+
+
+class Runner:
+    """Runs chunks of a job on the devices of this process; a program is compiled when it is first needed, and kept.
+
+    The batches of the plan are rounded up to the devices, and cut where the memory that the compiler reports for the program is
+    more than half of what is free: no number depends on it, up to rounding. needed_bytes: largest so reported, over all devices.
+    """
+
+    def __init__(self, job: Job, devices: Sequence[jax.Device]):
+        self.job, self.devices = job, tuple(devices)
+        self.key = jax.random.wrap_key_data(jnp.asarray(job.key[0]), impl=job.key[1])
+        self.values = job.grid.traced_values()
+        self.batch_points = -(-job.plan.batch_points // len(self.devices)) * len(self.devices)
+        self.needed_bytes = 0
+        self.programs: dict[int, tuple[Callable, Any, int]] = {}
+
+    def __call__(self, chunk: Chunk, points: np.ndarray) -> dict[str, np.ndarray]:
+        """{"points": the points, output: (points, seeds, ...)} for those points of the chunk that are still open."""
+        if not len(points):
+            return {"points": points}
+        batch, cell, batch_seeds = self.program(chunk.static)
+        seeds = range(chunk.round * self.job.plan.n_seeds, (chunk.round + 1) * self.job.plan.n_seeds)
+        rows = run_points(batch, cell, self.values[points], self.key, seeds, self.batch_points, batch_seeds)
+        return {"points": points} | rows
+
+    def program(self, static: int) -> tuple[Callable, Any, int]:
+        """The compiled batch of a static combination, its cell, and how many seeds it takes at a time."""
+        if static not in self.programs:
+            grid, n_seeds = self.job.grid, self.job.plan.batch_seeds
+            fixed = dict(zip([axis.name for axis in grid.static], grid.static_points()[static], strict=True))
+            cell = as_leaves(at_point(self.job.cell, fixed))
+            batch = compile_batch(tuple(axis.name for axis in grid.traced), self.devices)
+            needed, room = self._compile(batch, cell, n_seeds), available_bytes(self.devices) // 2
+            if needed > room and n_seeds > 1:
+                n_seeds = max(1, n_seeds * room // needed)
+                needed = self._compile(batch, cell, n_seeds)
+            self.needed_bytes = max(self.needed_bytes, needed)
+            self.programs[static] = batch, cell, n_seeds
+        return self.programs[static]
+
+    def _compile(self, batch: Callable, cell: Any, n_seeds: int) -> int:
+        """Compile for these seeds (the call that follows finds it) and return the bytes that it will need on all devices."""
+        values = np.zeros((self.batch_points, self.values.shape[1]))
+        compiled = batch.lower(cell, values, self.key, np.arange(n_seeds, dtype=np.uint32)).compile()
+        report = compiled.memory_analysis()
+        return (report.temp_size_in_bytes + report.output_size_in_bytes) * len(self.devices) if report else 0

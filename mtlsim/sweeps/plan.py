@@ -39,6 +39,10 @@ class Plan:
     batch_points: int
     batch_seeds: int
 
+    def look_level(self, level: float) -> float:
+        """Level of the interval at each of n_rounds looks, so that all together keep `level` (Bonferroni)."""
+        return 1 - (1 - level) / self.n_rounds
+
     def chunks(self, shard: tuple[int, int] = (1, 1)) -> list[Chunk]:
         """All chunks in order, or those of one shard: block b belongs to shard b mod N."""
         blocks = range(0, self.n_points, self.block_points)

@@ -1,7 +1,9 @@
-"""`sweep`, `measure` and `merge`: from a cell and a grid to a Dataset, in chunks that survive the process."""
+"""`sweep` and `measure`: from a cell and a grid to a Dataset, in chunks that survive the process."""
 
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +16,16 @@ from tqdm import tqdm
 from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key
 from mtlsim.sweeps import dataset as datasets
-from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
-from mtlsim.sweeps.grid import Grid, at_point, make_grid, with_room
+from mtlsim.sweeps.collect import collect
+from mtlsim.sweeps.execute import Job, Runner
+from mtlsim.sweeps.grid import make_grid, with_room
 from mtlsim.sweeps.plan import Chunk, Plan, bytes_per_draw, make_plan, parse_shard
-from mtlsim.sweeps.settings import describe, grid_of
-from mtlsim.sweeps.store import (
-    Parts,
-    check_complete,
-    check_writable,
-    differences,
-    fingerprint,
-    read_chunk,
-    read_manifest,
-    require_path,
-)
-from mtlsim.transfer.verdict import Verdict, decide, summarise
+from mtlsim.sweeps.remote import Elsewhere, ask
+from mtlsim.sweeps.schedule import Here, run_chunks
+from mtlsim.sweeps.settings import describe, facts
+from mtlsim.sweeps.store import Parts, read_manifest, require_path
+from mtlsim.sweeps.watch import Tally, sign_of_life
+from mtlsim.transfer.verdict import Verdict, decide
 
 
 def sweep(
@@ -42,6 +39,7 @@ def sweep(
     level: float = 0.95,
     shard: str | tuple[int, int] | None = None,
     devices: Sequence[jax.Device] | None = None,
+    executor: Executor | None = None,
     chunk_draws: int | None = None,
     attributes: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -54,45 +52,38 @@ def sweep(
     has the same key in every cell (common random numbers). path: a .nc file; chunks are kept beside it while the sweep runs,
     and the same call goes on where a killed one stopped. budget: go on in rounds of n_seeds until the sign of the mean gain is
     decided or this many seeds are spent; each look then uses the level 1 - (1 - level) / looks (Bonferroni). shard: "i/N" runs
-    the i-th of N parts; `mtlsim.merge` joins them. devices: default all local ones. chunk_draws: draws that are saved together.
+    the i-th of N parts; `mtlsim.merge` joins them. devices: default all local ones. executor: runs the chunks elsewhere: a
+    `DaskExecutor`, or any of `concurrent.futures` whose workers start anew. chunk_draws: draws that are saved together.
     attributes: notes to keep in the result.
 
     The result has the per-seed outputs and gain_mean, gain_low, gain_high, gain_sign and so on; settings, versions and device
-    are in its attributes. Raises ValueError for unknown names, values out of range, and files made by other settings.
+    are in its attributes. Raises ValueError for unknown names, values out of range, and files made by other settings, and
+    `Incomplete` (a RuntimeError) where workers failed, which says what is missing; all else is kept for the next call.
     """
     key = check_key(key)
-    whole = isinstance(n_seeds, (int, np.integer)) and n_seeds >= 1
-    require(whole, "n_seeds", "a whole number >= 1", n_seeds, "use 200")
-    budget = n_seeds if budget is None else budget
-    require(budget >= n_seeds, "budget", f"at least n_seeds = {n_seeds}", budget, "raise it, or leave it out")
-    require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
-    axes, shard = make_grid(cell, grid), parse_shard(shard)
-    cell = with_room(cell, axes)
+    require(devices is None or executor is None, "devices", "left out with an executor", "given", "its workers use all of theirs")
     devices = jax.local_devices() if devices is None else list(devices)
-    draw_bytes = bytes_per_draw(*_sizes(cell)) + _rows_bytes(cell)
-    plan = make_plan(axes, draw_bytes, int(n_seeds), -(-budget // n_seeds), len(devices), chunk_draws, shard[1])
-    settings = describe(cell, axes, plan, key, level, devices)
+    given = facts(devices) | {"n_devices": len(devices)} if executor is None else ask(executor, jax.config.jax_enable_x64)
+    n_devices, shard = given.pop("n_devices"), parse_shard(shard)
+    job, settings = make_job(
+        cell, grid, n_seeds, key, given, n_devices, budget=budget, level=level, n_shards=shard[1], chunk_draws=chunk_draws
+    )
     if path is not None:
         path = require_path(path, ".nc")
         if path.exists():
             return datasets.load_same(path, settings)
     parts = Parts(path, settings)
     if parts.folder is not None:
-        plan = Plan(**read_manifest(parts.folder)["plan"])
-        require(
-            plan.batch_points % len(devices) == 0,
-            "devices",
-            f"a divisor of {plan.batch_points}, as the sweep began",
-            len(devices),
-            "use fewer",
-        )
+        job = replace(job, plan=Plan(**read_manifest(parts.folder)["plan"]))
+    plan = job.plan
     chunks = plan.chunks(shard)
     if progress:
-        print(_announcement(axes, plan, draw_bytes, devices, shard), file=sys.stderr)
-        if stored := sum(parts.holds(chunk) for chunk in chunks):
-            print(f"going on: {stored} of {len(chunks)} chunks are there already", file=sys.stderr)
-    _run_chunks(cell, axes, plan, chunks, parts, key, _look_level(level, plan), devices, progress)
-    result = _collect(settings, plan, {chunk: parts.load(chunk) for chunk in chunks})
+        kind = f"{n_devices} {given['device'].split()[0]} device{'s' if n_devices > 1 else ''}"
+        print(_announcement(job, kind + (" a worker" if executor else ""), shard), file=sys.stderr)
+    place = Here(Runner(job, devices)) if executor is None else Elsewhere(job, given, executor)
+    with sign_of_life(parts.folder):
+        _watched(chunks, plan, parts, place, plan.look_level(level), progress)
+    result = collect(settings, plan, {chunk: parts.load(chunk) for chunk in chunks})
     result.attrs |= dict(attributes or {})
     trouble = datasets.sentence_on_status(result)
     if trouble and progress:
@@ -109,123 +100,73 @@ def measure(cell: Any, n_seeds: int, key: Key[Array, ""], *, budget: int | None 
     return decide(result["gain"].values, float(result.attrs["level"]))
 
 
-def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
-    """Join the shards of one sweep, given as their `.parts` folders (or the .nc names beside them), into `path`.
-
-    Raises ValueError where the folders are of different sweeps, and where chunks are missing (which ones are named).
-    The folders are left as they are.
-    """
-    path = require_path(path, ".nc")
-    require(len(pieces) > 0, "pieces", "at least one folder of parts", "empty", "give RESULT.nc.parts of every shard")
-    folders = [Path(p) if Path(p).is_dir() or Path(p).suffix == ".parts" else Path(f"{p}.parts") for p in pieces]
-    settings = read_manifest(folders[0])
-    for folder in folders[1:]:
-        other = read_manifest(folder)
-        if fingerprint(other) != fingerprint(settings):
-            what = "; ".join(differences(other, settings)[:4])
-            require(
-                False,
-                "pieces",
-                f"of one sweep, that of {folders[0]}",
-                f"joined by {folder} of other settings ({what})",
-                "leave it out",
-            )
-    if path.exists():
-        return datasets.load_same(path, settings)
-    check_writable(path.parent, "path")
-    plan = Plan(**settings["plan"])
-    found = {}
-    for chunk in plan.chunks():
-        candidates = (read_chunk(folder / chunk.name) for folder in folders)
-        found[chunk] = next((arrays for arrays in candidates if arrays is not None), None)
-    check_complete([chunk for chunk, arrays in found.items() if arrays is None], len(found))
-    result = _collect(settings, plan, found)
-    datasets.save(result, path)
-    return result
+def make_job(
+    cell: Any,
+    grid: Mapping[str, Any],
+    n_seeds: int,
+    key: Key[Array, ""],
+    facts: dict[str, Any],
+    n_devices: int,
+    *,
+    budget: int | None = None,
+    level: float = 0.95,
+    n_shards: int = 1,
+    chunk_draws: int | None = None,
+) -> tuple[Job, dict[str, Any]]:
+    """What `sweep` will run, and the settings that determine its numbers, after all checks. facts: of the processes that run it."""
+    whole = isinstance(n_seeds, (int, np.integer)) and n_seeds >= 1
+    require(whole, "n_seeds", "a whole number >= 1", n_seeds, "use 200")
+    budget = n_seeds if budget is None else budget
+    require(budget >= n_seeds, "budget", f"at least n_seeds = {n_seeds}", budget, "raise it, or leave it out")
+    require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
+    axes = make_grid(cell, grid)
+    cell = with_room(cell, axes)
+    plan = make_plan(axes, draw_bytes(cell), int(n_seeds), -(-budget // n_seeds), n_devices, chunk_draws, n_shards)
+    settings = describe(cell, axes, plan, key, level, facts)
+    return Job(cell, axes, plan, (np.asarray(jax.random.key_data(key)), str(jax.random.key_impl(key)))), settings
 
 
-def _sizes(cell: Any) -> tuple[int, int, int]:
-    """Features, tasks and bytes per number, for the memory estimate; cells without tasks count as small."""
-    tasks = getattr(cell, "tasks", None)
-    return getattr(tasks, "n_features", 20), getattr(tasks, "n_tasks", 2), 8 if jax.config.jax_enable_x64 else 4
+def draw_bytes(cell: Any) -> int:
+    """Working memory of a draw, roughly, before anything is compiled; rows that a cell keeps and goes over again and again are
+    counted many times, since they should stay in the caches."""
+    tasks, itemsize = getattr(cell, "tasks", None), 8 if jax.config.jax_enable_x64 else 4
+    n_features, n_tasks = getattr(tasks, "n_features", 20), getattr(tasks, "n_tasks", 2)
+    return bytes_per_draw(n_features, n_tasks, itemsize) + 16 * getattr(tasks, "capacity", 0) * n_features * n_tasks * itemsize
 
 
-def _rows_bytes(cell: Any) -> int:
-    """Bytes of the rows that a draw keeps, counted for what goes over them again and again: they should stay in the caches."""
-    n_features, n_tasks, itemsize = _sizes(cell)
-    return 16 * getattr(getattr(cell, "tasks", None), "capacity", 0) * n_features * n_tasks * itemsize
-
-
-def _look_level(level: float, plan: Plan) -> float:
-    return 1 - (1 - level) / plan.n_rounds
-
-
-def _announcement(grid: Grid, plan: Plan, draw_bytes: int, devices: Sequence[jax.Device], shard: tuple[int, int]) -> str:
+def _announcement(job: Job, kind: str, shard: tuple[int, int]) -> str:
+    grid, plan = job.grid, job.plan
     cells = plan.n_points * plan.n_static
     compiles = f"{plan.n_static} compiles, one per {' x '.join(a.name for a in grid.static)}" if grid.static else "1 compile"
     rounds = f" in up to {plan.n_rounds} rounds" if plan.n_rounds > 1 else ""
     part = f", shard {shard[0]} of {shard[1]}" if shard != (1, 1) else ""
-    memory = draw_bytes * plan.batch_points * plan.batch_seeds / 2**20
-    kind = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
+    memory = draw_bytes(job.cell) * plan.batch_points * plan.batch_seeds / 2**20
     return (
         f"{cells} cells x {plan.n_seeds} seeds{rounds} in {len(plan.chunks(shard))} chunks{part}; {compiles}; "
         f"about {memory:.0f} MiB at a time on {kind}"
     )
 
 
-def _run_chunks(
-    cell, grid: Grid, plan: Plan, chunks: list[Chunk], parts: Parts, key, level: float, devices, progress: bool
-) -> None:
-    """Run what is not stored yet, one compiled batch per static combination."""
-    values, statics = grid.traced_values(), grid.static_points()
-    names = tuple(axis.name for axis in grid.traced)
-    batches: dict[int, Any] = {}
-    earlier: dict[tuple[int, int], list[dict[str, np.ndarray]]] = {}
-    total = sum((chunk.stop - chunk.start) * plan.n_seeds for chunk in chunks)
-    with tqdm(total=total, unit=" draws", unit_scale=True, disable=not progress, mininterval=0.5) as bar:
-        for chunk in chunks:
-            rounds = earlier.setdefault((chunk.static, chunk.block), [])
-            arrays = parts.load(chunk)
-            if arrays is None:
-                if chunk.static not in batches:
-                    fixed = dict(zip([axis.name for axis in grid.static], statics[chunk.static], strict=True))
-                    batches[chunk.static] = (as_leaves(at_point(cell, fixed)), compile_batch(names, tuple(devices)))
-                leaves, batch = batches[chunk.static]
-                points = _undecided(chunk, rounds, level)
-                arrays = {"points": points}
-                if len(points):
-                    seeds = range(chunk.round * plan.n_seeds, (chunk.round + 1) * plan.n_seeds)
-                    arrays |= run_points(batch, leaves, values[points], key, seeds, plan.batch_points, plan.batch_seeds)
-                parts.save(chunk, arrays)
-            rounds.append(arrays)
-            bar.update((chunk.stop - chunk.start) * plan.n_seeds)
+def _watched(chunks: list[Chunk], plan: Plan, parts: Parts, place: Any, level: float, progress: bool) -> None:
+    """Run the chunks behind a bar that also says how many cells are undecided and how many draws have a bad status."""
+    stored = [chunk for chunk in chunks if parts.holds(chunk)]
+    if progress and stored:
+        print(f"going on: {len(stored)} of {len(chunks)} chunks are there already", file=sys.stderr)
+    sizes = {chunk: (chunk.stop - chunk.start) * plan.n_seeds for chunk in chunks}
+    tally, known = Tally(), set(stored)
+    bar = tqdm(
+        total=sum(sizes.values()),
+        initial=sum(sizes[chunk] for chunk in known),
+        unit=" draws",
+        unit_scale=True,
+        disable=not progress,
+        mininterval=0.5,
+    )
 
+    def tell(chunk: Chunk, arrays: dict[str, np.ndarray], undecided: int) -> None:
+        tally.add(chunk, arrays, undecided)
+        bar.set_postfix_str(str(tally), refresh=False)
+        bar.update(0 if chunk in known else sizes[chunk])
 
-def _undecided(chunk: Chunk, rounds: list[dict[str, np.ndarray]], level: float) -> np.ndarray:
-    """Points of the chunk whose sign the earlier rounds left open (all of them in the first round)."""
-    every = np.arange(chunk.start, chunk.stop)
-    if not rounds or "gain" not in rounds[0]:
-        return every if not rounds else every[:0]
-    gains = {int(point): [row] for point, row in zip(rounds[0]["points"], rounds[0]["gain"], strict=True)}
-    for later in rounds[1:]:
-        for point, row in zip(later["points"], later.get("gain", ()), strict=False):
-            gains[int(point)].append(row)
-    ran_last = rounds[-1]["points"]
-    return np.array([p for p in ran_last if summarise(np.concatenate(gains[int(p)]), level)["sign"] == 0], int)
-
-
-def _collect(settings: dict[str, Any], plan: Plan, found: Mapping[Chunk, dict[str, np.ndarray] | None]) -> xr.Dataset:
-    """Results of all chunks in one Dataset: NaN, or -1 for whole numbers, where a point was not run."""
-    shape = (plan.n_static, plan.n_points, plan.n_seeds * plan.n_rounds)
-    results = {}
-    for name, dtype in settings["outputs"].items():
-        own = tuple(settings.get("dimensions", {}).get(name, {}).values())
-        results[name] = np.full(shape + own, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
-    for chunk, arrays in found.items():
-        if arrays is None or not len(arrays["points"]):
-            continue
-        seeds = slice(chunk.round * plan.n_seeds, (chunk.round + 1) * plan.n_seeds)
-        for name, values in results.items():
-            values[chunk.static, arrays["points"], seeds] = arrays[name]
-    level = _look_level(settings["level"], plan)
-    return datasets.assemble(grid_of(settings), results, settings["texts"], settings, level)
+    with bar:
+        run_chunks(chunks, plan.n_rounds, parts, place, level, tell)

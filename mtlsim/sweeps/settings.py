@@ -40,7 +40,16 @@ def version_of(package: str) -> str:
         return "not installed"
 
 
-def describe(cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: float, devices: Sequence[jax.Device]) -> dict[str, Any]:
+def facts(devices: Sequence[jax.Device]) -> dict[str, Any]:
+    """What numbers depend on besides a sweep's own settings: precision, kind of device, versions."""
+    return {
+        "float64": bool(jax.config.jax_enable_x64),
+        "device": f"{devices[0].platform} {devices[0].device_kind}",
+        "versions": {package: version_of(package) for package in PACKAGES},
+    }
+
+
+def describe(cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: float, facts: dict[str, Any]) -> dict[str, Any]:
     """Settings of a sweep. Only `plan` may differ between runs of the same sweep."""
     statics = [dict(zip([axis.name for axis in grid.static], point, strict=True)) for point in grid.static_points()]
     described = [describe_outputs(at_point(cell, static)) for static in statics]
@@ -56,9 +65,7 @@ def describe(cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: floa
         "n_rounds": plan.n_rounds,
         "key": {"data": np.asarray(jax.random.key_data(key)).tolist(), "implementation": str(jax.random.key_impl(key))},
         "level": level,
-        "float64": bool(jax.config.jax_enable_x64),
-        "device": f"{devices[0].platform} {devices[0].device_kind}",
-        "versions": {package: version_of(package) for package in PACKAGES},
+        **facts,
         "plan": dataclasses.asdict(plan),
     }
 

@@ -1,0 +1,66 @@
+"""From chunks to one Dataset: of a sweep that is done, and of shards that ran apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mtlsim.core.checks import require
+from mtlsim.sweeps import dataset as datasets
+from mtlsim.sweeps.plan import Chunk, Plan
+from mtlsim.sweeps.settings import grid_of
+from mtlsim.sweeps.store import check_complete, check_writable, differences, fingerprint, read_chunk, read_manifest, require_path
+
+
+def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
+    """Join the shards of one sweep, given as their `.parts` folders (or the .nc names beside them), into `path`.
+
+    Raises ValueError where the folders are of different sweeps, and where chunks are missing (which ones are named).
+    The folders are left as they are.
+    """
+    path = require_path(path, ".nc")
+    require(len(pieces) > 0, "pieces", "at least one folder of parts", "empty", "give RESULT.nc.parts of every shard")
+    folders = [Path(p) if Path(p).is_dir() or Path(p).suffix == ".parts" else Path(f"{p}.parts") for p in pieces]
+    settings = read_manifest(folders[0])
+    for folder in folders[1:]:
+        other = read_manifest(folder)
+        if fingerprint(other) != fingerprint(settings):
+            what = "; ".join(differences(other, settings)[:4])
+            require(
+                False,
+                "pieces",
+                f"of one sweep, that of {folders[0]}",
+                f"joined by {folder} of other settings ({what})",
+                "leave it out",
+            )
+    if path.exists():
+        return datasets.load_same(path, settings)
+    check_writable(path.parent, "path")
+    plan = Plan(**settings["plan"])
+    found = {}
+    for chunk in plan.chunks():
+        candidates = (read_chunk(folder / chunk.name) for folder in folders)
+        found[chunk] = next((arrays for arrays in candidates if arrays is not None), None)
+    check_complete([chunk for chunk, arrays in found.items() if arrays is None], len(found))
+    result = collect(settings, plan, found)
+    datasets.save(result, path)
+    return result
+
+
+def collect(settings: dict[str, Any], plan: Plan, found: Mapping[Chunk, dict[str, np.ndarray] | None]) -> xr.Dataset:
+    """Results of all chunks in one Dataset: NaN, or -1 for whole numbers, where a point was not run."""
+    shape = (plan.n_static, plan.n_points, plan.n_seeds * plan.n_rounds)
+    results = {}
+    for name, dtype in settings["outputs"].items():
+        own = tuple(settings.get("dimensions", {}).get(name, {}).values())
+        results[name] = np.full(shape + own, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
+    for chunk, arrays in found.items():
+        if arrays is None or not len(arrays["points"]):
+            continue
+        seeds = slice(chunk.round * plan.n_seeds, (chunk.round + 1) * plan.n_seeds)
+        for name, values in results.items():
+            values[chunk.static, arrays["points"], seeds] = arrays[name]
+    level = plan.look_level(settings["level"])
+    return datasets.assemble(grid_of(settings), results, settings["texts"], settings, level)

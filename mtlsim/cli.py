@@ -2,7 +2,8 @@
 
 import os
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -107,7 +108,8 @@ class Estimate:
         from mtlsim.sweeps.estimate import estimate
 
         arguments, options = sweep_arguments(settings)
-        print(estimate(*arguments, **options).report(self.workers))
+        start = time.process_time()  # loading the packages took it
+        print(replace(estimate(*arguments, **options), start=start).report(self.workers))
         return 0
 
 

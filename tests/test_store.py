@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import mtlsim as mtl
-from mtlsim.sweeps import run as runs
+from mtlsim.sweeps import execute as runs
 from mtlsim.sweeps.dataset import load
 
 KEY = jax.random.key(3)

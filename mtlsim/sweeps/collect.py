@@ -1,6 +1,6 @@
 """From chunks to one Dataset: of a sweep that is done, and of shards that ran apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,28 +39,31 @@ def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
         return datasets.load_same(path, settings)
     check_writable(path.parent, "path")
     plan = Plan(**settings["plan"])
-    found = {}
-    for chunk in plan.chunks():
-        candidates = (read_chunk(folder / chunk.name) for folder in folders)
-        found[chunk] = next((arrays for arrays in candidates if arrays is not None), None)
-    check_complete([chunk for chunk, arrays in found.items() if arrays is None], len(found))
+    candidates = ((chunk, (read_chunk(folder / chunk.name) for folder in folders)) for chunk in plan.chunks())
+    found = ((chunk, next((arrays for arrays in several if arrays is not None), None)) for chunk, several in candidates)
     result = collect(settings, plan, found)
     datasets.save(result, path)
     return result
 
 
-def collect(settings: dict[str, Any], plan: Plan, found: Mapping[Chunk, dict[str, np.ndarray] | None]) -> xr.Dataset:
-    """Results of all chunks in one Dataset: NaN, or -1 for whole numbers, where a point was not run."""
+def collect(settings: dict[str, Any], plan: Plan, found: Iterable[tuple[Chunk, dict[str, np.ndarray] | None]]) -> xr.Dataset:
+    """The chunks' results in one Dataset: NaN, or -1 for whole numbers, where a point was not run. One chunk is read at a time.
+
+    Raises ValueError that names those that are missing (None).
+    """
     shape = (plan.n_static, plan.n_points, plan.n_seeds * plan.n_rounds)
     results = {}
     for name, dtype in settings["outputs"].items():
         own = tuple(settings.get("dimensions", {}).get(name, {}).values())
         results[name] = np.full(shape + own, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
-    for chunk, arrays in found.items():
-        if arrays is None or not len(arrays["points"]):
-            continue
-        seeds = slice(chunk.round * plan.n_seeds, (chunk.round + 1) * plan.n_seeds)
-        for name, values in results.items():
-            values[chunk.static, arrays["points"], seeds] = arrays[name]
-    level = plan.look_level(settings["level"])
-    return datasets.assemble(grid_of(settings), results, settings["texts"], settings, level)
+    missing, total = [], 0
+    for chunk, arrays in found:
+        total += 1
+        if arrays is None:
+            missing.append(chunk)
+        elif len(arrays["points"]):
+            seeds = slice(chunk.round * plan.n_seeds, (chunk.round + 1) * plan.n_seeds)
+            for name, values in results.items():
+                values[chunk.static, arrays["points"], seeds] = arrays[name]
+    check_complete(missing, total)
+    return datasets.assemble(grid_of(settings), results, settings["texts"], settings, plan.look_level(settings["level"]))

@@ -76,7 +76,8 @@ def assemble(
 
 
 def save(dataset: xr.Dataset, path: Path) -> None:
-    write_whole(path, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf"))
+    n_bytes = dataset.nbytes + sum(len(str(text)) for text in dataset.attrs.values()) + 2**15  # and the file's own tables
+    write_whole(path, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf"), n_bytes)
 
 
 def load(path: Path | str) -> xr.Dataset:

@@ -25,7 +25,8 @@ class Estimate:
 
     compile_first: of one program where nothing is kept from earlier runs (NaN where all were kept already); compile_again: of one
     that is kept. draw: of one draw of a cell. memory: of one compiled call on all devices. result: of the finished Dataset.
-    rounds: at least 1 and at most n_rounds of seeds are run for each cell, as long as its sign is open.
+    start: of a new process, until it compiles. At least 1 and at most n_rounds rounds of seeds are run for each cell, as long as
+    its sign is open.
     """
 
     cells: int
@@ -34,12 +35,12 @@ class Estimate:
     compiles: int
     chunks: int
     devices: str
-    start: float
     compile_first: float
     compile_again: float
     draw: float
     memory: int
     result: int
+    start: float = 0.0
 
     def seconds(self, workers: int = 1, n_rounds: int | None = None) -> float:
         """Time in all with so many workers like this machine, each of which compiles for itself; chunks are not divided."""
@@ -69,20 +70,11 @@ class Estimate:
         return " to ".join(dict.fromkeys(ends))
 
 
-def estimate(
-    cell: Any,
-    grid: Mapping[str, Any],
-    n_seeds: int,
-    key: Key[Array, ""] | None = None,
-    *,
-    budget: int | None = None,
-    **options: Any,
-) -> Estimate:
+def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, ""] | None = None, **options: Any) -> Estimate:
     """What `sweep` with the same arguments will cost, by running batches at points spread over the grid; nothing is saved.
 
     options: those of `sweep` that change its cost: budget, level, chunk_draws. Raises ValueError as `sweep` does.
     """
-    started = time.process_time()  # what loading the packages took, more or less
     devices = jax.local_devices()
     key = check_key(jax.random.key(0) if key is None else key)
     job, settings = make_job(cell, grid, n_seeds, key, facts(devices), len(devices), **options)
@@ -104,7 +96,6 @@ def estimate(
         compiles=plan.n_static,
         chunks=len(plan.chunks()) // plan.n_rounds,
         devices=f"{len(devices)} {settings['device'].split()[0]} device{'s' if len(devices) > 1 else ''}",
-        start=started,
         compile_first=float(np.mean(first)) if kept and sum(first) > 1.5 * sum(again) else np.nan,
         compile_again=float(np.mean(again)),
         draw=float(np.mean(draws)),
@@ -135,8 +126,6 @@ def _seconds_a_draw(runner: Runner, static: int) -> float:
     return float(np.mean(times[1:] or times)) * calls / (plan.n_points * plan.n_seeds)  # the first call of a program is slower
 
 
-def _size(n_bytes: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if n_bytes < 1024 or unit == "TiB":
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1024
+def _size(n_bytes: int) -> str:
+    power = min(max(n_bytes, 1).bit_length() // 10, 4)
+    return f"{n_bytes / 2 ** (10 * power):.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"

@@ -54,13 +54,12 @@ class DaskExecutor(Executor):
         return self.pool.submit(function, *arguments, **options)
 
     def recover(self) -> None:
-        """Come back to a scheduler that was lost or restarted, once it has workers again; ConnectionError where it has not."""
-        if self.client.status != "running" or not self.client.scheduler_info()["workers"]:
-            self.client.close(timeout=5)
-            try:
-                self._connect()
-            except ValueError as error:
-                raise ConnectionError(str(error)) from None
+        """Connect anew to a scheduler that was lost, once it has workers again; ConnectionError where none comes back."""
+        self.client.close(timeout=5)
+        try:
+            self._connect()
+        except ValueError as error:
+            raise ConnectionError(str(error)) from None
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self.client.close()

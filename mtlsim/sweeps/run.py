@@ -83,7 +83,10 @@ def sweep(
     place = Here(Runner(job, devices)) if executor is None else Elsewhere(job, given, executor)
     with sign_of_life(parts.folder):
         _watched(chunks, plan, parts, place, plan.look_level(level), progress)
-    result = collect(settings, plan, {chunk: parts.load(chunk) for chunk in chunks})
+    if parts.superseded:
+        parts.remove()
+        return datasets.load_same(path, settings)
+    result = collect(settings, plan, ((chunk, parts.load(chunk)) for chunk in chunks))
     result.attrs |= dict(attributes or {})
     trouble = datasets.sentence_on_status(result)
     if trouble and progress:

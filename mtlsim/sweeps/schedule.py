@@ -61,6 +61,13 @@ def run_chunks(
         else:
             del blocks[chunk.static, chunk.block]
 
+    def again(chunk: Chunk, error: BaseException) -> None:
+        tries[chunk] += 1
+        if tries[chunk] <= place.retries:
+            ready.append(chunk)
+        else:
+            causes.append(error)
+
     try:
         while ready or running:
             while ready and len(running) < place.in_flight:
@@ -74,20 +81,25 @@ def run_chunks(
                     arrays = {"points": points}
                     parts.save(chunk, arrays)
                 settle(chunk, arrays)
-            for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
-                chunk = running.pop(future)
-                error = ConnectionError("it was lost on its way") if future.cancelled() else future.exception()
+            done = wait(running, return_when=FIRST_COMPLETED).done if running else ()
+            for future in done:
+                if future.cancelled():
+                    continue
+                chunk, error = running.pop(future), future.exception()
                 if error is None:
                     parts.save(chunk, future.result())
                     settle(chunk, future.result())
                 elif isinstance(error, ValueError):  # the input's fault, and so that of every chunk
                     raise error
-                elif tries[chunk] < place.retries:
-                    tries[chunk] += 1
-                    ready.append(chunk)
-                    place.recover()
                 else:
-                    causes.append(error)
+                    again(chunk, error)
+            if any(future.cancelled() for future in done):  # who ran it is gone, with all that was handed over
+                lost = list(running.items())
+                running.clear()
+                for future, chunk in lost:
+                    future.cancel()
+                    again(chunk, ConnectionError("the connection to its workers was lost"))
+                place.recover()
     except ConnectionError as error:  # nobody is left to run anything
         causes.append(error)
     finally:

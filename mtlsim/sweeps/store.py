@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,27 @@ def _short(value: Any) -> str:
     return text if len(text) < 60 else text[:57] + "..."
 
 
-def write_whole(path: Path, write) -> None:
-    """Write through `write(temporary path)`, flush to disk, and rename."""
+def write_whole(path: Path, write: Callable[[Path], None], n_bytes: int = 0) -> None:
+    """Write through `write(temporary path)`, flush to disk, and rename; one sentence where the disk takes no more.
+
+    n_bytes: what will be written, roughly: room for it is made sure of first, for writers that end badly on a full disk.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if n_bytes and hasattr(os, "posix_fallocate"):
+            with open(temporary, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
         write(temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(
+            f"path must be on a disk with room for the result, but {path} cannot be written ({error.strerror or error}); free some "
+            "and run the same command again: finished chunks are kept."
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -79,18 +93,25 @@ class Parts:
     """The folder of chunks of one sweep, `RESULT.nc.parts`; without a path, a dictionary in memory."""
 
     def __init__(self, path: Path | None, settings: dict[str, Any]):
-        self.folder = None if path is None else path.with_name(path.name + ".parts")
+        self.result, self.folder = path, None if path is None else path.with_name(path.name + ".parts")
         self.settings = settings
         self.memory: dict[str, dict[str, np.ndarray]] = {}
-        if self.folder is None:
-            return
+        if self.folder is not None:
+            self._begin()
+
+    def _begin(self) -> None:
         check_writable(self.folder.parent, "path")
         manifest = self.folder / MANIFEST
         if manifest.exists():
-            check_same(read_manifest(self.folder), settings, self.folder)
+            check_same(read_manifest(self.folder), self.settings, self.folder)
         else:
             self.folder.mkdir(exist_ok=True)
-            write_whole(manifest, lambda p: p.write_text(json.dumps(settings, indent=1)))
+            write_whole(manifest, lambda p: p.write_text(json.dumps(self.settings, indent=1)))
+
+    @property
+    def superseded(self) -> bool:
+        """Whether another process has finished the same sweep."""
+        return self.result is not None and self.result.exists()
 
     def save(self, chunk: Chunk, arrays: dict[str, np.ndarray]) -> None:
         if self.folder is None:
@@ -101,7 +122,13 @@ class Parts:
             with open(temporary, "wb") as file:
                 np.savez(file, **arrays)
 
-        write_whole(self.folder / chunk.name, write)
+        try:
+            write_whole(self.folder / chunk.name, write)
+        except FileNotFoundError:
+            if self.superseded:
+                return
+            self._begin()  # the folder was taken away
+            write_whole(self.folder / chunk.name, write)
 
     def load(self, chunk: Chunk) -> dict[str, np.ndarray] | None:
         """The chunk's arrays, or None where it is missing or not whole."""

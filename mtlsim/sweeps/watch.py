@@ -48,6 +48,9 @@ def sign_of_life(folder: Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
+    for old in _workers(folder):
+        if not old["alive"]:
+            old["file"].unlink(missing_ok=True)
     file, stop = folder / f"running-{socket.gethostname()}-{os.getpid()}.json", threading.Event()
     file.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid(), "since": time.time()}))
 
@@ -74,9 +77,7 @@ def status(path: Path | str) -> str:
     path = Path(path)
     folder = path if path.is_dir() else path.with_name(path.name + ".parts")
     if not folder.is_dir():
-        require(
-            path.exists(), "result", "a sweep's .nc file or its folder of parts", f"{path}, of which neither exists", "check it"
-        )
+        require(path.exists(), "result", "a sweep's .nc file or its folder of parts", f"{path}, which is not there", "check it")
         data = datasets.load(path)
         trouble = datasets.sentence_on_status(data) or "status: every draw is ok"
         return f"{path} is done: {data.sizes.get('seed', 0)} seeds a cell\n{trouble}"
@@ -86,11 +87,13 @@ def status(path: Path | str) -> str:
     times = {chunk: (folder / chunk.name).stat().st_mtime for chunk in chunks if (folder / chunk.name).exists()}
     lines = [f"{path} is not done: {len(times)} of {len(chunks)} chunks are there"]
     workers = _workers(folder)
-    lines += [line for _, line in workers] or ["nobody works on it; the same command goes on from there"]
-    alive = [worker for worker, _ in workers if worker["alive"]]
-    if alive and (rate := _rate(list(times.values()), min(worker["since"] for worker in alive))):
+    lines += map(_sentence_on, workers)
+    alive = [worker for worker in workers if worker["alive"]]
+    if not alive:
+        lines.append("nobody works on it; the same command goes on from there")
+    elif rate := _rate(list(times.values()), min(worker["since"] for worker in alive)):
         left = (len(chunks) - len(times)) / rate
-        lines.append(f"{60 * rate:.3g} chunks a minute; {duration(left)} left if all of them are this command's")
+        lines.append(f"{60 * rate:.3g} chunks a minute; at this pace {duration(left)} left")
     read = [chunk for chunk in chunks if chunk in times and chunk.round == 0]
     shown = read[:: -(-len(read) // LOOKED_AT)] if read else []
     tally = _tally(folder, plan, shown, plan.look_level(settings["level"]))
@@ -113,20 +116,24 @@ def _tally(folder: Path, plan: Plan, firsts: list[Chunk], level: float) -> Tally
     return tally
 
 
-def _workers(folder: Path) -> list[tuple[dict[str, Any], str]]:
-    """Every process that said that it works here, and a sentence on each."""
+def _workers(folder: Path) -> list[dict[str, Any]]:
+    """Every process that said that it works here, and whether it still does."""
     found = []
     for file in sorted(folder.glob("running-*.json")):
         try:
             worker, silent = json.loads(file.read_text()), time.time() - file.stat().st_mtime
         except (OSError, ValueError):  # it stopped just now
             continue
-        worker["alive"] = silent < SILENCE and not _is_gone(worker)
-        who = f"process {worker['process']} on {worker['host']}"
-        since = f"running for {duration(time.time() - worker['since'])}"
-        dead = f"died: its last sign of life is {duration(silent)} old; the same command goes on from there"
-        found.append((worker, f"{who}: {since if worker['alive'] else dead}"))
+        alive = silent < SILENCE and not _is_gone(worker)
+        found.append(worker | {"file": file, "silent": silent, "alive": alive})
     return found
+
+
+def _sentence_on(worker: dict[str, Any]) -> str:
+    who = f"process {worker['process']} on {worker['host']}"
+    if worker["alive"]:
+        return f"{who}: running for {duration(time.time() - worker['since'])}"
+    return f"{who}: died, its last sign of life was {duration(worker['silent'])} ago"
 
 
 def _is_gone(worker: dict[str, Any]) -> bool:

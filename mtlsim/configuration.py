@@ -22,7 +22,7 @@ TABLES = {
         "n_points", "n_records",
     ),
     "grid": None,
-    "sweep": ("n_seeds", "seed", "budget", "level", "chunk_draws"),
+    "sweep": ("n_seeds", "seed", "budget", "level", "keep", "chunk_draws"),
 }  # fmt: skip
 FAMILIES = {
     "linear": ("linear", "LinearTasks"),

@@ -9,6 +9,7 @@ import xarray as xr
 
 from mtlsim.core.checks import require
 from mtlsim.sweeps import dataset as datasets
+from mtlsim.sweeps.keep import CODES, describe_cells, describe_draws, join, sums_of
 from mtlsim.sweeps.plan import Chunk, Plan
 from mtlsim.sweeps.settings import grid_of
 from mtlsim.sweeps.store import check_complete, check_writable, differences, fingerprint, read_chunk, read_manifest, require_path
@@ -47,23 +48,34 @@ def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
 
 
 def collect(settings: dict[str, Any], plan: Plan, found: Iterable[tuple[Chunk, dict[str, np.ndarray] | None]]) -> xr.Dataset:
-    """The chunks' results in one Dataset: NaN, or -1 for whole numbers, where a point was not run. One chunk is read at a time.
+    """The chunks' results in one Dataset, one chunk at a time: NaN, or -1 for whole numbers, where a point was not run.
 
     Raises ValueError that names those that are missing (None).
     """
-    shape = (plan.n_static, plan.n_points, plan.n_seeds * plan.n_rounds)
+    cells = settings.get("keep") == "cells"
+    n_draws = plan.n_seeds * plan.n_rounds
     results = {}
     for name, dtype in settings["outputs"].items():
         own = tuple(settings.get("dimensions", {}).get(name, {}).values())
-        results[name] = np.full(shape + own, np.nan if np.dtype(dtype).kind == "f" else -1, dtype)
+        if cells:
+            length = (len(CODES[name]),) if name in CODES else (3, *own)
+            results[name] = np.zeros((plan.n_static, plan.n_points, *length), int if name in CODES else float)
+        else:
+            nothing = np.nan if np.dtype(dtype).kind == "f" else -1
+            results[name] = np.full((plan.n_static, plan.n_points, n_draws, *own), nothing, dtype)
     missing, total = [], 0
     for chunk, arrays in found:
         total += 1
         if arrays is None:
             missing.append(chunk)
-        elif len(arrays["points"]):
+        elif len(points := arrays["points"]):
             seeds = slice(chunk.round * plan.n_seeds, (chunk.round + 1) * plan.n_seeds)
             for name, values in results.items():
-                values[chunk.static, arrays["points"], seeds] = arrays[name]
+                if cells:
+                    values[chunk.static, points] = join(name, values[chunk.static, points], sums_of(name, arrays))
+                else:
+                    values[chunk.static, points, seeds] = arrays[name]
     check_complete(missing, total)
-    return datasets.assemble(grid_of(settings), results, settings["texts"], settings, plan.look_level(settings["level"]))
+    level = plan.look_level(settings["level"])
+    variables = (describe_cells if cells else describe_draws)(results, settings.get("dimensions", {}), level)
+    return datasets.assemble(grid_of(settings), variables, settings["texts"], settings, level)

@@ -9,8 +9,8 @@ import xarray as xr
 
 from mtlsim.core.status import Status
 from mtlsim.sweeps.grid import Grid
+from mtlsim.sweeps.keep import CODES, Variables
 from mtlsim.sweeps.store import check_same, write_whole
-from mtlsim.transfer.verdict import summarise
 
 DESCRIPTIONS = {
     "gain": "transfer gain: excess risk alone minus together; positive helps",
@@ -27,40 +27,21 @@ DESCRIPTIONS = {
 }
 CONVENTION = "gain = risk_single - risk_multi; positive helps"
 OF_ALIGNMENT = "gain = risk_without - risk_with, the gain from alignment; positive helps"
-SUMMARY = {
-    "mean": ("gain_mean", "mean gain over seeds; positive helps"),
-    "standard_error": ("gain_standard_error", "standard error of the mean gain"),
-    "low": ("gain_low", "lower end of the interval of the mean gain"),
-    "high": ("gain_high", "upper end of the interval of the mean gain"),
-    "sign": ("gain_sign", "1 positive, 0 undecided, -1 negative"),
-    "n_seeds": ("gain_n_seeds", "seeds with a finite gain"),
-}
 
 
-def assemble(
-    grid: Grid, results: dict[str, np.ndarray], texts: dict[str, list[str]], settings: dict[str, Any], level: float
-) -> xr.Dataset:
-    """results: per output (static points, points, seeds, ...). texts: per text output, one per static point."""
+def assemble(grid: Grid, variables: Variables, texts: dict[str, list[str]], settings: dict[str, Any], level: float) -> xr.Dataset:
+    """variables: values (static points, points, ...), names of their further axes, and notes. texts: per static point."""
     static_shape = tuple(len(axis.values) for axis in grid.static)
     order = [axis.name for axis in grid.static] + [axis.name for axis in grid.traced]
     coordinates = {axis.name: (axis.name, list(axis.values), {"units": axis.unit} if axis.unit else {}) for axis in grid.axes}
     dataset = xr.Dataset(coords=coordinates)
-    n_seeds = next(iter(results.values())).shape[2]
-    dataset = dataset.assign_coords(seed=("seed", np.arange(n_seeds)))
-    for name, values in results.items():
-        shaped = values.reshape(*static_shape, *grid.shape, *values.shape[2:])
-        dataset[name] = (
-            (*order, "seed", *settings.get("dimensions", {}).get(name, ())),
-            shaped,
-            {"long_name": DESCRIPTIONS.get(name, name.replace("_", " "))},
-        )
-    convention = OF_ALIGNMENT if "risk_without" in dataset else CONVENTION
-    if "gain" in dataset:
-        if convention != CONVENTION:
-            dataset["gain"].attrs["long_name"] = convention
-        for part, values in summarise(dataset["gain"].values, level).items():
-            name, text = SUMMARY[part]
-            dataset[name] = (tuple(order), values, {"long_name": text, "level": level})
+    convention = OF_ALIGNMENT if "risk_without" in settings["outputs"] else CONVENTION
+    known = DESCRIPTIONS | ({"gain": convention} if convention != CONVENTION else {})
+    for name, (values, axes, notes) in variables.items():
+        shaped = np.asarray(values).reshape((*static_shape, *grid.shape, *np.shape(values)[2:]))
+        dataset[name] = (*order, *axes), shaped, {"long_name": known.get(name, name.replace("_", " "))} | notes
+    named = {name: [code.name for code in codes] for name, codes in CODES.items() if name in dataset.dims}
+    dataset = dataset.assign_coords(named | ({"seed": np.arange(dataset.sizes["seed"])} if "seed" in dataset.dims else {}))
     for name, per_static in texts.items():
         if grid.static:
             dataset[name] = (tuple(a.name for a in grid.static), np.array(per_static, dtype=object).reshape(static_shape))
@@ -104,16 +85,24 @@ def load_same(path: Path, settings: dict[str, Any]) -> xr.Dataset:
     return dataset
 
 
+def counts(dataset: xr.Dataset, name: str) -> np.ndarray:
+    """How many draws of each cell have each code of `name`, "status" or "certificate", as (cells, codes); none that did not run."""
+    if f"{name}_draws" in dataset:
+        return dataset[f"{name}_draws"].transpose(..., name).values.reshape(-1, len(CODES[name]))
+    if name not in dataset:
+        return np.zeros((0, len(CODES[name])), int)
+    values = dataset[name].transpose(..., "seed").values
+    return np.stack([(values == code).sum(-1) for code in CODES[name]], -1).reshape(-1, len(CODES[name]))
+
+
 def sentence_on_status(dataset: xr.Dataset) -> str | None:
     """'12 of 1271 cells: not_converged; see ds.where(ds.status == 3)', for what went wrong anywhere."""
-    if "status" not in dataset:
-        return None
-    status = dataset["status"].values
-    cells = status.reshape(-1, status.shape[-1])
+    found = counts(dataset, "status")
+    where = "ds.status == {}" if "status" in dataset else "ds.status_draws[..., {}] > 0"
     parts = [
-        f"{(cells == code).any(1).sum()} of {len(cells)} cells: {code.name} in {(cells == code).sum()} of "
-        f"{(cells >= 0).sum()} draws; see ds.where(ds.status == {code.value})"
+        f"{(found[:, code] > 0).sum()} of {len(found)} cells: {code.name} in {found[:, code].sum()} of "
+        f"{found.sum()} draws; see ds.where({where.format(code.value)})"
         for code in Status
-        if code != Status.ok and (cells == code).any()
+        if code != Status.ok and found[:, code].any()
     ]
     return "\n".join(parts) or None

@@ -11,7 +11,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.keys import check_key
 from mtlsim.sweeps.execute import Runner
-from mtlsim.sweeps.run import make_job
+from mtlsim.sweeps.job import make_job, result_bytes
 from mtlsim.sweeps.settings import facts
 from mtlsim.sweeps.watch import duration
 
@@ -73,7 +73,7 @@ class Estimate:
 def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, ""] | None = None, **options: Any) -> Estimate:
     """What `sweep` with the same arguments will cost, by running batches at points spread over the grid; nothing is saved.
 
-    options: those of `sweep` that change its cost: budget, level, chunk_draws. Raises ValueError as `sweep` does.
+    options: those of `sweep` that change its cost: budget, level, keep, chunk_draws. Raises ValueError as `sweep` does.
     """
     devices = jax.local_devices()
     key = check_key(jax.random.key(0) if key is None else key)
@@ -88,7 +88,6 @@ def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, "
         runner = Runner(job, devices)
         again = [_seconds(runner.program, int(static)) for static in statics]
     draws = [_seconds_a_draw(runner, int(static)) for static in statics]
-    outputs = sum(np.dtype(kind).itemsize for kind in settings["outputs"].values())
     return Estimate(
         cells=plan.n_points * plan.n_static,
         n_seeds=plan.n_seeds,
@@ -100,7 +99,7 @@ def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, "
         compile_again=float(np.mean(again)),
         draw=float(np.mean(draws)),
         memory=runner.needed_bytes,
-        result=plan.n_points * plan.n_static * plan.n_seeds * plan.n_rounds * outputs,
+        result=result_bytes(settings, plan),
     )
 
 

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Key
 
 from mtlsim.sweeps.grid import Grid, at_point
+from mtlsim.sweeps.keep import condense
 from mtlsim.sweeps.memory import available_bytes
 from mtlsim.sweeps.plan import Chunk, Plan
 
@@ -77,12 +78,14 @@ def run_points(
 
 @dataclass(frozen=True)
 class Job:
-    """All that a process must know to run any chunk of a sweep. key: the key's data and the name of its implementation."""
+    """All that a process must know to run any chunk of a sweep. key: the key's data and the name of its implementation; keep: what
+    of the draws, see `keep`."""
 
     cell: Any
     grid: Grid
     plan: Plan
     key: tuple[np.ndarray, str]
+    keep: str = "draws"
 
 
 class Runner:
@@ -101,13 +104,13 @@ class Runner:
         self.programs: dict[int, tuple[Callable, Any, int]] = {}
 
     def __call__(self, chunk: Chunk, points: np.ndarray) -> dict[str, np.ndarray]:
-        """{"points": the points, output: (points, seeds, ...)} for those points of the chunk that are still open."""
+        """{"points": the points, output: (points, seeds, ...) or its sums} for those points of the chunk that are still open."""
         if not len(points):
             return {"points": points}
         batch, cell, batch_seeds = self.program(chunk.static)
         seeds = range(chunk.round * self.job.plan.n_seeds, (chunk.round + 1) * self.job.plan.n_seeds)
         rows = run_points(batch, cell, self.values[points], self.key, seeds, self.batch_points, batch_seeds)
-        return {"points": points} | rows
+        return {"points": points} | (condense(rows) if self.job.keep == "cells" else rows)
 
     def program(self, static: int) -> tuple[Callable, Any, int]:
         """The compiled batch of a static combination, its cell, and how many seeds it takes at a time."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.status import Certificate, Status
+from mtlsim.sweeps.dataset import counts
 from mtlsim.transfer.verdict import half_width
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def explain(data: "xr.Dataset") -> str:
 def _on_axes(data: "xr.Dataset") -> str:
     axes = data["gain_sign"].dims
     ranges = [f"{name} {_ends(data[name].values)} ({data.sizes[name]})" for name in axes]
-    return f"{data['gain_sign'].size} cells x {data.sizes['seed']} seeds: " + ("; ".join(map(str, ranges)) or "one cell")
+    seeds = data.sizes.get("seed", int(data["gain_n_seeds"].max()) if "gain_n_seeds" in data else 0)
+    return f"{data['gain_sign'].size} cells x {seeds} seeds: " + ("; ".join(map(str, ranges)) or "one cell")
 
 
 def _ends(values: np.ndarray) -> str:
@@ -72,25 +74,20 @@ def _on_seeds(data: "xr.Dataset") -> str:
 
 
 def _on_status(data: "xr.Dataset") -> list[str]:
-    if "status" not in data:
-        return []
-    status = data["status"].values
-    lines = []
-    for kind in Status:
-        share = float((status == kind).mean())
-        if kind != Status.ok and share > 0:
-            lines.append(f"status: {kind.name} on {100 * share:.3g} % of the draws: {kind.sentence}")
-    return lines or ["status: every draw is ok"]
+    found = counts(data, "status").sum(0)
+    lines = [
+        f"status: {kind.name} on {100 * found[kind] / found.sum():.3g} % of the draws: {kind.sentence}"
+        for kind in Status
+        if kind != Status.ok and found[kind]
+    ]
+    return lines or (["status: every draw is ok"] if found.any() else [])
 
 
 def _on_optima(data: "xr.Dataset") -> list[str]:
-    lines = []
-    if "certificate" in data:
-        certificate = data["certificate"].values
-        shares = {kind.name: 100 * float((certificate == kind).mean()) for kind in Certificate}
-        lines.append(
-            "optima: " + ", ".join(f"{name} on {share:.4g} %" for name, share in shares.items() if share) + " of the draws"
-        )
+    lines, found = [], counts(data, "certificate").sum(0)
+    if found.any():
+        shares = [f"{kind.name} on {100 * found[kind] / found.sum():.4g} %" for kind in Certificate if found[kind]]
+        lines.append(f"optima: {', '.join(shares)} of the draws")
     if "gap" in data:
         gap = data["gap"].values[np.isfinite(data["gap"].values)]
         if gap.size:

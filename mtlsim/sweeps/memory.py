@@ -8,12 +8,16 @@ import jax
 
 
 def available_bytes(devices: Sequence[jax.Device]) -> int:
-    """Free memory of these devices together: of accelerators what each reports, of host devices what the machine has left or,
-    where that is less, the limit of the process's control group."""
+    """Free memory of these devices together: of accelerators what each reports, of host devices that of the host."""
     if devices[0].platform == "cpu":
-        return min(_machine(), _control_group())
+        return host_bytes()
     reports = [device.memory_stats() or {} for device in devices]
     return sum(report.get("bytes_limit", 2**33) - report.get("bytes_in_use", 0) for report in reports)
+
+
+def host_bytes() -> int:
+    """What the machine has left or, where that is less, the limit of the process's control group."""
+    return min(_machine(), _control_group())
 
 
 def _machine() -> int:

@@ -18,11 +18,11 @@ from mtlsim.core.keys import check_key
 from mtlsim.sweeps import dataset as datasets
 from mtlsim.sweeps.collect import collect
 from mtlsim.sweeps.execute import Job, Runner
-from mtlsim.sweeps.grid import make_grid, with_room
-from mtlsim.sweeps.plan import Chunk, Plan, bytes_per_draw, make_plan, parse_shard
+from mtlsim.sweeps.job import check_memory, draw_bytes, make_job, result_bytes
+from mtlsim.sweeps.plan import Chunk, Plan, parse_shard
 from mtlsim.sweeps.remote import Elsewhere, ask
 from mtlsim.sweeps.schedule import Here, run_chunks
-from mtlsim.sweeps.settings import describe, facts
+from mtlsim.sweeps.settings import facts
 from mtlsim.sweeps.store import Parts, read_manifest, require_path
 from mtlsim.sweeps.watch import Tally, sign_of_life
 from mtlsim.transfer.verdict import Verdict, decide
@@ -40,6 +40,7 @@ def sweep(
     shard: str | tuple[int, int] | None = None,
     devices: Sequence[jax.Device] | None = None,
     executor: Executor | None = None,
+    keep: str = "draws",
     chunk_draws: int | None = None,
     attributes: Mapping[str, str] | None = None,
     progress: bool = True,
@@ -53,7 +54,9 @@ def sweep(
     and the same call goes on where a killed one stopped. budget: go on in rounds of n_seeds until the sign of the mean gain is
     decided or this many seeds are spent; each look then uses the level 1 - (1 - level) / looks (Bonferroni). shard: "i/N" runs
     the i-th of N parts; `mtlsim.merge` joins them. devices: default all local ones. executor: runs the chunks elsewhere: a
-    `DaskExecutor`, or any of `concurrent.futures` whose workers start anew. chunk_draws: draws that are saved together.
+    `DaskExecutor`, or any of `concurrent.futures` whose workers start anew. keep: "draws", all of them, or "cells", of each
+    cell means, standard errors and how often each status came, for maps whose draws no memory holds. chunk_draws: draws that
+    are saved together.
     attributes: notes to keep in the result.
 
     The result has the per-seed outputs and gain_mean, gain_low, gain_high, gain_sign and so on; settings, versions and device
@@ -65,9 +68,9 @@ def sweep(
     devices = jax.local_devices() if devices is None else list(devices)
     given = facts(devices) | {"n_devices": len(devices)} if executor is None else ask(executor, jax.config.jax_enable_x64)
     n_devices, shard = given.pop("n_devices"), parse_shard(shard)
-    job, settings = make_job(
-        cell, grid, n_seeds, key, given, n_devices, budget=budget, level=level, n_shards=shard[1], chunk_draws=chunk_draws
-    )
+    cut = {"n_shards": shard[1], "chunk_draws": chunk_draws}
+    job, settings = make_job(cell, grid, n_seeds, key, given, n_devices, budget=budget, level=level, keep=keep, **cut)
+    check_memory(result_bytes(settings, job.plan), keep)
     if path is not None:
         path = require_path(path, ".nc")
         if path.exists():
@@ -101,40 +104,6 @@ def measure(cell: Any, n_seeds: int, key: Key[Array, ""], *, budget: int | None 
     """The verdict on one cell: mean gain with interval and sign; with a budget, seeds are added until it is decided."""
     result = sweep(cell, {}, n_seeds, key, budget=budget, level=level, progress=False)
     return decide(result["gain"].values, float(result.attrs["level"]))
-
-
-def make_job(
-    cell: Any,
-    grid: Mapping[str, Any],
-    n_seeds: int,
-    key: Key[Array, ""],
-    facts: dict[str, Any],
-    n_devices: int,
-    *,
-    budget: int | None = None,
-    level: float = 0.95,
-    n_shards: int = 1,
-    chunk_draws: int | None = None,
-) -> tuple[Job, dict[str, Any]]:
-    """What `sweep` will run, and the settings that determine its numbers, after all checks. facts: of the processes that run it."""
-    whole = isinstance(n_seeds, (int, np.integer)) and n_seeds >= 1
-    require(whole, "n_seeds", "a whole number >= 1", n_seeds, "use 200")
-    budget = n_seeds if budget is None else budget
-    require(budget >= n_seeds, "budget", f"at least n_seeds = {n_seeds}", budget, "raise it, or leave it out")
-    require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
-    axes = make_grid(cell, grid)
-    cell = with_room(cell, axes)
-    plan = make_plan(axes, draw_bytes(cell), int(n_seeds), -(-budget // n_seeds), n_devices, chunk_draws, n_shards)
-    settings = describe(cell, axes, plan, key, level, facts)
-    return Job(cell, axes, plan, (np.asarray(jax.random.key_data(key)), str(jax.random.key_impl(key)))), settings
-
-
-def draw_bytes(cell: Any) -> int:
-    """Working memory of a draw, roughly, before anything is compiled; rows that a cell keeps and goes over again and again are
-    counted many times, since they should stay in the caches."""
-    tasks, itemsize = getattr(cell, "tasks", None), 8 if jax.config.jax_enable_x64 else 4
-    n_features, n_tasks = getattr(tasks, "n_features", 20), getattr(tasks, "n_tasks", 2)
-    return bytes_per_draw(n_features, n_tasks, itemsize) + 16 * getattr(tasks, "capacity", 0) * n_features * n_tasks * itemsize
 
 
 def _announcement(job: Job, kind: str, shard: tuple[int, int]) -> str:

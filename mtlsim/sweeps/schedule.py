@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from mtlsim.sweeps.execute import Runner
+from mtlsim.sweeps.keep import Arrays, join, sums_of
 from mtlsim.sweeps.plan import Chunk
 from mtlsim.sweeps.store import Parts
-from mtlsim.transfer.verdict import summarise
-
-Arrays = dict[str, np.ndarray]
+from mtlsim.transfer.verdict import summarise_moments
 
 
 class Incomplete(RuntimeError):
@@ -113,12 +112,12 @@ def still_open(chunk: Chunk, rounds: Sequence[Arrays], level: float) -> np.ndarr
     """Points of the chunk whose sign the earlier rounds left open (all of them in the first round)."""
     if not rounds:
         return np.arange(chunk.start, chunk.stop)
-    if "gain" not in rounds[0]:
+    if sums_of("gain", rounds[0]) is None:
         return np.arange(0)
-    found = np.full((len(rounds), chunk.stop - chunk.start, rounds[0]["gain"].shape[1]), np.nan)
-    for gains, arrays in zip(found, rounds, strict=True):
-        if len(arrays["points"]):
-            gains[arrays["points"] - chunk.start] = arrays["gain"]
-    signs = summarise(np.concatenate(list(found), 1), level)["sign"]
+    total = np.zeros((chunk.stop - chunk.start, 3))
+    for arrays in rounds:
+        if len(points := arrays["points"] - chunk.start):
+            total[points] = join("gain", total[points], sums_of("gain", arrays))
+    signs = summarise_moments(*total.T, level)["sign"]
     ran_last = rounds[-1]["points"]
     return ran_last[signs[ran_last - chunk.start] == 0]

@@ -49,13 +49,15 @@ def facts(devices: Sequence[jax.Device]) -> dict[str, Any]:
     }
 
 
-def describe(cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: float, facts: dict[str, Any]) -> dict[str, Any]:
+def describe(
+    cell: Any, grid: Grid, plan: Plan, key: Key[Array, ""], level: float, facts: dict[str, Any], keep: str
+) -> dict[str, Any]:
     """Settings of a sweep. Only `plan` may differ between runs of the same sweep."""
     statics = [dict(zip([axis.name for axis in grid.static], point, strict=True)) for point in grid.static_points()]
     described = [describe_outputs(at_point(cell, static)) for static in statics]
     shapes = {tuple((name, value.shape) for name, value in arrays.items()) for arrays, _ in described}
     require(len(shapes) == 1, "grid", "one along which every output keeps its shape", shapes, "sweep the values one by one")
-    return {
+    return ({} if keep == "draws" else {"keep": keep}) | {
         "cell": describe_value(cell),
         "axes": [dataclasses.asdict(axis) | {"values": list(axis.values)} for axis in grid.axes],
         "outputs": {name: value.dtype.name for name, value in described[0][0].items()},

@@ -15,6 +15,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 from mtlsim.sweeps import dataset as datasets
+from mtlsim.sweeps.keep import sums_of
 from mtlsim.sweeps.plan import Chunk, Plan
 from mtlsim.sweeps.schedule import still_open
 from mtlsim.sweeps.store import read_chunk, read_manifest
@@ -33,9 +34,10 @@ class Tally:
 
     def add(self, chunk: Chunk, arrays: dict[str, np.ndarray], undecided: int) -> None:
         self.open_cells[chunk.static, chunk.block] = chunk.stop - chunk.start, undecided
-        if "status" in arrays:
-            self.draws += arrays["status"].size
-            self.bad += int((arrays["status"] != Status.ok).sum())
+        found = sums_of("status", arrays)
+        if found is not None:
+            self.draws += int(found.sum())
+            self.bad += int(found[:, Status.ok + 1 :].sum())
 
     def __str__(self) -> str:
         cells, undecided = (sum(pair[i] for pair in self.open_cells.values()) for i in range(2))
@@ -80,7 +82,8 @@ def status(path: Path | str) -> str:
         require(path.exists(), "result", "a sweep's .nc file or its folder of parts", f"{path}, which is not there", "check it")
         data = datasets.load(path)
         trouble = datasets.sentence_on_status(data) or "status: every draw is ok"
-        return f"{path} is done: {data.sizes.get('seed', 0)} seeds a cell\n{trouble}"
+        seeds = json.loads(data.attrs["settings"])["n_seeds"]
+        return f"{path} is done: {seeds} seeds a cell\n{trouble}"
     settings = read_manifest(folder)
     plan = Plan(**settings["plan"])
     chunks = plan.chunks()

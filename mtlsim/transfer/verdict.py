@@ -43,13 +43,17 @@ def summarise(gains, level: float = 0.95, axis: int = -1) -> dict[str, np.ndarra
 
     Fewer than two seeds leave an infinite interval, so that the sign is undecided.
     """
-    require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
     gains = np.asarray(gains)
     count = np.isfinite(gains).sum(axis)
-    safe = np.maximum(count, 1)
-    mean = np.where(count > 0, np.nansum(gains, axis) / safe, np.nan)
-    squares = np.nansum((gains - np.expand_dims(np.where(count > 0, mean, 0), axis)) ** 2, axis)
-    error = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1) / safe), np.inf)
+    mean = np.nansum(gains, axis) / np.maximum(count, 1)
+    return summarise_moments(count, mean, np.nansum((gains - np.expand_dims(mean, axis)) ** 2, axis), level)
+
+
+def summarise_moments(count, mean, squares, level: float = 0.95) -> dict[str, np.ndarray]:
+    """The same from how many gains are finite, their mean, and the sum of their squared distances from it."""
+    require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
+    mean = np.where(count > 0, mean, np.nan)
+    error = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1) / np.maximum(count, 1)), np.inf)
     half = np.where(np.isfinite(error), half_width(np.where(np.isfinite(error), error, 0), count, level), np.inf)
     low, high = mean - half, mean + half
     sign = np.where(low > 0, POSITIVE, np.where(high < 0, NEGATIVE, UNDECIDED))

@@ -1,0 +1,74 @@
+"""From what a user asks for to a job: all checks, the cut into chunks, and what it needs of memory."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+from mtlsim.core.checks import require, require_choice
+from mtlsim.sweeps.execute import Job
+from mtlsim.sweeps.grid import make_grid, with_room
+from mtlsim.sweeps.keep import CODES, KEEP
+from mtlsim.sweeps.memory import host_bytes
+from mtlsim.sweeps.plan import Plan, bytes_per_draw, make_plan
+from mtlsim.sweeps.settings import describe
+
+
+def make_job(
+    cell: Any,
+    grid: Mapping[str, Any],
+    n_seeds: int,
+    key: Key[Array, ""],
+    facts: dict[str, Any],
+    n_devices: int,
+    *,
+    budget: int | None = None,
+    level: float = 0.95,
+    keep: str = "draws",
+    n_shards: int = 1,
+    chunk_draws: int | None = None,
+) -> tuple[Job, dict[str, Any]]:
+    """What `sweep` will run, and the settings that determine its numbers, after all checks. facts: of the processes that run it."""
+    whole = isinstance(n_seeds, (int, np.integer)) and n_seeds >= 1
+    require(whole, "n_seeds", "a whole number >= 1", n_seeds, "use 200")
+    budget = n_seeds if budget is None else budget
+    require(budget >= n_seeds, "budget", f"at least n_seeds = {n_seeds}", budget, "raise it, or leave it out")
+    require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
+    require_choice(keep, KEEP, "keep")
+    axes = make_grid(cell, grid)
+    cell = with_room(cell, axes)
+    plan = make_plan(axes, draw_bytes(cell), int(n_seeds), -(-budget // n_seeds), n_devices, chunk_draws, n_shards)
+    settings = describe(cell, axes, plan, key, level, facts, keep)
+    return Job(cell, axes, plan, (np.asarray(jax.random.key_data(key)), str(jax.random.key_impl(key))), keep), settings
+
+
+def result_bytes(settings: dict[str, Any], plan: Plan) -> int:
+    """Memory of the finished Dataset's outputs."""
+    lengths = {name: math.prod(own.values()) for name, own in settings["dimensions"].items()}
+    if settings.get("keep") == "cells":
+        a_cell = sum(8 * (len(CODES[name]) if name in CODES else 3 * lengths.get(name, 1)) for name in settings["outputs"])
+    else:
+        a_draw = sum(np.dtype(kind).itemsize * lengths.get(name, 1) for name, kind in settings["outputs"].items())
+        a_cell = plan.n_seeds * plan.n_rounds * a_draw
+    return plan.n_points * plan.n_static * a_cell
+
+
+def check_memory(n_bytes: int, keep: str) -> None:
+    """A result that no memory holds is refused before anything is run."""
+    free = host_bytes()
+    cure = (
+        "pass keep='cells', which keeps means, errors and statuses of each cell" if keep == "draws" else "sweep parts of the grid"
+    )
+    room = f"{n_bytes / 2**30:.3g} GiB of a result in memory, of which {free / 2**30:.3g} GiB are free"
+    require(n_bytes < free, "keep", f"'cells' for {room}", repr(keep), cure)
+
+
+def draw_bytes(cell: Any) -> int:
+    """Working memory of a draw, roughly, before anything is compiled; rows that a cell keeps and goes over again and again are
+    counted many times, since they should stay in the caches."""
+    tasks, itemsize = getattr(cell, "tasks", None), 8 if jax.config.jax_enable_x64 else 4
+    n_features, n_tasks = getattr(tasks, "n_features", 20), getattr(tasks, "n_tasks", 2)
+    return bytes_per_draw(n_features, n_tasks, itemsize) + 16 * getattr(tasks, "capacity", 0) * n_features * n_tasks * itemsize

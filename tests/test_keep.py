@@ -1,0 +1,78 @@
+"""Sums in place of draws: the same summary as of all draws, however it is cut, in a result that does not grow with the seeds."""
+
+import jax
+import numpy as np
+import pytest
+from noisy import Noisy
+
+import mtlsim as mtl
+from mtlsim.core.status import Status
+from mtlsim.sweeps import job
+from mtlsim.sweeps.dataset import counts, load, sentence_on_status
+from mtlsim.sweeps.keep import condense, join
+from mtlsim.sweeps.watch import status
+
+GRID = {"drift": np.linspace(-1, 1, 12)}
+SUMMARY = ["gain_mean", "gain_standard_error", "gain_low", "gain_high", "gain_sign", "gain_n_seeds"]
+
+
+def run(keep, path=None, n_seeds=20, **options):
+    return mtl.sweep(Noisy(bad=1.0), GRID, n_seeds, jax.random.key(1), path, keep=keep, progress=False, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk_draws": 40}, {"budget": 100}, {"budget": 100, "chunk_draws": 40}])
+def test_cells_have_the_summary_of_their_draws(options):
+    draws, cells = run("draws", **options), run("cells", **options)
+    for name in SUMMARY:
+        np.testing.assert_allclose(cells[name], draws[name], rtol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(counts(cells, "status"), counts(draws, "status"))
+    assert counts(draws, "status")[:, Status.not_converged].sum() == (draws.status == Status.not_converged).sum() > 0
+    assert "seed" not in cells.dims and "gain" not in cells and cells.status_draws.dims == ("drift", "status")
+    assert cells.status_draws.sel(status="not_converged").sum() > 0
+    assert sentence_on_status(cells).split(";")[0] == sentence_on_status(draws).split(";")[0]
+    assert mtl.explain(cells) == mtl.explain(draws)
+
+
+def test_draws_without_a_number_are_counted_not_averaged():
+    gain = np.array([[1.0, np.nan, 3.0], [np.nan] * 3])
+    found = condense({"gain": gain, "status": np.array([[0, 2, 0], [2, 2, -1]])})
+    np.testing.assert_array_equal(found["gain_sums"], [[2, 2, 2], [0, 0, 0]])
+    np.testing.assert_array_equal(found["status_sums"], [[2, 0, 1, 0, 0], [0, 0, 2, 0, 0]])
+    both = join("gain", found["gain_sums"], condense({"gain": np.array([[5.0], [7.0]])})["gain_sums"])
+    np.testing.assert_allclose(both, [[3, 3, 8], [1, 7, 0]])
+
+
+def test_other_outputs_keep_their_mean_and_error_and_their_own_axes():
+    curve = mtl.TrainingCurve(mtl.ReluTasks(n_features=3, n_samples=(20, 10)), n_points=4)
+    options = {"grid": {"tasks.noise": [0.5, 1.0]}, "n_seeds": 4, "key": jax.random.key(0), "progress": False}
+    draws, cells = (mtl.sweep(curve, keep=keep, **options) for keep in ("draws", "cells"))
+    name = next(name for name in draws.data_vars if draws[name].ndim == 3)
+    np.testing.assert_allclose(cells[f"{name}_mean"], draws[name].mean("seed"), rtol=1e-10)
+    error = draws[name].std("seed", ddof=1) / 2
+    np.testing.assert_allclose(cells[f"{name}_standard_error"], error, rtol=1e-8, atol=1e-15)
+
+
+def test_a_result_of_cells_is_kept_resumed_and_watched(tmp_path):
+    data = run("cells", tmp_path / "a.nc", chunk_draws=40)
+    np.testing.assert_array_equal(load(tmp_path / "a.nc").gain_mean, data.gain_mean)
+    assert "20 seeds a cell" in status(tmp_path / "a.nc")
+    with pytest.raises(ValueError, match="keep is"):
+        run("draws", tmp_path / "a.nc")
+    larger = run("cells", tmp_path / "b.nc", n_seeds=2000)
+    assert abs((tmp_path / "b.nc").stat().st_size / (tmp_path / "a.nc").stat().st_size - 1) < 0.01
+    assert larger.gain_n_seeds.values.tolist() == [2000] * 12
+
+
+def test_a_result_that_no_memory_holds_is_refused_before_it_runs(monkeypatch):
+    monkeypatch.setattr(job, "host_bytes", lambda: 2500)
+    with pytest.raises(ValueError, match="keep must be 'cells' for 2.68e-06 GiB of a result"):
+        run("draws")
+    run("cells")
+    with pytest.raises(ValueError, match="keep must be one of"):
+        run("means")
+
+
+def test_a_single_cell_too():
+    for keep in ("draws", "cells"):
+        data = mtl.sweep(Noisy(1.0), {}, 30, jax.random.key(0), keep=keep, progress=False)
+        assert data.gain_sign.shape == () and data.gain_sign == 1

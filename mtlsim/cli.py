@@ -146,9 +146,8 @@ class Weights:
         from mtlsim.weighting.algorithm_2 import svd_task_weights
 
         weights = svd_task_weights(load_array(self.X), load_array(self.Y), self.rank, self.normalized, self.whitened).tolist()
-        total = sum(weights) or 1.0
         for task, weight in enumerate(weights):
-            print(f"task {task}: weight {weight:.6g}, {100 * weight / total:.3g} % of all")
+            print(f"task {task}: weight {weight:.6g}, {100 * weight / sum(weights):.3g} % of all")
         return 0
 
 

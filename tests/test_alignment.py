@@ -250,6 +250,7 @@ def test_cells_of_relu_tasks(mode):
         (lambda: align_covariances(MOMENTS, SHARED[:3]), r"shared must be of shape \(5, r\), but is of shape \(3, 2\)"),
         (lambda: align_covariances(MOMENTS, SHARED, HEADS[:1]), r"heads must be of shape \(2, 2\), but is of shape \(1, 2\)"),
         (lambda: align_covariances(MOMENTS, SHARED * np.nan), "shared must be finite"),
+        (lambda: align_covariances(Rows(ROWS.X, ROWS.y * np.nan, ROWS.used), SHARED), "tasks.y must be finite, but holds"),
         (lambda: align_covariances(MOMENTS, SHARED, activation="relu"), "activation must be 'identity' for moments"),
         (lambda: align_covariances(MOMENTS, SHARED, training=AlignmentTraining(batch=5)), "batch must be left out for moments"),
         (lambda: align_covariances(ROWS, 1), "shared must be a layer for linear units on rows, but is 1; pass moments, or B"),

@@ -141,6 +141,40 @@ def test_solved_and_constant_tasks_never_give_nan(name):
         assert found.n_floored > 0
 
 
+@pytest.mark.parametrize("name", ["equal", "algorithm-2", "mgda"])
+def test_nan_is_a_sentence_and_inside_a_program_a_status(name):
+    moments, training = moments_of(TASKS), WeightedTraining(n_steps=3)
+    bad = mtl.Moments(moments.gram, moments.cross.at[1, 0].set(jnp.nan), moments.energy, moments.n_samples)
+    train = lambda tasks: train_weighted(tasks, find_scheme(name)(), 2, training, KEY)
+    with pytest.raises(ValueError, match=r"tasks must be of finite moments, but is NaN or infinite for tasks \[1\]; drop"):
+        train(bad)
+    found = jax.jit(train)(bad)
+    assert found.status == Status.not_converged
+    for part in (found.shared, found.heads, found.losses, found.weights, found.weights_mean):
+        assert np.isnan(part).all()
+
+
+def test_rows_with_nan_and_a_rank_of_zero_are_sentences():
+    rows, scheme = rows_of_tasks(TASKS), find_scheme("equal")()
+    for bad, sentence in (
+        (Rows(rows.X, rows.y.at[0, 3].set(jnp.nan), rows.used), "tasks.y must be finite, but holds NaN or infinity in 1 of 92"),
+        (Rows(rows.X.at[2].set(jnp.inf), rows.y, rows.used), "tasks.X must be finite, but holds NaN or infinity in 50 of 92"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            train_weighted(bad, scheme, 1, LONG, KEY)
+    with pytest.raises(ValueError, match="rank must be a whole number >= 1, but is 0; use 1 to force sharing"):
+        train_weighted(rows, scheme, 0, LONG, KEY)
+
+
+@pytest.mark.parametrize(("normalized", "status"), [(False, Status.degenerate), (True, Status.ok)])
+def test_raw_weights_of_zero_for_all_tasks_are_a_status(normalized, status):
+    """Labels of zero have no direction for Algorithm 2; divided by their mean, its weights are equal ones, and counted."""
+    moments = moments_of([(X, 0 * y) for X, y in TASKS])
+    found = train_weighted(moments, find_scheme("algorithm-2")(), 2, WeightedTraining(n_steps=3, normalized=normalized), KEY)
+    assert found.status == status and found.n_floored == 3
+    close(found.weights_mean, np.ones(3) * normalized)
+
+
 def test_divergence_is_a_status():
     found = train_weighted(moments_of(TASKS), find_scheme("equal")(), 2, WeightedTraining("sgd", 500, 50.0, decay=False), KEY)
     assert found.status == Status.not_converged and bool(jnp.all(jnp.isnan(found.losses)))

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from mtlsim.core.checks import is_concrete, require, require_finite
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.data import Rows
@@ -27,6 +29,18 @@ class TaskGradients(NamedTuple):
     gram: Float[Array, "K K"]
     mix: Callable[[Float[Array, " K"]], Float[Array, "d r"]]
     heads: Float[Array, "K r"]
+
+
+def require_finite_tasks(tasks: Moments | Rows | ReluPopulation) -> None:
+    """Refuse NaN and infinity where tasks can be looked at now, and say where they stand."""
+    if isinstance(tasks, Rows) and is_concrete(tasks.y):
+        used = np.asarray(tasks.used)
+        require_finite(np.asarray(tasks.X)[used], "tasks.X")
+        require_finite(np.asarray(tasks.y)[used], "tasks.y")
+    if isinstance(tasks, Moments) and is_concrete(tasks.cross):
+        fine = np.isfinite(tasks.cross).all(-1) & np.isfinite(tasks.energy) & np.isfinite(tasks.gram).all((-2, -1))
+        found = f"NaN or infinite for tasks {np.flatnonzero(~fine).tolist()}"
+        require(bool(fine.all()), "tasks", "of finite moments", found, "drop or impute the rows that make them so")
 
 
 def mean_moments(moments: Moments) -> Moments:

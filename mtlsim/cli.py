@@ -27,7 +27,7 @@ class Figure:
     seed: int = 0
     """Random seed of the whole figure."""
     model: str | None = None
-    """similarity and capacity only: which kind of tasks (linear, relu; for similarity also logistic, relu-classification)."""
+    """similarity, capacity, alignment-gain: kind of tasks (linear, relu; for similarity also logistic, relu-classification)."""
     x: str | None = None
     """transfer-map only: parameter along x (alignment, cosine, source-samples, target-samples, noise)."""
     y: str | None = None

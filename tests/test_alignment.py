@@ -14,7 +14,7 @@ from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_
 from mtlsim.alignment.steps import orthogonal_step, start_alignments
 from mtlsim.core.keys import stream
 from mtlsim.core.status import Status
-from mtlsim.samples.data import Rows
+from mtlsim.samples.data import Rows, draw_rows
 
 KEY = jax.random.key(3)
 TASKS = random_tasks(np.random.default_rng(0), 5, (30, 50), noise=0.5)
@@ -207,6 +207,23 @@ def test_transfer_with_recolouring_against_numpy():
         close(wanted, tasks.excess_risk(jnp.asarray(own * head)), 3)
 
 
+def test_linear_tasks_in_batches_learn_from_rows_drawn():
+    """A cell with a capacity draws rows; batches of very many rows step as all rows do, small ones elsewhere."""
+    draws = [
+        Alignment(PAIR, mode="transfer", training=AlignmentTraining(n_steps=20, batch=batch), capacity=200)(key=KEY)
+        for batch in (None, 8, 50_000)
+    ]
+    every, small, large = draws
+    tasks = PAIR.draw(key=KEY)
+    rows = draw_rows(tasks, 200, key=stream(KEY, "samples"))
+    alone = np.linalg.lstsq(rows.X[1, :20], rows.y[1, :20])[0]
+    for draw in draws:
+        close(draw.risk_alone, tasks.excess_risk(jnp.asarray(alone)), 2)
+        close([draw.risk_without, draw.score_before], [every.risk_without, every.score_before])
+    np.testing.assert_allclose(large.gain, every.gain, rtol=0.02)
+    assert abs(small.gain / every.gain - 1) > 0.05 and small.status == Status.ok
+
+
 @pytest.mark.parametrize("constraint", ["free", "orthogonal"])
 def test_long_alignment_ends_at_the_target_alone(constraint):
     training = AlignmentTraining(n_steps=20_000, learning_rate=0.02, constraint=constraint)
@@ -261,6 +278,9 @@ def test_cells_of_relu_tasks(mode):
         (lambda: Alignment(PAIR, mode="multitask"), "did you mean 'multi-task'"),
         (lambda: Alignment(PAIR, 5), "rank must be a whole number from 1 to n_features = 4, but is 5"),
         (lambda: Alignment(PAIR, n_records=3), "n_records must be a divisor of n_steps = 200, but is 3"),
+        (lambda: Alignment(PAIR, training=AlignmentTraining(batch=5)), "capacity must be given where linear tasks are learned in"),
+        (lambda: Alignment(PAIR, capacity=199), "n_samples must be at most capacity = 199, but is 200; raise capacity"),
+        (lambda: Alignment(mtl.ReluTasks(4, (9, 9)), capacity=9), "capacity must be left out for ReLU tasks, but is 9"),
         (lambda: Alignment(mtl.LinearTasks(4, (9,))), "tasks must be two or more, but is one"),
         (lambda: Alignment(mtl.ClassificationTasks(4, (9, 9))), "tasks must be linear or ReLU tasks, but is ClassificationTasks"),
     ],

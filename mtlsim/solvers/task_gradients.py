@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 from mtlsim.core.checks import is_concrete, require, require_finite
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
-from mtlsim.samples.data import Rows
+from mtlsim.samples.data import Rows, moments_of_rows
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.network import Layers
 from mtlsim.tasks.relu import ReluPopulation
@@ -118,9 +118,6 @@ def facts_of(tasks: Moments | Rows | ReluPopulation, seen: TaskGradients, rank: 
     if isinstance(tasks, ReluPopulation):
         variances = (1 - 1 / jnp.pi) * tasks.energies() + tasks.noise**2
         return Facts(seen.losses, variances, population_moments(tasks), rank)
-    counts = jnp.maximum(jnp.sum(tasks.used, -1), 1).astype(tasks.y.dtype)
-    X, y = jnp.where(tasks.used[..., None], tasks.X, 0), jnp.where(tasks.used, tasks.y, 0)
-    gram = jnp.einsum("kmd,kme->kde", X, X, precision="highest")
-    moments = Moments(gram, jnp.einsum("kmd,km->kd", X, y, precision="highest"), jnp.sum(y**2, -1), counts)
-    centred = jnp.where(tasks.used, y - (jnp.sum(y, -1) / counts)[:, None], 0)
-    return Facts(seen.losses, jnp.sum(centred**2, -1) / counts, moments, rank)
+    moments, y = moments_of_rows(tasks), jnp.where(tasks.used, tasks.y, 0)
+    centred = jnp.where(tasks.used, y - (jnp.sum(y, -1) / moments.n_samples)[:, None], 0)
+    return Facts(seen.losses, jnp.sum(centred**2, -1) / moments.n_samples, moments, rank)

@@ -28,7 +28,7 @@ class Figure:
     seed: int = 0
     """Random seed of the whole figure."""
     model: str | None = None
-    """similarity and capacity only: which kind of tasks (linear, relu; for similarity also logistic, relu-classification)."""
+    """similarity, capacity, alignment-gain: kind of tasks (linear, relu; for similarity also logistic, relu-classification)."""
     x: str | None = None
     """transfer-map only: parameter along x (alignment, cosine, source-samples, target-samples, noise)."""
     y: str | None = None
@@ -191,9 +191,8 @@ class Weights:
         from mtlsim.weighting.algorithm_2 import svd_task_weights
 
         weights = svd_task_weights(load_array(self.X), load_array(self.Y), self.rank, self.normalized, self.whitened).tolist()
-        total = sum(weights) or 1.0
         for task, weight in enumerate(weights):
-            print(f"task {task}: weight {weight:.6g}, {100 * weight / total:.3g} % of all")
+            print(f"task {task}: weight {weight:.6g}, {100 * weight / sum(weights):.3g} % of all")
         return 0
 
 

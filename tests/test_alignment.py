@@ -14,7 +14,7 @@ from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_
 from mtlsim.alignment.steps import orthogonal_step, start_alignments
 from mtlsim.core.keys import stream
 from mtlsim.core.status import Status
-from mtlsim.samples.data import Rows
+from mtlsim.samples.data import Rows, draw_rows
 
 KEY = jax.random.key(3)
 TASKS = random_tasks(np.random.default_rng(0), 5, (30, 50), noise=0.5)
@@ -92,8 +92,7 @@ def test_shared_rows_are_the_same_as_equal_rows():
     close(one.scores_before, [1.0])
 
 
-@pytest.mark.parametrize("start", ["identity", "random"])
-@pytest.mark.parametrize("constraint", ["free", "orthogonal"])
+@pytest.mark.parametrize(("constraint", "start"), [("free", "identity"), ("orthogonal", "random")])
 def test_losses_never_rise_and_orthogonal_matrices_stay_so(constraint, start):
     training = AlignmentTraining(n_steps=60, learning_rate=0.004, start=start, constraint=constraint)
     found = align_covariances(MOMENTS, SHARED, HEADS, training, KEY, n_records=60)
@@ -207,9 +206,25 @@ def test_transfer_with_recolouring_against_numpy():
         close(wanted, tasks.excess_risk(jnp.asarray(own * head)), 3)
 
 
-@pytest.mark.parametrize("constraint", ["free", "orthogonal"])
-def test_long_alignment_ends_at_the_target_alone(constraint):
-    training = AlignmentTraining(n_steps=20_000, learning_rate=0.02, constraint=constraint)
+def test_linear_tasks_in_batches_learn_from_rows_drawn():
+    """A cell with a capacity draws rows; batches of very many rows step almost as all rows do."""
+    draws = [
+        Alignment(PAIR, mode="transfer", training=AlignmentTraining(n_steps=20, batch=batch), capacity=200)(key=KEY)
+        for batch in (None, 50_000)
+    ]
+    every, large = draws
+    tasks = PAIR.draw(key=KEY)
+    rows = draw_rows(tasks, 200, key=stream(KEY, "samples"))
+    alone = np.linalg.lstsq(rows.X[1, :20], rows.y[1, :20])[0]
+    for draw in draws:
+        close(draw.risk_alone, tasks.excess_risk(jnp.asarray(alone)), 2)
+        close([draw.risk_without, draw.score_before], [every.risk_without, every.score_before])
+    assert 0 < abs(large.gain / every.gain - 1) < 0.02 and large.status == Status.ok
+
+
+def test_long_alignment_ends_at_the_target_alone():
+    """Orthogonal matrices too, with one shared direction."""
+    training = AlignmentTraining(n_steps=20_000, learning_rate=0.02, constraint="orthogonal")
     draw = Alignment(PAIR, mode="transfer", training=training, n_records=4)(key=KEY)
     np.testing.assert_allclose(draw.risk_with, draw.risk_alone, rtol=1e-3)
     close(draw.path_risk[-1], draw.risk_with)
@@ -218,7 +233,8 @@ def test_long_alignment_ends_at_the_target_alone(constraint):
 
 
 def test_a_sweep_of_alignments_keeps_paths_and_says_what_its_gain_is():
-    cell = Alignment(PAIR, mode="transfer", training=AlignmentTraining(n_steps=20), n_records=4)
+    tasks = mtl.LinearTasks(n_features=2, n_samples=(200, 20), design=mtl.Isotropic())
+    cell = Alignment(tasks, mode="transfer", training=AlignmentTraining(n_steps=20), n_records=4)
     data = mtl.sweep(cell, {"tasks.cosine": [0.2, 0.9]}, 8, KEY, progress=False)
     assert data.path_risk.dims[-1] == "record" and data.path_score.sizes["record"] == 4
     np.testing.assert_allclose(data.gain, data.risk_without - data.risk_with, rtol=1e-12)
@@ -250,6 +266,7 @@ def test_cells_of_relu_tasks(mode):
         (lambda: align_covariances(MOMENTS, SHARED[:3]), r"shared must be of shape \(5, r\), but is of shape \(3, 2\)"),
         (lambda: align_covariances(MOMENTS, SHARED, HEADS[:1]), r"heads must be of shape \(2, 2\), but is of shape \(1, 2\)"),
         (lambda: align_covariances(MOMENTS, SHARED * np.nan), "shared must be finite"),
+        (lambda: align_covariances(Rows(ROWS.X, ROWS.y * np.nan, ROWS.used), SHARED), "tasks.y must be finite, but holds"),
         (lambda: align_covariances(MOMENTS, SHARED, activation="relu"), "activation must be 'identity' for moments"),
         (lambda: align_covariances(MOMENTS, SHARED, training=AlignmentTraining(batch=5)), "batch must be left out for moments"),
         (lambda: align_covariances(ROWS, 1), "shared must be a layer for linear units on rows, but is 1; pass moments, or B"),
@@ -260,6 +277,9 @@ def test_cells_of_relu_tasks(mode):
         (lambda: Alignment(PAIR, mode="multitask"), "did you mean 'multi-task'"),
         (lambda: Alignment(PAIR, 5), "rank must be a whole number from 1 to n_features = 4, but is 5"),
         (lambda: Alignment(PAIR, n_records=3), "n_records must be a divisor of n_steps = 200, but is 3"),
+        (lambda: Alignment(PAIR, training=AlignmentTraining(batch=5)), "capacity must be given where linear tasks are learned in"),
+        (lambda: Alignment(PAIR, capacity=199), "n_samples must be at most capacity = 199, but is 200; raise capacity"),
+        (lambda: Alignment(mtl.ReluTasks(4, (9, 9)), capacity=9), "capacity must be left out for ReLU tasks, but is 9"),
         (lambda: Alignment(mtl.LinearTasks(4, (9,))), "tasks must be two or more, but is one"),
         (lambda: Alignment(mtl.ClassificationTasks(4, (9, 9))), "tasks must be linear or ReLU tasks, but is ClassificationTasks"),
     ],
@@ -270,5 +290,5 @@ def test_bad_input_is_refused_in_one_sentence(call, sentence):
 
 
 def test_rows_that_determine_no_module_have_a_status():
-    draw = mtl.Alignment(mtl.LinearTasks(6, (2, 2)), training=AlignmentTraining(n_steps=2))(key=jax.random.key(0))
+    draw = Alignment(mtl.LinearTasks(n_features=4, n_samples=(1, 1), cosine=0.8, alignment=0.8))(key=KEY)
     assert draw.status == mtl.Status.degenerate and np.isnan([draw.gain, draw.risk_with]).all()

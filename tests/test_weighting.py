@@ -78,24 +78,44 @@ def test_permuting_tasks_permutes_weights(name):
     close(permuted, weights[:, order], 3)
 
 
-@pytest.mark.parametrize("name", scheme_names())
-def test_one_task_counts_one(name):
-    facts, losses, gradients = some_run(1)
-    weights, _ = answers(find_scheme(name)(), facts, losses, gradients)
-    close(jax.lax.map(normalise, weights), np.ones((3, 1)))
+BLIND = {"equal", "initial-loss", "prior", "algorithm-2"}  # schemes that decide before the first step
+FLOORED = {  # whose floors and caps fire, and are counted
+    "one task": set(),
+    "labels of zero": {"prior", "algorithm-2", "dynamic-task-prioritization"},
+    "no labels": {"prior", "algorithm-2", "dynamic-task-prioritization"},
+    "zero gradients": {"inverse-gradient-norm"},
+    "a solved task": set(scheme_names()) - {"equal", "prior", "algorithm-2", "mgda", "uncertainty"},
+    "NaN": set(),
+}
 
 
+def spoiled_run(case):
+    """`some_run`, its first task spoiled, or all of them."""
+    facts, losses, gradients = some_run(1 if case == "one task" else 3)
+    first = np.array([0.0, 1, 1])
+    if case in ("labels of zero", "no labels"):
+        left, moments = first * (case == "labels of zero"), facts.moments
+        moments = mtl.Moments(moments.gram, moments.cross * left[:, None], moments.energy * left, moments.n_samples)
+        facts = facts._replace(variances=facts.variances * left, moments=moments)
+    elif case == "zero gradients":
+        gradients = gradients * 0
+    elif case == "a solved task":
+        facts, losses, gradients = facts._replace(losses=facts.losses * first), losses * first, gradients * first[:, None]
+    elif case == "NaN":
+        losses, gradients = losses / np.where(first, 1, np.nan), gradients / np.where(first, 1, np.nan)[:, None]
+    return facts, losses, gradients
+
+
+@pytest.mark.parametrize("case", FLOORED)
 @pytest.mark.parametrize("name", scheme_names())
-def test_solved_tasks_zero_gradients_and_constant_labels_stay_finite(name):
-    facts, losses, gradients = some_run()
-    facts = Facts(facts.losses.at[0].set(0.0), facts.variances.at[0].set(0.0), facts.moments, 2)
-    losses, gradients = losses * [0.0, 1, 1], gradients * np.array([0, 1, 1])[:, None]
-    weights, floors = answers(find_scheme(name)(), facts, losses, gradients)
-    assert bool(jnp.all(jnp.isfinite(weights) & (weights >= 0)))
-    assert (floors > 0) == (name not in ("equal", "mgda", "algorithm-2", "uncertainty"))
-    assert bool(jnp.all(jnp.isfinite(jax.lax.map(normalise, weights))))
-    nothing, _ = answers(find_scheme(name)(), facts, losses * 0, gradients * 0)
-    assert bool(jnp.all(jnp.isfinite(jax.lax.map(normalise, nothing))))
+def test_bad_input_gives_finite_weights_that_are_counted_or_nan_that_travels(name, case):
+    weights, floors = answers(find_scheme(name)(), *spoiled_run(case))
+    shares = jax.lax.map(normalise, weights)
+    if case == "NaN" and name not in BLIND:
+        assert np.isnan(weights[-1, 0]) and np.isnan(shares[-1]).all()
+    else:
+        assert np.isfinite(weights).all() and (weights >= 0).all() and (floors > 0) == (name in FLOORED[case])
+        close(shares.mean(1), np.ones(3))
 
 
 def test_profiled_uncertainty_is_half_of_inverse_loss_and_descent_ends_there():
@@ -242,7 +262,13 @@ def test_ties_are_averaged_over_the_tied_directions():
     Y = np.diag([5.0, 2.0, 2.0, 2.0, 1.0])
     close(mtl.svd_task_weights(np.eye(5), Y, 2), [5, 2 / np.sqrt(3), 2 / np.sqrt(3), 2 / np.sqrt(3), 0])
     close(mtl.svd_task_weights(np.eye(5), Y, 3), [5, *[2 * np.sqrt(2 / 3)] * 3, 0])
-    close(mtl.svd_task_weights(np.eye(5), Y * 0, 2), np.zeros(5))
+    silent = Y * [1, 0, 1, 1, 1]
+    for normalized in (False, True):
+        close(mtl.svd_task_weights(np.eye(5), silent, 3, normalized)[1], 0.0)
+
+
+WAVE = np.sin(np.arange(9) * [[0.7], [1.9]]).T
+WAVE = WAVE - WAVE.mean(0)
 
 
 @pytest.mark.parametrize(
@@ -252,17 +278,27 @@ def test_ties_are_averaged_over_the_tied_directions():
         (np.ones((5, 2)), np.ones((4, 3)), 1, "Y must be as long as X, 5 rows, but is of length 4; drop the rows without a label"),
         (np.ones((5, 2)), np.ones(5), 1, r"Y must be of shape \(m, K\), but is of shape \(5,\); pass a column per task"),
         (np.ones((3, 2)), np.array([[1.0, np.nan, 3]] * 3), 1, "Y must be finite, but holds NaN or infinity in 3 of 3 rows"),
-        (
-            [np.ones((3, 2))],
-            [np.ones(3)] * 2,
-            1,
-            "Y must be labels of 1 tasks like X, but is of 2; give one array",
-        ),
+        ([np.ones((3, 2))], [np.ones(3)] * 2, 1, "Y must be labels of 1 tasks like X, but is of 2; give one array"),
+        (np.ones((3, 2)), np.zeros((3, 2)), 1, "Y must be labels of which some depend on the rows, but is X'y = 0 for every task"),
+        (WAVE, 7 * np.ones((9, 2)), 1, "Y must be labels of which some depend on the rows"),  # constants, on centred rows
+        (np.ones((3, 2)), np.array([["a", "b"]] * 3), 1, "Y must be of real numbers, but is of type <U1; convert it to float"),
+        (np.ones((3, 2)), 1j * np.ones((3, 2)), 1, "Y must be of real numbers, but is of type complex128"),
+        (np.ones((3, 2)), 1e200 * np.ones((3, 2)), 1, "Y must be of squares that can be summed, but is too large for that"),
+        (1e200 * np.ones((3, 2)), np.ones((3, 2)), 1, "X must be of squares that can be summed, but is too large for that"),
     ],
 )
 def test_bad_labels_are_refused_in_one_sentence(X, Y, rank, sentence):
     with pytest.raises(ValueError, match=sentence):
         mtl.svd_task_weights(X, Y, rank)
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_algorithm_2_as_a_scheme_refuses_a_rank_that_is_none(rank):
+    scheme = find_scheme("algorithm-2")(rank)
+    with pytest.raises(ValueError, match=f"rank must be a whole number from 1 to the 3 tasks, but is {rank}"):
+        scheme.init(some_run()[0])
+    with pytest.raises(ValueError, match="moments must be among the facts for Algorithm 2, but is None"):
+        scheme.init(TWO)
 
 
 # ----------------------------------------------------------------------------------------------- command line
@@ -287,6 +323,10 @@ def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
         (["weights", "X.npy", "Z.npy"], "path must be an existing .npy file, but is Z.npy, which is not there"),
         (["weights", "X.npy", "bad.npy"], "path must be a whole .npy file of numbers"),
         (["weights", "X.npy", "pickled.npy"], "path must be a whole .npy file of numbers"),
+        (["weights", "X.npy", "zeros.npy"], "Y must be labels of which some depend on the rows, but is X'y = 0 for every task"),
+        (["weights", "X.npy", "flat.npy"], "Y must be of shape (m, K), but is of shape (4,); pass a column per task"),
+        (["weights", "X.npy", "short.npy"], "Y must be as long as X, 4 rows, but is of length 3; drop the rows without a label"),
+        (["weights", "X.npy", "nan.npy"], "Y must be finite, but holds NaN or infinity in 4 of 4 rows"),
         (["weights", "X.npy", "X.npy", "--rank", "9"], "rank must be a whole number from 1 to the 2 tasks, but is 9"),
         (["score", "X.npy", "wide.npy"], "second must be of 2 features like first, but is of 3"),
         (["score", "X.npy", "flat.npy"], "X must be of shape (m, d), but is of shape (4,)"),
@@ -294,7 +334,9 @@ def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
 )
 def test_wrong_files_are_one_sentence(arguments, sentence, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for name, array in (("X", np.ones((4, 2))), ("wide", np.ones((4, 3))), ("flat", np.ones(4))):
+    ones = np.ones((4, 3))
+    files = {"X": ones[:, :2], "wide": ones, "flat": ones[:, 0], "zeros": 0 * ones, "short": ones[1:], "nan": np.nan * ones}
+    for name, array in files.items():
         np.save(name, array)
     np.save("pickled", np.array([{}], object), allow_pickle=True)
     (tmp_path / "bad.npy").write_text("no")

@@ -27,7 +27,7 @@ from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import stack
-from mtlsim.solvers.task_gradients import batch_of, mean_moments
+from mtlsim.solvers.task_gradients import batch_of, mean_moments, require_finite_tasks
 from mtlsim.solvers.weighted import OPTIMISERS, WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme
 
@@ -79,11 +79,12 @@ def align_covariances(
     changes) or `Rows`. shared: B, or its rank r: then B and heads are trained together first, by 2000 steps of Adam.
     heads: where A_k begin; None is zero for a given B. key: of batches and random starts, jax.random.key(0) if left out.
     activation: "identity" or "relu", which needs rows. n_records: T, a divisor of n_steps.
-    Raises ValueError for shapes and options that do not fit. Source: Algorithm 1 of [wu2020understanding].
+    Raises ValueError for shapes and options that do not fit, NaN or infinity. Source: Algorithm 1 of [wu2020understanding].
     """
     training, key = training or AlignmentTraining(), jax.random.key(0) if key is None else check_key(key)
     tasks = tasks if isinstance(tasks, Rows) else stack(tasks)
     has_rows = isinstance(tasks, Rows)
+    require_finite_tasks(tasks)
     require_choice(activation, ACTIVATIONS, "activation")
     require(has_rows or activation == "identity", "activation", "'identity' for moments", repr(activation), "pass rows")
     require(has_rows or training.batch is None, "batch", "left out for moments", training.batch, "pass rows, or leave it out")

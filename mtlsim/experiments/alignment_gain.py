@@ -1,9 +1,11 @@
 """Gain from covariance alignment against the similarity score before it, over random pairs of tasks.
 
 A matrix for each task can undo what one layer shares, so that learned alignment earns what sharing had cost: its gain has the
-sign of the risk together minus alone, whatever the score. Recolouring looks at no label: it makes every score one, and turns
-parameters that were alike away from each other.
+sign of the risk together minus alone, whatever the score; less strictly so with ReLU units, whose alignment is slower. Recolouring
+looks at no label: it makes every score one, and turns parameters that were alike away from each other.
 """
+
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -15,20 +17,28 @@ from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis
 from mtlsim.plots.style import figure
+from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.tasks.relu import ReluTasks
 from mtlsim.transfer.alignment import Alignment
 
-MODE, METHOD = "cell.mode", "cell.method"
+MODE, WAY = "cell.mode", "way"
+BATCH, N_STEPS, RATE = 16, 200, 0.01
+WAYS = ("learned, all rows", f"learned, batches of {BATCH}", "coral")  # the second is the paper's form
 LEAST_ALIGNMENT, NOISE = 0.5, (0.5, 2.0)
-TICKS = (-5, -1, -0.2, 0, 0.2, 1, 5)
+TICKS = (0.01, 0.05, 0.2, 1, 5)
 ALMOST_ONE = 1 - 1e-9
 KEPT = ("gain", "risk_without", "risk_with", "risk_alone", "score_before", "score_after", "status")
 
 
 class RandomPair(eqx.Module):
-    """A cell: `cell`'s two tasks with alignment and cosine drawn uniformly, to 1 from 0.5 and 0, and noise from 0.5 to 2."""
+    """A cell: `cell`'s two tasks with alignment and cosine drawn uniformly, to 1 from 0.5 and 0, and noise from 0.5 to 2.
+
+    way: one of `WAYS`, all of which see the same pairs.
+    """
 
     cell: Alignment
+    way: str = eqx.field(default=WAYS[0], static=True)
 
     def __call__(self, *, key):
         key = check_key(key)
@@ -36,36 +46,47 @@ class RandomPair(eqx.Module):
         noise = NOISE[0] * (NOISE[1] / NOISE[0]) ** noise
         drawn = (LEAST_ALIGNMENT + (1 - LEAST_ALIGNMENT) * alignment, cosine, noise, noise)
         entries = lambda cell: (cell.tasks.alignment[0], cell.tasks.cosine[0], *cell.tasks.noise)
-        draw = eqx.tree_at(entries, self.cell, drawn)(key=key)
+        training = replace(self.cell.training, batch=BATCH if self.way == WAYS[1] else None)
+        cell = replace(self.cell, method="coral" if self.way == "coral" else "learned", training=training)
+        draw = eqx.tree_at(entries, cell, drawn)(key=key)
         return {name: getattr(draw, name) for name in KEPT} | {"cosine": cosine}
 
 
 def setting(options: Options) -> Setting:
-    """10 features, 200 and 40 rows, a spiked covariance, one shared direction; 200 full-batch steps of 0.01."""
-    cell = Alignment(LinearTasks(10, (200, 40)), training=AlignmentTraining(n_steps=200, learning_rate=0.01))
-    methods, modes = ["learned", "coral"], ["multi-task", "transfer"]
-    grid = {METHOD: methods[:1], MODE: modes[1:]} if options.fast else {METHOD: methods, MODE: modes}
-    return Setting(RandomPair(cell), grid, 200 if options.fast else 400)
+    """10 features, 200 and 40 rows, a spiked covariance, one shared direction or ReLU unit; 200 steps of 0.01."""
+    relu, training = options.model == "relu", AlignmentTraining(n_steps=N_STEPS, learning_rate=RATE)
+    tasks = ReluTasks(10, (200, 40)) if relu else LinearTasks(10, (200, 40))
+    joint = WeightedTraining(n_steps=500, learning_rate=0.05)
+    cell = Alignment(tasks, training=training, joint=joint, capacity=None if relu else 200)
+    modes = ["multi-task", "transfer"]
+    grid = {MODE: modes[1:], WAY: WAYS[:1]} if options.fast else {MODE: modes, WAY: WAYS}
+    return Setting(RandomPair(cell), grid, (50 if relu else 200) if options.fast else 400)
 
 
 def draw(data):
-    panels = [(method, mode) for method in data[METHOD].values for mode in data[MODE].values]
-    fig, (axes,) = figure(len(panels), 3.3 if len(panels) > 1 else 5.6, 4.1, sharey=True)
-    for ax, (method, mode) in zip(axes, panels, strict=True):
-        pairs = data.sel({METHOD: method, MODE: mode})
-        pairs = pairs.isel(seed=np.isfinite(pairs["gain"].values))
-        where = pairs["score_before"].values, pairs["gain"].values
-        points = ax.scatter(*where, c=pairs["cosine"].values, s=11, cmap="viridis", vmin=0, vmax=1, linewidth=0)
-        ax.set_title(f"{method}, {mode}\n{facts(pairs)}", fontsize=8)
-    for ax in axes:  # after all points, since they share their scale
-        finish_gain_axis(ax, "alignment", data["score_before"].values.ravel(), symlog=ax is axes[0], label=False)
+    modes, ways = data[MODE].values, data[WAY].values
+    fig, rows = figure(len(ways), 3.3 if len(ways) > 1 else 5.6, 3.9, len(modes), sharey=True)
+    for row, mode in zip(rows, modes, strict=True):
+        for ax, way in zip(row, ways, strict=True):
+            pairs = data.sel({WAY: way, MODE: mode})
+            pairs = pairs.isel(seed=np.isfinite(pairs["gain"].values))
+            where = pairs["score_before"].values, pairs["gain"].values
+            points = ax.scatter(*where, c=pairs["cosine"].values, s=11, cmap="viridis", vmin=0, vmax=1, linewidth=0)
+            ax.set_title(f"{way}, {mode}\n{facts(pairs)}", fontsize=8)
+    for ax in rows.ravel():  # after all points, since they share their scale
+        finish_gain_axis(ax, "alignment", data["score_before"].values.ravel(), symlog=ax is rows[0, 0], label=False)
         ax.set_xlabel("")
-        ax.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
-    axes[0].set_ylabel("gain from alignment: excess risk of the target\nwithout minus with (positive helps)")
-    fig.colorbar(points, ax=list(axes), label="cosine of the parameters", pad=0.01)
+        low, high = ax.get_ylim()
+        ticks = [tick for tick in (*(-tick for tick in reversed(TICKS)), 0, *TICKS) if low < tick < high]
+        ticks = [tick for tick in ticks if tick == 0 or abs(tick) > high / 80]  # nearer ones would touch
+        ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    fig.colorbar(points, ax=rows.ravel().tolist(), label="cosine of the parameters", pad=0.01)
+    label = "gain from alignment: excess risk of the target\nwithout minus with (positive helps)"
+    fig.supylabel(label, fontsize=9, multialignment="center")
+    kind = "ReLU" if data.attrs.get("model") == "relu" else "linear"
     fig.supxlabel(
         "normalised covariance similarity score before alignment (1 = same covariance)\n"
-        "a point is a random pair of tasks; intervals at 95 %",
+        f"a point is one of {data.sizes['seed']} random pairs of {kind} tasks; intervals at 95 %",
         fontsize=9,
     )
     return fig
@@ -99,4 +120,5 @@ EXPERIMENT = Experiment(
     "Covariance alignment earns what sharing had cost; the similarity score before it hardly tells whether it helps.",
     setting,
     draw,
+    models=("linear", "relu"),
 )

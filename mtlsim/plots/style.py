@@ -52,10 +52,10 @@ def short_label_of(name: str) -> str:
     return label_of(name).split(" (")[0]
 
 
-def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, **options):
-    """A figure of one row of panels in the house style."""
+def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: int = 1, **options):
+    """A figure of panels of this size in the house style, one row of them unless said."""
     use_style()
-    return plt.subplots(1, n_columns, figsize=(width * n_columns, height), squeeze=False, **options)
+    return plt.subplots(n_rows, n_columns, figsize=(width * n_columns, height * n_rows), squeeze=False, **options)
 
 
 def use_style() -> None:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from mtlsim.core.linalg import multiply
+from mtlsim.samples.moments import Moments
 from mtlsim.tasks.classification import ClassificationPopulation
 from mtlsim.tasks.covariance import Covariance
 from mtlsim.tasks.recipe import Tasks
@@ -61,10 +62,15 @@ def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) 
     return tuple(drawn)
 
 
-def draw_rows(tasks: ReluPopulation | ClassificationPopulation, *, key: Key[Array, ""]) -> Rows:
-    """Rows and labels of every task, with room for `tasks.capacity`; the sizes are data, and more room moves no row."""
+def draw_rows(
+    tasks: Tasks | ReluPopulation | ClassificationPopulation, capacity: int | None = None, *, key: Key[Array, ""]
+) -> Rows:
+    """Rows and labels of every task, with room for `capacity`; the sizes are data, and more room moves no row.
+
+    capacity: that of the tasks if left out; linear tasks have none of their own.
+    """
     every = range(tasks.n_tasks)
-    shape = (tasks.capacity, tasks.n_features)
+    shape = (capacity or tasks.capacity, tasks.n_features)
     # mapped, so that the program draws normals once and not for every task
     rows_keys = jnp.stack([tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i) for i in every])
     entries = jax.lax.map(lambda own: draw_entries(own, tasks.rows, *shape), rows_keys)
@@ -72,5 +78,13 @@ def draw_rows(tasks: ReluPopulation | ClassificationPopulation, *, key: Key[Arra
     scores = multiply(X, tasks.parameters[..., None])[..., 0]
     labels_keys = jnp.stack([tasks.stream(key, "noise", i) for i in every])
     y = jax.lax.map(lambda task: tasks.label(*task), (jnp.arange(tasks.n_tasks), scores, labels_keys))
-    used = jnp.arange(tasks.capacity) < tasks.n_samples[:, None]
+    used = jnp.arange(shape[0]) < tasks.n_samples[:, None]
     return Rows(jnp.where(used[..., None], X, 0), jnp.where(used, y, 0), used)
+
+
+def moments_of_rows(rows: Rows) -> Moments:
+    """Sums over the rows that are there, K tasks; a task without rows counts as one of zeros."""
+    counts = jnp.maximum(jnp.sum(rows.used, -1), 1).astype(rows.y.dtype)
+    X, y = jnp.where(rows.used[..., None], rows.X, 0), jnp.where(rows.used, rows.y, 0)
+    gram = jnp.einsum("kmd,kme->kde", X, X, precision="highest")
+    return Moments(gram, jnp.einsum("kmd,km->kd", X, y, precision="highest"), jnp.sum(y**2, -1), counts)

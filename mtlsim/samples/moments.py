@@ -57,16 +57,16 @@ class Moments(eqx.Module):
     def from_data(cls, X, y) -> "Moments":
         """Sums over the rows of X (m, d) and y (m,), in blocks: a memory-mapped array of any length is read once.
 
-        Raises ValueError for other shapes and for NaN or infinity.
+        Raises ValueError for other shapes, for what is no real number, for NaN or infinity, and for squares that overflow.
         """
-        X, y = _as_rows(X), _as_rows(y)
+        X, y = _as_rows(X, "X"), _as_rows(y, "y")
         require(np.ndim(y) == 1, "y", "of shape (m,)", f"of shape {np.shape(y)}", "pass one label per row, y.ravel()")
         return cls(*_add_up(X, y, "y"))
 
     @classmethod
     def from_shared_rows(cls, X, Y) -> "Moments":
         """The same of K tasks on the same rows, with labels Y (m, K) and one gram."""
-        X, Y = _as_rows(X), _as_rows(Y)
+        X, Y = _as_rows(X, "X"), _as_rows(Y, "Y")
         require(np.ndim(Y) == 2 and np.shape(Y)[1] > 0, "Y", "of shape (m, K)", f"of shape {np.shape(Y)}", "pass a column per task")
         gram, cross, energy, n_samples = _add_up(X, Y, "Y")
         return cls(gram, cross, energy, jnp.full(energy.shape, n_samples))
@@ -77,8 +77,12 @@ class Moments(eqx.Module):
         return cls.from_data(X, np.zeros(len(X)))
 
 
-def _as_rows(rows):
-    return rows if hasattr(rows, "shape") else np.asarray(rows)
+def _as_rows(rows, name: str):
+    rows = rows if hasattr(rows, "shape") else np.asarray(rows)
+    kinds = (jnp.floating, jnp.integer, jnp.bool_)
+    real = any(jnp.issubdtype(rows.dtype, kind) for kind in kinds)
+    require(real, name, "of real numbers", f"of type {rows.dtype}", "convert it to float")
+    return rows
 
 
 def _add_up(X, y, name: str) -> tuple[Array, Array, Array, Array]:
@@ -101,6 +105,8 @@ def _add_up(X, y, name: str) -> tuple[Array, Array, Array, Array]:
             bad += int(np.sum(~np.isfinite(rows).all(1)))
         sums = tuple(old + more for old, more in zip(sums, new, strict=True))
     require_finite_rows(bad, len(X), "X")
+    for part, whose in ((sums[0], "X"), (sums[2], name)):
+        require(np.isfinite(part).all(), whose, "of squares that can be summed", "too large for that", "divide it by its scale")
     return *(jnp.asarray(part) for part in sums), jnp.asarray(float(len(X)))
 
 

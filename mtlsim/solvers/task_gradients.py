@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from mtlsim.core.checks import is_concrete, require, require_finite
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
-from mtlsim.samples.data import Rows
+from mtlsim.samples.data import Rows, moments_of_rows
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.network import Layers
 from mtlsim.tasks.relu import ReluPopulation
@@ -27,6 +29,18 @@ class TaskGradients(NamedTuple):
     gram: Float[Array, "K K"]
     mix: Callable[[Float[Array, " K"]], Float[Array, "d r"]]
     heads: Float[Array, "K r"]
+
+
+def require_finite_tasks(tasks: Moments | Rows | ReluPopulation) -> None:
+    """Refuse NaN and infinity where tasks can be looked at now, and say where they stand."""
+    if isinstance(tasks, Rows) and is_concrete(tasks.y):
+        used = np.asarray(tasks.used)
+        require_finite(np.asarray(tasks.X)[used], "tasks.X")
+        require_finite(np.asarray(tasks.y)[used], "tasks.y")
+    if isinstance(tasks, Moments) and is_concrete(tasks.cross):
+        fine = np.isfinite(tasks.cross).all(-1) & np.isfinite(tasks.energy) & np.isfinite(tasks.gram).all((-2, -1))
+        found = f"NaN or infinite for tasks {np.flatnonzero(~fine).tolist()}"
+        require(bool(fine.all()), "tasks", "of finite moments", found, "drop or impute the rows that make them so")
 
 
 def mean_moments(moments: Moments) -> Moments:
@@ -104,9 +118,6 @@ def facts_of(tasks: Moments | Rows | ReluPopulation, seen: TaskGradients, rank: 
     if isinstance(tasks, ReluPopulation):
         variances = (1 - 1 / jnp.pi) * tasks.energies() + tasks.noise**2
         return Facts(seen.losses, variances, population_moments(tasks), rank)
-    counts = jnp.maximum(jnp.sum(tasks.used, -1), 1).astype(tasks.y.dtype)
-    X, y = jnp.where(tasks.used[..., None], tasks.X, 0), jnp.where(tasks.used, tasks.y, 0)
-    gram = jnp.einsum("kmd,kme->kde", X, X, precision="highest")
-    moments = Moments(gram, jnp.einsum("kmd,km->kd", X, y, precision="highest"), jnp.sum(y**2, -1), counts)
-    centred = jnp.where(tasks.used, y - (jnp.sum(y, -1) / counts)[:, None], 0)
-    return Facts(seen.losses, jnp.sum(centred**2, -1) / counts, moments, rank)
+    moments, y = moments_of_rows(tasks), jnp.where(tasks.used, tasks.y, 0)
+    centred = jnp.where(tasks.used, y - (jnp.sum(y, -1) / moments.n_samples)[:, None], 0)
+    return Facts(seen.losses, jnp.sum(centred**2, -1) / moments.n_samples, moments, rank)

@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.checks import require, require_all, require_choice
 from mtlsim.core.keys import stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.data import Rows
-from mtlsim.samples.moments import Moments
+from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.task_gradients import (
     batch_of,
@@ -22,9 +22,10 @@ from mtlsim.solvers.task_gradients import (
     mean_moments,
     population_gradients,
     relu_gradients,
+    require_finite_tasks,
 )
 from mtlsim.tasks.relu import ReluPopulation
-from mtlsim.weighting import Scheme, Signals, normalise
+from mtlsim.weighting import FLOOR, Scheme, Signals, normalise
 
 OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam}
 HEADS = ("weighted", "unweighted")
@@ -71,7 +72,8 @@ class Path(eqx.Module):
 
 class WeightedSolution(eqx.Module):
     """B (d, r), A (K, r), the unweighted losses (K,) there, and what the scheme did: its last weights (K,), their mean over the
-    second half of training, how many floors fired in all, and the path. Training that diverged has a status and NaN.
+    second half of training, how many floors fired in all, and the path. Training that diverged, or saw NaN, has a status and NaN;
+    raw weights that are zero for every task while there is something to learn have the status `degenerate`.
     """
 
     shared: Float[Array, "d r"]
@@ -84,7 +86,6 @@ class WeightedSolution(eqx.Module):
     status: Int[Array, ""]
 
 
-@partial(jax.jit, static_argnames=("rank", "n_records"))
 def train_weighted(
     tasks: Moments | Rows | ReluPopulation,
     scheme: Scheme,
@@ -98,11 +99,21 @@ def train_weighted(
     tasks: K tasks as `Moments` (linear units; the cost does not depend on the number of rows), as `Rows` (ReLU units), or the
     population of ReLU tasks with Gaussian rows itself. rank: r.
     n_records: T, a divisor of n_steps. Weights pass through stop_gradient.
+    Raises ValueError for options that do not fit, and for NaN or infinity in tasks that are not traced.
     """
-    divides = training.n_steps % n_records == 0
+    tasks = stack(tasks) if isinstance(tasks, Moments) else tasks
+    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and rank >= 1
+    require(whole, "rank", "a whole number >= 1", repr(rank), "use 1 to force sharing")
+    divides = n_records >= 1 and training.n_steps % n_records == 0
     require(divides, "n_records", f"a divisor of n_steps = {training.n_steps}", n_records, "use 1 for the last step alone")
     has_rows = isinstance(tasks, Rows) or training.batch is None
     require(has_rows, "batch", "left out for moments and populations", training.batch, "pass rows, or leave it out")
+    require_finite_tasks(tasks)
+    return _train(tasks, scheme, int(rank), training, key, n_records)
+
+
+@partial(jax.jit, static_argnames=("rank", "n_records"))
+def _train(tasks, scheme: Scheme, rank: int, training: WeightedTraining, key, n_records: int) -> WeightedSolution:
     see = _view(tasks)
     layers = _start(tasks, rank, training, key)
     rate = training.learning_rate
@@ -131,16 +142,18 @@ def train_weighted(
     losses = path.losses[-1]
     broken = ~jnp.all(jnp.isfinite(losses))
     unknown = jnp.where(broken, jnp.nan, 0.0)
+    learned = jnp.all(jnp.diagonal(see(layers).gram) <= FLOOR**2)
+    stuck = jnp.all(total == 0) & ~learned
     mean = total / (training.n_steps - training.n_steps // 2)
     return WeightedSolution(
         layers.shared + unknown,
         layers.heads + unknown,
         losses + unknown,
-        path.weights[-1],
-        mean,
+        path.weights[-1] + unknown,
+        mean + unknown,
         n_floored,
         path,
-        flag(broken, Status.not_converged),
+        worst(flag(broken, Status.not_converged), flag(stuck, Status.degenerate)),
     )
 
 

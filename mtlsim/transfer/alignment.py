@@ -10,11 +10,11 @@ from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_
 from mtlsim.alignment.learned import align_covariances
 from mtlsim.alignment.training import AlignmentTraining
 from mtlsim.alignment.whitening import whiten_and_recolour
-from mtlsim.core.checks import require, require_choice
+from mtlsim.core.checks import require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import minimum_norm, multiply
 from mtlsim.core.status import worst
-from mtlsim.samples.data import Rows, draw_rows
+from mtlsim.samples.data import Rows, draw_rows, moments_of_rows
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
@@ -45,6 +45,8 @@ class Alignment(eqx.Module):
     tasks: `LinearTasks` or `ReluTasks`, the target last. rank: columns of the shared module B. method: a name in `METHODS`.
     mode: a name in `MODES`. training: of the learned matrices. joint: how ReLU tasks are trained before; the B of linear tasks
     is the exact optimum of their mean losses. n_records: T, points kept along the alignment, a divisor of its steps.
+    capacity: of linear tasks: None draws moments, at a cost that no number of rows changes; a number draws rows, with room for so
+    many of each task, which a `training` in batches needs.
     Sources: Algorithm 1 of [wu2020understanding]; coral: [sun2016return].
     """
 
@@ -55,6 +57,7 @@ class Alignment(eqx.Module):
     training: AlignmentTraining = AlignmentTraining()
     joint: WeightedTraining = WeightedTraining()
     n_records: int = eqx.field(default=1, static=True)
+    capacity: int | None = eqx.field(default=None, static=True)
 
     @property
     def dimensions(self) -> dict[str, tuple[str]]:
@@ -72,6 +75,13 @@ class Alignment(eqx.Module):
         require(right, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing")
         divides = self.n_records >= 1 and self.training.n_steps % self.n_records == 0
         require(divides, "n_records", f"a divisor of n_steps = {self.training.n_steps}", self.n_records, "use 1 for the end alone")
+        right = self.capacity is None or self.is_linear
+        require(right, "capacity", "left out for ReLU tasks", self.capacity, "give it to ReluTasks")
+        right = self.capacity is not None or not self.is_linear or self.training.batch is None
+        require(right, "capacity", "given where linear tasks are learned in batches", None, "pass the largest n_samples")
+        if self.capacity is not None:
+            fits = lambda n: n <= self.capacity
+            require_all(self.tasks.n_samples, fits, "n_samples", f"at most capacity = {self.capacity}", "raise capacity")
 
     @property
     def is_linear(self) -> bool:
@@ -80,7 +90,11 @@ class Alignment(eqx.Module):
     def __call__(self, *, key: Key[Array, ""] | None = None) -> AlignmentDraw:
         key = check_key(key)
         tasks, solver_key = self.tasks.draw(key=key), stream(key, "solver")
-        seen = (draw_moments if self.is_linear else draw_rows)(tasks, key=stream(key, "samples"))
+        if self.is_linear and self.capacity is None:
+            rows, seen = None, draw_moments(tasks, key=stream(key, "samples"))
+        else:
+            rows = draw_rows(tasks, self.capacity, key=stream(key, "samples"))
+            seen = moments_of_rows(rows) if self.is_linear else rows
         last, activation = tasks.n_tasks - 1, "identity" if self.is_linear else "relu"
 
         def risk(layer, head):
@@ -100,7 +114,8 @@ class Alignment(eqx.Module):
             scores_after, status = scores(turn_covariances(covariances, alignments)), worst(status, more)
         if self.method == "learned":
             known = jax.tree.map(jnp.nan_to_num, before)  # of rows that do not determine B: a status says so
-            found = align_covariances(seen, *known, self.training, solver_key, activation, self.n_records)
+            some = seen if self.training.batch is None else rows
+            found = align_covariances(some, *known, self.training, solver_key, activation, self.n_records)
             path_risk = jax.lax.map(lambda at: risk(*at), (found.path.layers[:, last], found.path.heads[:, last]))
             scores_after, status = (jnp.mean(found.scores_after), jnp.mean(found.literal_after)), worst(status, found.status)
             path_risk = path_risk + 0 * without

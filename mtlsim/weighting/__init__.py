@@ -3,6 +3,7 @@
 import sys
 
 from mtlsim.core.registry import find, names
+from mtlsim.weighting._scheme import FLOOR as FLOOR
 from mtlsim.weighting._scheme import Facts as Facts
 from mtlsim.weighting._scheme import Scheme as Scheme
 from mtlsim.weighting._scheme import Signals as Signals

@@ -81,6 +81,6 @@ def floor_of(start: Float[Array, " K"]) -> Float[Array, " K"]:
 
 
 def normalise(weights: Float[Array, " K"]) -> Float[Array, " K"]:
-    """Weights of mean one; all one where all are zero."""
+    """Weights of mean one; all one where all are zero. NaN stays NaN."""
     mean = jnp.mean(weights)
-    return jnp.where(mean > 0, weights / jnp.where(mean > 0, mean, 1), 1)
+    return jnp.where(mean == 0, 1, weights / jnp.where(mean == 0, 1, mean))

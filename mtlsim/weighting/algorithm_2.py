@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import is_concrete, require
 from mtlsim.core.linalg import inverse_square_root, multiply
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.weighting._scheme import Example, Facts, FixedScheme, Signals
 
 TIED = 1e-9  # times the largest singular value: two that differ by less are one
+SILENT = 10  # roundings of |X||y|: an X'y that is shorter is zero
 
 
 def svd_task_weights(X, Y, rank: int, normalized: bool = False, whitened: bool = False) -> Float[Array, " K"]:
@@ -21,32 +22,40 @@ def svd_task_weights(X, Y, rank: int, normalized: bool = False, whitened: bool =
     paper's form (the default) doubles a weight with its labels. whitened: directions (X'X)^-1/2 X'y_k, whose span is that of the
     optimal shared layer (Proposition 3; see `mtlsim.theory.statements.algorithm_2_whitened`); tasks with rows of their own take
     the mean of their grams. One task alone gets the weight one. If the r-th and the next singular value are tied, squared weights
-    are averaged over the tied directions.
-    Returns w (K,). Raises ValueError for lengths that differ, NaN or infinity, and a rank over K.
+    are averaged over the tied directions. A task without a direction (X_k'y_k = 0, as of labels of zero) has the weight zero.
+    Returns w (K,). Raises ValueError for lengths that differ, NaN or infinity, a rank over K, and where no task has a direction.
     """
     if isinstance(X, (list, tuple)):
         require(len(X) == len(Y), "Y", f"labels of {len(X)} tasks like X", f"of {len(Y)}", "give one array of labels per task")
         moments = stack([Moments.from_data(*task) for task in zip(X, Y, strict=True)])
     else:
         moments = Moments.from_shared_rows(X, Y)
-    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and 1 <= rank <= moments.n_tasks
-    require(whole, "rank", f"a whole number from 1 to the {moments.n_tasks} tasks", rank, "use the columns of the shared layer")
-    return weigh(moments, int(rank), normalized, whitened)[0]
+    check_rank(rank, moments.n_tasks)
+    weights, n_silent = weigh(moments, int(rank), normalized, whitened)
+    heard = not is_concrete(n_silent) or int(n_silent) < moments.n_tasks
+    require(heard, "Y", "labels of which some depend on the rows", "X'y = 0 for every task", "leave out labels that are all zero")
+    return weights
+
+
+def check_rank(rank, n_tasks: int) -> None:
+    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and 1 <= rank <= n_tasks
+    require(whole, "rank", f"a whole number from 1 to the {n_tasks} tasks", rank, "use the columns of the shared layer")
 
 
 def weigh(moments: Moments, rank: int, normalized: bool, whitened: bool) -> tuple[Float[Array, " K"], Int[Array, ""]]:
     """The weights of `svd_task_weights` (K,), and how many tasks have no direction at all."""
     if moments.n_tasks == 1:
         return jnp.ones_like(moments.energy), jnp.zeros((), jnp.int32)
-    columns = whiten(moments)[0] if whitened else moments.cross.T
+    sizes = jnp.sqrt(jnp.trace(moments.gram, axis1=-2, axis2=-1)) * jnp.sqrt(moments.energy)
+    heard = jnp.linalg.norm(moments.cross, axis=-1) > SILENT * jnp.finfo(sizes.dtype).eps * sizes
+    columns = jnp.where(heard, whiten(moments)[0] if whitened else moments.cross.T, 0)
     left, strengths, _ = jnp.linalg.svd(columns, full_matrices=False)
     edge = strengths[min(rank, len(strengths)) - 1]
     above, tied = strengths > edge + TIED * strengths[0], jnp.abs(strengths - edge) <= TIED * strengths[0]
     shares = jnp.where(above, 1, jnp.where(tied, (rank - jnp.sum(above)) / jnp.sum(tied), 0))
     weights = jnp.sqrt(multiply(jnp.minimum(shares, 1), multiply(left.T, columns) ** 2))
-    lengths = jnp.linalg.norm(columns, axis=0)
-    seen = lengths > 0
-    return weights / jnp.where(seen, lengths, 1) if normalized else weights, jnp.sum(~seen)
+    lengths = jnp.where(heard, jnp.linalg.norm(columns, axis=0), 1)
+    return weights / lengths if normalized else weights, jnp.sum(~heard)
 
 
 def whiten(moments: Moments) -> tuple[Float[Array, "d K"], Float[Array, "d d"]]:
@@ -65,6 +74,8 @@ class Algorithm2(FixedScheme):
     """The weights of `svd_task_weights`, with `rank` that of the shared layer if left out, on mean losses.
 
     A weight acts on columns by its square root (Proposition 3); the paper's running example multiplies them by the weight itself.
+    A task without a direction has the weight zero, and is counted. Columns of the layer beyond K weigh nothing more; a `rank` given
+    here must be one of 1 to K.
     """
 
     rank: int | None = eqx.field(default=None, static=True)
@@ -72,8 +83,11 @@ class Algorithm2(FixedScheme):
     whitened: bool = eqx.field(default=False, static=True)
 
     def decide(self, facts):
-        rank = min(self.rank or facts.rank, facts.moments.n_tasks)
-        return weigh(facts.moments, rank, self.normalized, self.whitened)
+        require(facts.moments is not None, "moments", "among the facts for Algorithm 2", None, "train with `train_weighted`")
+        n_tasks = facts.moments.n_tasks
+        if self.rank is not None:
+            check_rank(self.rank, n_tasks)
+        return weigh(facts.moments, self.rank or min(facts.rank, n_tasks), self.normalized, self.whitened)
 
 
 SCHEME = Algorithm2

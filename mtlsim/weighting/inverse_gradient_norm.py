@@ -14,8 +14,8 @@ class InverseGradientNorm(Scheme):
 
     def weights(self, signals, state):
         norms = jnp.sqrt(jnp.diagonal(signals.gram))
-        seen = norms > FLOOR
-        return jnp.where(seen, 1 / jnp.where(seen, norms, 1), 0), state, jnp.sum(~seen)
+        zero = norms <= FLOOR
+        return jnp.where(zero, 0, 1 / jnp.where(zero, 1, norms)), state, jnp.sum(zero)
 
 
 SCHEME = InverseGradientNorm

@@ -47,7 +47,7 @@ def shortest_mixture(
     pulls = multiply(matrix, weights)
     state = (weights, pulls, gap_of(weights, pulls), 0)
     weights, _, gap, _ = jax.lax.while_loop(lambda s: (s[2] > tolerance) & (s[3] < n_iterations), step, state)
-    return weights, gap * scale
+    return jnp.where(jnp.isnan(scale), jnp.nan, weights), gap * scale
 
 
 def is_pareto_stationary(gram: Float[Array, "K K"], tolerance: float = 1e-6) -> Array:

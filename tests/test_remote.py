@@ -4,6 +4,7 @@ that goes and comes back, a full disk. In each case the numbers are those of thi
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 from noisy import Noisy
 
 import mtlsim as mtl
-from mtlsim.sweeps import execute
+from mtlsim.sweeps import execute, store
 from mtlsim.sweeps.remote import DaskExecutor
 from mtlsim.sweeps.schedule import Incomplete
 
@@ -129,8 +130,6 @@ def test_a_folder_that_is_taken_away_costs_only_its_chunks(tmp_path, wanted, mon
     def robbed(*arguments):
         calls.append(1)
         if len(calls) == 30:
-            import shutil
-
             shutil.rmtree(tmp_path / "a.nc.parts")
         return original(*arguments)
 
@@ -139,6 +138,39 @@ def test_a_folder_that_is_taken_away_costs_only_its_chunks(tmp_path, wanted, mon
         run(tmp_path / "a.nc")
     check(run(tmp_path / "a.nc"), wanted)
     assert len(calls) == 60 + 29
+
+
+def test_processes_that_begin_together_cut_the_sweep_as_the_first_one(tmp_path, wanted, monkeypatch):
+    """The other one has another cut, and its manifest is there between our look and our writing."""
+    original = store.write_whole
+
+    def slower(path, write, **options):
+        if path.name == store.MANIFEST and not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            monkeypatch.setattr(store, "write_whole", original)
+            with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+                context.setattr(execute, "run_points", only_once)
+                mtl.sweep(Noisy(), GRID, 8, KEY, tmp_path / "a.nc", chunk_draws=240, progress=False)
+        original(path, write, **options)
+
+    def only_once(*arguments):
+        if calls:
+            raise KeyboardInterrupt
+        return counted(*arguments)
+
+    compute, calls = execute.run_points, []
+    counted = lambda *arguments: calls.append(1) or compute(*arguments)
+    monkeypatch.setattr(store, "write_whole", slower)
+    monkeypatch.setattr(execute, "run_points", counted)
+    check(run(tmp_path / "a.nc"), wanted)
+    assert len(calls) == 2  # of 30 points each, as the other one began; by our own cut there would be 60 more
+
+
+def test_a_chunk_of_another_cut_is_not_taken(tmp_path, wanted, monkeypatch):
+    run(tmp_path / "a.nc", shard="1/2")
+    folder = tmp_path / "a.nc.parts"
+    shutil.copy(folder / "chunk-000-00002-000.npz", folder / "chunk-000-00001-000.npz")
+    check(run(tmp_path / "a.nc"), wanted)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
         return datasets.load_same(path, settings)
     check_writable(path.parent, "path")
     plan = Plan(**settings["plan"])
-    candidates = ((chunk, (read_chunk(folder / chunk.name) for folder in folders)) for chunk in plan.chunks())
+    candidates = ((chunk, (read_chunk(folder, chunk) for folder in folders)) for chunk in plan.chunks())
     found = ((chunk, next((arrays for arrays in several if arrays is not None), None)) for chunk, several in candidates)
     result = collect(settings, plan, found)
     datasets.save(result, path)

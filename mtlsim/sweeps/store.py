@@ -51,7 +51,17 @@ def _short(value: Any) -> str:
     return text if len(text) < 60 else text[:57] + "..."
 
 
-def write_whole(path: Path, write: Callable[[Path], None], n_bytes: int = 0) -> None:
+def _first_comes(temporary: Path, path: Path) -> None:
+    """Give the file its name unless another process has done so: all must cut the sweep as the first one did."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        os.replace(temporary, path)
+
+
+def write_whole(path: Path, write: Callable[[Path], None], n_bytes: int = 0, rename: Callable = os.replace) -> None:
     """Write through `write(temporary path)`, flush to disk, and rename; one sentence where the disk takes no more.
 
     n_bytes: what will be written, roughly: room for it is made sure of first, for writers that end badly on a full disk.
@@ -64,7 +74,7 @@ def write_whole(path: Path, write: Callable[[Path], None], n_bytes: int = 0) -> 
         write(temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        rename(temporary, path)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -106,7 +116,8 @@ class Parts:
             check_same(read_manifest(self.folder), self.settings, self.folder)
         else:
             self.folder.mkdir(exist_ok=True)
-            write_whole(manifest, lambda p: p.write_text(json.dumps(self.settings, indent=1)))
+            write_whole(manifest, lambda p: p.write_text(json.dumps(self.settings, indent=1)), rename=_first_comes)
+            check_same(read_manifest(self.folder), self.settings, self.folder)
 
     @property
     def superseded(self) -> bool:
@@ -134,7 +145,7 @@ class Parts:
         """The chunk's arrays, or None where it is missing or not whole."""
         if self.folder is None:
             return self.memory.get(chunk.name)
-        return read_chunk(self.folder / chunk.name)
+        return read_chunk(self.folder, chunk)
 
     def holds(self, chunk: Chunk) -> bool:
         return chunk.name in self.memory if self.folder is None else (self.folder / chunk.name).exists()
@@ -153,12 +164,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from None
 
 
-def read_chunk(path: Path) -> dict[str, np.ndarray] | None:
+def read_chunk(folder: Path, chunk: Chunk) -> dict[str, np.ndarray] | None:
+    """The chunk's arrays, or None where it is missing, not whole, or of a sweep that was cut otherwise."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        with open(folder / chunk.name, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None
+    every = np.arange(chunk.start, chunk.stop)
+    points = arrays.get("points", every[:0])
+    whole = np.array_equal(points, every) if chunk.round == 0 else np.isin(points, every).all()
+    return arrays if whole else None
 
 
 def check_complete(missing: list[Chunk], total: int) -> None:

@@ -111,7 +111,7 @@ def _tally(folder: Path, plan: Plan, firsts: list[Chunk], level: float) -> Tally
     for first in firsts:
         rounds = []
         for chunk in rounds_of[first.static, first.block]:
-            arrays = read_chunk(folder / chunk.name)
+            arrays = read_chunk(folder, chunk)
             if arrays is None:
                 break
             rounds.append(arrays)

@@ -98,7 +98,7 @@ def counts(dataset: xr.Dataset, name: str) -> np.ndarray:
 def sentence_on_status(dataset: xr.Dataset) -> str | None:
     """'12 of 1271 cells: not_converged; see ds.where(ds.status == 3)', for what went wrong anywhere."""
     found = counts(dataset, "status")
-    where = "ds.status == {}" if "status" in dataset else "ds.status_draws[..., {}] > 0"
+    where = "ds.status == {}" if "status" in dataset.data_vars else "ds.status_draws[..., {}] > 0"
     parts = [
         f"{(found[:, code] > 0).sum()} of {len(found)} cells: {code.name} in {found[:, code].sum()} of "
         f"{found.sum()} draws; see ds.where({where.format(code.value)})"

@@ -9,6 +9,7 @@ from mtlsim.sweeps.grid import Grid
 
 BATCH_BYTES = 40 * 2**20  # working memory of one compiled call on one device: larger ones fall out of the caches
 CHUNK_DRAWS = 20_000
+CHUNKS = 5_000  # of a large sweep, about: its chunks are larger, since a folder of many files is slow
 MATRICES = 12  # (d, d) arrays alive at once per task and draw, as the compiler reports for the exact pair solver
 
 
@@ -68,8 +69,9 @@ def make_plan(
     fair = max(1, grid.n_points // -(-n_shards // n_static))
     batch = max(1, BATCH_BYTES // draw_bytes)
     if chunk_draws is None:  # whole batches, so that none is padded
+        draws = max(CHUNK_DRAWS, grid.n_points * n_static * n_seeds // CHUNKS)
         points = -(-min(fair, 8 * n_devices) // n_devices) * n_devices
-        block = min(points * max(1, round(CHUNK_DRAWS / (n_seeds * points))), fair)
+        block = min(points * max(1, round(draws / (n_seeds * points))), fair)
     else:
         block = int(np.clip(chunk_draws // n_seeds, 1, fair))
         points = -(-min(block, 8 * n_devices) // n_devices) * n_devices

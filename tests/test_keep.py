@@ -77,3 +77,13 @@ def test_a_single_cell_too():
     for keep in ("draws", "cells"):
         data = mtl.sweep(Noisy(1.0), {}, 30, jax.random.key(0), keep=keep, progress=False)
         assert data.gain_sign.shape == () and data.gain_sign == 1
+
+
+def test_accelerators_get_more_points_at_once():
+    from mtlsim.sweeps.grid import make_grid
+    from mtlsim.sweeps.plan import make_plan
+
+    grid = make_grid(Noisy(), {"drift": list(range(1000))})
+    cpu, gpu = (make_plan(grid, 10_000, 200, 1, 2, None, platform=platform) for platform in ("cpu", "gpu"))
+    assert cpu.batch_points == 16 and gpu.batch_points == 512 and gpu.batch_seeds == 200
+    assert [(c.start, c.stop) for c in gpu.chunks()] == [(0, 512), (512, 1000)]

@@ -117,7 +117,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
 
 EXPERIMENT = Experiment(
     "alignment-gain",
-    "Covariance alignment earns what sharing had cost; the similarity score before it hardly tells whether it helps.",
+    "Covariance alignment of linear tasks earns what sharing had cost; the score before it hardly tells whether it helps.",
     setting,
     draw,
     models=("linear", "relu"),

@@ -89,7 +89,10 @@ def _on_optima(data: "xr.Dataset") -> list[str]:
         shares = [f"{kind.name} on {100 * found[kind] / found.sum():.4g} %" for kind in Certificate if found[kind]]
         lines.append(f"optima: {', '.join(shares)} of the draws")
     if "gap" in data:
-        gap = data["gap"].values[np.isfinite(data["gap"].values)]
+        fine = np.isfinite(data["gap"].values)
+        if "status" in data.data_vars:
+            fine &= data["status"].values == Status.ok
+        gap = data["gap"].values[fine]
         if gap.size:
             lines.append(f"gap over the target's label energy: median {np.median(gap):.1e}, largest {gap.max():.1e}")
     return lines

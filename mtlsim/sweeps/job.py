@@ -40,7 +40,8 @@ def make_job(
     require_choice(keep, KEEP, "keep")
     axes = make_grid(cell, grid)
     cell = with_room(cell, axes)
-    plan = make_plan(axes, draw_bytes(cell), int(n_seeds), -(-budget // n_seeds), n_devices, chunk_draws, n_shards)
+    platform = facts["device"].split()[0]
+    plan = make_plan(axes, draw_bytes(cell), int(n_seeds), -(-budget // n_seeds), n_devices, chunk_draws, n_shards, platform)
     settings = describe(cell, axes, plan, key, level, facts, keep)
     return Job(cell, axes, plan, (np.asarray(jax.random.key_data(key)), str(jax.random.key_impl(key))), keep), settings
 

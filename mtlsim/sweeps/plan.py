@@ -7,7 +7,9 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.sweeps.grid import Grid
 
-BATCH_BYTES = 40 * 2**20  # working memory of one compiled call on one device: larger ones fall out of the caches
+BATCH_BYTES = 40 * 2**20  # working memory of one compiled call on one core: larger ones fall out of the caches
+BATCH_POINTS = 8
+ACCELERATOR = 2 * 2**30, 256  # the same two on a GPU or TPU, which wants many small problems at once; chosen, not measured
 CHUNK_DRAWS = 20_000
 CHUNKS = 5_000  # of a large sweep, about: its chunks are larger, since a folder of many files is slow
 MATRICES = 12  # (d, d) arrays alive at once per task and draw, as the compiler reports for the exact pair solver
@@ -62,19 +64,27 @@ def bytes_per_draw(n_features: int, n_tasks: int, itemsize: int) -> int:
 
 
 def make_plan(
-    grid: Grid, draw_bytes: int, n_seeds: int, n_rounds: int, n_devices: int, chunk_draws: int | None, n_shards: int = 1
+    grid: Grid,
+    draw_bytes: int,
+    n_seeds: int,
+    n_rounds: int,
+    n_devices: int,
+    chunk_draws: int | None,
+    n_shards: int = 1,
+    platform: str = "cpu",
 ) -> Plan:
     """Cut a sweep, so that every shard has something to do. Numbers do not depend on the cut, up to rounding."""
     n_static = len(grid.static_points())
     fair = max(1, grid.n_points // -(-n_shards // n_static))
-    batch = max(1, BATCH_BYTES // draw_bytes)
+    n_bytes, at_once = (BATCH_BYTES, BATCH_POINTS) if platform == "cpu" else ACCELERATOR
+    batch = max(1, n_bytes // draw_bytes)
     if chunk_draws is None:  # whole batches, so that none is padded
         draws = max(CHUNK_DRAWS, grid.n_points * n_static * n_seeds // CHUNKS)
-        points = -(-min(fair, 8 * n_devices) // n_devices) * n_devices
+        points = -(-min(fair, at_once * n_devices) // n_devices) * n_devices
         block = min(points * max(1, round(draws / (n_seeds * points))), fair)
     else:
         block = int(np.clip(chunk_draws // n_seeds, 1, fair))
-        points = -(-min(block, 8 * n_devices) // n_devices) * n_devices
+        points = -(-min(block, at_once * n_devices) // n_devices) * n_devices
     seeds = int(np.clip(batch * n_devices // points, 1, n_seeds))
     return Plan(grid.n_points, n_static, n_seeds, n_rounds, block, points, seeds)
 

@@ -48,16 +48,15 @@ def sweep(
     """The cell at every point of a grid, over seeds, as a labelled Dataset.
 
     cell: any `cell(key=...)` whose result has array fields, such as `mtlsim.Transfer`; axes of a field that is no scalar follow
-    the seeds, under the names that the cell's `dimensions` gives it. grid: dotted parameter names to
-    values; static parameters (rank, n_features, relation) become an outer loop, one compile each. n_seeds: per cell; seed s
-    has the same key in every cell (common random numbers). path: a .nc file; chunks are kept beside it while the sweep runs,
-    and the same call goes on where a killed one stopped. budget: go on in rounds of n_seeds until the sign of the mean gain is
-    decided or this many seeds are spent; each look then uses the level 1 - (1 - level) / looks (Bonferroni). shard: "i/N" runs
-    the i-th of N parts; `mtlsim.merge` joins them. devices: default all local ones. executor: runs the chunks elsewhere: a
-    `DaskExecutor`, or any of `concurrent.futures` whose workers start anew. keep: "draws", all of them, or "cells", of each
-    cell means, standard errors and how often each status came, for maps whose draws no memory holds. chunk_draws: draws that
-    are saved together.
-    attributes: notes to keep in the result.
+    the seeds, under the names that the cell's `dimensions` gives it. grid: dotted parameter names to values; static parameters
+    (rank, n_features, relation) become an outer loop, one compile each. n_seeds: per cell; seed s has the same key in every
+    cell (common random numbers). path: a .nc file; chunks are kept beside it while the sweep runs, and the same call goes on
+    where a killed one stopped. budget: go on in rounds of n_seeds until the sign of the mean gain is decided or this many seeds
+    are spent; each look then uses the level 1 - (1 - level) / looks (Bonferroni). shard: "i/N" runs the i-th of N parts;
+    `mtlsim.merge` joins them. devices: default all local ones. executor: runs the chunks elsewhere: a `DaskExecutor`, or any
+    of `concurrent.futures` whose workers start anew. keep: "draws", all of them, or "cells", of each cell means, standard
+    errors and how often each status came, for maps whose draws no memory holds. chunk_draws: draws that are saved together.
+    attributes: notes to keep in the result. progress: say on stderr what is done.
 
     The result has the per-seed outputs and gain_mean, gain_low, gain_high, gain_sign and so on; settings, versions and device
     are in its attributes. Raises ValueError for unknown names, values out of range, and files made by other settings, and

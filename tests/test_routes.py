@@ -36,11 +36,11 @@ def shared_moments(X, labels):
 
 
 def test_the_route_table():
-    assert choose_route(2, 2, False) == choose_route(3, 5, True) == "separate"
-    assert choose_route(3, 2, True) == "shared_covariates"
-    assert choose_route(2, 1, False) == "secular"
-    assert choose_route(3, 1, False) == "coordinate_ascent"
-    assert choose_route(4, 2, False) == "alternating"
+    assert choose_route(2, 2, False, 9) == choose_route(3, 5, True, 9) == "separate"
+    assert choose_route(3, 2, True, 9) == "shared_covariates"
+    assert choose_route(2, 1, False, 9) == "secular"
+    assert choose_route(3, 1, False, 9) == "coordinate_ascent"
+    assert choose_route(4, 2, False, 9) == "alternating"
 
 
 @pytest.mark.parametrize("m", [3, 5, 30])

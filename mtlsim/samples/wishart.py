@@ -62,9 +62,9 @@ def _draw_variates(key: Key[Array, ""], n_samples: Float[Array, ""], d: int) -> 
 
 
 def draw_factor(variates: Variates, covariance: Covariance) -> Float[Array, "d d"]:
-    """F T of shape (d, d), its columns from n on zero: X'X = (F T)(F T)' for n Gaussian rows of this covariance."""
+    """F T (d, d), lower triangular, its columns from n on zero: X'X = (F T)(F T)' for n Gaussian rows of this covariance."""
     triangle = strictly_lower(variates.below) + jnp.diag(jnp.sqrt(variates.squares))
-    return covariance.root(jnp.where(variates.squares > 0, triangle, 0))
+    return covariance.lower_root(jnp.where(variates.squares > 0, triangle, 0))
 
 
 def strictly_lower(entries: Float[Array, "h d"]) -> Float[Array, "d d"]:

@@ -21,6 +21,7 @@ DIMENSIONS = (1, 2, 3, 5, 9, 20, 40)
 DRAWN_DIMENSIONS = (2, 5, 12)
 PER_DIMENSION = 25
 EPS = np.finfo(float).eps
+HERE = [form for form in FORMS if form != "jacobi"]  # which CPUs do not offer
 
 
 class Case(NamedTuple):
@@ -186,7 +187,7 @@ def explained(tasks, ratio):
     return cross @ np.linalg.solve(rows, cross)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", HERE)
 @pytest.mark.parametrize("d", [1, 3, 9])
 def test_secular_function_and_its_slope(d, form):
     pencil, tasks, energies = pencil_and_tasks(d, form)
@@ -198,7 +199,7 @@ def test_secular_function_and_its_slope(d, form):
         close(rates, (direct(u + 1e-5) - direct(u - 1e-5)) / 2e-5, 4)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", HERE)
 @pytest.mark.parametrize("d", [1, 3, 9])
 def test_a_table_bounds_the_function_between_and_beyond_its_nodes(d, form):
     pencil, _, energies = pencil_and_tasks(d, form)

@@ -37,7 +37,7 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     grams = grams[0] + safe, grams[1]
     data = jax.lax.stop_gradient((grams, crosses, energies, ridge, moments.factor))
     drawn = moments.factor is not None
-    basis = _whiten_factors(order(data[4]), order(data[3]), singular[0], safe) if drawn else secular.whiten(data[0], singular[0])
+    basis = whiten_factors(order(data[4]), order(data[3]), singular[0], safe) if drawn else secular.whiten(data[0], singular[0])
     form = form or choose_form(jax.default_backend(), moments.n_features)
     # the view of arrays is the eigenbasis
     pencil = secular.make_pencil(*basis, *data[1:3], singular, form if drawn else "diagonal")
@@ -53,7 +53,7 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     return _conclude(direction, heads, explained, jnp.sum(weights * moments.energy), optimum, own, view.too_few, form)
 
 
-def _whiten_factors(
+def whiten_factors(
     factors: Pair, ridge: Pair, singular: Bool[Array, ""], safe: Float[Array, "d d"]
 ) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
     """L and W as of `secular.whiten`, from factors of both grams: the first is L unless a ridge or missing rows forbid it."""

@@ -18,6 +18,7 @@ UNROLL = 4  # rows of the pencil eliminated per turn of the loop: more are faste
 FORMS = {
     "tridiagonal": "one tridiagonalisation, then O(d) a value",
     "eigh": "one eigendecomposition, then O(d) a value without a loop over rows",
+    "jacobi": "the same by Jacobi rotations, which accelerators alone offer",
     "cholesky": "a Cholesky factorisation for every value",
 }
 
@@ -216,6 +217,8 @@ def make_form(name: str, matrix: Float[Array, "d d"], first: Float[Array, " d"],
         return Tridiagonal(diagonal, links, length, basis.apply_transpose(second), basis)
     if name == "cholesky":
         return Dense(matrix, first, second)
-    diagonal = jnp.diagonal(matrix), jnp.eye(len(matrix), dtype=matrix.dtype)
-    values, vectors = diagonal if name == "diagonal" else jnp.linalg.eigh(matrix)
+    if name == "diagonal":
+        return Diagonal(jnp.diagonal(matrix), first, second, jnp.eye(len(matrix), dtype=matrix.dtype))
+    implementation = lax_linalg.EighImplementation.JACOBI if name == "jacobi" else None
+    vectors, values = lax_linalg.eigh(matrix, implementation=implementation)
     return Diagonal(values, linalg.multiply(first, vectors), linalg.multiply(second, vectors), vectors)

@@ -27,6 +27,7 @@ ROUTES = {
     "shared_covariates": "same rows for all tasks, any rank and weights: a singular value decomposition (exact)",
     "secular": "two tasks, rank one: global optimum of the secular function (exact, with a certificate)",
     "secular-eigh": "the same by an eigendecomposition, where that is faster",
+    "secular-jacobi": "the same by Jacobi rotations, which accelerators alone offer",
     "secular-cholesky": "the same by Cholesky factorisations alone, where that is faster",
     "coordinate_ascent": "more tasks, rank one: global in each head, several starts (interval from all pairs)",
     "alternating": "everything else: alternating least squares, several starts (no certificate)",

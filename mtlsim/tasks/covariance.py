@@ -31,10 +31,11 @@ class PairRotation(eqx.Module):
 
     def factorise(self, eigenvalues: Float[Array, " d"]) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
         """Cholesky factor of R diag(eigenvalues) R', pair by pair: its diagonal, and what it has in the partner's column."""
-        other, later = eigenvalues[self.partner], self.partner < jnp.arange(len(self.partner))
+        other = eigenvalues[self.partner]
         own = self.cosine**2 * eigenvalues + self.sine**2 * other
-        pivot = jnp.sqrt(jnp.where(later, own[self.partner], own))
-        pivot = jnp.where(pivot > 0, pivot, 1)
+        pivot = jnp.sqrt(own[self.partner])
+        later = (self.partner < jnp.arange(len(self.partner))) & (pivot > 0)
+        pivot = jnp.where(later, pivot, 1)
         between = self.cosine * self.sine * (other - eigenvalues)
         diagonal = jnp.where(later, jnp.sqrt(eigenvalues * other) / pivot, jnp.sqrt(own))
         return diagonal, jnp.where(later, between / pivot, 0)
@@ -66,7 +67,7 @@ class Covariance(eqx.Module):
         """L Z with lower triangular L and L L' = Sigma: what a Cholesky factor of Sigma does."""
         if self.basis is not None:
             turned = jnp.linalg.qr(self.root(jnp.eye(self.n_features, dtype=self.eigenvalues.dtype)).T, mode="r")
-            return linalg.multiply(turned.T * jnp.sign(jnp.diagonal(turned)), rows)
+            return linalg.multiply(turned.T * jnp.where(jnp.diagonal(turned) < 0, -1, 1), rows)
         if self.rotation is None:
             return self.root(rows)
         diagonal, below = self.rotation.factorise(self.eigenvalues)

@@ -23,6 +23,7 @@ from jax.lax import linalg as lax_linalg
 import mtlsim as mtl
 from mtlsim.core import linalg
 from mtlsim.core.keys import normal
+from mtlsim.samples.chi_square import draw_chi_squares
 from mtlsim.samples.wishart import Variates, draw_factor
 from mtlsim.solvers.objective import best_heads
 from mtlsim.solvers.pair import whiten_factors
@@ -94,7 +95,7 @@ def measure(d: int) -> dict:
     call = run_cell(cell, 10 * d, n_draws // N_POINTS)
     parts = {
         "normals": of_each(lambda key: normal(key, (2, -(-d // 2), d)), keys, share=N_POINTS),
-        "chi squares": of_each(lambda key: jax.random.chisquare(key, 2.0 * d - jnp.arange(2.0 * d + 2) / 2), keys),
+        "chi squares": of_each(lambda key: draw_chi_squares(key, 2.0 * d - jnp.arange(2.0 * d + 2) / 2), keys),
         "factors": of_each(factors, below, squares, tasks),
         "STL": of_each(lambda m: solve_single(m[-1]), moments),
         "pencil": of_each(pencil, moments),

@@ -167,7 +167,10 @@ class Diagonal(NamedTuple):
 
 
 class Dense(NamedTuple):
-    """W itself, with a Cholesky factorisation of M for every value: no other decomposition, all values of a table at once."""
+    """W itself, with a Cholesky factorisation of M for every value: no other decomposition, all values of a table at once.
+
+    Where both Grams are singular it searches a wide range, at whose ends rounding leaves an interval for a certificate.
+    """
 
     matrix: Float[Array, "d d"]
     first: Float[Array, " d"]

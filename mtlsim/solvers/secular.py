@@ -199,9 +199,7 @@ def maximize(pencil: Pencil) -> Optimum:
         ), None
 
     start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low, nothing, nothing)
-    # without eigenvalues the range is wider, and takes one table more
-    n_tables = N_TABLES + isinstance(pencil.form, Dense)
-    found, _ = jax.lax.scan(zoom, start, jnp.arange(n_tables) == 0)
+    found, _ = jax.lax.scan(zoom, start, jnp.arange(N_TABLES) == 0)
     u = polish(pencil, found.sign, found.place, found.curvature, found.high - found.low)
     value, bound = pencil.energies[0] + found.peak, pencil.energies[0] + found.bound
     return Optimum(found.sign * jnp.exp(u) / pencil.scale, value, bound, found.best - found.least)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from exact_cell import DIMENSIONS, measure, report
 
-AIMS = {20: 1.35, 100: 1.0}  # over one batched eigh in float64
+LIMITS = {20: 1.2, 50: 1.0, 100: 1.0, 200: 1.6}  # over one batched eigh in float64
 
 
 @pytest.mark.parametrize("wide", [True, False], ids=["float64", "float32"])
@@ -16,4 +16,4 @@ def test_the_whole_cell_against_one_batched_eigh(d, wide):
         print("\n" + report(d, found))
         assert found["gain"].dtype == jnp.zeros(()).dtype
     if wide:
-        assert found["cell"] <= AIMS.get(d, 1.2) * found["eigh"]
+        assert found["cell"] <= LIMITS[d] * found["eigh"]

@@ -49,10 +49,10 @@ def untyped(function):
 
 def pytest_configure() -> None:
     """Loops that are not unrolled compile faster; it changes no number."""
-    from mtlsim.solvers import secular
+    from mtlsim.solvers import pencil
 
     if "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", ""):
-        secular.UNROLL = 1
+        pencil.UNROLL = 1
 
 
 @pytest.fixture(autouse=True, scope="module")

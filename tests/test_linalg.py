@@ -1,4 +1,4 @@
-"""Linear algebra against NumPy: triangular and symmetric solves, minimum norm, the tridiagonal form."""
+"""Linear algebra against NumPy: triangular and symmetric solves, minimum norm, the tridiagonal form, shortcuts."""
 
 import jax
 import jax.numpy as jnp
@@ -61,12 +61,37 @@ def test_missing_directions_solve_to_zero():
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 8])
-def test_tridiagonal_form_is_a_rotation_of_the_matrix(d):
-    """T = Q' M Q and Q'C: with C = I the rotation itself is seen."""
-    matrix = positive(d)
-    diagonal, off_diagonal, turned = linalg.tridiagonal_form(jnp.asarray(matrix), jnp.eye(d))
-    assert off_diagonal.shape == (d - 1,)
-    form = np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
-    turned = np.asarray(turned)
-    close(turned @ turned.T, np.eye(d))
-    close(turned @ matrix @ turned.T, form)
+def test_krylov_form_is_a_rotation_of_the_matrix(d):
+    """T = Q' M Q, Q' c = length e_1, and Q applied to every unit vector is the rotation itself."""
+    matrix, start = positive(d), RNG.normal(size=d)
+    diagonal, links, length, basis = linalg.krylov_form(jnp.asarray(matrix), jnp.asarray(start))
+    assert diagonal.shape == links.shape == (d,) and links[-1] == 0
+    form = np.diag(diagonal) + np.diag(links[:-1], 1) + np.diag(links[:-1], -1)
+    rotation = np.stack([basis.apply(unit) for unit in jnp.eye(d)], 1)
+    close(rotation.T @ rotation, np.eye(d))
+    close(rotation.T @ matrix @ rotation, form)
+    close(rotation.T @ start, float(length) * np.eye(d)[0])
+    close(np.stack([basis.apply_transpose(unit) for unit in jnp.eye(d)], 1), rotation.T)
+
+
+def test_a_krylov_form_from_no_direction_is_still_one():
+    matrix = positive(4)
+    diagonal, links, length, _ = linalg.krylov_form(jnp.asarray(matrix), jnp.zeros(4))
+    assert length == 0
+    form = np.diag(diagonal) + np.diag(links[:-1], 1) + np.diag(links[:-1], -1)
+    close(np.linalg.eigvalsh(form), np.linalg.eigvalsh(matrix))
+
+
+def test_repair_is_for_what_is_broken_alone():
+    value, data = jnp.arange(4.0), jnp.arange(4.0) + 10
+    mapped = jax.vmap(lambda broken, value, data: linalg.repair(broken, lambda data: 2 * data, value, data))
+    np.testing.assert_array_equal(mapped(jnp.array([False, True, False, True]), value, data), [0, 22, 2, 26])
+    np.testing.assert_array_equal(mapped(jnp.zeros(4, bool), value, data), value)
+
+
+def test_what_was_found_otherwise_has_the_derivatives_of_its_function():
+    f = lambda a, b: jnp.sin(a) * b
+    shortcut = lambda a, b: linalg.found_otherwise(f, jax.lax.stop_gradient(f(a, b)) + 1, a, b)
+    assert shortcut(0.3, 2.0) == f(0.3, 2.0) + 1
+    for mode in (jax.jacfwd, jax.jacrev):
+        close(np.stack(mode(shortcut, (0, 1))(0.3, 2.0)), np.array([2 * np.cos(0.3), np.sin(0.3)]))

@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,11 +37,11 @@ def shared_moments(X, labels):
 
 
 def test_the_route_table():
-    assert choose_route(2, 2, False) == choose_route(3, 5, True) == "separate"
-    assert choose_route(3, 2, True) == "shared_covariates"
-    assert choose_route(2, 1, False) == "secular"
-    assert choose_route(3, 1, False) == "coordinate_ascent"
-    assert choose_route(4, 2, False) == "alternating"
+    assert choose_route(2, 2, False, 9) == choose_route(3, 5, True, 9) == "separate"
+    assert choose_route(3, 2, True, 9) == "shared_covariates"
+    assert choose_route(2, 1, False, 9) == "secular"
+    assert choose_route(3, 1, False, 9) == "coordinate_ascent"
+    assert choose_route(4, 2, False, 9) == "alternating"
 
 
 @pytest.mark.parametrize("m", [3, 5, 30])
@@ -102,6 +103,42 @@ def test_coordinate_ascent_matches_many_gradient_starts_inside_its_interval(n_ta
         assert float(solution.loss) <= best * (1 + 1e-7)
         assert float(solution.loss - solution.gap) <= best * (1 + 1e-9)
         np.testing.assert_allclose(solution.loss, oracles.loss(tasks, solution.parameters), rtol=1e-8)
+
+
+@pytest.mark.parametrize("route", ["secular-eigh", "secular-cholesky"])
+@pytest.mark.parametrize("n", [(40, 9), (40, 3), (4, 3)], ids=str)
+def test_every_form_of_the_secular_function_finds_the_same(route, n):
+    """Of tasks with enough rows, with too few in one, and with too few in each."""
+    tasks = mtl.LinearTasks(n_features=D, n_samples=n, alignment=0.8, noise=0.5).draw(key=KEY)
+    for seed in range(5):
+        moments = mtl.draw_moments(tasks, key=jax.random.key(seed))
+        for given in (moments, mtl.Moments(moments.gram, moments.cross, moments.energy, moments.n_samples)):
+            usual, other = mtl.solve(given, 1), mtl.solve(given, 1, route=route)
+            assert (usual.route, other.route) == ("secular", route)
+            assert usual.status == other.status == Status.ok
+            assert usual.certificate == other.certificate or (route, n) == ("secular-cholesky", (4, 3))
+            assert other.loss - other.gap <= usual.loss + 1e-11
+            np.testing.assert_allclose(other.loss, usual.loss, rtol=1e-9, atol=1e-11)
+            np.testing.assert_allclose(other.parameters, usual.parameters, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("ridge", [0.0, (0.3, 0.0), (0.0, 0.3)], ids=str)
+@pytest.mark.parametrize("n", [(40, 9), (40, 3)], ids=str)
+def test_gradients_of_drawn_moments_are_those_of_finite_differences(n, ridge):
+    """Of the parameters of both tasks, alone and together, where factors are used and where a ridge forbids it."""
+    tasks = mtl.LinearTasks(n_features=D, n_samples=n, alignment=0.8).draw(key=KEY)
+
+    @jax.jit
+    def value(noise):
+        moments = mtl.draw_moments(eqx.tree_at(lambda t: t.noise, tasks, noise), key=KEY)
+        together = mtl.solve(moments, 1, ridge=ridge).parameters
+        alone = jnp.stack([mtl.solve_single(moments[i], jnp.broadcast_to(jnp.asarray(ridge), (2,))[i]) for i in range(2)])
+        return jnp.sum(jnp.sin(together) + alone**2)
+
+    noise, step = jnp.array([0.7, 0.4]), jnp.array([0.6, -0.8])
+    wanted = (value(noise + 1e-5 * step) - value(noise - 1e-5 * step)) / 2e-5
+    np.testing.assert_allclose(jax.grad(value)(noise) @ step, wanted, rtol=1e-5)
+    np.testing.assert_allclose(jax.jvp(value, (noise,), (step,))[1], wanted, rtol=1e-5)
 
 
 def test_coordinate_ascent_of_two_tasks_is_the_secular_optimum():

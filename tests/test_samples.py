@@ -11,8 +11,9 @@ from conftest import Z_LIMIT, close, z_score
 from scipy import stats
 
 import mtlsim as mtl
+from mtlsim.samples import chi_square, stack, wishart
 from mtlsim.samples import moments as moments_module
-from mtlsim.samples import stack, wishart
+from mtlsim.samples.chi_square import draw_chi_squares
 from mtlsim.samples.data import draw_entries
 
 D = 4
@@ -111,6 +112,27 @@ def test_expectations_are_the_known_ones_also_for_many_rows():
         assert n == 1 or np.abs(z_score(spread, 1.21 * 2 * n * size**2)) > Z_LIMIT  # too few to tell at one degree of freedom
         wishart_variance = n * (sigma**2 + np.outer(np.diag(sigma), np.diag(sigma)))
         assert np.abs(z_score((gram - n * sigma) ** 2, wishart_variance)).max() < Z_LIMIT
+
+
+@pytest.mark.parametrize("degrees", [1, 1.5, 2, 3, 40, 10**9])
+@pytest.mark.parametrize("n_proposals", [1, 2])
+def test_chi_squares_have_their_law(degrees, n_proposals, monkeypatch):
+    """Also where one proposal in twenty is rejected and the loop has to go on."""
+    monkeypatch.setattr(chi_square, "N_PROPOSALS", n_proposals)
+    drawn = np.asarray(jax.jit(draw_chi_squares)(jax.random.key(int(degrees) + n_proposals), jnp.full(50_000, float(degrees))))
+    smallest = 2 * stats.norm.sf(Z_LIMIT)
+    assert stats.kstest(drawn, stats.chi2(degrees).cdf).pvalue > smallest
+    wrong = (drawn - degrees) * 1.1 + degrees if degrees > 100 else drawn * 1.1
+    assert stats.kstest(wrong, stats.chi2(degrees).cdf).pvalue < smallest
+    assert np.abs(z_score(drawn, degrees)) < Z_LIMIT
+    assert np.abs(np.corrcoef(drawn[1:], drawn[:-1])[0, 1]) < Z_LIMIT / np.sqrt(len(drawn))
+
+
+def test_chi_squares_follow_their_degrees_at_a_fixed_quantile():
+    degrees = jnp.array([1.0, 5.0, 300.0])
+    drawn, slope = jax.jvp(lambda degrees: draw_chi_squares(KEY, degrees), (degrees,), (jnp.ones(3),))
+    ends = [stats.chi2.ppf(stats.chi2.cdf(drawn, degrees), degrees + h) for h in (1e-4, -1e-4)]
+    np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-4, rtol=1e-4)
 
 
 def test_two_tasks_are_drawn_independently():

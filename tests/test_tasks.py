@@ -57,6 +57,25 @@ def test_designs_are_covariances_and_their_pieces_agree(name):
     close(covariance.root(jnp.asarray(v)), root @ v)
 
 
+def check_lower_root(covariance):
+    lower, matrix = np.asarray(covariance.lower_root(jnp.eye(D))), np.asarray(covariance.matrix())
+    close(lower @ lower.T, matrix)
+    assert not np.triu(lower, 1).any() and np.all(np.diagonal(lower) >= 0)
+    v = jnp.asarray(RNG.normal(size=D))
+    close(covariance.lower_root(v), lower @ v)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_the_lower_root_is_a_cholesky_factor(name):
+    covariance = DESIGNS[name].draw(D)
+    check_lower_root(covariance)
+    for relation in RELATIONS:
+        wanted = (1 + least(DESIGNS[name])) / 2
+        check_lower_root(relate(covariance, relation, wanted, KEY)[0])
+    if covariance.basis is None:
+        np.testing.assert_array_equal(covariance.lower_root(jnp.eye(D)), covariance.root(jnp.eye(D)))
+
+
 def test_designs_have_the_spectrum_that_they_are_named_for():
     close(mtl.Isotropic(2.0).draw(D).matrix(), 2 * np.eye(D))
     close(np.diag(mtl.Spiked(100.0, fraction=0.25).draw(D).matrix()), [100] * 2 + [1] * 7)

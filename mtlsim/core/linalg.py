@@ -1,5 +1,9 @@
 """Linear algebra that every room above relies on: products, symmetric solves, the tridiagonal form of a pencil."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax.lax import linalg as lax_linalg
@@ -25,16 +29,18 @@ def cholesky(matrix: Float[Array, "*b d d"]) -> Float[Array, "*b d d"]:
     return lax_linalg.cholesky(jnp.swapaxes(matrix, -1, -2), symmetrize_input=False)
 
 
-def solve_lower(factor: Float[Array, "d d"], right: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
-    """L^-1 R for lower triangular L."""
-    columns = right if right.ndim == 2 else right[:, None]
+def solve_lower(factor: Float[Array, "*b d d"], right: Float[Array, "..."]) -> Float[Array, "..."]:
+    """L^-1 R for lower triangular L and R of shape (*b, d, n), or (d,)."""
+    columns = right if right.ndim == factor.ndim else right[..., None]
     return lax_linalg.triangular_solve(factor, columns, left_side=True, lower=True).reshape(right.shape)
 
 
-def solve_upper(factor: Float[Array, "d d"], right: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
+def solve_upper(factor: Float[Array, "*b d d"], right: Float[Array, "..."]) -> Float[Array, "..."]:
     """L'^-1 R for lower triangular L."""
-    columns = right if right.ndim == 2 else right[:, None]
-    return lax_linalg.triangular_solve(factor, columns, left_side=True, lower=True, transpose_a=True).reshape(right.shape)
+    columns = right if right.ndim == factor.ndim else right[..., None]
+    # the transposed factor is in LAPACK's column-major order without a copy
+    upper = jnp.swapaxes(factor, -1, -2)
+    return lax_linalg.triangular_solve(upper, columns, left_side=True, lower=False).reshape(right.shape)
 
 
 def solve_lower_right(factor: Float[Array, "d d"], left: Float[Array, "n d"]) -> Float[Array, "n d"]:
@@ -42,7 +48,7 @@ def solve_lower_right(factor: Float[Array, "d d"], left: Float[Array, "n d"]) ->
     return lax_linalg.triangular_solve(factor, left, left_side=False, lower=True, transpose_a=True)
 
 
-def solve_positive(matrix: Float[Array, "d d"], right: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
+def solve_positive(matrix: Float[Array, "*b d d"], right: Float[Array, "..."]) -> Float[Array, "..."]:
     """M^-1 R for symmetric positive definite M, by Cholesky."""
     factor = cholesky(matrix)
     return solve_upper(factor, solve_lower(factor, right))
@@ -61,6 +67,28 @@ def diagonalise_pair(
     factor = cholesky(second)
     values, vectors = jnp.linalg.eigh(solve_lower_right(factor, solve_lower(factor, first.T)))
     return values, factor, vectors
+
+
+def repair(broken: Bool[Array, ""], mend: Callable, value: Any, *data: Any) -> Any:
+    """mend(*data) where broken, else the value. Of a mapped batch none pays for it unless some are broken."""
+
+    def turn(state):
+        # without the barrier the compiler computes mend before the loop, and for all
+        return jnp.zeros_like(broken), mend(*jax.lax.optimization_barrier((state, data))[1])
+
+    return jax.lax.while_loop(lambda state: state[0], turn, (broken, value))[1]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def found_otherwise(function: Callable, value: Any, *arguments: Any) -> Any:
+    """`value`, which is function(*arguments) found in a cheaper way, with the derivatives of that function."""
+    return value
+
+
+@found_otherwise.defjvp
+def _(function, primals, tangents):
+    value, *arguments = primals
+    return value, jax.jvp(function, tuple(arguments), tuple(tangents[1:]))[1]
 
 
 def rank_tolerance(values: Float[Array, " d"]) -> Float[Array, ""]:
@@ -83,17 +111,36 @@ def minimum_norm(matrix: Float[Array, "d d"], right: Float[Array, "d *n"]) -> Fl
     return multiply(root, multiply(root.T, right))
 
 
-def tridiagonal_form(
-    matrix: Float[Array, "d d"], columns: Float[Array, "d n"]
-) -> tuple[Float[Array, " d"], Float[Array, " d-1"], Float[Array, "d n"]]:
-    """Diagonal and off-diagonal of T and Q'C, where M = Q T Q' by Householder reflections (no eigenvectors needed)."""
-    if matrix.shape[0] == 1:
-        return jnp.diagonal(matrix), jnp.zeros((0,), matrix.dtype), columns
-    packed, diagonal, off_diagonal, scales = lax_linalg.tridiagonal(matrix, lower=True)
-    rows = jnp.arange(matrix.shape[0])
+class Reflections(NamedTuple):
+    """Q = H_1 ... H_d (d, d), a product of Householder reflections H_i = I - scales_i v_i v_i'. rows[i] holds v_i (d,)."""
 
-    def reflect(i, columns):
-        vector = jnp.where(rows > i + 1, packed[:, i], 0) + (rows == i + 1)
-        return columns - scales[i] * vector[:, None] * multiply(vector, columns)[None]
+    rows: Float[Array, "d d"]
+    scales: Float[Array, " d"]
 
-    return diagonal, off_diagonal, jax.lax.fori_loop(0, matrix.shape[0] - 1, reflect, columns)
+    def apply(self, vector: Float[Array, " d"]) -> Float[Array, " d"]:
+        """Q c."""
+        d = vector.shape[0]
+        return jax.lax.fori_loop(0, d, lambda i, vector: self._reflect(d - 1 - i, vector), vector)
+
+    def apply_transpose(self, vector: Float[Array, " d"]) -> Float[Array, " d"]:
+        """Q' c."""
+        return jax.lax.fori_loop(0, vector.shape[0], self._reflect, vector)
+
+    def _reflect(self, i, vector):
+        place = jnp.arange(vector.shape[0])
+        mirror = jnp.where(place > i, self.rows[i], 0) + (place == i)
+        return vector - self.scales[i] * jnp.sum(mirror * vector) * mirror
+
+
+def krylov_form(
+    matrix: Float[Array, "d d"], start: Float[Array, " d"]
+) -> tuple[Float[Array, " d"], Float[Array, " d"], Float[Array, ""], Reflections]:
+    """Tridiagonal form of a symmetric M in the basis Q with Q'c = length e_1 for a given c (no eigenvectors needed).
+
+    Returns the diagonal of Q'MQ, its links (the last is 0) between one row and the next, the length, and Q.
+    """
+    bordered = jnp.pad(matrix, ((1, 0), (1, 0))).at[0, 1:].set(start).at[1:, 0].set(start)
+    packed, diagonal, off_diagonal, scales = lax_linalg.tridiagonal(bordered, lower=True)
+    links = jnp.append(off_diagonal[1:], 0)
+    # transposed, since LAPACK writes columns and a reflection is read at a time
+    return diagonal[1:], links, off_diagonal[0], Reflections(jnp.swapaxes(packed, -1, -2)[:-1, 1:], scales)

@@ -36,6 +36,13 @@ class Moments(eqx.Module):
         return self.cross.shape[0] if self.cross.ndim == 2 else 1
 
     @property
+    def squares(self) -> Float[Array, "... d"]:
+        """Sums of squares of each column of X, the diagonal of the gram; drawn moments need no gram for it."""
+        if self.factor is None:
+            return jnp.diagonal(self.gram, axis1=-2, axis2=-1)
+        return jnp.sum(self.factor**2, -1)
+
+    @property
     def shared_covariates(self) -> bool:
         """Whether K tasks are labels on the same rows, so that one gram serves all."""
         return self.cross.ndim == 2 and self.gram.ndim == 2

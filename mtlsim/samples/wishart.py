@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import require
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
+from mtlsim.samples.chi_square import draw_chi_squares
 from mtlsim.samples.data import colour, draw_entries
 from mtlsim.samples.moments import Moments
 from mtlsim.tasks.covariance import Covariance
@@ -55,16 +56,16 @@ def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
 def _draw_variates(key: Key[Array, ""], n_samples: Float[Array, ""], d: int) -> Variates:
     # degrees n, n - 1, ..., n - d + 1 for the diagonal, and n - d for the energy that no direction holds
     freedom = n_samples - jnp.arange(d + 1)
-    drawn = jax.random.chisquare(stream(key, "chi squares"), jnp.maximum(freedom, 1))
+    drawn = draw_chi_squares(stream(key, "chi squares"), jnp.maximum(freedom, 1))
     squares = jnp.where(freedom > 0, drawn, 0)
     below = normal(stream(key, "below"), (-(-d // 2), d))
     return Variates(below, squares[:d], squares[d], jax.random.normal(stream(key, "noise"), (d,)))
 
 
 def draw_factor(variates: Variates, covariance: Covariance) -> Float[Array, "d d"]:
-    """F T of shape (d, d), its columns from n on zero: X'X = (F T)(F T)' for n Gaussian rows of this covariance."""
+    """F T (d, d), lower triangular, its columns from n on zero: X'X = (F T)(F T)' for n Gaussian rows of this covariance."""
     triangle = strictly_lower(variates.below) + jnp.diag(jnp.sqrt(variates.squares))
-    return covariance.root(jnp.where(variates.squares > 0, triangle, 0))
+    return covariance.lower_root(jnp.where(variates.squares > 0, triangle, 0))
 
 
 def strictly_lower(entries: Float[Array, "h d"]) -> Float[Array, "d d"]:

@@ -118,11 +118,12 @@ def _best_head(problem: Moments, heads, i: Int[Array, ""], energies, singular) -
     """The heads with the i-th replaced by its global optimum, the others fixed."""
     others = jnp.where(jnp.arange(heads.shape[0]) == i, 0, heads)
     gram = jnp.einsum("k,kde->de", others**2, problem.gram, precision="highest")
+    first_singular = jnp.all(singular | (others == 0))
     pencil = secular.make_pencil(
-        (gram, problem.gram[i]),
+        *secular.whiten((gram, problem.gram[i]), first_singular),
         (linalg.multiply(others, problem.cross), problem.cross[i]),
         (jnp.sum(energies), energies[i]),
-        (jnp.all(singular | (others == 0)), singular[i]),
+        (first_singular, singular[i]),
     )
     return others.at[i].set(secular.maximize(pencil).ratio)
 

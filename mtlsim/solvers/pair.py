@@ -11,6 +11,7 @@ from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers import secular
 from mtlsim.solvers.objective import best_heads, observed_rows, too_few_rows
+from mtlsim.solvers.pencil import choose_form, name_route
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solution import Solution, certify
 
@@ -18,9 +19,10 @@ Pair = tuple[Array, Array]
 UNSEEN = 8  # times d * rounding of a share: a task that sees a smaller share of a direction does not see it
 
 
-def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"]) -> Solution:
+def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"], form: str | None = None) -> Solution:
     """Global optimum of rank one for two tasks by the secular function (see `mtlsim.solvers.secular`).
 
+    form: of the pencil, a name in `mtlsim.solvers.pencil.FORMS`; None is the fastest here.
     Degenerate (too few rows in all, or the same loss at every head ratio) gives a status and NaN for B, heads and parameters:
     there the data do not determine the answer.
     """
@@ -28,18 +30,43 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
 
     # the larger task that sees every direction goes first: the other is measured against it
     swap = jnp.where(view.singular[0] == view.singular[1], moments.n_samples[1] > moments.n_samples[0], view.singular[0])
-    first, second = (tuple(jnp.where(swap, leaf[1 - i], leaf[i]) for leaf in view[:4]) for i in range(2))
-    safe = view.too_few * jnp.eye(first[0].shape[-1], dtype=first[0].dtype)
-    grams = first[0] + safe, second[0]
-    crosses = first[1], second[1]
-    pencil = secular.make_pencil(*jax.lax.stop_gradient((grams, crosses, (first[2], second[2]))), (first[3], second[3]))
+    order = lambda leaves: tuple(jnp.where(swap, leaves[1 - i], leaves[i]) for i in range(2))
+    crosses, singular, energies = order(view.crosses), order(view.singular), order(view.energies)
+    safe = view.too_few * jnp.eye(crosses[0].shape[-1], dtype=crosses[0].dtype)
+    grams = order(view.grams)
+    grams = grams[0] + safe, grams[1]
+    data = jax.lax.stop_gradient((grams, crosses, energies, ridge, moments.factor))
+    drawn = moments.factor is not None
+    basis = whiten_factors(order(data[4]), order(data[3]), singular[0], safe) if drawn else secular.whiten(data[0], singular[0])
+    form = form or choose_form(jax.default_backend(), moments.n_features)
+    # the view of arrays is the eigenbasis
+    pencil = secular.make_pencil(*basis, *data[1:3], singular, form if drawn else "diagonal")
     optimum = secular.maximize(pencil)
     ratio = stationary(optimum.ratio, grams, crosses)
-    direction = _direction(ratio, grams, crosses)
+    if drawn:  # no gram is needed then; of arrays, grams say more than their factors where they are nearly singular
+        direction = linalg.found_otherwise(_direction, pencil.solve(optimum.ratio), ratio, grams, crosses)
+    else:
+        direction = _direction(ratio, grams, crosses)
     direction = direction if view.lift is None else linalg.multiply(view.lift, direction)
     heads, explained = best_heads(moments, weights, ridge, direction)
     own = jnp.where(view.too_few, view.energies, pencil.energies)
-    return _conclude(direction, heads, explained, jnp.sum(weights * moments.energy), optimum, own, view.too_few)
+    return _conclude(direction, heads, explained, jnp.sum(weights * moments.energy), optimum, own, view.too_few, form)
+
+
+def whiten_factors(
+    factors: Pair, ridge: Pair, singular: Bool[Array, ""], safe: Float[Array, "d d"]
+) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
+    """L and W as of `secular.whiten`, from factors of both grams: the first is L unless a ridge or missing rows forbid it."""
+
+    def factorise(*factors):
+        eye = jnp.eye(len(safe), dtype=safe.dtype)
+        grams = [linalg.multiply(factors[i], factors[i].T) + ridge[i] * eye for i in range(2)]
+        first = linalg.cholesky(grams[0] + safe + singular.astype(safe.dtype) * grams[1])
+        return first, jnp.where(ridge[1] > 0, linalg.cholesky(grams[1]), factors[1])
+
+    first, second = linalg.repair(singular | (ridge[0] > 0) | (ridge[1] > 0), factorise, factors, *factors)
+    half = linalg.solve_lower_right(first, second.T)
+    return first, linalg.multiply(half.T, half)
 
 
 def _direction(ratio: Float[Array, ""], grams: Pair, crosses: Pair) -> Float[Array, " d"]:
@@ -128,6 +155,7 @@ def _conclude(
     optimum: secular.Optimum,
     energies: Float[Array, "2"],
     too_few: Bool[Array, ""],
+    form: str,
 ) -> Solution:
     """The loss that the direction and its best heads reach, and what the bound proves about it."""
     least = jnp.min(energies)
@@ -149,5 +177,5 @@ def _conclude(
         gap,
         certify(gap, jnp.maximum(least, 1e7 * rounding)),
         status,
-        "secular",
+        name_route(form),
     )

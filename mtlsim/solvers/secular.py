@@ -7,8 +7,8 @@ With heads (1, t) the best shared direction is B(t) = (S1 + t^2 S2)^-1 (b1 + t b
 On the common eigenbasis of the pencil, with w_j its eigenvalues and x_j = log|t| + log(w_j) / 2, every term of G is a
 constant plus a multiple of tanh(x_j) plus a multiple of sech(x_j). So in u = log|t| all derivatives of G are bounded by
 what its values and slopes tell (K1, K2 below): a table of values and slopes joined by cubics is an upper bound on G up to
-B4 h^4 / 384 between its nodes. Passes over ever narrower tables and a few Newton steps give the global maximum and prove it.
-No eigenvectors are needed: the pencil is brought to tridiagonal form, in which a value and a slope of G cost O(d).
+B4 h^4 / 384 between its nodes. Passes over ever narrower tables and a few secant steps give the global maximum and prove it.
+No eigenvectors are needed: in tridiagonal form (see `mtlsim.solvers.pencil`) a value and a slope of G cost O(d).
 """
 
 from typing import NamedTuple
@@ -18,33 +18,43 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mtlsim.core import linalg
+from mtlsim.solvers.pencil import REACH, Dense, Diagonal, Forms, Tridiagonal, choose_form, make_form
 
 N_NODES = 24  # of a table
 N_TABLES = 3
-N_NEWTON = 3
-UNROLL = 4  # rows of the pencil eliminated per turn of the loop: more are faster and take longer to compile
-REACH = 17.0  # |u| up to which directions of the pencil are searched for
-REACH_SINGULAR = 9.0  # the same on the side of a singular Gram, where rounding takes missing directions for real ones
+N_SECANT = 4
+REACH_SINGULAR = 9.0  # REACH on the side of a singular Gram, where rounding takes missing directions for real ones
 MARGIN = 6.0  # how far the first table goes past the last direction that turns over
 
 
 class Pencil(NamedTuple):
-    """S1 + t^2 S2 = L (I + (v^2 - tau) W) L' with v = t * scale, W tridiagonal, and both right-hand sides in its basis.
+    """S1 + t^2 S2 = L (I + (v^2 - tau) W) L' with v = t * scale, and W with both right-hand sides in one of its forms.
 
     tau is 0 where S1 is invertible, and 1 where S1 is singular but S1 + S2 is not. energies are what each task explains alone;
-    low and high are the range of log|v| that holds every turning direction with a margin.
+    beside is what the first has over |c1|^2; low and high are the range of log|v| that holds every turning direction with a
+    margin.
     """
 
-    diagonal: Float[Array, " d"]
-    off_diagonal: Float[Array, " d"]
-    first: Float[Array, " d"]
-    second: Float[Array, " d"]
-    image: Float[Array, " d"]
+    form: Tridiagonal | Diagonal | Dense
+    factor: Float[Array, "d d"]
     tau: Float[Array, ""]
     scale: Float[Array, ""]
     energies: Float[Array, "2"]
+    beside: Float[Array, ""]
     low: Float[Array, ""]
     high: Float[Array, ""]
+
+    def evaluate(self, u: Float[Array, " n"]) -> tuple[Forms, Forms]:
+        """The quadratic forms of G at v = exp(u), and their slopes in u."""
+        values, slopes = self.form.evaluate(u, self.tau)
+        return values._replace(deficit=self.beside + values.deficit), slopes
+
+    def solve(self, ratio: Float[Array, ""]) -> Float[Array, " d"]:
+        """B(t) sqrt(1 + t^2)."""
+        size = jnp.hypot(1, ratio)
+        own, other = 1 / size, ratio * self.scale / size
+        whitened = self.form.solve(own**2, other**2 - self.tau * own**2, jnp.stack([own, other]))
+        return linalg.solve_upper(self.factor, whitened)
 
 
 class Optimum(NamedTuple):
@@ -56,18 +66,6 @@ class Optimum(NamedTuple):
     variation: Float[Array, ""]
 
 
-class Forms(NamedTuple):
-    """Quadratic forms of G (or their slopes in u): G - E1 = second - deficit +- 2 cross, by the sign of the head ratio."""
-
-    deficit: Float[Array, "..."]
-    cross: Float[Array, "..."]
-    second: Float[Array, "..."]
-
-    def over_first(self) -> Float[Array, "2 ..."]:
-        own = self.second - self.deficit
-        return jnp.stack([own + 2 * self.cross, own - 2 * self.cross])
-
-
 class Table(NamedTuple):
     """G - E1 at its nodes, its proven bound on each interval between them and past both ends, and its peaks."""
 
@@ -76,108 +74,49 @@ class Table(NamedTuple):
     tails: Float[Array, "2 2"]
     peaks: Float[Array, "2 n-1"]
     places: Float[Array, "2 n-1"]
+    curvatures: Float[Array, "2 n-1"]
+
+
+def whiten(
+    grams: tuple[Float[Array, "d d"], Float[Array, "d d"]], singular: Bool[Array, ""]
+) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
+    """L and W = L^-1 S2 L'^-1, with LL' = S1, or S1 + S2 where S1 is singular."""
+    factor = linalg.cholesky(grams[0] + singular.astype(grams[0].dtype) * grams[1])
+    return factor, linalg.solve_lower_right(factor, linalg.solve_lower(factor, grams[1].T))
 
 
 def make_pencil(
-    grams: tuple[Float[Array, "d d"], Float[Array, "d d"]],
+    factor: Float[Array, "d d"],
+    whitened: Float[Array, "d d"],
     crosses: tuple[Float[Array, " d"], Float[Array, " d"]],
     energies: tuple[Float[Array, ""], Float[Array, ""]],
     singular: tuple[Bool[Array, ""], Bool[Array, ""]],
+    form: str | None = None,
 ) -> Pencil:
-    """Whiten the second Gram by the first (by their sum where the first is singular) and tridiagonalise it.
+    """The pencil of L and W (see `whiten`) in the named form, or in the one that is fastest here.
 
     `energies` are what each task explains alone, b_i' S_i^+ b_i; read only where its Gram is singular.
     """
-    tau = singular[0].astype(grams[0].dtype)
-    factor = linalg.cholesky(grams[0] + tau * grams[1])
-    whitened = linalg.solve_lower_right(factor, linalg.solve_lower(factor, grams[1].T))
-    sides = linalg.solve_lower(factor, jnp.stack(crosses, 1))
-    diagonal, off_diagonal, sides = linalg.tridiagonal_form(whitened, sides)
-    mean = jnp.mean(diagonal)
+    tau = singular[0].astype(factor.dtype)
+    mean = jnp.mean(jnp.diagonal(whitened))
     square = jnp.where(singular[0] | (mean <= 0), 1, mean)
-    diagonal, off_diagonal = diagonal / square, off_diagonal / square
-    first, second = sides[:, 0], sides[:, 1] / jnp.sqrt(square)
-    image = diagonal * first
-    image = image.at[1:].add(off_diagonal * first[:-1]).at[:-1].add(off_diagonal * first[1:])
-    off_diagonal = jnp.concatenate([jnp.zeros((1,), diagonal.dtype), off_diagonal])
-    reach = jnp.where(jnp.stack(singular), REACH_SINGULAR, REACH).astype(diagonal.dtype)
-    first_turn, last_turn, own = survey(diagonal, off_diagonal, second, tau, reach)
-    energies = jnp.stack([jnp.where(singular[0], energies[0], first @ first), jnp.where(singular[1], energies[1], own)])
+    sides = linalg.solve_lower(factor, jnp.stack(crosses, 1))
+    form = form or choose_form(jax.default_backend(), len(factor))
+    form = make_form(form, whitened / square, sides[:, 0], sides[:, 1] / jnp.sqrt(square))
+    turns = form.turns(tau, jnp.where(jnp.stack(singular), REACH_SINGULAR, REACH).astype(tau.dtype))
+    length = jnp.sum(sides[:, 0] ** 2)
+    energies = jnp.stack([jnp.where(singular[0], energies[0], length), jnp.where(singular[1], energies[1], turns.energy)])
     # a task with much more energy than the other moves the optimum past the last turn, by half the log of the ratio at most
     floored = jnp.maximum(energies, jnp.finfo(energies.dtype).tiny)
     lead = jnp.clip(0.5 * jnp.log(floored[0] / floored[1]), -REACH, REACH)
-    low, high = first_turn - MARGIN - jnp.maximum(lead, 0), last_turn + MARGIN + jnp.maximum(-lead, 0)
-    return Pencil(diagonal, off_diagonal, first, second, image, tau, jnp.sqrt(square), energies, low, high)
-
-
-def survey(
-    diagonal: Float[Array, " d"],
-    off_diagonal: Float[Array, " d"],
-    side: Float[Array, " d"],
-    tau: Float[Array, ""],
-    reach: Float[Array, "2"],
-) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """The first and the last u at which a direction of the pencil turns over, read off Sturm counts, and side' W^-1 side.
-
-    Direction j turns over at u_j = -log(w_j / (1 - tau w_j)) / 2; the last count, at w = 0, eliminates W itself.
-    """
-    steps = jnp.arange(-REACH, REACH + 1, dtype=diagonal.dtype)
-    thresholds = jnp.clip(steps, -reach[0], reach[1])
-    weights = jnp.append(1 / (jnp.exp(2 * thresholds) + tau), 0)
-    tiny = jnp.finfo(weights.dtype).tiny
-
-    def count(carry, row):
-        pivot, below, z, energy = carry
-        diagonal, off_diagonal, entry = row
-        multiplier = off_diagonal / jnp.where(pivot == 0, tiny, pivot)
-        pivot = diagonal - weights - multiplier * off_diagonal
-        z = entry - multiplier[-1] * z
-        energy = energy + z**2 / jnp.where(pivot[-1] > 0, pivot[-1], jnp.inf)
-        return (pivot, below + (pivot < 0), z, energy), None
-
-    zero = jnp.zeros_like(weights)
-    (_, below, _, energy), _ = jax.lax.scan(count, (zero + 1, zero, zero[0], zero[0]), (diagonal, off_diagonal, side))
-    below = below[:-1]
-    some = below[0] > below[-1]
-    before_first = jnp.clip(jnp.argmax(below < below[0]) - 1, 0)
-    after_last = below.shape[0] - jnp.argmax((below > below[-1])[::-1])
-    first_turn = jnp.where(some, thresholds[before_first], -1)
-    last_turn = jnp.where(some, thresholds[jnp.clip(after_last, 0, below.shape[0] - 1)], 1)
-    return first_turn, last_turn, energy
-
-
-def evaluate(pencil: Pencil, u: Float[Array, " n"]) -> Forms:
-    """The quadratic forms of G at head ratios exp(u), by one forward elimination of the tridiagonal pencil.
-
-    deficit = E1 - b1' M^-1 b1 is found without subtracting from E1, so that 10^9 source rows do not drown the target.
-    """
-    squared = jnp.exp(2 * u)
-    shift = squared - pencil.tau
-
-    def eliminate(carry, row):
-        pivot, z1, z2, z3, r13, r12, r22 = carry
-        diagonal, off_diagonal, first, second, image = row
-        multiplier = shift * off_diagonal / pivot
-        pivot = 1 + shift * (diagonal - multiplier * off_diagonal)
-        z1, z2, z3 = first - multiplier * z1, second - multiplier * z2, image - multiplier * z3
-        inverse = 1 / pivot
-        return (pivot, z1, z2, z3, r13 + z1 * z3 * inverse, r12 + z1 * z2 * inverse, r22 + z2 * z2 * inverse), None
-
-    zero = jnp.zeros_like(u)
-    rows = (pencil.diagonal, pencil.off_diagonal, pencil.first, pencil.second, pencil.image)
-    (*_, r13, r12, r22), _ = jax.lax.scan(eliminate, (zero + 1, *[zero] * 6), rows, unroll=UNROLL)
-    offset = pencil.energies[0] - pencil.first @ pencil.first
-    return Forms(offset + shift * r13, jnp.exp(u) * r12, squared * r22)
-
-
-def evaluate_with_slopes(pencil: Pencil, u: Float[Array, " n"]) -> tuple[Forms, Forms]:
-    return jax.jvp(lambda u: evaluate(pencil, u), (u,), (jnp.ones_like(u),))
+    low, high = turns.first - MARGIN - jnp.maximum(lead, 0), turns.last + MARGIN + jnp.maximum(-lead, 0)
+    return Pencil(form, factor, tau, jnp.sqrt(square), energies, energies[0] - length, low, high)
 
 
 def cubic_maximum(
     left: Float[Array, "..."], right: Float[Array, "..."], left_slope: Float[Array, "..."], right_slope: Float[Array, "..."]
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Maximum over s in [0, 1] of the cubic with these end values and end slopes, and the s at which it is taken."""
+) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
+    """Maximum over s in [0, 1] of the cubic with these end values and end slopes, the s at which it is taken, and its curvature."""
     rise = right - left
     c3 = left_slope + right_slope - 2 * rise
     c2 = rise - left_slope - c3
@@ -191,7 +130,8 @@ def cubic_maximum(
     inner = jnp.clip(inner, 0, 1)
     inside = left + inner * (left_slope + inner * (c2 + inner * c3))
     ends = jnp.maximum(left, right)
-    return jnp.maximum(inside, ends), jnp.where(inside >= ends, inner, (right > left).astype(inner.dtype))
+    place = jnp.where(inside >= ends, inner, (right > left).astype(inner.dtype))
+    return jnp.maximum(inside, ends), place, 2 * c2 + 6 * c3 * place
 
 
 def tabulate(pencil: Pencil, low: Float[Array, ""], high: Float[Array, ""]) -> Table:
@@ -204,9 +144,9 @@ def tabulate(pencil: Pencil, low: Float[Array, ""], high: Float[Array, ""]) -> T
     """
     step = (high - low) / (N_NODES - 1)
     u = low + step * jnp.arange(N_NODES, dtype=low.dtype)
-    forms, slopes = evaluate_with_slopes(pencil, u)
+    forms, slopes = pencil.evaluate(u)
     values, rates = forms.over_first(), slopes.over_first()
-    peaks, places = cubic_maximum(values[:, :-1], values[:, 1:], step * rates[:, :-1], step * rates[:, 1:])
+    peaks, places, curvatures = cubic_maximum(values[:, :-1], values[:, 1:], step * rates[:, :-1], step * rates[:, 1:])
     k1, k2 = jnp.maximum(slopes.deficit, 0) / 2, jnp.maximum(slopes.second, 0) / 2
     mixed = 2 * jnp.minimum(jnp.sqrt(k1 * pencil.energies[1]), jnp.sqrt(k2 * pencil.energies[0]))
     fourth = 16 * (k1 + k2) * jnp.exp(2 * step) + 5 * mixed * jnp.exp(step)
@@ -214,7 +154,7 @@ def tabulate(pencil: Pencil, low: Float[Array, ""], high: Float[Array, ""]) -> T
     ends = jnp.array([0, -1])
     towards = jnp.array([-1, 1], low.dtype) * rates[:, ends]
     tails = values[:, ends] + jnp.maximum(towards, 0) + 1.34 * (k1 + k2)[ends]
-    return Table(values, bounds, tails, peaks, u[:-1] + places * step)
+    return Table(values, bounds, tails, peaks, u[:-1] + places * step, curvatures / step**2)
 
 
 class Search(NamedTuple):
@@ -228,6 +168,7 @@ class Search(NamedTuple):
     bound: Float[Array, ""]
     sign: Float[Array, ""]
     place: Float[Array, ""]
+    curvature: Float[Array, ""]
     peak: Float[Array, ""]
 
 
@@ -253,25 +194,31 @@ def maximize(pencil: Pencil) -> Optimum:
             jnp.maximum(closed, table.bounds.max()),
             1 - 2 * negative.astype(low.dtype),
             table.places[negative, interval],
+            table.curvatures[negative, interval],
             table.peaks.max(),
         ), None
 
-    start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low, nothing)
+    start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low, nothing, nothing)
     found, _ = jax.lax.scan(zoom, start, jnp.arange(N_TABLES) == 0)
-    u = polish(pencil, found.sign, found.place, found.high - found.low)
+    u = polish(pencil, found.sign, found.place, found.curvature, found.high - found.low)
     value, bound = pencil.energies[0] + found.peak, pencil.energies[0] + found.bound
     return Optimum(found.sign * jnp.exp(u) / pencil.scale, value, bound, found.best - found.least)
 
 
-def polish(pencil: Pencil, sign: Float[Array, ""], start: Float[Array, ""], reach: Float[Array, ""]) -> Float[Array, ""]:
-    """Newton steps on the slope of G, no further than `reach` from the start."""
+def polish(
+    pencil: Pencil, sign: Float[Array, ""], start: Float[Array, ""], curvature: Float[Array, ""], reach: Float[Array, ""]
+) -> Float[Array, ""]:
+    """Zero of the slope of G by secant steps from the cubic's peak and curvature, no further than `reach` from there."""
+    resolved = jnp.sqrt(jnp.finfo(start.dtype).eps)
 
-    def slope(u):
-        return (lambda forms: forms.second - forms.deficit + 2 * sign * forms.cross)(evaluate_with_slopes(pencil, u)[1])
-
-    def step(_, u):
-        rate, curvature = jax.jvp(slope, (u,), (jnp.ones_like(u),))
+    def step(_, state):
+        u, before, rate_before, curvature = state
+        slopes = pencil.evaluate(u[None])[1]
+        rate = (slopes.second - slopes.deficit + 2 * sign * slopes.cross)[0]
+        moved = u - before
+        secant = (rate - rate_before) / jnp.where(moved == 0, 1, moved)
+        curvature = jnp.where((jnp.abs(moved) > resolved) & (secant < 0), secant, curvature)
         move = jnp.where(curvature < 0, -rate / jnp.where(curvature < 0, curvature, -1), 0)
-        return jnp.clip(u + move, start - reach, start + reach)
+        return jnp.clip(u + move, start - reach, start + reach), u, rate, curvature
 
-    return jax.lax.fori_loop(0, N_NEWTON, step, start[None])[0]
+    return jax.lax.fori_loop(0, N_SECANT, step, (start, start, jnp.zeros_like(start), curvature))[0]

@@ -1,5 +1,6 @@
 """One task alone, free or within a given layer."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -15,10 +16,18 @@ def solve_single(moments: Moments, ridge=0.0) -> Float[Array, " d"]:
     d = moments.n_features
     ridge = jnp.asarray(ridge, moments.gram.dtype)
     if moments.factor is not None:
-        # with F F' = X'X and F s = X'y, theta = F (F'F + ridge)^-1 s; columns of F beyond the rank are exactly zero
-        inner = linalg.multiply(moments.factor.T, moments.factor) + ridge * jnp.eye(d, dtype=ridge.dtype)
-        return linalg.multiply(moments.factor, linalg.solve_positive(linalg.with_missing_directions(inner), moments.scores))
+        data = moments.factor, moments.scores, ridge
+        fixed = jax.lax.stop_gradient(data)
+        plain = linalg.solve_upper(*fixed[:2])
+        found = linalg.repair((moments.n_samples < d) | (ridge > 0), _ridge_regression, plain, *fixed)
+        return linalg.found_otherwise(_ridge_regression, found, *data)
     return linalg.minimum_norm(moments.gram + ridge * jnp.eye(d, dtype=ridge.dtype), moments.cross)
+
+
+def _ridge_regression(factor: Float[Array, "d d"], scores: Float[Array, " d"], ridge: Float[Array, ""]) -> Float[Array, " d"]:
+    """F (F'F + ridge)^-1 s for F F' = X'X and F s = X'y; columns of F beyond the rank are exactly zero, and stay out of it."""
+    inner = linalg.multiply(factor.T, factor) + ridge * jnp.eye(len(factor), dtype=ridge.dtype)
+    return linalg.multiply(factor, linalg.solve_positive(linalg.with_missing_directions(inner), scores))
 
 
 def solve_within(moments: Moments, shared: Float[Array, "d r"], ridge=0.0) -> Float[Array, " d"]:

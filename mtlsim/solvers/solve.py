@@ -17,6 +17,7 @@ from mtlsim.solvers.alternating import solve_by_alternation
 from mtlsim.solvers.ascent import solve_by_ascent
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.pair import solve_pair
+from mtlsim.solvers.pencil import FORMS, choose_form, name_route
 from mtlsim.solvers.separate import solve_separately
 from mtlsim.solvers.shared import solve_shared
 from mtlsim.solvers.solution import Solution
@@ -25,20 +26,24 @@ ROUTES = {
     "separate": "rank >= tasks: each task keeps its own solution (exact)",
     "shared_covariates": "same rows for all tasks, any rank and weights: a singular value decomposition (exact)",
     "secular": "two tasks, rank one: global optimum of the secular function (exact, with a certificate)",
+    "secular-eigh": "the same by an eigendecomposition, where that is faster",
+    "secular-jacobi": "the same by Jacobi rotations, which accelerators alone offer",
+    "secular-cholesky": "the same by Cholesky factorisations alone, where that is faster",
     "coordinate_ascent": "more tasks, rank one: global in each head, several starts (interval from all pairs)",
     "alternating": "everything else: alternating least squares, several starts (no certificate)",
 }
+PAIR_FORMS = {name_route(form): form for form in FORMS}
 LOST_DIGITS = 1e-2  # condition number times rounding at which a result is called ill-conditioned
 
 
-def choose_route(n_tasks: int, rank: int, shared_covariates: bool) -> str:
+def choose_route(n_tasks: int, rank: int, shared_covariates: bool, n_features: int) -> str:
     """The route that `solve` takes for these sizes."""
     if rank >= n_tasks:
         return "separate"
     if shared_covariates:
         return "shared_covariates"
     if rank == 1:
-        return "secular" if n_tasks == 2 else "coordinate_ascent"
+        return name_route(choose_form(jax.default_backend(), n_features)) if n_tasks == 2 else "coordinate_ascent"
     return "alternating"
 
 
@@ -71,7 +76,7 @@ def solve(
     if moments.shared_covariates and rank < n_tasks and is_concrete(ridge):
         equal = bool(np.all(ridge == ridge[0]))
         require(equal, "ridge", "the same for all tasks on shared rows", ridge, "give one number, or rank >= tasks")
-    best = choose_route(n_tasks, rank, moments.shared_covariates)
+    best = choose_route(n_tasks, rank, moments.shared_covariates, d)
     require_choice(route, ["auto", *ROUTES], "route")
     solution = _take(best if route == "auto" else route, moments, int(rank), weights, ridge, key, n_starts, max_iterations)
     return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, conditioning(moments, ridge)))
@@ -90,9 +95,9 @@ def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts
         return solve_shared(moments, rank, weights, ridge[0])
     if shared:  # equal rows have a common null space, which the solvers for different rows look for in the grams alone
         moments = eqx.tree_at(lambda m: (m.factor, m.scores), _unshare(moments), (None, None), is_leaf=lambda leaf: leaf is None)
-    if route == "secular":
+    if route in PAIR_FORMS:
         require(n_tasks == 2 and rank == 1, "route", "one that fits", repr(route), "it needs two tasks and rank 1")
-        return solve_pair(moments, weights, ridge)
+        return solve_pair(moments, weights, ridge, PAIR_FORMS[route])
     if route == "coordinate_ascent":
         require(n_tasks >= 2 and rank == 1, "route", "one that fits", repr(route), "it needs rank 1")
         return solve_by_ascent(moments, weights, ridge, key, n_starts, max_iterations)
@@ -109,8 +114,7 @@ def _unshare(moments: Moments) -> Moments:
 
 def conditioning(moments: Moments, ridge):
     """ill_conditioned where the observed directions' scales span more than the precision resolves (a lower bound on it)."""
-    grams = [moments.gram] if moments.shared_covariates else [moments.gram[i] for i in range(moments.n_tasks)]
-    diagonal = jnp.stack([jnp.diagonal(gram) + ridge[i] for i, gram in enumerate(grams)])
+    diagonal = jnp.atleast_2d(moments.squares) + ridge[: 1 if moments.shared_covariates else None, None]
     largest = jnp.max(diagonal)
     smallest = jnp.min(jnp.where(diagonal > 0, diagonal, largest))
     return flag(largest * jnp.finfo(largest.dtype).eps > LOST_DIGITS * smallest, Status.ill_conditioned)

@@ -29,6 +29,17 @@ class PairRotation(eqx.Module):
         shape = (-1,) + (1,) * (rows.ndim - 1)
         return self.cosine.reshape(shape) * rows - self.sine.reshape(shape) * rows[self.partner]
 
+    def factorise(self, eigenvalues: Float[Array, " d"]) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+        """Cholesky factor of R diag(eigenvalues) R', pair by pair: its diagonal, and what it has in the partner's column."""
+        other = eigenvalues[self.partner]
+        own = self.cosine**2 * eigenvalues + self.sine**2 * other
+        pivot = jnp.sqrt(own[self.partner])
+        later = (self.partner < jnp.arange(len(self.partner))) & (pivot > 0)
+        pivot = jnp.where(later, pivot, 1)
+        between = self.cosine * self.sine * (other - eigenvalues)
+        diagonal = jnp.where(later, jnp.sqrt(eigenvalues * other) / pivot, jnp.sqrt(own))
+        return diagonal, jnp.where(later, between / pivot, 0)
+
 
 class Covariance(eqx.Module):
     """Sigma = V R diag(eigenvalues) R' V' of shape (d, d), with orthonormal V (identity if None) and a rotation R of pairs.
@@ -51,6 +62,17 @@ class Covariance(eqx.Module):
         rows = jnp.sqrt(self.eigenvalues).reshape(shape) * rows
         rows = rows if self.rotation is None else self.rotation.apply(rows)
         return rows if self.basis is None else linalg.multiply(self.basis, rows)
+
+    def lower_root(self, rows: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
+        """L Z with lower triangular L and L L' = Sigma: what a Cholesky factor of Sigma does."""
+        if self.basis is not None:
+            turned = jnp.linalg.qr(self.root(jnp.eye(self.n_features, dtype=self.eigenvalues.dtype)).T, mode="r")
+            return linalg.multiply(turned.T * jnp.where(jnp.diagonal(turned) < 0, -1, 1), rows)
+        if self.rotation is None:
+            return self.root(rows)
+        diagonal, below = self.rotation.factorise(self.eigenvalues)
+        shape = (-1,) + (1,) * (rows.ndim - 1)
+        return diagonal.reshape(shape) * rows + below.reshape(shape) * rows[self.rotation.partner]
 
     def root_transpose(self, rows: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
         """F' Z, so that |F' v|^2 = v' Sigma v."""

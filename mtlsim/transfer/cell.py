@@ -96,7 +96,7 @@ class Transfer(eqx.Module):
             return (self.training or Training()).optimiser
         if self.method != "hard":
             return self.method
-        return choose_route(self.tasks.n_tasks, self.rank, self.tasks.shared_covariates)
+        return choose_route(self.tasks.n_tasks, self.rank, self.tasks.shared_covariates, self.tasks.n_features)
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> TransferDraw:
         key = check_key(key)

@@ -208,11 +208,18 @@ class Score:
     """Share of the variance that the low-rank approximations hold."""
 
     def run(self) -> int:
+        from mtlsim.core.checks import require
         from mtlsim.samples.moments import Moments
         from mtlsim.similarity import covariance_similarity
         from mtlsim.transfer.files import load_array
 
-        pair = [Moments.of_rows(load_array(path)) for path in (self.first, self.second)]
+        pair = []
+        for path in (self.first, self.second):
+            try:
+                pair.append(Moments.of_rows(load_array(path)))
+                require(bool(pair[-1].gram.any()), "X", "rows that are not all zero", "zero", "give other rows")
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
         literal, normalized = (float(covariance_similarity(*pair, self.kept, both)) for both in (False, True))
         print(f"covariance similarity {literal:.6g}, normalised {normalized:.6g} (1 = same)")
         return 0

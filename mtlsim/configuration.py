@@ -1,5 +1,6 @@
 """A sweep as a TOML file: tables [tasks], [tasks.design], [cell], [grid] and [sweep], each entry of which can be overridden."""
 
+import math
 import tomllib
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -97,8 +98,16 @@ def axis_values(name: str, axis: Any) -> list:
         require_choice(entry, known, f"[grid] {name}'s entries")
     for entry in known[:3]:
         require(entry in axis, f"[grid] {name}", "a table with from, to and count", f"without {entry}", "add it")
+    whole = isinstance(axis["count"], int) and axis["count"] >= 1
+    require(whole, f"[grid] {name}'s count", "a whole number >= 1", repr(axis["count"]), "use 13")
+    for entry in known[:2]:
+        number = isinstance(axis[entry], (int, float)) and math.isfinite(axis[entry])
+        require(number, f"[grid] {name}'s {entry}", "a number", repr(axis[entry]), "write it without quotes")
     spacing = axis.get("spacing", "linear")
     require_choice(spacing, ("linear", "geometric"), f"[grid] {name}'s spacing")
+    if spacing == "geometric":
+        ends = axis["from"], axis["to"]
+        require(min(ends) > 0, f"[grid] {name}'s from and to", "numbers > 0 with geometric spacing", ends, "use 'linear'")
     values = (np.linspace if spacing == "linear" else np.geomspace)(axis["from"], axis["to"], axis["count"])
     return np.unique(values.round() if axis.get("whole", False) else values).tolist()
 

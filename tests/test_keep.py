@@ -27,8 +27,8 @@ def test_cells_have_the_summary_of_their_draws(options):
         np.testing.assert_allclose(cells[name], draws[name], rtol=1e-12, err_msg=name)
     np.testing.assert_array_equal(counts(cells, "status"), counts(draws, "status"))
     assert counts(draws, "status")[:, Status.not_converged].sum() == (draws.status == Status.not_converged).sum() > 0
-    assert "seed" not in cells.dims and "gain" not in cells and cells.status_draws.dims == ("drift", "status")
-    assert cells.status_draws.sel(status="not_converged").sum() > 0
+    assert "seed" not in cells.dims and "gain" not in cells and cells.status_draws.dims == ("drift", "status_name")
+    assert cells.status_draws.sel(status_name="not_converged").sum() > 0
     said, wanted = sentence_on_status(cells), sentence_on_status(draws)
     assert said == wanted.replace("ds.status == 3", "ds.status_draws[..., 3] > 0") != wanted
     assert mtl.explain(cells) == mtl.explain(draws)

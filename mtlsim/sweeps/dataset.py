@@ -40,7 +40,7 @@ def assemble(grid: Grid, variables: Variables, texts: dict[str, list[str]], sett
     for name, (values, axes, notes) in variables.items():
         shaped = np.asarray(values).reshape((*static_shape, *grid.shape, *np.shape(values)[2:]))
         dataset[name] = (*order, *axes), shaped, {"long_name": known.get(name, name.replace("_", " "))} | notes
-    named = {name: [code.name for code in codes] for name, codes in CODES.items() if name in dataset.dims}
+    named = {f"{name}_name": [code.name for code in codes] for name, codes in CODES.items() if f"{name}_draws" in dataset}
     dataset = dataset.assign_coords(named | ({"seed": np.arange(dataset.sizes["seed"])} if "seed" in dataset.dims else {}))
     for name, per_static in texts.items():
         if grid.static:
@@ -64,6 +64,11 @@ def save(dataset: xr.Dataset, path: Path) -> None:
 def load(path: Path | str) -> xr.Dataset:
     """A result of `mtlsim.sweep`. Raises ValueError for a file that is truncated or was not made by a sweep."""
     path = Path(path)
+    if path.is_dir() or (not path.exists() and path.with_name(path.name + ".parts").is_dir()):
+        raise ValueError(
+            f"path must be a finished result, but the sweep of {path} is not done; run the same command again, which goes on, or "
+            "look at it with `mtlsim status`."
+        )
     if not path.exists():
         raise ValueError(f"path must be an existing result of a sweep, but {path} does not exist; run the sweep first.")
     try:
@@ -88,7 +93,7 @@ def load_same(path: Path, settings: dict[str, Any]) -> xr.Dataset:
 def counts(dataset: xr.Dataset, name: str) -> np.ndarray:
     """How many draws of each cell have each code of `name`, "status" or "certificate", as (cells, codes); none that did not run."""
     if f"{name}_draws" in dataset:
-        return dataset[f"{name}_draws"].transpose(..., name).values.reshape(-1, len(CODES[name]))
+        return dataset[f"{name}_draws"].transpose(..., f"{name}_name").values.reshape(-1, len(CODES[name]))
     if name not in dataset:
         return np.zeros((0, len(CODES[name])), int)
     values = dataset[name].transpose(..., "seed").values
@@ -98,7 +103,7 @@ def counts(dataset: xr.Dataset, name: str) -> np.ndarray:
 def sentence_on_status(dataset: xr.Dataset) -> str | None:
     """'12 of 1271 cells: not_converged; see ds.where(ds.status == 3)', for what went wrong anywhere."""
     found = counts(dataset, "status")
-    where = "ds.status == {}" if "status" in dataset.data_vars else "ds.status_draws[..., {}] > 0"
+    where = "ds.status == {}" if "status" in dataset else "ds.status_draws[..., {}] > 0"
     parts = [
         f"{(found[:, code] > 0).sum()} of {len(found)} cells: {code.name} in {found[:, code].sum()} of "
         f"{found.sum()} draws; see ds.where({where.format(code.value)})"

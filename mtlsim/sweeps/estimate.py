@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
+from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key
 from mtlsim.sweeps.execute import Runner
 from mtlsim.sweeps.job import make_job, result_bytes
@@ -51,16 +52,22 @@ class Estimate:
 
     def report(self, workers: tuple[int, ...] = ()) -> str:
         """Sentences for reading; workers: numbers of workers to say the time for."""
+        few = [n for n in workers if not isinstance(n, int) or n < 1]
+        require(not few, "workers", "whole numbers >= 1", few, "use 10 100")
         rounds = f" in 1 to {self.n_rounds} rounds" if self.n_rounds > 1 else ""
         chunk = self.cells * self.n_seeds * self.draw / self.chunks
         lines = [
-            f"size: {self.cells} cells x {self.n_seeds} seeds{rounds} in {self.chunks} chunks; {self.compiles} to compile",
+            f"size: {self.cells} cells x {self.n_seeds} seeds{rounds} in {_count(self.chunks, 'chunk')}; "
+            f"{_count(self.compiles, 'program')} to compile",
             f"compiling: {self.compile_again:.2g} s each{self._first()}",
             f"running: {1e6 * self.draw:.3g} us a draw, {duration(chunk)} a chunk, on {self.devices}",
             f"memory: {_size(self.memory)} at a time, {_size(self.result)} for the result",
             f"in all: {self._span(1)} on this machine",
         ]
-        return "\n".join([*lines, *(f"with {n} workers like it: {self._span(n)}" for n in workers)])
+        more = [f"with {_count(n, 'worker')} like it: {self._span(n)}" for n in workers]
+        if workers and max(workers) > self.chunks:
+            more.append(f"no more than {_count(self.chunks, 'worker')} can help; chunk_draws makes chunks smaller")
+        return "\n".join([*lines, *more])
 
     def _first(self) -> str:
         return "" if np.isnan(self.compile_first) else f" ({self.compile_first:.2g} s the first time, which is over now)"
@@ -101,6 +108,10 @@ def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, "
         memory=runner.needed_bytes,
         result=result_bytes(settings, plan),
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _seconds(function: Callable, *arguments: Any) -> float:

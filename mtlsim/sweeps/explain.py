@@ -1,5 +1,6 @@
 """`explain`: what a stored result can and cannot say, in sentences."""
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def explain(data: "xr.Dataset") -> str:
     """Signs, statuses, certificates and gaps of a result of `mtlsim.sweep`, and how many more seeds would decide the open cells."""
     require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
-    return "\n".join([_on_axes(data), _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
+    return "\n".join([_on_axes(data), *_on_tasks(data), _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
 
 
 def _on_axes(data: "xr.Dataset") -> str:
@@ -24,6 +25,12 @@ def _on_axes(data: "xr.Dataset") -> str:
     ranges = [f"{name} {_ends(data[name].values)} ({data.sizes[name]})" for name in axes]
     seeds = data.sizes.get("seed", int(data["gain_n_seeds"].max()) if "gain_n_seeds" in data else 0)
     return f"{data['gain_sign'].size} cells x {seeds} seeds: " + ("; ".join(map(str, ranges)) or "one cell")
+
+
+def _on_tasks(data: "xr.Dataset") -> list[str]:
+    tasks = json.loads(data.attrs.get("settings", "{}")).get("cell", {}).get("tasks") or {}
+    alone = len(tasks.get("n_samples", (0, 0))) == 1
+    return ["tasks: one alone, so that there is nothing to transfer; give n_samples a source's rows first"] if alone else []
 
 
 def _ends(values: np.ndarray) -> str:
@@ -90,7 +97,7 @@ def _on_optima(data: "xr.Dataset") -> list[str]:
         lines.append(f"optima: {', '.join(shares)} of the draws")
     if "gap" in data:
         fine = np.isfinite(data["gap"].values)
-        if "status" in data.data_vars:
+        if "status" in data:
             fine &= data["status"].values == Status.ok
         gap = data["gap"].values[fine]
         if gap.size:

@@ -38,6 +38,8 @@ def make_job(
     require(budget >= n_seeds, "budget", f"at least n_seeds = {n_seeds}", budget, "raise it, or leave it out")
     require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
     require_choice(keep, KEEP, "keep")
+    fine = chunk_draws is None or (isinstance(chunk_draws, (int, np.integer)) and chunk_draws >= 1)
+    require(fine, "chunk_draws", "a whole number >= 1", chunk_draws, "leave it out")
     axes = make_grid(cell, grid)
     cell = with_room(cell, axes)
     platform = facts["device"].split()[0]

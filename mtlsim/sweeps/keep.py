@@ -67,7 +67,7 @@ def describe_cells(results: Arrays, dimensions: Mapping[str, Mapping], level: fl
     found: Variables = {}
     for name, sums in results.items():
         if name in CODES:
-            found[f"{name}_draws"] = sums, (name,), {"long_name": f"draws with each {name}"}
+            found[f"{name}_draws"] = sums, (f"{name}_name",), {"long_name": f"draws with each {name}"}
             continue
         summary = summarise_moments(*np.moveaxis(sums, 2, 0), level)
         if name == "gain":

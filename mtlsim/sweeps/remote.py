@@ -18,22 +18,24 @@ from mtlsim.launcher import prepare
 
 RETRIES = 3  # of a chunk whose worker is lost, after those of the scheduler itself
 IN_FLIGHT = 256  # chunks handed over at a time
+FIRST_ANSWER = 10.0  # seconds within which a scheduler must answer when it is first called
 _ONE_AT_A_TIME = threading.Lock()  # a chunk uses all devices of its process
 
 
 class DaskExecutor(Executor):
     """The workers of a dask scheduler, for `sweep(executor=...)`.
 
-    scheduler: its address, "tcp://host:8786", or a dask cluster. patience: seconds that a lost scheduler, or the first worker,
-    is waited for. A worker uses as many host devices as it has threads (`dask worker ADDRESS --nthreads 1` for one a core), or
-    its GPUs. Raises ValueError where there is no scheduler, no worker, or no package `distributed`.
+    scheduler: its address, "tcp://host:8786", or a dask cluster; it must be there within 10 seconds. patience: seconds that the
+    first worker, or a scheduler that was lost, is waited for. A worker uses as many host devices as it has threads
+    (`dask worker ADDRESS --nthreads 1` for one a core), or its GPUs. Raises ValueError where there is no scheduler, no worker, or
+    no package `distributed`.
     """
 
     def __init__(self, scheduler: Any, patience: float = 120.0):
         self.scheduler, self.patience = scheduler, patience
-        self._connect()
+        self._connect(FIRST_ANSWER)
 
-    def _connect(self) -> None:
+    def _connect(self, seconds: float) -> None:
         try:
             from distributed import Client
         except ImportError:
@@ -41,7 +43,9 @@ class DaskExecutor(Executor):
                 "executor must have the package distributed, but it is not installed; pip install 'mtlsim[dask]'."
             ) from None
         try:
-            self.client = Client(self.scheduler, timeout=self.patience, set_as_default=False)
+            self.client = Client(self.scheduler, timeout=min(seconds, self.patience), set_as_default=False)
+            if not self.client.scheduler_info()["workers"]:
+                print(f"waiting up to {self.patience:.0f} s for a worker at {self.scheduler}", file=sys.stderr)
             self.client.wait_for_workers(1, timeout=self.patience)
         except (OSError, TimeoutError, ValueError) as error:
             raise ValueError(
@@ -57,7 +61,7 @@ class DaskExecutor(Executor):
         """Connect anew to a scheduler that was lost, once it has workers again; ConnectionError where none comes back."""
         self.client.close(timeout=5)
         try:
-            self._connect()
+            self._connect(self.patience)
         except ValueError as error:
             raise ConnectionError(str(error)) from None
 

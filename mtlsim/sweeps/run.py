@@ -139,5 +139,6 @@ def _watched(chunks: list[Chunk], plan: Plan, parts: Parts, place: Any, level: f
         bar.set_postfix_str(str(tally), refresh=False)
         bar.update(0 if chunk in known else sizes[chunk])
 
+    bar.set_postfix_str("compiling")
     with bar:
         run_chunks(chunks, plan.n_rounds, parts, place, level, tell)

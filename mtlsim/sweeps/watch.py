@@ -40,8 +40,10 @@ class Tally:
             self.bad += int(found[:, Status.ok + 1 :].sum())
 
     def __str__(self) -> str:
+        if not self.open_cells:
+            return "no draws yet"
         cells, undecided = (sum(pair[i] for pair in self.open_cells.values()) for i in range(2))
-        return f"undecided {100 * undecided / max(cells, 1):.3g} % of cells, bad status {100 * self.bad / max(self.draws, 1):.2g} %"
+        return f"undecided {100 * undecided / cells:.3g} % of cells, bad status {100 * self.bad / max(self.draws, 1):.2g} %"
 
 
 @contextmanager
@@ -92,8 +94,10 @@ def status(path: Path | str) -> str:
     workers = _workers(folder)
     lines += map(_sentence_on, workers)
     alive = [worker for worker in workers if worker["alive"]]
-    if not alive:
-        lines.append("nobody works on it; the same command goes on from there")
+    if len(times) == len(chunks):
+        lines[0] = f"{path} is not joined: all {len(chunks)} chunks are there; run the command without --shard, or `mtlsim merge`"
+    elif not alive:
+        lines.append("nobody works on it; the same command goes on from there (each --shard has its own)")
     elif rate := _rate(list(times.values()), min(worker["since"] for worker in alive)):
         left = (len(chunks) - len(times)) / rate
         lines.append(f"{60 * rate:.3g} chunks a minute; at this pace {duration(left)} left")
@@ -159,6 +163,8 @@ def _rate(times: list[float], since: float) -> float:
 
 
 def duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
+    if seconds < 9.95:
+        return f"{seconds:.2g} s"
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

@@ -133,7 +133,7 @@ def test_estimates_by_hand():
     text = found.report((10,))
     assert "100 cells x 10 seeds in 1 to 2 rounds in 4 chunks; 3 programs to compile" in text and "9 s the first time" in text
     assert "1e+04 us a draw" in text and "3 MiB at a time, 1 GiB for the result" in text
-    assert "17 s to 27 s on this machine" in text and "with 10 workers like it: 9 s to 12 s" in text
+    assert "17 s to 27 s on this machine" in text and "with 10 workers like it: 9.5 s to 12 s" in text
 
 
 def test_estimates_from_the_command_line(tmp_path, monkeypatch, capsys):

@@ -35,12 +35,14 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     safe = view.too_few * jnp.eye(crosses[0].shape[-1], dtype=crosses[0].dtype)
     grams = order(view.grams)
     grams = grams[0] + safe, grams[1]
-    data = jax.lax.stop_gradient((grams, crosses, energies, ridge, moments.factor))
-    drawn = moments.factor is not None
-    basis = whiten_factors(order(data[4]), order(data[3]), singular[0], safe) if drawn else secular.whiten(data[0], singular[0])
     form = form or choose_form(jax.default_backend(), moments.n_features)
-    # the view of arrays is the eigenbasis
-    pencil = secular.make_pencil(*basis, *data[1:3], singular, form if drawn else "diagonal")
+    drawn = moments.factor is not None
+    data = jax.lax.stop_gradient((grams, crosses, energies))
+    if drawn:
+        basis = whiten_factors(*jax.lax.stop_gradient((order(moments.factor), order(ridge))), singular[0], safe)
+    else:  # the view is the eigenbasis
+        basis = secular.whiten(data[0], singular[0])
+    pencil = secular.make_pencil(*basis, *data[1:], singular, form if drawn else "diagonal")
     optimum = secular.maximize(pencil)
     ratio = stationary(optimum.ratio, grams, crosses)
     if drawn:  # no gram is needed then; of arrays, grams say more than their factors where they are nearly singular

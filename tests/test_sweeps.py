@@ -82,9 +82,9 @@ def test_one_compile_for_all_traced_values_and_one_per_static_value(reference, m
 
 
 def test_static_axes_are_an_outer_loop():
-    data = run_noisy({"drift": [1.0, 2.0, 3.0], "scale": [1, 5], "law": ["normal", "logistic"]}, 3)
+    data = run_noisy({"drift": [1.0, 2.0, 3.0], "scale": [1, 5, 9], "law": ["normal", "logistic"]}, 3)
     assert data.gain.dims == ("drift", "scale", "law", "seed")
-    for scale, law in itertools.product((1, 5), ("normal", "logistic")):
+    for scale, law in itertools.product((1, 5, 9), ("normal", "logistic")):
         alone = mtl.sweep(Noisy(scale=scale, law=law), {"drift": [1.0, 2.0, 3.0]}, 3, KEY, progress=False)
         np.testing.assert_allclose(data.gain.sel(scale=scale, law=law), alone.gain, rtol=1e-9)
         assert data.route.sel(scale=scale, law=law) == law

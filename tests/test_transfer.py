@@ -13,6 +13,8 @@ from mtlsim.core.status import Status
 from mtlsim.transfer.verdict import decide, summarise
 
 KEY = jax.random.key(11)
+N_SEEDS = 4000
+SMALL = {"n_features": 6, "design": mtl.Spiked(10.0, 0.34)}  # one static shape for most tests, which is compiled once
 
 
 def gains(cell, n_seeds, key=KEY):
@@ -21,7 +23,7 @@ def gains(cell, n_seeds, key=KEY):
 
 def test_the_interval_covers_the_mean_at_its_level():
     """1500 repetitions of 40 seeds from a long sweep's gains: the share that covers is binomial about 95 %."""
-    population = gains(mtl.Transfer(mtl.LinearTasks(n_features=5, n_samples=(40, 25))), 4000).gain.values.ravel()
+    population = gains(mtl.Transfer(mtl.LinearTasks(n_samples=(40, 25), **SMALL)), N_SEEDS).gain.values.ravel()
     rng = np.random.default_rng(0)
     summary = summarise(rng.choice(population, (1500, 40)))
     covered = np.mean((summary["low"] <= population.mean()) & (population.mean() <= summary["high"]))
@@ -55,8 +57,8 @@ def test_nan_gains_are_left_out_and_few_seeds_stay_undecided():
 @pytest.mark.parametrize("wrong", [False, True])
 def test_learning_alone_has_the_exact_risk_of_theory(wrong):
     """E risk = noise^2 d / (n - d - 1) for any covariance; a formula 10 % off must be noticed."""
-    data = gains(mtl.Transfer(mtl.LinearTasks(n_features=5, n_samples=(40, 25), noise=0.7)), 4000)
-    theory = 0.7**2 * 5 / (25 - 5 - 1) * (1.1 if wrong else 1.0)
+    data = gains(mtl.Transfer(mtl.LinearTasks(n_samples=(40, 25), noise=0.7, **SMALL)), N_SEEDS)
+    theory = 0.7**2 * 6 / (25 - 6 - 1) * (1.1 if wrong else 1.0)
     risks = data.risk_single.values
     z = (risks.mean() - theory) / stats.sem(risks)
     assert (abs(z) > 4) if wrong else (abs(z) < 4)
@@ -79,19 +81,15 @@ def test_many_source_samples_reach_the_plateau(n_target, variance, cosine, print
     assert (data.gain.mean() > 0) == helps
 
 
-SPREAD = {"n_features": 6, "design": mtl.Spiked(1.0, 0.34)}  # of one static shape with the parts below
-N_SEEDS = 100
-
-
 def test_identical_tasks_help_and_unrelated_ones_hurt():
-    common = {"n_samples": (200, 20), **SPREAD}
+    common = {"n_samples": (200, 20), **SMALL}
     assert mtl.measure(mtl.Transfer(mtl.LinearTasks(cosine=1.0, **common)), N_SEEDS, KEY).word == "positive"
     assert mtl.measure(mtl.Transfer(mtl.LinearTasks(cosine=0.0, noise=0.1, **common)), N_SEEDS, KEY).word == "negative"
 
 
 def test_opposite_tasks_transfer_like_equal_ones():
     for cosine in (1.0, -1.0):
-        tasks = mtl.LinearTasks(cosine=cosine, n_samples=(200, 20), noise=0.0, **SPREAD)
+        tasks = mtl.LinearTasks(cosine=cosine, n_samples=(200, 20), noise=0.0, **SMALL)
         assert gains(mtl.Transfer(tasks), N_SEEDS).risk_multi.values.max() < 1e-12
 
 
@@ -107,7 +105,7 @@ def test_the_parts_sum_to_the_gain_on_every_draw(parts):
     data, transfer = parts
     total = data.variance_saved + data.bias_brought + data.free_heads + data.chance
     np.testing.assert_allclose(total, data.gain, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(data.gain.values[:N_SEEDS], transfer.gain.values, rtol=1e-9)
+    np.testing.assert_allclose(data.gain.values[:100], transfer.gain.values[:100], rtol=1e-9)
     np.testing.assert_allclose(data.gain - data.gain_equal, data.covariance, rtol=1e-9, atol=1e-12)
 
 

@@ -20,9 +20,8 @@ D = 4
 KEY = jax.random.key(11)
 NOISE = 3.0
 MIXING = np.random.default_rng(1).normal(size=(D, D))
-TASKS = mtl.LinearTasks(n_features=D, n_samples=(9, 3), design=mtl.FromMatrix(MIXING @ MIXING.T), alignment=0.9, noise=NOISE).draw(
-    key=KEY
-)
+RECIPE = {"n_features": D, "design": mtl.FromMatrix(MIXING @ MIXING.T), "alignment": 0.9, "noise": NOISE}
+TASKS = mtl.LinearTasks(n_samples=(9, 3), **RECIPE).draw(key=KEY)
 N_SEEDS = 4000
 
 
@@ -197,8 +196,8 @@ def test_a_changed_number_does_not_move_the_other_draws():
 
 
 def test_another_source_does_not_move_the_draws_of_the_tasks_that_were_there():
-    two = mtl.LinearTasks(n_features=D, n_samples=(20, 30)).draw(key=KEY)
-    three = mtl.LinearTasks(n_features=D, n_samples=(20, 7, 30)).draw(key=KEY)
+    two = mtl.LinearTasks(n_samples=(20, 30), **RECIPE).draw(key=KEY)
+    three = mtl.LinearTasks(n_samples=(20, 7, 30), **RECIPE).draw(key=KEY)
     explicit_rows = lambda tasks: [task.y for task in mtl.draw_data(tasks, (20,) * tasks.n_tasks, key=KEY)]
     for few, many in (
         (mtl.draw_moments(two, key=KEY).gram, mtl.draw_moments(three, key=KEY).gram),

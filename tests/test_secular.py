@@ -8,13 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
-from conftest import Z_LIMIT, close, z_score
+from conftest import close
 from instances import moments_of, random_pair, random_sizes, random_tasks, rows_of
 
 import mtlsim as mtl
 from mtlsim.core.status import Certificate, Status
 from mtlsim.solvers import secular
-from mtlsim.solvers.pair import solve_pair
 from mtlsim.solvers.pencil import FORMS
 
 DIMENSIONS = (1, 2, 3, 5, 9, 20, 40)
@@ -242,34 +241,3 @@ def test_cubic_maximum_is_that_of_a_dense_scan():
     np.testing.assert_allclose(there, value, atol=1e-12)
     second = (12 * at - 6) * (left - right) + (6 * at - 4) * left_slope + (6 * at - 2) * right_slope
     np.testing.assert_allclose(curvature, second, atol=1e-10)
-
-
-PLATEAU = [(60, 0.5, 0.9, 0.2019, True), (25, 0.0, 0.9, 0.1983, True), (60, 0.02, 0.9, 0.1936, False)]
-
-
-@cache
-def many_rows():
-    """Risks of 400 draws with 10^9 source rows, d = 40, isotropic, together and alone, for traced sizes, noise and cosine."""
-
-    def draw(recipe, key):
-        tasks = recipe.draw(key=key)
-        moments = mtl.draw_moments(tasks, key=jax.random.fold_in(key, 1))
-        together = solve_pair(moments, jnp.ones(2), jnp.zeros(2)).parameters[1]
-        return tasks.excess_risk(together), tasks.excess_risk(mtl.solve_single(moments[1]))
-
-    return jax.jit(jax.vmap(draw, (None, 0)))
-
-
-@pytest.mark.parametrize("rows, variance, cosine, printed, helps", PLATEAU)
-def test_with_many_source_rows_the_risk_is_the_known_plateau(rows, variance, cosine, printed, helps):
-    """B is the source's direction, one head is fitted: tau^2 + (s^2 + tau^2) / (m - 2) with tau^2 = 1 - cos^2."""
-    recipe = mtl.LinearTasks(
-        n_features=40, n_samples=(1e9, rows), cosine=cosine, noise=(1.0, np.sqrt(variance)), design=mtl.Isotropic()
-    )
-    together, alone = many_rows()(recipe, jax.random.split(jax.random.key(rows), 400))
-    tau2 = 1 - cosine**2
-    wanted = tau2 + (variance + tau2) / (rows - 2)
-    assert round(wanted, 4) == printed
-    assert abs(z_score(together, wanted)) < Z_LIMIT < abs(z_score(together, 1.1 * wanted))
-    assert (np.mean(alone) > np.mean(together)) == helps
-    assert many_rows()._cache_size() == 1

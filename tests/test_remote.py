@@ -18,6 +18,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from conftest import untyped
 from noisy import Noisy
 
 import mtlsim as mtl
@@ -204,6 +205,12 @@ def test_any_executor_whose_workers_start_anew(wanted):
 def test_an_executor_brings_its_own_devices():
     with pytest.raises(ValueError, match="devices must be left out with an executor"):
         run(executor=Unreliable(), devices=jax.devices())
+    with pytest.raises(ValueError, match="executor must be a DaskExecutor or one of"):
+        untyped(mtl.sweep)(Noisy(), GRID, 8, KEY, executor="tcp://host:8786")
+    with pytest.raises(ValueError, match="devices must be at least one"):
+        run(devices=[])
+    with pytest.raises(ValueError, match="scheduler must be an address"):
+        DaskExecutor(None)
 
 
 def test_sequential_seeds_by_an_executor():

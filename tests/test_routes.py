@@ -201,3 +201,10 @@ def test_tasks_of_different_width_are_refused():
     moments = [mtl.Moments.from_data(*random_tasks(0, [9])[0]), mtl.Moments.from_data(*random_tasks(0, [9], d=4)[0])]
     with pytest.raises(ValueError, match="of one number of features"):
         mtl.solve(moments, 1)
+
+
+def test_a_form_that_this_backend_does_not_have():
+    with pytest.raises(ValueError, match="Jacobi rotations need an accelerator"):
+        mtl.solve(
+            mtl.draw_moments(mtl.LinearTasks(n_features=D, n_samples=(40, 9)).draw(key=KEY), key=KEY), 1, route="secular-jacobi"
+        )

@@ -150,3 +150,11 @@ def test_a_scheduler_belongs_to_dask(tmp_path, capsys):
     (tmp_path / "a.toml").write_text("[tasks]\nn_features = 3\n")
     assert main(["sweep", str(tmp_path / "a.toml"), "--executor", "dask"]) == 2
     assert "scheduler must be given with --executor dask" in capsys.readouterr().err
+
+
+def test_options_that_an_estimate_does_not_have():
+    with pytest.raises(ValueError, match="estimate's options must be one of the known names, but is 'path'"):
+        estimate(Noisy(), GRID, 8, path="a.nc")
+    base = {"cells": 1, "n_seeds": 1, "n_rounds": 1, "compiles": 1, "chunks": 1, "devices": "1 cpu device"}
+    with pytest.raises(ValueError, match="workers must be a whole number >= 1, but is 0"):
+        Estimate(**base, compile_first=1.0, compile_again=1.0, draw=1.0, memory=1, result=1).seconds(0)

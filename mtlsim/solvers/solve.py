@@ -97,6 +97,8 @@ def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts
         moments = eqx.tree_at(lambda m: (m.factor, m.scores), _unshare(moments), (None, None), is_leaf=lambda leaf: leaf is None)
     if route in PAIR_FORMS:
         require(n_tasks == 2 and rank == 1, "route", "one that fits", repr(route), "it needs two tasks and rank 1")
+        offered = PAIR_FORMS[route] != "jacobi" or jax.default_backend() != "cpu"
+        require(offered, "route", "one that fits", repr(route), "Jacobi rotations need an accelerator; use 'secular-eigh'")
         return solve_pair(moments, weights, ridge, PAIR_FORMS[route])
     if route == "coordinate_ascent":
         require(n_tasks >= 2 and rank == 1, "route", "one that fits", repr(route), "it needs rank 1")

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import require, require_choice
 from mtlsim.core.keys import check_key
 from mtlsim.sweeps.execute import Runner
 from mtlsim.sweeps.job import make_job, result_bytes
@@ -45,6 +45,7 @@ class Estimate:
 
     def seconds(self, workers: int = 1, n_rounds: int | None = None) -> float:
         """Time in all with so many workers like this machine, each of which compiles for itself; chunks are not divided."""
+        require(workers >= 1, "workers", "a whole number >= 1", workers, "use 10")
         n_rounds = self.n_rounds if n_rounds is None else n_rounds
         draws = self.cells * self.n_seeds * n_rounds
         share = -(-self.chunks // min(workers, self.chunks)) / self.chunks
@@ -82,6 +83,8 @@ def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, "
 
     options: those of `sweep` that change its cost: budget, level, keep, chunk_draws. Raises ValueError as `sweep` does.
     """
+    for name in options:
+        require_choice(name, ("budget", "level", "keep", "chunk_draws"), "estimate's options")
     devices = jax.local_devices()
     key = check_key(jax.random.key(0) if key is None else key)
     job, settings = make_job(cell, grid, n_seeds, key, facts(devices), len(devices), **options)

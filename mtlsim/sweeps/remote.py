@@ -32,6 +32,8 @@ class DaskExecutor(Executor):
     """
 
     def __init__(self, scheduler: Any, patience: float = 120.0):
+        if scheduler is None:  # dask would start a cluster of its own
+            raise ValueError("scheduler must be an address or a dask cluster, but is None; pass 'tcp://host:8786'.")
         self.scheduler, self.patience = scheduler, patience
         self._connect(FIRST_ANSWER)
 

@@ -64,6 +64,9 @@ def sweep(
     """
     key = check_key(key)
     require(devices is None or executor is None, "devices", "left out with an executor", "given", "its workers use all of theirs")
+    able = executor is None or hasattr(executor, "submit")
+    require(able, "executor", "a DaskExecutor or one of concurrent.futures", repr(executor), "pass mtlsim.DaskExecutor(address)")
+    require(devices is None or len(devices) > 0, "devices", "at least one", "empty", "leave it out")
     devices = jax.local_devices() if devices is None else list(devices)
     given = facts(devices) | {"n_devices": len(devices)} if executor is None else ask(executor, jax.config.jax_enable_x64)
     n_devices, shard = given.pop("n_devices"), parse_shard(shard)

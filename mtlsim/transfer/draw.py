@@ -27,7 +27,9 @@ class TransferDraw(eqx.Module):
         if not is_concrete(self.gain) or self.gain.ndim:
             return f"TransferDraw(route={self.route!r}, shape={self.gain.shape})"
         status = Status(int(self.status))
-        helps = "undetermined" if status == Status.degenerate else "helps" if self.gain > 0 else "hurts"
+        helps = (
+            "undetermined" if status == Status.degenerate else "helps" if self.gain > 0 else "hurts" if self.gain < 0 else "neither"
+        )
         diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
         return (
             f"gain {float(self.gain):+.4g} ({helps}): risk {float(self.risk_single):.4g} alone, "

@@ -15,9 +15,10 @@ BLOCK_BYTES = 64 * 2**20
 class Moments(eqx.Module):
     """Sums over the rows of one task (or of K, with a leading axis; one gram for all where the rows are shared).
 
-    gram (d, d) = X'X, cross (d,) = X'y, energy = y'y, n_samples = rows. Where the moments were drawn from an invertible covariance
-    they also carry factor (d, d) and scores (d,) with gram = factor factor' and cross = factor scores: d equivalent rows and
-    labels, of which the first n alone are not zero.
+    gram (d, d) = X'X, cross (d,) = X'y, energy = y'y, n_samples = rows. Squares lose half of the digits, so that moments of rows,
+    and those drawn from an invertible covariance, also carry factor (d, d), lower triangular, and scores (d,) with
+    gram = factor factor' and cross = factor scores: d equivalent rows and labels.
+    rank_known: whether n rows are known to see min(n, d) directions; then the columns of factor from n on are exactly zero.
     """
 
     gram: Float[Array, "... d d"]
@@ -26,6 +27,7 @@ class Moments(eqx.Module):
     n_samples: Float[Array, "*K"]
     factor: Float[Array, "... d d"] | None = None
     scores: Float[Array, "*K d"] | None = None
+    rank_known: bool = eqx.field(default=False, static=True)
 
     @property
     def n_features(self) -> int:
@@ -51,8 +53,13 @@ class Moments(eqx.Module):
         """The moments of one of K tasks."""
         if self.shared_covariates:
             scores = None if self.scores is None else self.scores[task]
-            return Moments(self.gram, self.cross[task], self.energy[task], self.n_samples[task], self.factor, scores)
+            parts = self.gram, self.cross[task], self.energy[task], self.n_samples[task], self.factor, scores
+            return Moments(*parts, self.rank_known)
         return jax.tree.map(lambda leaf: leaf[task], self)
+
+    def without_factor(self) -> "Moments":
+        """The sums alone."""
+        return Moments(self.gram, self.cross, self.energy, self.n_samples)
 
     def __add__(self, other: "Moments") -> "Moments":
         """Moments of both sets of rows together."""
@@ -75,13 +82,14 @@ class Moments(eqx.Module):
         """The same of K tasks on the same rows, with labels Y (m, K) and one gram."""
         X, Y = _as_rows(X, "X"), _as_rows(Y, "Y")
         require(np.ndim(Y) == 2 and np.shape(Y)[1] > 0, "Y", "of shape (m, K)", f"of shape {np.shape(Y)}", "pass a column per task")
-        gram, cross, energy, n_samples = _add_up(X, Y, "Y")
-        return cls(gram, cross, energy, jnp.full(energy.shape, n_samples))
+        gram, cross, energy, n_samples, *rows = _add_up(X, Y, "Y")
+        return cls(gram, cross, energy, jnp.full(energy.shape, n_samples), *rows)
 
     @classmethod
     def of_rows(cls, X) -> "Moments":
         """The same of rows without labels."""
-        return cls.from_data(X, np.zeros(len(X)))
+        X = _as_rows(X, "X")
+        return cls(*_add_up(X, np.zeros(len(X)), "y", factorised=False))
 
 
 def _as_rows(rows, name: str):
@@ -92,8 +100,8 @@ def _as_rows(rows, name: str):
     return rows
 
 
-def _add_up(X, y, name: str) -> tuple[Array, Array, Array, Array]:
-    """X'X, y'X, y'y and the number of rows, for labels (m,) or (m, K)."""
+def _add_up(X, y, name: str, factorised: bool = True) -> tuple[Array, ...]:
+    """X'X, y'X, y'y and the number of rows, for labels (m,) or (m, K); then the factor and the scores, unless traced."""
     require(np.ndim(X) == 2, "X", "of shape (m, d)", f"of shape {np.shape(X)}", "pass one row per sample")
     require(len(X) == len(y), name, f"as long as X, {len(X)} rows", f"of length {len(y)}", "drop the rows without a label")
     require(len(X) > 0 and X.shape[1] > 0, "X", "at least one row and one column", f"of shape {X.shape}", "load some rows")
@@ -102,7 +110,7 @@ def _add_up(X, y, name: str) -> tuple[Array, Array, Array, Array]:
     dtype = jnp.result_type(float)
     block = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(dtype).itemsize))
     require_finite(np.asarray(y), name)
-    bad, sums = 0, (np.zeros((), dtype),) * 3
+    bad, sums, triangle = 0, (np.zeros((), dtype),) * 3, np.zeros((0, X.shape[1] + y[:1].size))
     for start in range(0, len(X), block):
         rows = np.asarray(X[start : start + block], dtype)
         labels = np.asarray(y[start : start + block], dtype)
@@ -110,11 +118,20 @@ def _add_up(X, y, name: str) -> tuple[Array, Array, Array, Array]:
             new = rows.T @ rows, labels.T @ rows, np.sum(labels**2, 0)
         if not np.isfinite(np.trace(new[0])):  # only then are the rows looked at one by one
             bad += int(np.sum(~np.isfinite(rows).all(1)))
+        elif factorised:
+            triangle = np.linalg.qr(np.concatenate([triangle, np.column_stack([rows, labels])]), mode="r")
         sums = tuple(old + more for old, more in zip(sums, new, strict=True))
     require_finite_rows(bad, len(X), "X")
     for part, whose in ((sums[0], "X"), (sums[2], name)):
         require(np.isfinite(part).all(), whose, "of squares that can be summed", "too large for that", "divide it by its scale")
-    return *(jnp.asarray(part) for part in sums), jnp.asarray(float(len(X)))
+    parts = *(jnp.asarray(part) for part in sums), jnp.asarray(float(len(X)))
+    if not factorised:
+        return parts
+    d = X.shape[1]
+    top = np.zeros((d, triangle.shape[1]))
+    top[: len(triangle)] = triangle[:d]
+    scores = top[:, d:].T if np.ndim(y) == 2 else top[:, d]
+    return *parts, jnp.asarray(top[:, :d].T, dtype), jnp.asarray(scores, dtype)
 
 
 def stack(moments) -> Moments:
@@ -126,5 +143,7 @@ def stack(moments) -> Moments:
     sizes = {m.n_features for m in moments}
     require(len(sizes) == 1, "moments", "of one number of features", f"of {sorted(sizes)}", "give all tasks the same columns")
     if any(m.factor is None for m in moments):
-        moments = [Moments(m.gram, m.cross, m.energy, m.n_samples) for m in moments]
+        moments = [m.without_factor() for m in moments]
+    elif not all(m.rank_known for m in moments):
+        moments = [Moments(m.gram, m.cross, m.energy, m.n_samples, m.factor, m.scores) for m in moments]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *moments)

@@ -6,6 +6,7 @@ T_jj is chi with n - j degrees of freedom (j = 0, 1, ...), what is below it is s
 normal z, both exactly in law for every n >= 1; n is data, not a shape.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -48,9 +49,8 @@ def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
     sets = 1 if tasks.shared_covariates else tasks.n_tasks
     factors = [draw_factor(of_task[i], tasks.covariances[i]) for i in range(sets)]
     moments = _stack([_label(tasks, i, factors[i % sets], of_task[i]) for i in range(tasks.n_tasks)], tasks.shared_covariates)
-    if any(covariance.singular for covariance in tasks.covariances):  # n does not tell the rank: leave it to be found in the grams
-        return Moments(moments.gram, moments.cross, moments.energy, moments.n_samples)
-    return moments
+    singular = any(covariance.singular for covariance in tasks.covariances)  # then n does not tell the rank
+    return replace(moments, rank_known=not singular)
 
 
 def _draw_variates(key: Key[Array, ""], n_samples: Float[Array, ""], d: int) -> Variates:
@@ -81,7 +81,7 @@ def _label(tasks: Tasks, i: int, factor: Float[Array, "d d"], variates: Variates
     z = jnp.where(variates.squares > 0, variates.noise, 0)
     scores = multiply(tasks.parameters[i], factor) + noise * z
     energy = multiply(scores, scores) + noise**2 * variates.rest
-    return Moments(multiply(factor, factor.T), multiply(factor, scores), energy, n, factor, scores)
+    return Moments(multiply(factor, factor.T), multiply(factor, scores), energy, n, factor, scores, True)
 
 
 def _stack(moments: list[Moments], shared: bool) -> Moments:
@@ -89,7 +89,7 @@ def _stack(moments: list[Moments], shared: bool) -> Moments:
     if not shared:
         return stacked
     first = moments[0]
-    return Moments(first.gram, stacked.cross, stacked.energy, stacked.n_samples, first.factor, stacked.scores)
+    return Moments(first.gram, stacked.cross, stacked.energy, stacked.n_samples, first.factor, stacked.scores, first.rank_known)
 
 
 def _draw_in_blocks(tasks: Tasks, key: Key[Array, ""]) -> Moments:

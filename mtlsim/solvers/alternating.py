@@ -9,6 +9,7 @@ from mtlsim.core.keys import normal, stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.objective import absorb, observed_rows, too_few_rows
+from mtlsim.solvers.separate import explained_alone
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solution import Solution, certify, penalised_loss
 
@@ -32,7 +33,7 @@ def solve_by_alternation(
     problem = absorb(moments, weights, ridge)
     n_tasks, d = problem.cross.shape
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
-    energies = weights * jnp.sum(moments.cross * single, -1)
+    energies, rounding = explained_alone(moments, weights, ridge, observed_rows(moments, ridge))
     spectral = jnp.linalg.svd(single.T * jnp.sqrt(weights), full_matrices=False)[0][:, :rank]
     spectral = jnp.pad(spectral, ((0, 0), (0, rank - spectral.shape[1])))
     random = normal(stream(key, "starts"), (n_starts, d, rank), single.dtype)
@@ -60,7 +61,7 @@ def solve_by_alternation(
     shared = layers[best]
     heads = _best_heads(absorb(moments, jnp.ones_like(weights), ridge), shared)
     lower = jnp.sum(problem.energy) - jnp.sum(energies)
-    gap = jnp.maximum(losses[best] - lower, 0)
+    gap = jnp.maximum(losses[best] - lower, 0) + jnp.sum(rounding)
     few = too_few_rows(observed_rows(moments, ridge), rank, d)
     status = worst(
         flag(falls[best] > SETTLED * jnp.abs(losses[best]) + floor, Status.not_converged),
@@ -74,7 +75,7 @@ def solve_by_alternation(
         linalg.multiply(heads, shared.T) + unknown,
         losses[best],
         gap,
-        certify(gap, jnp.sum(energies), Certificate.none),
+        certify(gap, energies, Certificate.none),
         status,
         "alternating",
     )

@@ -10,49 +10,101 @@ from mtlsim.core import linalg
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers import secular
+from mtlsim.solvers.directions import find_directions, pair_of_rows
 from mtlsim.solvers.objective import best_heads, observed_rows, too_few_rows
 from mtlsim.solvers.pencil import choose_form, name_route
-from mtlsim.solvers.single import solve_single
-from mtlsim.solvers.solution import Solution, certify
+from mtlsim.solvers.solution import LOST, Solution, certify
 
 Pair = tuple[Array, Array]
-UNSEEN = 8  # times d * rounding of a share: a task that sees a smaller share of a direction does not see it
+TRUSTED = 3e-7  # of the smaller task's energy: rounding up to which the pencil is trusted
+TRUSTED_ROUNDINGS = 64  # or this many last digits of the energies
+N_NODES, N_TABLES = 96, 5  # of the tables over the directions, whose turns may lie far apart
+
+
+class Found(NamedTuple):
+    """The optimum by either search, and what rounding leaves unproven of it beside the last digits of the energies.
+
+    direction: B(t) sqrt(1 + t^2), without what neither task sees. missing: that, as columns. energies: what each task explains
+    alone. rounding: how far G may be off. too_few: the data do not determine the answer.
+    """
+
+    optimum: secular.Optimum
+    direction: Float[Array, " d"]
+    missing: Float[Array, "d d"]
+    energies: Float[Array, "2"]
+    rounding: Float[Array, ""]
+    too_few: Bool[Array, ""]
 
 
 def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"], form: str | None = None) -> Solution:
     """Global optimum of rank one for two tasks by the secular function (see `mtlsim.solvers.secular`).
 
-    form: of the pencil, a name in `mtlsim.solvers.pencil.FORMS`; None is the fastest here.
+    form: of the pencil, a name in `mtlsim.solvers.pencil.FORMS`; None is the fastest here. The pencil serves drawn moments; where
+    rounding may have hidden a direction from it, and for moments of arrays, the search is over the directions that both tasks
+    see, found without squares (see `mtlsim.solvers.directions`).
     Degenerate (too few rows in all, or the same loss at every head ratio) gives a status and NaN for B, heads and parameters:
     there the data do not determine the answer.
     """
-    view = _look_at(moments, weights, ridge)
-
-    # the larger task that sees every direction goes first: the other is measured against it
-    swap = jnp.where(view.singular[0] == view.singular[1], moments.n_samples[1] > moments.n_samples[0], view.singular[0])
-    order = lambda leaves: tuple(jnp.where(swap, leaves[1 - i], leaves[i]) for i in range(2))
-    crosses, singular, energies = order(view.crosses), order(view.singular), order(view.energies)
-    safe = view.too_few * jnp.eye(crosses[0].shape[-1], dtype=crosses[0].dtype)
-    grams = order(view.grams)
-    grams = grams[0] + safe, grams[1]
-    form = form or choose_form(jax.default_backend(), moments.n_features)
-    drawn = moments.factor is not None
-    data = jax.lax.stop_gradient((grams, crosses, energies))
-    if drawn:
-        basis = whiten_factors(*jax.lax.stop_gradient((order(moments.factor), order(ridge))), singular[0], safe)
-    else:  # the view is the eigenbasis
-        basis = secular.whiten(data[0], singular[0])
-    pencil = secular.make_pencil(*basis, *data[1:], singular, form if drawn else "diagonal")
-    optimum = secular.maximize(pencil)
-    ratio = stationary(optimum.ratio, grams, crosses)
-    if drawn:  # no gram is needed then; of arrays, grams say more than their factors where they are nearly singular
-        direction = linalg.found_otherwise(_direction, pencil.solve(optimum.ratio), ratio, grams, crosses)
+    d = moments.n_features
+    form = form or choose_form(jax.default_backend(), d)
+    rows = observed_rows(moments, ridge)
+    fixed = jax.lax.stop_gradient((moments, weights, ridge, rows))
+    if moments.rank_known:
+        found = _search_pencil(*fixed, form)
+        reach = jnp.maximum(TRUSTED * jnp.min(found.energies), TRUSTED_ROUNDINGS * _last_digits(found.energies))
+        found = linalg.repair(~(found.rounding <= reach), _search_directions, found, *fixed)
     else:
-        direction = _direction(ratio, grams, crosses)
-    direction = direction if view.lift is None else linalg.multiply(view.lift, direction)
+        found = _search_directions(*fixed)
+    grams = tuple(moments.gram[i] + ridge[i] * jnp.eye(d, dtype=ridge.dtype) for i in range(2))
+    # where nobody looks there is nothing to solve for, but a derivative needs a system that has an answer
+    nowhere = found.too_few * jnp.eye(d, dtype=ridge.dtype) + linalg.multiply(found.missing, found.missing.T)
+    grams = grams[0] + jnp.trace(grams[0]) * nowhere, grams[1]
+    crosses = tuple(jnp.sqrt(weights)[:, None] * moments.cross)
+    ratio = stationary(found.optimum.ratio, grams, crosses)
+    direction = linalg.found_otherwise(_direction, found.direction, ratio, grams, crosses)
     heads, explained = best_heads(moments, weights, ridge, direction)
-    own = jnp.where(view.too_few, view.energies, pencil.energies)
-    return _conclude(direction, heads, explained, jnp.sum(weights * moments.energy), optimum, own, view.too_few, form)
+    return _conclude(direction, heads, explained, jnp.sum(weights * moments.energy), found, form)
+
+
+def _search_pencil(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"], rows, form: str) -> Found:
+    """By the pencil of drawn moments, which know their rank from n: fewer rows than features explain all their energy."""
+    d = moments.n_features
+    singular = rows < d
+    too_few = too_few_rows(rows, 1, d)
+    # the larger task that sees every direction goes first: the other is measured against it
+    swap = jnp.where(singular[0] == singular[1], moments.n_samples[1] > moments.n_samples[0], singular[0])
+    order = lambda leaves: tuple(jnp.where(swap, leaves[1 - i], leaves[i]) for i in range(2))
+    energies = weights * moments.energy
+    crosses = order(jnp.sqrt(weights)[:, None] * moments.cross)
+    basis = whiten_factors(order(moments.factor), order(ridge), order(singular)[0], too_few * jnp.eye(d, dtype=ridge.dtype))
+    pencil = secular.make_pencil(*basis, crosses, order(energies), order(singular), form)
+    optimum = secular.maximize(pencil)
+    complete = ~(singular[0] & singular[1]) & (pencil.turning == order(rows)[1])
+    rounding = jnp.where(complete, pencil.rounding, jnp.inf) * jnp.sum(pencil.energies)
+    rounding = jnp.where(too_few, 0, rounding)
+    own = jnp.where(too_few, energies, jnp.stack(order(pencil.energies)))
+    direction = pencil.solve(optimum.ratio)
+    ratio = jnp.where(swap, 1 / optimum.ratio, optimum.ratio)
+    # B(t) sqrt(1 + t^2) is the same for heads (1, t) and (t, 1), but for the sign of t
+    direction = direction * jnp.where(swap & (optimum.ratio < 0), -1, 1)
+    return Found(optimum._replace(ratio=ratio), direction, jnp.zeros((d, d), ridge.dtype), own, rounding, too_few)
+
+
+def _search_directions(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"], rows) -> Found:
+    """Over the directions that both tasks see, found from rows."""
+    problem = pair_of_rows(moments, weights, ridge, rows)
+    directions = find_directions(problem)
+    optimum = secular.maximize(directions, N_NODES, N_TABLES)
+    seen = jnp.sum(directions.seen, 1)
+    n_directions = jnp.sum(jnp.any(directions.seen, 0))
+    too_few = too_few_rows(jnp.minimum(rows, seen), 1, n_directions)
+    direction, missing = directions.solve(optimum.ratio), directions.missing
+    direction = direction - linalg.multiply(missing, linalg.multiply(missing.T, direction))
+    rounding = directions.rounding(problem.lengths)
+    if problem.squared:  # a direction that was taken for rounding may explain all that is left
+        left = jnp.maximum(problem.lengths**2 - directions.energies, 0)
+        rounding = rounding + jnp.sum(jnp.where(seen < rows, left, 0))
+    return Found(optimum, direction, missing, directions.energies, rounding, too_few)
 
 
 def whiten_factors(
@@ -101,52 +153,9 @@ def _(primals, tangents):
     return ratio, -moved / jnp.where(curvature == 0, 1, curvature)
 
 
-class View(NamedTuple):
-    """Both tasks in coordinates where the sum of their grams is invertible, and the way back (None: the original ones).
-
-    energies are what each task explains alone where its gram is singular or rows are too few; they are not read elsewhere.
-    """
-
-    grams: tuple[Float[Array, "d d"], Float[Array, "d d"]]
-    crosses: Float[Array, "2 d"]
-    energies: Float[Array, "2"]
-    singular: Bool[Array, "2"]
-    too_few: Bool[Array, ""]
-    lift: Float[Array, "d d"] | None
-
-
-def _look_at(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"]) -> View:
-    """Drawn moments know their rank from n, and fewer rows than features explain all their energy.
-
-    Moments of arrays are brought to the common range of both tasks first.
-    """
-    d = moments.n_features
-    rows = observed_rows(moments, ridge)
-    grams = tuple(moments.gram[i] + ridge[i] * jnp.eye(d, dtype=ridge.dtype) for i in range(2))
-    crosses = jnp.sqrt(weights)[:, None] * moments.cross
-    if moments.factor is not None:
-        return View(grams, crosses, weights * moments.energy, rows < d, too_few_rows(rows, 1, d), None)
-    sizes = jnp.stack([jnp.trace(gram) for gram in grams])
-    sizes = jnp.where(sizes > 0, sizes, 1)
-    grams, crosses = [grams[i] / sizes[i] for i in range(2)], crosses / jnp.sqrt(sizes)[:, None]
-    lift, inside = linalg.inverse_square_root(grams[0] + grams[1])
-    # the first task's share of each direction: 0 where only the second sees it, 1 where only the first does, -1 where neither
-    shares, turn = jnp.linalg.eigh(linalg.multiply(lift.T, grams[0], lift) - jnp.diag(~inside).astype(lift.dtype))
-    lift = linalg.multiply(lift, turn)
-    unseen = UNSEEN * d * jnp.finfo(lift.dtype).eps * jnp.sum(lift**2, 0)
-    observed = shares > -0.5
-    seen = observed & jnp.stack([shares > unseen, shares < 1 - unseen])
-    # a coordinate that stands for no direction gets a one, so that it solves to zero
-    empty = jnp.diag(~observed).astype(lift.dtype)
-    single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(2)])
-    return View(
-        tuple(linalg.multiply(lift.T, grams[i], lift) * (seen[i][:, None] & seen[i][None, :]) + empty for i in range(2)),
-        linalg.multiply(crosses, lift) * seen,
-        weights * jnp.sum(moments.cross * single, -1),
-        jnp.any(observed & ~seen, 1),
-        too_few_rows(jnp.minimum(rows, jnp.sum(seen, 1)), 1, jnp.sum(inside)),
-        lift,
-    )
+def _last_digits(energies: Float[Array, "2"]) -> Float[Array, ""]:
+    """Rounding of sums of the size of the energies."""
+    return 16 * jnp.finfo(energies.dtype).eps * jnp.sum(energies)
 
 
 def _conclude(
@@ -154,22 +163,24 @@ def _conclude(
     heads: Float[Array, "2"],
     explained: Float[Array, ""],
     total: Float[Array, ""],
-    optimum: secular.Optimum,
-    energies: Float[Array, "2"],
-    too_few: Bool[Array, ""],
+    found: Found,
     form: str,
 ) -> Solution:
     """The loss that the direction and its best heads reach, and what the bound proves about it."""
-    least = jnp.min(energies)
-    rounding = 16 * jnp.finfo(total.dtype).eps * jnp.sum(energies)
+    optimum, energies, too_few = found.optimum, found.energies, found.too_few
+    least, rounding = jnp.min(energies), _last_digits(energies)
     flat = (optimum.variation <= 1e-9 * least + 4 * rounding) & (least > 0)
     degenerate = too_few | flat
-    gap = jnp.where(degenerate, 0, jnp.maximum(optimum.bound - explained, 0) + jnp.abs(optimum.value - explained)) + rounding
+    gap = jnp.where(degenerate, 0, jnp.maximum(optimum.bound - explained, 0) + jnp.abs(optimum.value - explained))
+    gap = gap + rounding + found.rounding
     broken = ~jnp.isfinite(explained)
-    status = worst(flag(degenerate, Status.degenerate), flag(broken & ~degenerate, Status.ill_conditioned))
-    length = jnp.linalg.norm(direction)
+    lost = (found.rounding > LOST * least) & (least > 0) & (found.rounding > TRUSTED_ROUNDINGS * rounding)
+    status = worst(flag(degenerate, Status.degenerate), flag((broken | lost) & ~degenerate, Status.ill_conditioned))
+    largest = jnp.max(jnp.abs(direction))
+    largest = jnp.where(largest > 0, largest, 1)
+    length = largest * jnp.linalg.norm(direction / largest)
     length = jnp.where(length == 0, 1, length) * jnp.where(heads[-1] < 0, -1, 1)
-    unknown = jnp.where(status == Status.ok, 0.0, jnp.nan)
+    unknown = jnp.where(degenerate | broken, jnp.nan, 0.0)
     shared, heads = direction / length + unknown, heads * length + unknown
     return Solution(
         shared[:, None],
@@ -177,7 +188,7 @@ def _conclude(
         heads[:, None] * shared,
         total - jnp.where(too_few, jnp.sum(energies), explained),
         gap,
-        certify(gap, jnp.maximum(least, 1e7 * rounding)),
+        certify(gap, energies),
         status,
         name_route(form),
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.lax import linalg as lax_linalg
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
 
@@ -46,11 +46,15 @@ class Forms(NamedTuple):
 
 
 class Turns(NamedTuple):
-    """The range of u in which directions of W turn over, u_j = -log(w_j / (1 - tau w_j)) / 2, one wider at most; c2' W^-1 c2."""
+    """The range of u in which directions of W turn over, u_j = -log(w_j / (1 - tau w_j)) / 2, one wider at most; c2' W^-1 c2.
+
+    n_found: how many turn within the reach; a form that cannot count them says all or none.
+    """
 
     first: Float[Array, ""]
     last: Float[Array, ""]
     energy: Float[Array, ""]
+    n_found: Int[Array, ""]
 
 
 class Tridiagonal(NamedTuple):
@@ -120,7 +124,8 @@ class Tridiagonal(NamedTuple):
         before_first = jnp.clip(jnp.argmax(below < below[0]) - 1, 0)
         after_last = below.shape[0] - jnp.argmax((below > below[-1])[::-1])
         first = jnp.where(some, thresholds[before_first], -1)
-        return Turns(first, jnp.where(some, thresholds[jnp.clip(after_last, 0, below.shape[0] - 1)], 1), energy)
+        last = jnp.where(some, thresholds[jnp.clip(after_last, 0, below.shape[0] - 1)], 1)
+        return Turns(first, last, energy, (below[0] - below[-1]).astype(jnp.int32))
 
     def solve(self, own: Float[Array, ""], other: Float[Array, ""], heads: Float[Array, "2"]) -> Float[Array, " d"]:
         """(own I + other W)^-1 (heads_1 c1 + heads_2 c2)."""
@@ -159,7 +164,7 @@ class Diagonal(NamedTuple):
         within = (turns > -reach[0]) & (turns < reach[1])
         some = jnp.any(within)
         first, last = jnp.min(jnp.where(within, turns, jnp.inf)), jnp.max(jnp.where(within, turns, -jnp.inf))
-        return Turns(jnp.where(some, first, 0) - 1, jnp.where(some, last, 0) + 1, energy)
+        return Turns(jnp.where(some, first, 0) - 1, jnp.where(some, last, 0) + 1, energy, jnp.sum(within))
 
     def solve(self, own: Float[Array, ""], other: Float[Array, ""], heads: Float[Array, "2"]) -> Float[Array, " d"]:
         sides = heads[0] * self.first + heads[1] * self.second
@@ -200,7 +205,9 @@ class Dense(NamedTuple):
         first = turn_of(jnp.trace(self.matrix), tau)
         last = turn_of(jnp.where(jnp.isfinite(least), least, 0), tau)
         inside = lambda turn: jnp.clip(turn, -reach[0], reach[1])
-        return Turns(inside(first), inside(last), jnp.where(jnp.isfinite(energy), energy, 0))
+        every = (inside(first) == first) & (inside(last) == last)
+        n_found = jnp.where(every, len(self.first), 0)
+        return Turns(inside(first), inside(last), jnp.where(jnp.isfinite(energy), energy, 0), n_found)
 
     def solve(self, own: Float[Array, ""], other: Float[Array, ""], heads: Float[Array, "2"]) -> Float[Array, " d"]:
         mixed = own * jnp.eye(len(self.first), dtype=own.dtype) + other * self.matrix

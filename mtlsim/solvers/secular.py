@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 from mtlsim.core import linalg
 from mtlsim.solvers.pencil import REACH, Dense, Diagonal, Forms, Tridiagonal, choose_form, make_form
@@ -24,15 +25,37 @@ N_NODES = 24  # of a table
 N_TABLES = 3
 N_SECANT = 4
 REACH_SINGULAR = 9.0  # REACH on the side of a singular Gram, where rounding takes missing directions for real ones
+N_PROBES = 4  # vectors by which the condition of a factor is estimated
+SAFETY = 100.0  # by how much all probes may miss it together, but once in 10^8 factors
 MARGIN = 6.0  # how far the first table goes past the last direction that turns over
+
+
+class Window(NamedTuple):
+    """The range of u = log|v| that holds every turning direction, with a margin."""
+
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+
+
+def range_of_turns(
+    first: Float[Array, ""], last: Float[Array, ""], energies: Float[Array, "2"], margin: float = MARGIN
+) -> Window:
+    """From the first and the last turn and what each task explains alone.
+
+    A task with much more energy than the other moves the optimum past the last turn, by half the log of the ratio at most.
+    """
+    floored = jnp.maximum(energies, jnp.finfo(energies.dtype).tiny)
+    lead = jnp.clip(0.5 * jnp.log(floored[0] / floored[1]), -REACH, REACH)
+    return Window(first - margin - jnp.maximum(lead, 0), last + margin + jnp.maximum(-lead, 0))
 
 
 class Pencil(NamedTuple):
     """S1 + t^2 S2 = L (I + (v^2 - tau) W) L' with v = t * scale, and W with both right-hand sides in one of its forms.
 
     tau is 0 where S1 is invertible, and 1 where S1 is singular but S1 + S2 is not. energies are what each task explains alone;
-    beside is what the first has over |c1|^2; low and high are the range of log|v| that holds every turning direction with a
-    margin.
+    beside is what the first has over |c1|^2; range holds the directions that turn, and turning says how many they are.
+    rounding: relative error of G that the rounding of all this may cause. Directions may have been lost where it is large or
+    where fewer turn than the second task sees: then nothing is proven (see `mtlsim.solvers.directions` for those).
     """
 
     form: Tridiagonal | Diagonal | Dense
@@ -41,13 +64,17 @@ class Pencil(NamedTuple):
     scale: Float[Array, ""]
     energies: Float[Array, "2"]
     beside: Float[Array, ""]
-    low: Float[Array, ""]
-    high: Float[Array, ""]
+    range: Window
+    turning: Int[Array, ""]
+    rounding: Float[Array, ""]
 
     def evaluate(self, u: Float[Array, " n"]) -> tuple[Forms, Forms]:
         """The quadratic forms of G at v = exp(u), and their slopes in u."""
         values, slopes = self.form.evaluate(u, self.tau)
         return values._replace(deficit=self.beside + values.deficit), slopes
+
+    def window(self) -> Window:
+        return self.range
 
     def solve(self, ratio: Float[Array, ""]) -> Float[Array, " d"]:
         """B(t) sqrt(1 + t^2)."""
@@ -100,17 +127,21 @@ def make_pencil(
     tau = singular[0].astype(factor.dtype)
     mean = jnp.mean(jnp.diagonal(whitened))
     square = jnp.where(singular[0] | (mean <= 0), 1, mean)
-    sides = linalg.solve_lower(factor, jnp.stack(crosses, 1))
+    d = len(factor)
+    # |L^-1 D g| for rows of L of the lengths D and fixed signs g: a condition number that no scaling of rows changes
+    signs = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], (d, N_PROBES)), factor.dtype)
+    sides = linalg.solve_lower(factor, jnp.column_stack([*crosses, signs * jnp.sqrt(jnp.sum(factor**2, 1))[:, None]]))
+    condition = jnp.sqrt(jnp.max(jnp.sum(sides[:, 2:] ** 2, 0)))
     form = form or choose_form(jax.default_backend(), len(factor))
     form = make_form(form, whitened / square, sides[:, 0], sides[:, 1] / jnp.sqrt(square))
     turns = form.turns(tau, jnp.where(jnp.stack(singular), REACH_SINGULAR, REACH).astype(tau.dtype))
     length = jnp.sum(sides[:, 0] ** 2)
     energies = jnp.stack([jnp.where(singular[0], energies[0], length), jnp.where(singular[1], energies[1], turns.energy)])
-    # a task with much more energy than the other moves the optimum past the last turn, by half the log of the ratio at most
-    floored = jnp.maximum(energies, jnp.finfo(energies.dtype).tiny)
-    lead = jnp.clip(0.5 * jnp.log(floored[0] / floored[1]), -REACH, REACH)
-    low, high = turns.first - MARGIN - jnp.maximum(lead, 0), turns.last + MARGIN + jnp.maximum(-lead, 0)
-    return Pencil(form, factor, tau, jnp.sqrt(square), energies, energies[0] - length, low, high)
+    window = range_of_turns(turns.first, turns.last, energies)
+    # directions of no weight are known to rounding of the largest, and grow with v up to where the table ends
+    end = jnp.where(singular[1], window.high, turns.last)
+    rounding = jnp.finfo(factor.dtype).eps * (SAFETY * condition + 4 * len(factor) * jnp.exp(2 * end))
+    return Pencil(form, factor, tau, jnp.sqrt(square), energies, energies[0] - length, window, turns.n_found, rounding)
 
 
 def cubic_maximum(
@@ -134,7 +165,7 @@ def cubic_maximum(
     return jnp.maximum(inside, ends), place, 2 * c2 + 6 * c3 * place
 
 
-def tabulate(pencil: Pencil, low: Float[Array, ""], high: Float[Array, ""]) -> Table:
+def tabulate(pencil, low: Float[Array, ""], high: Float[Array, ""], n_nodes: int = N_NODES) -> Table:
     """Tabulate G - E1 from u = low to high and bound it everywhere.
 
     Between nodes, a cubic through values and slopes errs by B4 h^4 / 384, and B4 <= 16 (K1 + K2) + 10 sqrt(K_i E_j), where
@@ -142,8 +173,8 @@ def tabulate(pencil: Pencil, low: Float[Array, ""], high: Float[Array, ""]) -> T
     interval and is half a slope of the forms. Past an end beyond which no direction turns over, G is smooth in t (or in
     1/t), so that its slope at the end and 1.34 (K1 + K2) bound what is left.
     """
-    step = (high - low) / (N_NODES - 1)
-    u = low + step * jnp.arange(N_NODES, dtype=low.dtype)
+    step = (high - low) / (n_nodes - 1)
+    u = low + step * jnp.arange(n_nodes, dtype=low.dtype)
     forms, slopes = pencil.evaluate(u)
     values, rates = forms.over_first(), slopes.over_first()
     peaks, places, curvatures = cubic_maximum(values[:, :-1], values[:, 1:], step * rates[:, :-1], step * rates[:, 1:])
@@ -172,16 +203,16 @@ class Search(NamedTuple):
     peak: Float[Array, ""]
 
 
-def maximize(pencil: Pencil) -> Optimum:
-    """Global maximum of G over both signs of the head ratio."""
-    low, high = pencil.low, pencil.high
+def maximize(pencil, n_nodes: int = N_NODES, n_tables: int = N_TABLES) -> Optimum:
+    """Global maximum of G over both signs of the head ratio, of a `Pencil` or of anything else that evaluates G likewise."""
+    low, high = pencil.window()
     nothing = jnp.full_like(low, -jnp.inf)
 
     def zoom(search: Search, is_first) -> tuple[Search, None]:
-        table = tabulate(pencil, search.low, search.high)
+        table = tabulate(pencil, search.low, search.high, n_nodes)
         best = jnp.maximum(search.best, table.values.max())
         alive = (table.bounds >= best).any(0)
-        step = (search.high - search.low) / (N_NODES - 1)
+        step = (search.high - search.low) / (n_nodes - 1)
         beyond = jnp.where(is_first, table.tails.max(), -jnp.inf)
         closed = jnp.maximum(search.closed, jnp.maximum(beyond, jnp.where(alive, -jnp.inf, table.bounds).max()))
         negative, interval = jnp.unravel_index(jnp.argmax(table.peaks), table.peaks.shape)
@@ -199,14 +230,14 @@ def maximize(pencil: Pencil) -> Optimum:
         ), None
 
     start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low, nothing, nothing)
-    found, _ = jax.lax.scan(zoom, start, jnp.arange(N_TABLES) == 0)
+    found, _ = jax.lax.scan(zoom, start, jnp.arange(n_tables) == 0)
     u = polish(pencil, found.sign, found.place, found.curvature, found.high - found.low)
     value, bound = pencil.energies[0] + found.peak, pencil.energies[0] + found.bound
     return Optimum(found.sign * jnp.exp(u) / pencil.scale, value, bound, found.best - found.least)
 
 
 def polish(
-    pencil: Pencil, sign: Float[Array, ""], start: Float[Array, ""], curvature: Float[Array, ""], reach: Float[Array, ""]
+    pencil, sign: Float[Array, ""], start: Float[Array, ""], curvature: Float[Array, ""], reach: Float[Array, ""]
 ) -> Float[Array, ""]:
     """Zero of the slope of G by secant steps from the cubic's peak and curvature, no further than `reach` from there."""
     resolved = jnp.sqrt(jnp.finfo(start.dtype).eps)

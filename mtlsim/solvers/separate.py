@@ -1,13 +1,15 @@
 """Rank at least the number of tasks: every task keeps its own solution (Proposition 1 [wu2020understanding])."""
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
-from mtlsim.core.status import Certificate
+from mtlsim.core.status import Status, flag
 from mtlsim.samples.moments import Moments
-from mtlsim.solvers.objective import absorb
-from mtlsim.solvers.single import solve_single
-from mtlsim.solvers.solution import Solution, penalised_loss
+from mtlsim.solvers.objective import observed_rows
+from mtlsim.solvers.rows import look, unexplained
+from mtlsim.solvers.single import penalised_losses, solve_single
+from mtlsim.solvers.solution import LOST, Solution, certify
 
 
 def solve_separately(moments: Moments, rank: int, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Solution:
@@ -17,15 +19,33 @@ def solve_separately(moments: Moments, rank: int, weights: Float[Array, " K"], r
     """
     n_tasks = moments.n_tasks
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
-    loss = jnp.sum(weights * penalised_loss(absorb(moments, jnp.ones_like(weights), ridge), single))
-    exact = jnp.full((), int(Certificate.exact), jnp.int32)
+    losses = weights * penalised_losses(moments, single, ridge)
+    rows = observed_rows(moments, ridge)
+    energies, rounding = explained_alone(moments, weights, ridge, rows)
+    last_digits = 16 * jnp.finfo(rounding.dtype).eps * jnp.sum(weights * moments.energy)
+    gap = jnp.maximum(jnp.sum(losses - weights * moments.energy + energies), 0) + jnp.sum(rounding) + last_digits
     return Solution(
         jnp.pad(single.T, ((0, 0), (0, rank - n_tasks))),
         jnp.eye(n_tasks, rank, dtype=single.dtype),
         single,
-        loss,
-        jnp.zeros_like(loss),
-        exact,
-        jnp.zeros((), jnp.int32),
+        jnp.sum(losses),
+        gap,
+        certify(gap, energies),
+        flag((gap > LOST * jnp.min(energies)) & (gap > 64 * last_digits), Status.ill_conditioned),
         "separate",
     )
+
+
+def explained_alone(
+    moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"], rows: Num[Array, " K"]
+) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
+    """What each task explains of its own weighted labels at best, and how far rounding may have moved it."""
+
+    def of_task(i):
+        length = jnp.sqrt(weights[i] * moments.energy[i])[None]
+        sight = look(moments[i], ridge[i], rows[i])
+        sight = sight._replace(sides=jnp.sqrt(weights[i]) * sight.sides)
+        return sight.energies()[0], (sight.rounding(length) + unexplained(moments[i], sight, rows[i], length))[0]
+
+    found = [of_task(i) for i in range(moments.n_tasks)]
+    return jax.lax.stop_gradient(tuple(jnp.stack(parts) for parts in zip(*found, strict=True)))

@@ -4,29 +4,34 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
-from mtlsim.solvers.solution import Solution, certify
+from mtlsim.solvers.objective import observed_rows
+from mtlsim.solvers.rows import look, unexplained
+from mtlsim.solvers.solution import LOST, Solution, certify
 
 
 def solve_shared(moments: Moments, rank: int, weights: Float[Array, " K"], ridge: Float[Array, ""]) -> Solution:
-    """With S + ridge = P^-1' P^-1 and c_i = P' b_i, the best B is P U_r, U_r the top left singular vectors of [sqrt(w_i) c_i].
+    """With rows R = U P^-1 (R'R = S + ridge) and c_i = U'y_i, the best B is P V_r, V_r the top left singular vectors of
+    [sqrt(w_i) c_i].
 
     moments: one gram (d, d), cross (K, d). Weights only scale columns here, so the single-task solutions are combined within
     the span of the strongest r of them. A tie between the r-th and the next singular value is degenerate: B is not unique.
     """
-    d = moments.n_features
-    root, _ = linalg.inverse_square_root(moments.gram + ridge * jnp.eye(d, dtype=moments.gram.dtype))
-    sides = linalg.multiply(root.T, moments.cross.T)
+    rows = observed_rows(moments, jnp.broadcast_to(ridge, weights.shape))[0]
+    sight = look(moments, ridge, rows)
+    lengths = jnp.sqrt(moments.energy)
+    sides = sight.sides.T
     left, strengths, _ = jnp.linalg.svd(sides * jnp.sqrt(weights), full_matrices=False)
     kept = left[:, :rank]
     heads = linalg.multiply(sides.T, kept)
-    shared = linalg.multiply(root, kept)
+    shared = sight.solve(kept)
     strengths = jnp.concatenate([strengths, jnp.zeros(1, strengths.dtype)])
     energy = jnp.sum(weights * moments.energy)
     loss = energy - jnp.sum(strengths[:rank] ** 2)
-    scale = jnp.sum(strengths**2)
-    gap = 16 * jnp.finfo(loss.dtype).eps * energy
+    last_digits = 16 * jnp.finfo(loss.dtype).eps * energy
+    lost = jnp.sum(weights * (sight.rounding(lengths) + unexplained(moments, sight, rows, lengths)))
+    gap, energies = lost + last_digits, weights * sight.energies()
     tie = strengths[rank - 1] - strengths[rank] <= 1e-9 * strengths[0]
     tie = tie & (strengths[rank - 1] > 1e-9 * strengths[0])
     unknown = jnp.where(tie, jnp.nan, 0.0)
@@ -36,7 +41,10 @@ def solve_shared(moments: Moments, rank: int, weights: Float[Array, " K"], ridge
         linalg.multiply(heads, shared.T) + unknown,
         loss,
         gap,
-        certify(gap, scale),
-        flag(tie, Status.degenerate),
+        certify(gap, energies),
+        worst(
+            flag(tie, Status.degenerate),
+            flag((lost > LOST * jnp.min(energies)) & (lost > 64 * last_digits), Status.ill_conditioned),
+        ),
         "shared_covariates",
     )

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
 from mtlsim.samples.moments import Moments
+from mtlsim.solvers.rows import look
 
 
 def solve_single(moments: Moments, ridge=0.0) -> Float[Array, " d"]:
@@ -15,6 +16,10 @@ def solve_single(moments: Moments, ridge=0.0) -> Float[Array, " d"]:
     """
     d = moments.n_features
     ridge = jnp.asarray(ridge, moments.gram.dtype)
+    if moments.factor is not None and not moments.rank_known:
+        sight = look(*jax.lax.stop_gradient((moments, ridge, jnp.where(ridge > 0, d, jnp.minimum(moments.n_samples, d)))))
+        gram = moments.gram + ridge * jnp.eye(d, dtype=ridge.dtype)
+        return linalg.found_otherwise(linalg.minimum_norm, sight.solve(sight.sides[0]), gram, moments.cross)
     if moments.factor is not None:
         data = moments.factor, moments.scores, ridge
         fixed = jax.lax.stop_gradient(data)
@@ -28,6 +33,19 @@ def _ridge_regression(factor: Float[Array, "d d"], scores: Float[Array, " d"], r
     """F (F'F + ridge)^-1 s for F F' = X'X and F s = X'y; columns of F beyond the rank are exactly zero, and stay out of it."""
     inner = linalg.multiply(factor.T, factor) + ridge * jnp.eye(len(factor), dtype=ridge.dtype)
     return linalg.multiply(factor, linalg.solve_positive(linalg.with_missing_directions(inner), scores))
+
+
+def penalised_losses(
+    moments: Moments, parameters: Float[Array, "K d"], ridge: Float[Array, " K"]
+) -> Float[Array, " K"]:
+    """|X_i theta_i - y_i|^2 + ridge_i |theta_i|^2 of each task, of its own rows where its moments carry them."""
+    sizes = ridge * jnp.sum(parameters**2, -1)
+    if moments.factor is None:
+        fitted = jnp.einsum("kd,kde,ke->k", parameters, moments.gram, parameters, precision="highest")
+        return moments.energy - 2 * jnp.sum(moments.cross * parameters, -1) + fitted + sizes
+    fitted = jnp.einsum("kde,kd->ke", moments.factor, parameters, precision="highest")
+    beside = jnp.maximum(moments.energy - jnp.sum(moments.scores**2, -1), 0)
+    return jnp.sum((fitted - moments.scores) ** 2, -1) + beside + sizes
 
 
 def solve_within(moments: Moments, shared: Float[Array, "d r"], ridge=0.0) -> Float[Array, " d"]:

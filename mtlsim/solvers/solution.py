@@ -9,13 +9,15 @@ from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.moments import Moments
 
 EXACT_WITHIN = 1e-6  # of the smaller task's explained energy
+LOST = 1e-3  # of the same: rounding beyond which a result is called ill-conditioned
+LAST_DIGITS = 1024  # roundings of the energies of all tasks: a gap within these is exact too
 
 
 class Solution(eqx.Module):
     """Shared layer B (d, r), heads A (K, r), parameters A B' (K, d), and what is known about them.
 
     loss = sum_i w_i (|X_i B A_i - y_i|^2 + ridge_i |B A_i|^2). gap: loss minus a proven lower bound on it. certificate: exact
-    (gap is rounding), interval (the gap is proven but not small), none (only the tasks' own best losses bound it). route: the
+    (gap within 10^-6 of the smaller task's explained energy, or in the last three digits of all energy), interval (the gap is proven but not small), none (only the tasks' own best losses bound it). route: the
     solver's name. status: see `mtlsim.Status`.
     """
 
@@ -45,6 +47,10 @@ def penalised_loss(moments: Moments, parameters: Float[Array, "K d"]) -> Float[A
     return moments.energy - 2 * jnp.sum(moments.cross * parameters, -1) + fitted
 
 
-def certify(gap: Float[Array, ""], scale: Float[Array, ""], otherwise: Certificate = Certificate.interval) -> Int[Array, ""]:
-    """exact where the gap is within 10^-6 of the scale, `otherwise` elsewhere."""
-    return jnp.where(gap <= EXACT_WITHIN * scale, int(Certificate.exact), int(otherwise)).astype(jnp.int32)
+def certify(
+    gap: Float[Array, ""], energies: Float[Array, " K"], otherwise: Certificate = Certificate.interval
+) -> Int[Array, ""]:
+    """exact where the gap is within 10^-6 of the least energy, or in the last digits of all; `otherwise` elsewhere."""
+    last_digits = LAST_DIGITS * jnp.finfo(gap.dtype).eps * jnp.sum(energies)
+    exact = gap <= jnp.maximum(EXACT_WITHIN * jnp.min(energies), last_digits)
+    return jnp.where(exact, int(Certificate.exact), int(otherwise)).astype(jnp.int32)

@@ -1,6 +1,7 @@
 """`solve`: one verb that picks the exact route where there is one, and names the route it took."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import equinox as eqx
@@ -18,6 +19,7 @@ from mtlsim.solvers.ascent import solve_by_ascent
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.pair import solve_pair
 from mtlsim.solvers.pencil import FORMS, choose_form, name_route
+from mtlsim.solvers.rows import UNSEEN, rows_of
 from mtlsim.solvers.separate import solve_separately
 from mtlsim.solvers.shared import solve_shared
 from mtlsim.solvers.solution import Solution
@@ -33,6 +35,7 @@ ROUTES = {
     "alternating": "everything else: alternating least squares, several starts (no certificate)",
 }
 PAIR_FORMS = {name_route(form): form for form in FORMS}
+ITERATED = ("coordinate_ascent", "alternating")
 LOST_DIGITS = 1e-2  # condition number times rounding at which a result is called ill-conditioned
 
 
@@ -79,7 +82,7 @@ def solve(
     best = choose_route(n_tasks, rank, moments.shared_covariates, d)
     require_choice(route, ["auto", *ROUTES], "route")
     solution = _take(best if route == "auto" else route, moments, int(rank), weights, ridge, key, n_starts, max_iterations)
-    return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, conditioning(moments, ridge)))
+    return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, _conditioning(moments, ridge, solution.route)))
 
 
 @partial(jax.jit, static_argnames=("route", "rank", "n_starts", "max_iterations"))
@@ -93,8 +96,8 @@ def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts
             shared and rank <= n_tasks, "route", "one that fits", repr(route), "it needs one gram for all tasks and rank <= tasks"
         )
         return solve_shared(moments, rank, weights, ridge[0])
-    if shared:  # equal rows have a common null space, which the solvers for different rows look for in the grams alone
-        moments = eqx.tree_at(lambda m: (m.factor, m.scores), _unshare(moments), (None, None), is_leaf=lambda leaf: leaf is None)
+    if shared:  # equal rows have a common null space, which no number of rows tells
+        moments = replace(_unshare(moments), rank_known=False)
     if route in PAIR_FORMS:
         require(n_tasks == 2 and rank == 1, "route", "one that fits", repr(route), "it needs two tasks and rank 1")
         offered = PAIR_FORMS[route] != "jacobi" or jax.default_backend() != "cpu"
@@ -111,12 +114,34 @@ def _unshare(moments: Moments) -> Moments:
     if not moments.shared_covariates:
         return moments
     every = lambda leaf: None if leaf is None else jnp.broadcast_to(leaf, (moments.n_tasks, *leaf.shape))
-    return Moments(every(moments.gram), moments.cross, moments.energy, moments.n_samples, every(moments.factor), moments.scores)
+    parts = every(moments.gram), moments.cross, moments.energy, moments.n_samples, every(moments.factor), moments.scores
+    return Moments(*parts, moments.rank_known)
 
 
-def conditioning(moments: Moments, ridge):
-    """ill_conditioned where the observed directions' scales span more than the precision resolves (a lower bound on it)."""
+@partial(jax.jit, static_argnames="route")
+def _conditioning(moments: Moments, ridge, route: str):
+    """ill_conditioned where the observed directions' scales span more than the precision resolves.
+
+    Routes over pairs, shared rows and single tasks count their own rounding where moments do not know their rank; the others
+    work with squares. Of drawn moments it is a lower bound, by features.
+    """
+    if not moments.rank_known:
+        if route not in ITERATED:
+            return jnp.zeros((), jnp.int32)
+        values = [jnp.linalg.svd(_unit_columns(rows_of(moments[i], ridge[i])[0]), compute_uv=False) for i in range(moments.n_tasks)]
+        values = jnp.stack(values)
+        largest = jnp.max(values, 1)
+        seen = values > UNSEEN * moments.n_features * jnp.finfo(values.dtype).eps * largest[:, None]
+        spread = largest / jnp.min(jnp.where(seen, values, largest[:, None]), 1)
+        return flag(jnp.any(spread**2 * jnp.finfo(values.dtype).eps > LOST_DIGITS), Status.ill_conditioned)
     diagonal = jnp.atleast_2d(moments.squares) + ridge[: 1 if moments.shared_covariates else None, None]
-    largest = jnp.max(diagonal)
-    smallest = jnp.min(jnp.where(diagonal > 0, diagonal, largest))
-    return flag(largest * jnp.finfo(largest.dtype).eps > LOST_DIGITS * smallest, Status.ill_conditioned)
+    largest = jnp.max(diagonal, 1)
+    smallest = jnp.min(jnp.where(diagonal > 0, diagonal, largest[:, None]), 1)
+    return flag(jnp.any(largest * jnp.finfo(largest.dtype).eps > LOST_DIGITS * smallest), Status.ill_conditioned)
+
+
+def _unit_columns(rows):
+    """Columns of length one, or zero."""
+    rows = rows / jnp.maximum(jnp.max(jnp.abs(rows)), jnp.finfo(rows.dtype).tiny)
+    sizes = jnp.sqrt(jnp.sum(rows**2, 0))
+    return rows / jnp.where(sizes > 0, sizes, 1)

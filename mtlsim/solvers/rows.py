@@ -1,0 +1,96 @@
+"""Rows that stand for moments, and what one task sees of its directions: without squares, and with the rounding counted.
+
+X'X holds half of the digits of X. Where moments carry a factor, R = factor' has R'R = X'X and costs none of them.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Num
+
+from mtlsim.core import linalg
+from mtlsim.samples.moments import Moments
+
+UNSEEN = 16  # times d * rounding: a direction that a task sees no better than this, it does not see
+ROUNDINGS = 16  # of a backward stable factorisation, per direction
+
+
+class Sight(NamedTuple):
+    """Directions of one set of rows: R back = U with orthonormal columns where seen, and sides = U'y for labels y.
+
+    back (d, d), sides (K, d). noise (d,): relative error that rounding may cause in each direction. missing (d, d): directions
+    that the rows do not see, as orthonormal columns.
+    """
+
+    back: Float[Array, "d d"]
+    sides: Float[Array, "K d"]
+    seen: Bool[Array, " d"]
+    noise: Float[Array, " d"]
+    missing: Float[Array, "d d"]
+
+    def energies(self) -> Float[Array, " K"]:
+        """What each task's labels explain."""
+        return jnp.sum(self.sides**2, 1)
+
+    def solve(self, inner: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
+        """The parameters of least norm that are `inner` in the seen directions."""
+        found = linalg.multiply(self.back, inner)
+        return found - linalg.multiply(self.missing, linalg.multiply(self.missing.T, found))
+
+    def rounding(self, lengths: Float[Array, " K"]) -> Float[Array, " K"]:
+        """How far the energies may be off, for labels of these lengths."""
+        return ROUNDINGS * lengths * jnp.sum(jnp.abs(self.sides) * jnp.where(self.seen, self.noise, 0), 1)
+
+
+def rows_of(moments: Moments, ridge: Float[Array, ""]) -> tuple[Float[Array, "d d"], Float[Array, "*K d"]]:
+    """R (d, d) with R'R = X'X + ridge, and labels s with R's = X'y, of one task or of several on shared rows."""
+    d = moments.n_features
+    eye = jnp.eye(d, dtype=moments.gram.dtype)
+    if moments.factor is None:
+        gram = moments.gram + ridge * eye
+        sizes = jnp.sqrt(jnp.diagonal(gram))
+        safe = jnp.where(sizes > 0, sizes, 1)
+        values, vectors = jnp.linalg.eigh(gram / safe / safe[:, None])
+        kept = values > linalg.rank_tolerance(values)
+        roots = jnp.sqrt(jnp.where(kept, values, 1))
+        labels = jnp.where(kept, linalg.multiply(moments.cross / safe, vectors) / roots, 0)
+        return jnp.where(kept[:, None], roots[:, None] * vectors.T * sizes, 0), labels
+    rows = moments.factor.T
+    basis, triangle = jnp.linalg.qr(jnp.concatenate([rows, jnp.sqrt(ridge) * eye]))
+    return jnp.where(ridge > 0, triangle, rows), jnp.where(ridge > 0, linalg.multiply(moments.scores, basis[:d]), moments.scores)
+
+
+def look(moments: Moments, ridge: Float[Array, ""], rank: Num[Array, ""]) -> Sight:
+    """What one set of rows sees, of `rank` directions at most (of just as many, where moments know their rank)."""
+    rows, labels = rows_of(moments, ridge)
+    d, eps = moments.n_features, jnp.finfo(rows.dtype).eps
+    largest = jnp.max(jnp.abs(rows))
+    rows = rows / jnp.where(largest > 0, largest, 1)
+    columns = jnp.max(jnp.abs(rows), 0)
+    columns = jnp.where(columns > 0, columns, 1)
+    scaled = rows / columns
+    left, values, right = jnp.linalg.svd(scaled)
+    nonzero = values > 0
+    back = right.T / jnp.where(nonzero, values, 1)
+    spread = values[0] / jnp.where(nonzero, values, 1)
+    noise = eps * (spread**2 if moments.factor is None else spread)
+    seen = nonzero & (jnp.arange(d) < rank)
+    if not moments.rank_known:
+        seen = seen & (noise * (UNSEEN * d) < 1)
+    hidden = jnp.where(seen, 0, right.T) / columns[:, None]
+    missing = hidden if moments.rank_known else orthonormal(hidden)
+    sides = jnp.where(seen, linalg.multiply(jnp.atleast_2d(labels), left), 0)
+    return Sight(jnp.where(seen, back, 0) / columns[:, None] / jnp.where(largest > 0, largest, 1), sides, seen, noise, missing)
+
+
+def orthonormal(columns: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """An orthonormal basis of the span of columns that are orthogonal or zero, but for a scale of each coordinate; zero elsewhere."""
+    left, values, _ = jnp.linalg.svd(columns)
+    return jnp.where(values > UNSEEN * len(values) * jnp.finfo(values.dtype).eps * values[0], left, 0)
+
+
+def unexplained(moments: Moments, sight: Sight, rank: Num[Array, ""], lengths: Float[Array, " K"]) -> Float[Array, " K"]:
+    """What directions may explain that were taken for rounding: nothing for rows, all that is left for squares."""
+    if moments.factor is not None:
+        return jnp.zeros_like(lengths)
+    return jnp.where(jnp.sum(sight.seen) < rank, jnp.maximum(lengths**2 - sight.energies(), 0), 0)

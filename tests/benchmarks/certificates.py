@@ -1,0 +1,30 @@
+"""A search for certificates that lie: adversarial pairs against a dense scan of their rows.
+
+    python tests/benchmarks/certificates.py [PAIRS] [SEED]
+
+Prints for every way in which moments come, by the condition of the rows, how many optima are certified exact, how many of these
+are wrong, how many intervals miss, and how many are flagged. Ends with status 1 where one lies.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mtlsim.launcher import prepare
+
+prepare()
+
+from judged import HOW, KINDS, judge_pairs, table  # noqa: E402
+
+if __name__ == "__main__":
+    n_pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    lies = 0
+    for kind in KINDS:
+        judged = judge_pairs(kind, n_pairs if kind == "rows" else max(1, n_pairs // 4), seed)
+        print(f"\n{HOW[kind]}: {len(judged)} pairs")
+        print(table(judged))
+        lies += sum(one.wrong or one.missed for one in judged)
+    print(f"\n{lies} lie" if lies else "\nnone lies")
+    sys.exit(1 if lies else 0)

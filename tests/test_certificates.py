@@ -1,6 +1,7 @@
 """Certificates on problems that tempt them to lie, against rows: a dense scan by QR, extended precision, known answers."""
 
 import adversarial
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ FEW_ROWS = [
 
 @pytest.mark.parametrize(
     "tasks, direction, reached",
-    [(CROSSED, [1, -5.6 / 1.9 * E], 0.01211), (FEW_ROWS, [0.80604389, 0.58520011, -0.08851034], 0.0206)],
+    [(CROSSED, [1, -5.6 / 1.9 * E], 0.01211), (FEW_ROWS, [0.80604389, 0.58520011, -0.08851034], 0.02064)],
     ids=["two directions that turn far from each other", "fewer rows than features"],
 )
 @pytest.mark.parametrize("kind", ["rows", "drawn", "grams"])
@@ -56,16 +57,7 @@ def test_drawn_tasks_that_see_different_directions_share_one_at_no_cost():
 
 def without_rest(solution, rest):
     """The same solution where the energy that no direction holds is left out of the loss."""
-    return mtl.Solution(
-        solution.shared,
-        solution.heads,
-        solution.parameters,
-        solution.loss - rest,
-        solution.gap,
-        solution.certificate,
-        solution.status,
-        solution.route,
-    )
+    return eqx.tree_at(lambda s: s.loss, solution, solution.loss - rest)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -168,8 +168,12 @@ def test_float32_stays_float32_and_says_when_it_is_not_enough():
     solution = mtl.solve(moments, 1)
     assert solution.parameters.dtype == jnp.float32 and solution.status == Status.ok
     np.testing.assert_allclose(solution.parameters, mtl.solve(moments_of(tasks), 1).parameters, rtol=2e-2, atol=2e-2)
-    stretched = [(X * np.r_[1e3, np.ones(D - 1)], y) for X, y in tasks]
+    stretched = [(X * np.r_[1e3, np.ones(D - 1)], y) for X, y in tasks]  # units of columns cost no digits
     moments = [jax.tree.map(lambda leaf: leaf.astype(jnp.float32), m) for m in moments_of(stretched)]
+    np.testing.assert_allclose(mtl.solve(moments, 1).loss, mtl.solve(moments_of(stretched), 1).loss, rtol=1e-3)
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(D, D)))[0]
+    turned = [(X * np.r_[1e6, np.ones(D - 1)] @ turn, y) for X, y in tasks]
+    moments = [jax.tree.map(lambda leaf: leaf.astype(jnp.float32), m) for m in moments_of(turned)]
     solution = mtl.solve(moments, 1)
     assert solution.status == Status.ill_conditioned and "jax_enable_x64" in repr(solution)
 

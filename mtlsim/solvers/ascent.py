@@ -132,10 +132,11 @@ def _best_head(problem: Moments, heads, i: Int[Array, ""], energies, singular) -
 
 def _pair_bound(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:
     """Upper bound on the explained energy: the certified optima of all pairs, each task counted once."""
-    bound = 0.0
-    for pair in itertools.combinations(range(moments.n_tasks), 2):
-        chosen = jnp.array(pair)
-        two = jax.tree.map(lambda leaf: leaf[chosen], moments)  # noqa: B023
+
+    def of_pair(chosen):
+        two = jax.tree.map(lambda leaf: leaf[chosen], moments)
         solution = solve_pair(two, weights[chosen], ridge[chosen])
-        bound = bound + jnp.sum(weights[chosen] * two.energy) - solution.loss + solution.gap
-    return bound / (moments.n_tasks - 1)
+        return jnp.sum(weights[chosen] * two.energy) - solution.loss + solution.gap
+
+    pairs = jnp.array(list(itertools.combinations(range(moments.n_tasks), 2)))
+    return jnp.sum(jax.lax.map(of_pair, pairs)) / (moments.n_tasks - 1)  # one after the other, so that it is compiled once

@@ -9,7 +9,7 @@ from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.moments import Moments
 
 EXACT_WITHIN = 1e-6  # of the smaller task's explained energy
-LOST = 1e-3  # of the same: rounding beyond which a result is called ill-conditioned
+LOST = 1e-2  # of the same: rounding beyond which a result is called ill-conditioned
 LAST_DIGITS = 1024  # roundings of the energies of all tasks: a gap within these is exact too
 
 

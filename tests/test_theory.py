@@ -20,7 +20,8 @@ from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import PLACES
 from mtlsim.theory.statements.free_heads import predict_free_heads
 from mtlsim.verification.counterexample import load_counterexample, search_counterexample
-from mtlsim.verification.rules import RULES, Evidence, judge
+from mtlsim.verification.evidence import Evidence
+from mtlsim.verification.rules import RULES, judge
 from mtlsim.verification.run import examine, verify
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,8 @@ from mtlsim.plots.style import as_data_uri
 from mtlsim.plots.verification import agreement
 from mtlsim.sweeps.store import check_writable, write_whole
 from mtlsim.theory.statement import PLACES
-from mtlsim.verification.rules import RULES, Evidence
+from mtlsim.verification.evidence import Evidence
+from mtlsim.verification.rules import RULES
 from mtlsim.verification.run import Finding
 
 STYLE = """

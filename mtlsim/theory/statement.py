@@ -14,6 +14,7 @@ from mtlsim.tasks.linear import LinearTasks
 
 Values = Mapping[str, Array]
 INSIDE, EDGE, OUTSIDE = PLACES = ("inside", "edge", "outside")
+TWINS = 0.9, 1.1  # of a prediction, which must be told from it, and of a threshold, on either side of which a sign must be decided
 
 KINDS = {
     "equality": "the mean over draws of (measured - predicted) is zero",

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from mtlsim.theory.statement import EDGE, INSIDE, KINDS
+from mtlsim.theory.statement import EDGE, INSIDE, KINDS, TWINS
 from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence
 
 FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
 ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
 AGREES = 0.01  # probability by chance from which evidence against is none
-TWINS = (0.9, 1.1)
 VANISHES = 0.5  # of a limit's error: how much of what is allowed at the smaller size may stay as the size grows
 
 CONFIRMED, REFUTED, VACUOUS, UNDECIDED = "confirmed", "refuted", "vacuous", "undecided"
@@ -180,7 +179,7 @@ def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evid
     share, error = np.sum(precision * stays) / np.sum(precision), 1 / np.sqrt(np.sum(precision))
     note = (
         f"{quantity}: relative error {small[:, 0].mean():+.2%} where {allowed[:, 0].mean():.2%} is allowed, and "
-        f"{large[:, 0].mean():+.2%} at the larger size; {share:+.2f} +- {1.96 * error:.2f} of what is allowed stays as the size grows."
+        f"{large[:, 0].mean():+.2%} at the larger size; {share:+.2f} +- {1.96 * error:.2f} of what is allowed would stay."
     )
     beyond, below = (float(stats.norm.sf(side * (abs(share) - VANISHES) / error)) for side in (1, -1))
     return beyond, "" if below <= level else f"certainty that the error of {quantity} vanishes", note

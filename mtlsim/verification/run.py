@@ -17,9 +17,9 @@ from mtlsim.core.checks import require
 from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
 from mtlsim.sweeps.store import check_writable
 from mtlsim.theory import find_statement, statement_names
-from mtlsim.theory.statement import EDGE, OUTSIDE, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
 from mtlsim.verification.evidence import Evidence
-from mtlsim.verification.rules import FAMILY, REFUTED, TWINS, UNDECIDED, Judgement, consider, holm
+from mtlsim.verification.rules import FAMILY, REFUTED, UNDECIDED, Judgement, consider, holm
 
 MAX_THREADS = 4
 MAX_TRIES = 20

@@ -90,4 +90,7 @@ STATEMENT = Statement(
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_as_large,
+    says="The limit of the variance of pooled least squares under covariate shift, with its rate.",
+    proves="Not judged: its proofs were not read.",
+    inferred="The relative error that is allowed at a given number of features.",
 )

@@ -163,4 +163,7 @@ STATEMENT = Statement(
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=resized,
+    says="Errors of deep linear networks along gradient flow from their modes, alone and with a second task.",
+    proves="Not judged: its derivation was not read.",
+    inferred="The best time to stop, taken on a grid, and the share of one task in a mode of both.",
 )

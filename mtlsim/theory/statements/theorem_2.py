@@ -118,4 +118,14 @@ STATEMENT = Statement(
     cells=Cells(method="hard", n_tasks=2, rank=1, weights=True, ridge=True),
     trivial=predicting_zero,
     places=(INSIDE, EDGE, OUTSIDE),
+    says=(
+        "With r = 1 and c = kappa(X_2) sin(theta_1, theta_2) at most 1/3, the relative error of the target is with high "
+        "probability at most 6 c + |eps_2| / ((1 - 3 c) |X_2 theta_2|), given source rows of the order of "
+        "kappa(Sigma_1)^2 kappa(X_2)^4 |y_2|^2 / c^4. It is said to explain the plateau of the figure."
+    ),
+    proves=(
+        "Judged as stated in the main text, which is informal; the formal version and its proof are in an appendix that "
+        "was not read. The units of the informal number of rows are not held against it."
+    ),
+    inferred="The hidden constant of the number of source rows is taken as one, and rows without end stand for enough of them.",
 )

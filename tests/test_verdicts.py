@@ -27,6 +27,7 @@ LONG = {
     "relu-critical-angle",  # `test_relu.py` holds both against another search
     "relu-frontier",
     "theorem-2",
+    "theorem-2-at-its-covariance",
     "theorem-2-at-its-parameters",
 }
 
@@ -110,10 +111,11 @@ def beside(statement, mistake):
 @pytest.mark.parametrize("name", [name for name in statement_names() if name not in LONG])
 def test_no_verdict_is_the_contrary_of_the_expected_one(name):
     statement = find_statement(name)
-    tested = replace(statement, places=tuple(place for place in statement.places if place != OUTSIDE))
+    # the second size of a limit, which costs as much again, is left to `mtlsim verify --fast` too
+    tested = replace(statement, places=tuple(place for place in statement.places if place != OUTSIDE), resized=None)
     if name in MISTAKES:
         tested = beside(tested, MISTAKES[name])
-    evidence = examine(tested, 10, 300, one_shape=True).evidence
+    evidence = examine(tested, 10, 300, one_shape=True, budget=1).evidence
     planted = [one for one in evidence if one.quantity.startswith("planted")]
     verdict = judge(statement.kind, [one for one in evidence if one not in planted])[0]
     assert verdict in (statement.expected, "undecided")

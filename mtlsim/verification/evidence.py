@@ -100,7 +100,7 @@ class Evidence:
         if kind == "sign":
             return by_chance(score, self._draws(kind), below=True)
         draws = self._draws(kind, factor)
-        return (1 + (kind == "equality")) * by_chance(np.copysign(score, draws.mean()), draws, below=draws.mean() < 0)
+        return (1 + (kind == "equality")) * by_chance(float(np.copysign(score, draws.mean())), draws, below=bool(draws.mean() < 0))
 
     def decided(self, n_tests: int, level: float) -> bool:
         """Of a sign: whether it is the predicted one beyond chance, as one of several tests."""

@@ -92,8 +92,11 @@ def verify(
             findings.append(finding)
             if progress:
                 print(finding, flush=True)
-    findings = settle(findings)
+    before, findings = findings, settle(findings)
     if progress:
+        for old, new in zip(before, findings, strict=True):
+            if new.verdict != old.verdict:
+                print(f"over all statements: {new}", flush=True)
         print(family_wise(findings), flush=True)
     if out is not None:
         from mtlsim.verification.report import write_report

@@ -5,7 +5,7 @@ With r = 1, X_2 (m_2, d) of full rank and c = kappa(X_2) sin(theta_1, theta_2) <
     |B A_2 - theta_2| / |theta_2| <= 6 c + |eps_2| / ((1 - 3 c) |X_2 theta_2|),
 
 with high probability once m_1 is of the order of kappa(Sigma_1)^2 kappa(X_2)^4 |y_2|^2 / c^4 rows (hidden constant here: one).
-Judged as stated in the main text, informally; that this number is not unit-consistent (y -> 10 y asks for 100 times as many rows) is
+Judged as stated in the main text, informally; that this number is not unit-consistent (y -> 10 y asks for 100 times as many) is
 not held against it. Nothing is said about learning alone, so the bound by itself does not certify positive transfer, and predicting
 zero has a relative error of one. It is below one for c < 1/6 only, and where it applies the error is about sin(theta_1, theta_2):
 for nearly equal directions it holds on every draw, 7 to 35 times above the error (median draw of each instance). At the cosine of

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 
 from mtlsim.core.linalg import multiply
 from mtlsim.similarity import principal_angles
-from mtlsim.theory.draws import moments_of
+from mtlsim.theory.draws import moments_of, rows_of
 from mtlsim.theory.statements import algorithm_2_subspace
-from mtlsim.theory.statements.proposition_3 import layer_from_rows, rows_of
+from mtlsim.theory.statements.proposition_3 import layer_from_rows
 from mtlsim.weighting.algorithm_2 import top_directions, whiten
 
 
@@ -26,7 +26,7 @@ def measure(cell, key):
     """Against the layer that a QR of rows finds, which knows neither moments nor whitening."""
     moments = moments_of(cell, key)
     rows, labels, _ = rows_of(moments)
-    best = layer_from_rows(rows, labels, jnp.ones(moments.n_tasks), cell.rank)
+    best = layer_from_rows(rows, labels.T, jnp.ones(moments.n_tasks), cell.rank)
     layer = whitened_layer(moments, cell.rank)
     return {"cosine_of_spans": jnp.cos(principal_angles(layer, best)[-1])}
 

@@ -19,7 +19,7 @@ from mtlsim.solvers.solution import penalised_loss
 from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.draws import moments_of, weights_of
+from mtlsim.theory.draws import moments_of, rows_of, weights_of
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 
@@ -59,8 +59,9 @@ def measure(cell, key):
 
 def search(moments, rank, weights, key):
     """The loss after `ROUNDS` of layers given heads and heads given the layer, by least squares on rows, from random heads."""
+    rows, labels, beside = rows_of(moments)
     scales = jnp.sqrt(weights)[:, None]
-    rows, labels = jnp.swapaxes(moments.factor, -1, -2) * scales[..., None], moments.scores * scales
+    rows, labels = jnp.broadcast_to(rows, (len(weights), *rows.shape[-2:])) * scales[..., None], labels * scales
     n_tasks, d = labels.shape
     heads = normal(key, (n_tasks, rank))
     for _ in range(ROUNDS):
@@ -69,7 +70,7 @@ def search(moments, rank, weights, key):
         seen = multiply(rows, layer)
         heads = jax.vmap(lambda seen, wanted: jnp.linalg.lstsq(seen, wanted)[0])(seen, labels)
     missed = labels - jnp.einsum("kmr,kr->km", seen, heads, precision="highest")
-    return jnp.sum(missed**2) + multiply(weights, moments.energy - jnp.sum(moments.scores**2, -1))
+    return jnp.sum(missed**2) + multiply(weights, beside)
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:

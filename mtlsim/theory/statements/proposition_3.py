@@ -18,7 +18,7 @@ from mtlsim.similarity import principal_angles
 from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.draws import moments_of, weights_of
+from mtlsim.theory.draws import moments_of, rows_of, weights_of
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 
@@ -37,11 +37,6 @@ def least_loss(gram, cross, energy, weights, rank):
     strengths = jnp.linalg.svd(sides * jnp.sqrt(weights), compute_uv=False)
     beside = multiply(weights, energy - jnp.sum(sides**2, 0))
     return beside + jnp.sum(strengths[rank:] ** 2)
-
-
-def rows_of(moments):
-    """Rows (d, d) and labels (d, K) that have these drawn moments, but for the energy (K,) beside the range of the rows."""
-    return moments.factor.T, moments.scores.T, moments.energy - jnp.sum(moments.scores**2, -1)
 
 
 def layer_from_rows(rows, labels, weights, rank):
@@ -75,6 +70,7 @@ def measure(cell, key):
     """On rows: the solver's loss, and the cosine of the largest angle between its layer and the one of the rows' own QR."""
     moments = moments_of(cell, key)
     weights, (rows, labels, beside) = weights_of(cell, moments), rows_of(moments)
+    labels = labels.T
     solution = solve(moments, cell.rank, cell.weights, key=stream(key, "solver"))
     missed = labels - multiply(rows, solution.shared, solution.heads.T)
     layer = layer_from_rows(rows, labels, weights, cell.rank)

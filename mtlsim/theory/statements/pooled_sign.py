@@ -77,7 +77,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
     if place == EDGE:
         return threshold(float(rng.choice(TWINS)), rng)
     factor = rng.uniform(0, 0.5) if rng.random() < 0.5 else rng.uniform(2, 4)
-    return _at(float(factor), (int(rng.integers(4, 80)), int(rng.integers(14, 60))), rng, 3 if place == OUTSIDE else 1)
+    return _at(float(factor), (int(rng.integers(4, 80)), int(rng.integers(14, 60))), rng, 3.0 if place == OUTSIDE else 1.0)
 
 
 def threshold(factor: float, rng: np.random.Generator) -> Transfer:

@@ -57,7 +57,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
     largest = float(largest_relative_shift(*rows, np.sum(target**2) / noise**2, d))
     gap = rng.uniform(0.3, 1)
     shift = largest - gap if largest > gap and rng.random() < 0.7 else max(largest, 0) + gap
-    return _at(shift, rows, target, noise, rng, 4 if place == OUTSIDE else 1)
+    return _at(shift, rows, target, noise, rng, 4.0 if place == OUTSIDE else 1.0)
 
 
 def threshold(factor: float, rng: np.random.Generator) -> Transfer:
@@ -68,7 +68,9 @@ def threshold(factor: float, rng: np.random.Generator) -> Transfer:
     return _at(factor * float(largest_relative_shift(*rows, 1e4, d)), rows, target, noise, rng)
 
 
-def _at(shift: float, rows: tuple[int, int], target: np.ndarray, noise: float, rng: np.random.Generator, source_noise: float = 1):
+def _at(
+    shift: float, rows: tuple[int, int], target: np.ndarray, noise: float, rng: np.random.Generator, source_noise: float = 1.0
+) -> Transfer:
     d = N_FEATURES
     delta = rng.normal(size=d)
     delta *= np.sqrt(shift) * np.linalg.norm(target) / np.linalg.norm(delta)

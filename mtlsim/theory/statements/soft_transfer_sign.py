@@ -47,7 +47,9 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
     if place == EDGE:
         return threshold(float(rng.choice(TWINS)), rng)
     ratio, gap = rng.uniform(0.3, 1.5), rng.choice([-1, 1]) * rng.uniform(0.2, 0.6)
-    return _at(float(np.clip(ratio / 2 + gap, -0.95, 0.95)), ratio, int(rng.integers(3, 30)), rng, 50 if place == OUTSIDE else 1)
+    return _at(
+        float(np.clip(ratio / 2 + gap, -0.95, 0.95)), ratio, int(rng.integers(3, 30)), rng, 50.0 if place == OUTSIDE else 1.0
+    )
 
 
 def threshold(factor: float, rng: np.random.Generator) -> Transfer:

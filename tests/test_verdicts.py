@@ -120,3 +120,21 @@ def test_no_verdict_is_the_contrary_of_the_expected_one(name):
     verdict = judge(statement.kind, [one for one in evidence if one not in planted])[0]
     assert verdict in (statement.expected, "undecided")
     assert not planted or judge(statement.kind, planted)[0] == "refuted"
+
+
+def test_a_threshold_that_is_a_quarter_off_is_refuted():
+    """The gain said to end at 0.8 and at 1.25 times 2 a*, on the draws that confirm 2 a*."""
+    statement = find_statement("mean-regularised-sign")
+
+    def predict(case, key):
+        moved = mean_regularised.share(case.strength, case.tasks.n_samples[-1])
+        ends = right("mean-regularised-sign", case, key)["gain"] + moved
+        return {"gain": ends - moved, "early": 0.8 * ends - moved, "late": 1.25 * ends - moved}
+
+    def measure(case, key):
+        return dict.fromkeys(("gain", "early", "late"), statement.measure(case, key)["gain"])
+
+    tested = replace(statement, predict=predict, measure=measure, places=("inside", "edge"))
+    evidence = examine(tested, 8, 2400, one_shape=True, budget=1).evidence
+    verdicts = {name: judge("sign", [one for one in evidence if one.quantity == name])[0] for name in ("gain", "early", "late")}
+    assert verdicts == {"gain": "confirmed", "early": "refuted", "late": "refuted"}

@@ -224,6 +224,9 @@ def test_a_report_separates_what_is_said_proved_and_inferred(tmp_path):
     row = json.loads((tmp_path / "report.json").read_text())[0]
     assert row == json.loads(json.dumps(as_json(finding))) and row["proves"] == "It proves that." and row["looks"] == finding.looks
     assert row["family_wise_level"] == FAMILY
+    nowhere = examine(dataclasses.replace(statement, predict=lambda case, key: {"value": jnp.nan}), 1, 2)
+    write_report([nowhere], tmp_path)  # a picture without a point is no warning
+    assert nowhere.verdict == "undecided" and "Lacking: numbers on every draw" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("name", theory.statement_names())

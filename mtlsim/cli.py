@@ -234,20 +234,21 @@ class Verify:
     out: Path | None = None
     """Folder for report.html and report.json."""
     fast: bool = False
-    """Fewer instances and draws."""
+    """Fewer instances, and fewer draws to begin with."""
     instances: int = 50
     """Random instances inside the assumptions; a fifth as many on their edge and outside."""
     seeds: int = 2000
-    """Draws per instance."""
+    """Draws per instance at the first look; they are doubled while a statement is undecided."""
+    budget: int = 32
+    """How many times the draws of the first look may be drawn in all."""
     seed: int = 0
     """Random seed of instances and draws."""
 
     def run(self) -> int:
         from mtlsim.verification.run import verify
 
-        findings = verify(
-            self.names, self.out, n_instances=self.instances, n_seeds=self.seeds, seed=self.seed, fast=self.fast, progress=True
-        )
+        sizes = {"n_instances": self.instances, "n_seeds": self.seeds, "budget": self.budget}
+        findings = verify(self.names, self.out, seed=self.seed, fast=self.fast, progress=True, **sizes)
         surprises = [finding.statement.name for finding in findings if not finding.as_expected]
         if surprises:
             print(f"not as expected: {', '.join(surprises)}", file=sys.stderr)

@@ -20,7 +20,8 @@ from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import PLACES
 from mtlsim.theory.statements.free_heads import predict_free_heads
 from mtlsim.verification.counterexample import load_counterexample, search_counterexample
-from mtlsim.verification.rules import RULES, Evidence, judge
+from mtlsim.verification.evidence import Evidence
+from mtlsim.verification.rules import RULES, judge
 from mtlsim.verification.run import examine, verify
 
 RNG = np.random.default_rng(0)
@@ -162,7 +163,8 @@ def test_a_statement_with_a_planted_error_is_refuted_from_end_to_end():
 
 
 def test_too_few_draws_decide_nothing():
-    few = [dataclasses.replace(one, measured=one.measured[:8], predicted=one.predicted[:8]) for one in found().evidence]
+    first = lambda one: {name: getattr(one, name)[:8] for name in ("measured", "predicted", "margin")}
+    few = [dataclasses.replace(one, **first(one)) for one in found().evidence]
     assert judge(SIMPLE.kind, few)[0] == "undecided"
 
 
@@ -306,9 +308,9 @@ def test_a_boundary_that_is_not_there_is_empty():
 
 
 def test_a_search_finds_what_breaks_a_statement_and_nothing_where_it_holds(tmp_path):
-    holds = search_counterexample(SIMPLE, {"weight": (0.1, 3.0)}, n_starts=1, n_draws=16)
-    assert holds.z < 5 and "comes closest" in str(holds)
-    name, few = "other.tasks.alignment", {"n_starts": 1, "n_draws": 16, "n_fresh": 300, "max_steps": 5}
+    holds = search_counterexample(SIMPLE, {"weight": (0.1, 3.0)}, n_starts=1, n_draws=16, n_scan=8)
+    assert holds.z < 5 and "no evidence that there is none" in str(holds)
+    name, few = "other.tasks.alignment", {"n_starts": 1, "n_draws": 16, "n_fresh": 300, "max_steps": 5, "n_scan": 8}
     broken = search_counterexample(theory.alignment_claim, {name: (0.15, 1.0)}, **few)
     assert broken.z > 5 and "violates" in str(broken) and 0.15 <= broken.parameters[name] < 0.9
     again = load_counterexample(broken.save(tmp_path / "worst.json"))

@@ -26,7 +26,8 @@ def agreement(points: dict[str, list[tuple[float, float, float]]], quantity: str
     name = quantity.replace("_", " ")
     ax.set_xlabel(f"predicted {name}" + {"bound": " (upper bound)", "sign": " (its sign)"}.get(kind, ""))
     ax.set_ylabel(f"measured {name}")
-    ax.legend()
+    if ax.get_legend_handles_labels()[0]:  # of a statement that applies nowhere there may be no point
+        ax.legend()
     return fig
 
 

@@ -55,6 +55,28 @@ def over_instances(
     return found
 
 
+class Drawing:
+    """The same, a range of seeds at a time for as long as they are wanted: every program compiles once.
+
+    Draw (i, s) of instance i and seed s is that of `over_instances`. batch: seeds that are drawn at once.
+    """
+
+    def __init__(self, function: Callable[[Any, Key[Array, ""]], Any], instances: Sequence[Any], key: Key[Array, ""], batch: int):
+        self.key, self.batch = key, batch
+        self.leaves, rest = zip(*(_split(instance) for instance in instances), strict=True)
+        self.shapes = [shape_of(instance) for instance in instances]
+        self.programs = {shape: _compile(function, own) for shape, own in zip(self.shapes, rest, strict=True)}
+
+    def __call__(self, i: int, seeds: range) -> dict[str, np.ndarray]:
+        """{name: (len(seeds), ...)} of one instance."""
+        alone, number = jax.tree.map(lambda leaf: leaf[None], self.leaves[i]), np.asarray([i], np.uint32)
+        parts = []
+        for start in range(seeds.start, seeds.stop, self.batch):
+            part = self.programs[self.shapes[i]](alone, number, self.key, np.arange(start, start + self.batch, dtype=np.uint32))
+            parts.append({name: np.asarray(values)[0] for name, values in part.items()})
+        return {name: np.concatenate([part[name] for part in parts])[: len(seeds)] for name in parts[0]}
+
+
 def _compile(function: Callable, rest: Any) -> Callable:
     def run(stacked, members, key, seeds):
         def one(leaves, member, seed):

@@ -1,9 +1,10 @@
 """What a statement is: pure functions of (instance, key) that predict a number, measure the same number, and say when it should."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
@@ -13,6 +14,7 @@ from mtlsim.tasks.linear import LinearTasks
 
 Values = Mapping[str, Array]
 INSIDE, EDGE, OUTSIDE = PLACES = ("inside", "edge", "outside")
+TWINS = 0.9, 1.1  # of a prediction, which must be told from it, and of a threshold, on either side of which a sign must be decided
 
 KINDS = {
     "equality": "the mean over draws of (measured - predicted) is zero",
@@ -65,8 +67,13 @@ class Statement:
     prediction is about the very tasks that are measured. All three are pure, and predict is differentiable in the instance.
     cells: for instances of type `Transfer`, which of them the statement is about; None: all.
     trust(instance): for a limit, the relative error that is allowed; for a bound, the share of draws on which it must hold.
-    trivial(instance, key): for a bound, the value that needs no theorem; a bound never below it is vacuous.
+    trivial(instance, key): for a bound, the value that needs no theorem; a bound mostly not below it is vacuous.
+    threshold(factor, rng): for a sign, an instance at this multiple of the threshold at which it turns; those on its edge.
+    resized(instance): for a limit, the same instance at another size, on which its error must be in the ratio of both trusts.
     expected: the verdict that the evidence supports ("refuted" where a published claim does not hold).
+
+    Of a published source, in our words and apart, as they need not agree with each other or with the claim that is tested:
+    says: what its text states. proves: what it proves, as far as it was read. inferred: what is ours, in the claim or its test.
     """
 
     name: str
@@ -80,8 +87,13 @@ class Statement:
     cells: Cells | None = None
     trust: Callable[[Any], float] | None = None
     trivial: Callable[[Any, Key[Array, ""]], Array] | None = None
+    threshold: Callable[[float, np.random.Generator], Any] | None = None
+    resized: Callable[[Any], Any] | None = None
     places: tuple[str, ...] = PLACES
     expected: str = "confirmed"
+    says: str = ""
+    proves: str = ""
+    inferred: str = ""
 
     def __post_init__(self):
         require_choice(self.kind, KINDS, "kind")
@@ -125,3 +137,13 @@ def gaussian_rows(cell: Any) -> float:
 def tasks_of(cell: Any, key: Key[Array, ""]):
     """The concrete tasks that `cell(key=key)` draws."""
     return cell.tasks.draw(key=key)
+
+
+def half_as_large(cell: Any) -> Any:
+    """The same tasks with half as many features and rows (rounded up), and half of what is set on the scale of X'X."""
+    tasks = cell.tasks
+    n_samples = tuple(int(np.ceil(float(n) / 2)) for n in tasks.n_samples)
+    halved = {"tasks": replace(tasks, n_features=tasks.n_features // 2, n_samples=n_samples)}
+    scaled = {name: getattr(cell, name, None) for name in ("ridge", "strength")}
+    halved |= {name: jax.tree.map(lambda number: number / 2, value) for name, value in scaled.items() if value is not None}
+    return replace(cell, **halved)

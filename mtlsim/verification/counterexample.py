@@ -1,4 +1,4 @@
-"""`search_counterexample`: the instance that violates a statement most, or comes closest, by gradient ascent within ranges."""
+"""`search_counterexample`: the instance that violates a statement most, or comes closest, by a scan of ranges and climbs."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from scipy.optimize import minimize
 
 from mtlsim.core.checks import require
@@ -22,6 +22,9 @@ from mtlsim.theory import find_statement
 from mtlsim.theory.statement import Statement
 
 FINITE = 1e6  # what stands for a violation that is not a number
+VIOLATES = 5.0  # standard errors on fresh draws from which a violation is one
+APART = 0.15  # in units of the box: how far the starts of climbs lie from each other
+TOGETHER = 0.05  # in the same units, or of the height reached: climbs that agree
 FLOOR = (
     1e-3  # of a violation's standard error while climbing, so that tiny certain violations do not count for more than large ones
 )
@@ -31,8 +34,10 @@ FLOOR = (
 class Counterexample:
     """The worst instance found: parameters by dotted name, and on fresh draws the mean violation with its standard error.
 
-    violation: what the statement says is at most zero: measured - predicted (bound), -measured in the predicted direction (sign),
-    |mean of measured - predicted| (the others), each over the size of both. What is climbed is its ratio to its standard error.
+    violation: what the statement says is at most zero: measured - predicted (bound) or |mean of measured - predicted| over the size
+    of both; for a sign, -measured in the predicted direction over the size of measured alone, as the prediction has none. It counts
+    the draws on which the assumptions hold, share_inside of all. What is climbed is its ratio to its standard error.
+    n_agree of n_starts climbs end at this place or as high. A search that finds nothing is no evidence: see n_evaluations.
     """
 
     statement: str
@@ -42,9 +47,14 @@ class Counterexample:
     violation: float
     standard_error: float
     n_evaluations: int
+    share_inside: float = 1.0
+    n_starts: int = 1
+    n_agree: int = 1
 
     @property
     def z(self) -> float:
+        if self.violation == 0:
+            return 0.0
         return self.violation / self.standard_error if self.standard_error > 0 else np.inf * np.sign(self.violation)
 
     @property
@@ -53,10 +63,17 @@ class Counterexample:
         return at_point(base, dict(self.parameters), check=False)
 
     def __str__(self) -> str:
-        word = "violates" if self.z >= 5 else "comes closest to violating"
         values = ", ".join(f"{name} = {value:.4g}" for name, value in self.parameters.items())
-        size = f"by {self.violation:.3g} +- {self.standard_error:.2g} of its size"
-        return f"{word} {self.statement}, {size}, at {values}"
+        seen = f"{self.n_evaluations} points, {self.n_agree} of {self.n_starts} climbs agree"
+        if self.share_inside == 0:
+            return f"cannot search {self.statement}: its assumptions hold at none of {self.n_evaluations} points"
+        size = f"{self.violation:.3g} +- {self.standard_error:.2g} of its size"
+        if self.z >= VIOLATES:
+            return f"violates {self.statement}, by {size}, at {values} ({seen})"
+        return (
+            f"no violation of {self.statement} was found, which is no evidence that there is none: the largest difference was "
+            f"{size}, at {values} ({seen})"
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write all that `load_counterexample` needs to make the instance again."""
@@ -82,20 +99,22 @@ def search_counterexample(
     ranges: Mapping[str, tuple[float, float]],
     *,
     place: str = "inside",
+    n_scan: int = 64,
     n_starts: int = 6,
     n_draws: int = 64,
     n_fresh: int = 2000,
     max_steps: int = 40,
     seed: int = 0,
 ) -> Counterexample:
-    """Climb the violation of a statement over some parameters of its instances, within ranges, from several random starts.
+    """Scan the violation of a statement over some parameters of its instances, within ranges, then climb from the best places.
 
-    ranges: dotted names of traced parameters to (low, high); others stay those of a random instance of `place`. n_draws: common
-    draws over which the violation is averaged while climbing; n_fresh: other draws on which the best is measured at the end, so
-    that chance found by the search does not count. Raises ValueError for unknown names.
+    ranges: dotted names of traced parameters to (low, high); others stay those of a random instance of `place`. n_scan: points that
+    fill the box evenly; the n_starts highest that lie apart are climbed, and a scanned point that no climb exceeds is kept, as a
+    sign has no slope. n_draws: common draws over which the violation is averaged; n_fresh: other draws on which the best is
+    measured at the end, so that chance found by the search does not count. Raises ValueError for unknown names.
     """
     require(len(ranges) > 0, "ranges", "at least one parameter", "empty", "give {'tasks.noise[0]': (0.1, 10)}")
-    rng = np.random.default_rng(seed)
+    require(n_starts >= 1, "n_starts", "at least 1", n_starts, "use 6")
     base = statement.instance(place, np.random.default_rng(seed))
     make_grid(base, {name: list(ends) for name, ends in ranges.items()}, check=False)
     boxes = [Box(name, ends, name, ends) for name, ends in ranges.items()]
@@ -106,15 +125,17 @@ def search_counterexample(
 
     def climbed(unit, leaves):
         instance = at_point(leaves, values_at(unit), check=False)
+        off, sizes, inside = jax.lax.map(lambda key: _violation(statement, instance, key), keys)
+        kept = inside[:, None] / jnp.maximum(jnp.sum(inside), 1)
         # the size is a mean over draws: a ratio per draw would be biased
-        draws, sizes = jax.lax.map(lambda key: _violation(statement, instance, key), keys)
-        draws = draws / jax.lax.stop_gradient(jnp.mean(sizes, 0))
-        error = jnp.sqrt(jnp.var(draws, 0) / n_draws + FLOOR**2)
-        return -_size(statement, jnp.mean(draws, 0) / error)
+        size = jax.lax.stop_gradient(jnp.sum(jnp.where(inside[:, None], sizes, 0) * kept, 0))
+        off = jnp.where(inside[:, None], off, 0) / jnp.where(size > 0, size, 1)
+        mean = jnp.sum(off * kept, 0)
+        error = jnp.sqrt(jnp.sum((off - mean) ** 2 * kept, 0) / jnp.maximum(jnp.sum(inside), 1) + FLOOR**2)
+        return jnp.where(jnp.any(inside), -_size(statement, mean / error), jnp.nan)
 
     value_and_slope = compile_quickly(jax.value_and_grad(climbed))
-    leaves = as_leaves(base)
-    count, best, lowest = 0, None, np.inf
+    leaves, count = as_leaves(base), 0
 
     def objective(unit):
         nonlocal count
@@ -123,34 +144,60 @@ def search_counterexample(
         finite = bool(jnp.isfinite(value))
         return float(value) if finite else FINITE, np.nan_to_num(np.asarray(slope, float)) if finite else np.zeros(len(unit))
 
-    for _ in range(n_starts):
-        start = rng.uniform(0.05, 0.95, len(ranges))
-        found = minimize(
-            objective, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * len(ranges), options={"maxiter": max_steps}
-        )
-        if best is None or found.fun < lowest:
-            best, lowest = found.x, found.fun
+    found = [(objective(point)[0], point) for point in _even(max(n_scan, n_starts), len(ranges), seed)]
+    ends = []
+    for start in _apart(found, n_starts):
+        bounds = [(0, 1)] * len(ranges)
+        end = minimize(objective, start[1], jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": max_steps})
+        ends.append(min((float(end.fun), end.x), start, key=lambda one: one[0]))
+    lowest, best = min(ends, key=lambda one: one[0])
+    close = [np.abs(x - best).max() < TOGETHER or value < lowest + TOGETHER * abs(lowest) for value, x in ends]
     parameters = {name: float(value) for name, value in values_at(jnp.asarray(best)).items()}
     worst = at_point(base, parameters, check=False)
     fresh = over_instances(lambda i, key: _named(_violation(statement, i, key)), [worst], jax.random.key(seed + 1), n_fresh)[0]
-    fresh = fresh["violation"] / fresh["size"].mean(0)
-    mean, error = fresh.mean(0), fresh.std(0, ddof=1) / np.sqrt(n_fresh)
+    inside = fresh["inside"]
+    if inside.sum() < 2:
+        return Counterexample(statement.name, place, seed, parameters, 0.0, 0.0, count, 0.0, len(ends), int(sum(close)))
+    off = fresh["violation"][inside] / fresh["size"][inside].mean(0)
+    mean, error = off.mean(0), off.std(0, ddof=1) / np.sqrt(inside.sum())
     signed = mean if statement.kind in ("bound", "sign") else np.abs(mean)
     which = int(np.argmax(signed / np.maximum(error, FLOOR)))
-    return Counterexample(statement.name, place, seed, parameters, float(signed[which]), float(error[which]), count)
+    numbers = float(signed[which]), float(error[which]), count, float(inside.mean()), len(ends), int(sum(close))
+    return Counterexample(statement.name, place, seed, parameters, *numbers)
 
 
-def _violation(statement: Statement, instance, key) -> tuple[Float[Array, " q"], Float[Array, " q"]]:
-    """Per quantity, what should not be positive (bound, sign) or zero on average (the others), and the size of both numbers."""
+def _even(count: int, n_axes: int, seed: int) -> np.ndarray:
+    """Points (count, n_axes) that fill the unit box evenly, for any count: steps by powers of a generalised golden ratio."""
+    ratio = 2.0
+    for _ in range(64):  # the root of x^(n + 1) = x + 1
+        ratio = (1 + ratio) ** (1 / (n_axes + 1))
+    steps = np.arange(count)[:, None] / ratio ** np.arange(1, n_axes + 1)
+    return (np.random.default_rng(seed).random(n_axes) + steps) % 1
+
+
+def _apart(found: list[tuple[float, np.ndarray]], count: int) -> list[tuple[float, np.ndarray]]:
+    """The lowest points that lie apart, at most `count`."""
+    chosen: list[tuple[float, np.ndarray]] = []
+    for one in sorted(found, key=lambda one: one[0]):
+        if len(chosen) < count and all(np.abs(one[1] - other).max() >= APART for _, other in chosen):
+            chosen.append(one)
+    return chosen
+
+
+def _violation(statement: Statement, instance, key) -> tuple[Float[Array, " q"], Float[Array, " q"], Bool[Array, ""]]:
+    """Per quantity, what should not be positive (bound, sign) or zero on average (the others), and its size; whether it applies."""
     measured, predicted = statement.measure(instance, key), statement.predict(instance, key)
+    margins = [jnp.asarray(margin, float) for margin in statement.assume(instance, key).values()]
     names = sorted(set(measured) & set(predicted))
     measured, predicted = (jnp.stack([values[name] for name in names]) for values in (measured, predicted))
-    off = -measured * jnp.sign(predicted) if statement.kind == "sign" else measured - predicted
-    return off, jnp.abs(measured) + jnp.abs(predicted) + jnp.finfo(off.dtype).tiny
+    signed = statement.kind == "sign"
+    off = -measured * jnp.sign(predicted) if signed else measured - predicted
+    size = jnp.abs(measured) + (0 if signed else jnp.abs(predicted)) + jnp.finfo(off.dtype).tiny
+    return off, size, jnp.all(jnp.stack(margins) >= 0) if margins else jnp.asarray(True)
 
 
-def _named(both) -> dict[str, Array]:
-    return {"violation": both[0], "size": both[1]}
+def _named(found) -> dict[str, Array]:
+    return dict(zip(("violation", "size", "inside"), found, strict=True))
 
 
 def _size(statement: Statement, off: Float[Array, " q"]) -> Float[Array, ""]:

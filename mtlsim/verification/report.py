@@ -10,14 +10,18 @@ from mtlsim.plots.style import as_data_uri
 from mtlsim.plots.verification import agreement
 from mtlsim.sweeps.store import check_writable, write_whole
 from mtlsim.theory.statement import PLACES
-from mtlsim.verification.rules import RULES, Evidence
-from mtlsim.verification.run import Finding
+from mtlsim.verification.evidence import Evidence
+from mtlsim.verification.rules import FAMILY, RULES
+from mtlsim.verification.run import Finding, family_wise
+
+SOURCES = {"says": "The text says", "proves": "It proves", "inferred": "Inferred here"}
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 }
 td, th { padding: .25rem .8rem; text-align: left; border-bottom: 1px solid #ddd }
-.confirmed { color: #2166ac } .refuted { color: #b2182b } .vacuous { color: #8a5a00 } .undecided { color: #666 }
+.confirmed { color: #2166ac } .refuted { color: #b2182b } .vacuous { color: #8a5a00 } .not-applicable { color: #5e3c99 }
+.undecided { color: #666 }
 section { border-top: 2px solid #ddd; margin-top: 2rem } img { max-width: 30rem } .rule { color: #555; font-size: 90% }
 """
 
@@ -37,6 +41,7 @@ def as_json(finding: Finding) -> dict:
     return {
         "name": statement.name,
         "claim": statement.claim,
+        **{name: getattr(statement, name) for name in SOURCES},
         "source": list(statement.source),
         "kind": statement.kind,
         "rule": RULES[statement.kind],
@@ -45,6 +50,12 @@ def as_json(finding: Finding) -> dict:
         "worst_score": _number(finding.worst),
         "instances": finding.n_instances,
         "draws": finding.n_seeds,
+        "looks": finding.looks,
+        "p_value": finding.p_value,
+        "adjusted_p_value": finding.adjusted,
+        "family_wise_level": FAMILY,
+        "lacks": list(finding.judgement.lacks),
+        "notes": list(finding.judgement.notes),
         "seconds": round(finding.seconds, 2),
         "evidence": [_row(one, statement.kind) for one in finding.evidence],
     }
@@ -53,15 +64,20 @@ def as_json(finding: Finding) -> dict:
 def _row(one: Evidence, kind: str) -> dict:
     return {
         "place": one.place,
+        "size": "other" if one.partner else "own",
         "instance": one.instance,
         "quantity": one.quantity,
         "predicted": _number(one.predicted.mean()),
         "measured": _number(one.measured.mean()),
         "standard_error": _number(one.standard_error),
         "score": _number(one.score(kind)),
-        "share_inside": _number(np.mean(one.margin >= 0)),
-        "share_held": _number(np.mean(one.measured <= one.predicted)) if kind == "bound" else None,
+        "share_inside": one.share_inside,
+        "share_held": _number(_mean(one.held())) if kind == "bound" else None,
     }
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else np.nan
 
 
 def _number(value) -> float | None:
@@ -70,7 +86,7 @@ def _number(value) -> float | None:
 
 def _page(findings: list[Finding]) -> str:
     rows = "".join(
-        f'<tr><td><a href="#{f.statement.name}">{f.statement.name}</a></td><td class="{f.verdict}">{f.verdict}</td>'
+        f'<tr><td><a href="#{f.statement.name}">{f.statement.name}</a></td><td class="{_css(f)}">{f.verdict}</td>'
         f"<td>{f.statement.expected}</td><td>{f.worst:.3g}</td><td>{html.escape(f.statement.claim)}</td></tr>"
         for f in findings
     )
@@ -79,8 +95,12 @@ def _page(findings: list[Finding]) -> str:
     title = "Statements about transfer, against simulation"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-        f"<h1>{title}</h1><table>{head}{rows}</table>{body}</html>"
+        f"<h1>{title}</h1><p>{html.escape(family_wise(findings))}.</p><table>{head}{rows}</table>{body}</html>"
     )
+
+
+def _css(finding: Finding) -> str:
+    return finding.verdict.replace(" ", "-")
 
 
 def _section(finding: Finding) -> str:
@@ -88,20 +108,25 @@ def _section(finding: Finding) -> str:
     pictures = "".join(
         f'<img alt="predicted against measured {name}" src="{_picture(finding, name)}">' for name in _quantities(finding)
     )
-    scores_at = {place: [one.against(kind) for one in finding.evidence if one.place == place] for place in PLACES}
+    own = [one for one in finding.evidence if not one.partner]
+    scores_at = {place: [one.against(kind) for one in own if one.place == place] for place in PLACES}
     lines = "".join(
         f"<tr><td>{place}</td><td>{len(scores)}</td><td>{np.nanmax(scores):.3g}</td><td>{np.nanmedian(scores):.3g}</td></tr>"
         for place, scores in scores_at.items()
         if np.isfinite(scores).any()
     )
-    held = ""
-    if kind == "bound":
-        shares = [np.mean(one.measured <= one.predicted) for one in finding.evidence if one.counts]
-        held = f"<p>The bound held on {100 * np.mean(shares):.4g} % of the draws.</p>" if shares else ""
+    held, shares = "", [_mean(one.held()) for one in own if one.counts and len(one.held())]
+    if kind == "bound" and shares:
+        held = f"<p>The bound held on {100 * np.mean(shares):.4g} % of the draws.</p>"
+    texts = [(title, getattr(statement, name)) for name, title in SOURCES.items()]
+    sources = "".join(f"<p><b>{title}:</b> {html.escape(text)}</p>" for title, text in texts if text)
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in finding.judgement.notes)
+    lacks = "".join(f"<li>Lacking: {html.escape(lack)}.</li>" for lack in finding.judgement.lacks)
     return (
-        f'<section id="{statement.name}"><h2>{statement.name}: <span class="{finding.verdict}">{finding.verdict}</span></h2>'
-        f"<p>{html.escape(statement.claim)} <i>({html.escape(', '.join(statement.source))})</i></p>"
-        f"<p>{finding.n_instances} instances, {finding.n_seeds} draws each, {finding.seconds:.1f} s.</p>{held}"
+        f'<section id="{statement.name}"><h2>{statement.name}: <span class="{_css(finding)}">{finding.verdict}</span></h2>'
+        f"<p><b>Tested here:</b> {html.escape(statement.claim)} <i>({html.escape(', '.join(statement.source))})</i></p>{sources}"
+        f"<p>{finding.n_instances} instances, {finding.n_seeds} draws each after {finding.looks} looks, {finding.seconds:.1f} s; "
+        f"adjusted p-value of the evidence against it {finding.adjusted:.2g}.</p>{held}<ul>{notes}{lacks}</ul>"
         f"<table><tr><th>place</th><th>rows</th><th>worst score</th><th>median score</th></tr>{lines}</table>"
         f'{pictures}<p class="rule">{html.escape(RULES[kind])}</p></section>'
     )
@@ -115,6 +140,6 @@ def _picture(finding: Finding, quantity: str) -> str:
     """The figure as a data URI, so that the page is one file."""
     points: dict[str, list[tuple[float, float, float]]] = {}
     for one in finding.evidence:
-        if one.quantity == quantity:
+        if one.quantity == quantity and not one.partner:
             points.setdefault(one.place, []).append((one.predicted.mean(), one.measured.mean(), one.standard_error))
     return as_data_uri(agreement(points, quantity, finding.statement.kind))

@@ -1,129 +1,213 @@
 """How evidence becomes a verdict. Every rule is written down here, and every report prints the one it used.
 
-A rule looks at instances inside a statement's assumptions and on their edge; those outside show where it breaks. A statement is
-confirmed only if its power twin, the same formula 10 % off (or of the other sign), is refuted by the same data.
+A rule looks at instances inside a statement's assumptions and on their edge, and of these at the draws on which the assumptions
+hold; instances outside show where it breaks. A statement is confirmed only if its power twins, the same formula 10 % too low and
+10 % too high, are refuted by the same data, for every quantity. What is no number never confirms and never refutes.
+
+Levels: a verdict that stands alone is taken at `ALONE`. Those of a whole run share `FAMILY`: every statement is tested at
+FAMILY / (number of statements), its k-th look at the draws at 1 / (k (k + 1)) of that, which sum to one however many looks there
+are, and every instance and quantity at an equal share of it. So the probability that any true statement of a run is refuted, at
+any look, is at most FAMILY; the p-values that are left are tried by Holm's rule at the same level.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from mtlsim.theory.statement import KINDS, OUTSIDE
+from mtlsim.theory.statement import EDGE, INSIDE, KINDS, TWINS
+from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence
 
-AGREES, DIFFERS = 4.0, 5.0  # |z| below which a mean agrees, and from which it differs
-ROUNDING = 1e-6  # relative difference that an identity may have
-TWIN = 1.1
-LEVEL = 0.999  # of the interval of the share of draws on which a bound held
+FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
+ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
+AGREES = 0.01  # probability by chance from which evidence against is none
+VANISHES = 0.5  # of a limit's error: how much of what is allowed at the smaller size may stay as the size grows
 
 CONFIRMED, REFUTED, VACUOUS, UNDECIDED = "confirmed", "refuted", "vacuous", "undecided"
+NOT_APPLICABLE = "not applicable"
+VERDICTS = (CONFIRMED, REFUTED, VACUOUS, NOT_APPLICABLE, UNDECIDED)
+_TWINS = "for every quantity the same formula 10 % too low and the one 10 % too high are refuted by the same rule on the same draws"
+_ALWAYS = " Draws on which an assumption does not hold count for nothing; if none is left, the statement is not applicable."
 RULES = {
-    "equality": f"Per instance z = mean of (measured - predicted) over its standard error. Confirmed if every |z| < {AGREES:g} and "
-    f"a formula 10 % off has some |z| >= {DIFFERS:g} on the same draws; refuted if some |z| >= {DIFFERS:g}; undecided otherwise.",
+    "equality": "Per instance, and over all instances by the slope of measured on predicted, z = mean of (measured - predicted) "
+    f"over its standard error. Refuted if some z is beyond chance at the level of the run; confirmed if none is beyond chance at "
+    f"{AGREES:g} and {_TWINS}; undecided otherwise.{_ALWAYS}",
     "limit": "As for an equality, with z = (|mean of (measured - predicted)| - allowed) over its standard error, where allowed is "
-    "the stated share of the prediction.",
-    "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw, and a formula "
-    "10 % off does not; refuted otherwise.",
-    "bound": "Refuted if the share of draws on which measured <= predicted is, with its 99.9 % interval, below the claimed share; "
-    "vacuous if the bound is never below the trivial value on draws that satisfy the assumptions, or none satisfies them; "
-    "confirmed otherwise.",
-    "sign": f"z = mean of measured over its standard error. Refuted if some decided sign (|z| >= {DIFFERS:g}) is not the predicted "
-    f"one; confirmed if none with |z| >= {AGREES:g} is, and at least half of all instances are decided; undecided otherwise.",
+    "the stated share of the prediction. Besides, the same instances are drawn at two sizes, and the relative error that stays as "
+    f"the size grows (2 b(2d) - b(d) where the error must halve) must be below {VANISHES:g} of what is allowed at the smaller one: "
+    f"refuted if it is beyond, confirmed only if it is below, both at the level of the run.{_ALWAYS}",
+    "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw and {_TWINS}; "
+    f"refuted if they differ by more on any.{_ALWAYS}",
+    "bound": "Refuted if measured exceeds predicted by more than rounding on any draw (with a claimed share: if the draws on which "
+    "it holds are fewer beyond chance); vacuous if on most draws the bound is not below the value that needs no theorem; confirmed "
+    f"otherwise. How tight it is, predicted / measured, is reported.{_ALWAYS}",
+    "sign": "z = mean of measured times the predicted sign, over its standard error. Refuted if some z is negative beyond chance "
+    f"at the level of the run; confirmed if none is at {AGREES:g}, at least half of the instances inside are positive beyond "
+    f"chance and, where there is a threshold, so is one instance on either side of it, 10 % away; undecided otherwise.{_ALWAYS}",
 }
 assert RULES.keys() == KINDS.keys()
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One quantity of one instance: draws of measured and predicted (S,), and what the statement says about them."""
+class Judgement:
+    """A verdict with its reasons.
 
-    place: str
-    quantity: str
-    instance: int
-    measured: np.ndarray
-    predicted: np.ndarray
-    margin: np.ndarray  # of the assumptions, per draw
-    allowed: float = 0.0  # relative error (limit) or share of draws (bound)
-    trivial: np.ndarray | None = None
+    worst: the worst score among instances that count (for a bound the largest relative excess over it). p_value: how likely so much
+    against the statement is by chance, over all its instances and quantities. lacks: what keeps it from being confirmed.
+    notes: what else was seen, one sentence each: tightness, errors at two sizes, instances to which it does not apply.
+    """
 
-    @property
-    def counts(self) -> bool:
-        """Whether the verdict looks at it."""
-        return self.place != OUTSIDE
-
-    @property
-    def standard_error(self) -> float:
-        return float(np.std(self.measured - self.predicted, ddof=1) / np.sqrt(len(self.measured)))
-
-    def score(self, kind: str, factor: float = 1.0) -> float:
-        """How far measured is from `factor` times predicted: a z-score, or for an identity a share of the allowed difference."""
-        measured, predicted = self.measured, factor * self.predicted
-        if not (np.isfinite(measured).all() and np.isfinite(predicted).all()):
-            return np.nan
-        if kind == "identity":
-            size = np.maximum(np.abs(measured), np.abs(predicted))
-            return float(np.max(np.abs(measured - predicted) / np.where(size > 0, size, 1)) / ROUNDING)
-        if kind == "bound":
-            return float(np.max((measured - predicted) / np.where(predicted != 0, np.abs(predicted), 1)))
-        difference = measured if kind == "sign" else measured - predicted
-        mean, error = difference.mean(), difference.std(ddof=1) / np.sqrt(len(difference))
-        error = max(error, 1e-12 * (np.abs(measured).mean() + np.abs(predicted).mean()), np.finfo(float).tiny)
-        if kind == "limit":
-            return float(max(np.abs(mean) - self.allowed * np.abs(predicted).mean(), 0) / error)
-        return float(mean / error)
-
-    def against(self, kind: str) -> float:
-        """How far this speaks against the statement: the size of the score, of a bound with its sign, of a sign if contrary."""
-        score = self.score(kind)
-        if kind == "sign":
-            return 0.0 if np.sign(score) == np.sign(self.predicted.mean()) else abs(score)
-        return score if kind == "bound" else abs(score)
+    verdict: str
+    worst: float
+    p_value: float
+    lacks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def judge(kind: str, evidence: list[Evidence]) -> tuple[str, float]:
-    """The verdict and the worst score among instances that count (for a bound: the largest relative excess over it)."""
-    counted = [one for one in evidence if one.counts]
+def judge(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> tuple[str, float]:
+    """The verdict at a level and the worst score; see `consider` for its reasons."""
+    found = consider(kind, evidence, level)
+    return found.verdict, found.worst
+
+
+def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> Judgement:
+    """Judge a statement of this kind. level: the probability by chance below which evidence decides, over all of it."""
+    places = [one for one in evidence if one.counts]
+    counted = [one for one in places if len(one.inside.measured)]
+    left_out = [one for one in places if not one.share_inside]
+    notes = [_counted(left_out, places)] if left_out and places else []
     if not counted:
-        return UNDECIDED, np.nan
+        return Judgement(NOT_APPLICABLE if places else UNDECIDED, np.nan, 1.0, ("a draw inside the assumptions",), tuple(notes))
+    scores = [one.against(kind) for one in counted]
+    worst = float(np.nanmax(scores)) if np.isfinite(scores).any() else np.nan
+    p_value = against(kind, counted)
+    lacks = [] if p_value >= AGREES else ["evidence against it that chance explains"]
+    if not all(one.sound for one in counted):
+        lacks.append("numbers on every draw")
+    sizes = [one for one in evidence if one.partner]
+    if kind in ("equality", "limit", "identity"):
+        lacks += _twins_left(kind, counted, level)
+    elif kind == "sign":
+        lacks += _undecided_signs(counted, level)
+    if sizes:
+        sized = [_what_stays(quantity, counted, sizes, level) for quantity in _quantities(counted)]
+        p_value = min(1.0, 2 * min([p_value, *(len(sized) * p for p, _, _ in sized)]))
+        lacks += [lack for _, lack, _ in sized if lack]
+        notes += [note for _, _, note in sized]
     if kind == "bound":
-        return _judge_bound(counted)
-    scores = np.array([one.score(kind) for one in counted])
-    if kind == "sign":
-        return _judge_sign(scores, np.array([one.against(kind) for one in counted]))
-    worst = float(np.nanmax(np.abs(scores))) if np.isfinite(scores).any() else np.nan
-    twins = [abs(one.score(kind, TWIN)) for one in counted]
-    powerful = np.nanmax(twins) >= (1 if kind == "identity" else DIFFERS) if np.isfinite(twins).any() else False
-    agrees, differs = (1.0, 1.0) if kind == "identity" else (AGREES, DIFFERS)
-    if not worst < differs:
-        return REFUTED if np.isfinite(worst) else UNDECIDED, worst
-    return CONFIRMED if worst < agrees and powerful and np.isfinite(scores).all() else UNDECIDED, worst
+        notes.append(_tightness(counted))
+        informative = np.concatenate([one.informative for one in counted])
+        if p_value > level and not lacks and informative.mean() < 0.5:
+            return Judgement(VACUOUS, worst, p_value, (), tuple(notes))
+    if p_value <= level:
+        return Judgement(REFUTED, worst, p_value, (), tuple(notes))
+    return Judgement(UNDECIDED if lacks else CONFIRMED, worst, p_value, tuple(lacks), tuple(notes))
 
 
-def _judge_sign(scores: np.ndarray, against: np.ndarray) -> tuple[str, float]:
-    worst = float(np.nanmax(against))
-    if worst >= DIFFERS:
-        return REFUTED, worst
-    decided = np.mean(np.abs(scores) >= AGREES)
-    return CONFIRMED if worst < AGREES and decided >= 0.5 else UNDECIDED, worst
+def against(kind: str, counted: Sequence[Evidence], factor: float = 1.0) -> float:
+    """Probability by chance of so much against `factor` times the prediction: by each row, and by the slope of each quantity."""
+    rows = [one.p_value(kind, factor) for one in counted]
+    least = min(1.0, len(rows) * min(rows))
+    if kind not in ("equality", "limit"):
+        return least
+    quantities = _quantities(counted)
+    slopes = [_slope_p_value(kind, [one for one in counted if one.quantity == q], factor) for q in quantities]
+    return min(1.0, 2 * min(least, len(slopes) * min(slopes)))
 
 
-def _judge_bound(counted: list[Evidence]) -> tuple[str, float]:
-    worst, useful, verdict = -np.inf, False, CONFIRMED
-    for one in counted:
-        inside = one.margin >= 0
-        if not inside.any():
-            continue
-        measured, predicted = one.measured[inside], one.predicted[inside]
-        held = measured <= predicted * (1 + ROUNDING) + ROUNDING * np.abs(measured)
-        worst = max(worst, float(np.max((measured - predicted) / np.maximum(np.abs(predicted), np.finfo(float).tiny))))
-        useful |= bool((predicted < (np.inf if one.trivial is None else one.trivial[inside])).any())
-        if share_above(int(held.sum()), len(held)) < (one.allowed or 1.0) or (not one.allowed and not held.all()):
-            verdict = REFUTED
-    if verdict == REFUTED:
-        return REFUTED, worst
-    return CONFIRMED if useful else VACUOUS, worst
+def _slope_p_value(kind: str, rows: Sequence[Evidence], factor: float) -> float:
+    """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike."""
+    excess = weight = spare = 0.0
+    usable = [one.inside for one in rows if one.sound and len(one.inside.measured) > 1]
+    for inside in usable:
+        predicted, difference = factor * inside.predicted.mean(), inside.measured - factor * inside.predicted
+        size = factor * np.abs(inside.predicted).mean()
+        variance = max(difference.var(ddof=1) / len(difference), (1e-12 * size) ** 2, NOTHING)
+        excess += predicted * difference.mean() / variance
+        weight += predicted**2 / variance
+        spare += inside.allowed * np.abs(predicted) * size / variance if kind == "limit" else 0.0
+    if weight == 0:
+        return 1.0
+    freedom = min(len(inside.measured) for inside in usable) - 1
+    return float((1 + (kind == "equality")) * stats.t.sf(max(abs(excess) - spare, 0) / np.sqrt(weight), freedom))
 
 
-def share_above(held: int, drawn: int) -> float:
-    """Upper end of the Clopper-Pearson interval of a share at `LEVEL`."""
-    return 1.0 if held == drawn else float(stats.beta.ppf(0.5 + LEVEL / 2, held + 1, drawn - held))
+def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[str]:
+    """The twins that these draws do not refute, per quantity and side."""
+    return [
+        f"power on {quantity}: a formula {'10 % too low' if factor < 1 else '10 % too high'} would pass"
+        for quantity in _quantities(counted)
+        for factor in TWINS
+        if against(kind, [one for one in counted if one.quantity == quantity], factor) > level
+    ]
+
+
+def _undecided_signs(counted: Sequence[Evidence], level: float) -> list[str]:
+    """Whether signs are decided: half of those inside and, on the edge of a threshold, one on either side."""
+    decided = {id(one): one.decided(len(counted), level) for one in counted}
+    lacks = []
+    inside = [decided[id(one)] for one in counted if one.place == INSIDE]
+    if inside and np.mean(inside) < 0.5:
+        lacks.append(f"a decided sign on half of the instances inside ({sum(inside)} of {len(inside)})")
+    edge = [one for one in counted if one.place == EDGE]
+    for side, where in ((1, "above"), (-1, "below")):
+        if edge and not any(decided[id(one)] for one in edge if np.sign(one.inside.predicted.mean()) == side):
+            lacks.append(f"a decided sign near the threshold, {where} zero")
+    return lacks
+
+
+def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evidence], level: float) -> tuple[float, str, str]:
+    """Of a limit: the part of its relative error that stays as the size grows, extrapolated from two sizes.
+
+    With errors b and b' and allowed errors a > a' at the smaller and the larger size, c = (b' - r b) / (1 - r), r = a' / a. What is
+    judged is c / a, as a mean over instances by their precision. Returns the probability by chance of so much, what is lacking, and
+    a note.
+    """
+    others = {one.instance: one for one in sizes if one.quantity == quantity}
+    pairs = [(one, others[one.instance]) for one in counted if one.quantity == quantity and one.instance in others]
+    usable = [pair for pair in pairs if all(one.sound and len(one.inside.measured) > 1 for one in pair)]
+    pairs = [sorted(pair, key=lambda one: -one.allowed) for pair in usable]
+    if not pairs:
+        return 1.0, f"{quantity} at two sizes", f"{quantity}: not seen at two sizes."
+    small, large = (np.array([one.relative_error for one in side]) for side in zip(*pairs, strict=True))
+    allowed = np.array([[one.allowed for one in pair] for pair in pairs])
+    ratios = allowed[:, 1] / allowed[:, 0]
+    stays = (large[:, 0] - ratios * small[:, 0]) / (1 - ratios) / allowed[:, 0]
+    errors = np.hypot(large[:, 1], ratios * small[:, 1]) / (1 - ratios) / allowed[:, 0]
+    precision = 1 / np.maximum(errors, NOTHING) ** 2
+    share, error = np.sum(precision * stays) / np.sum(precision), 1 / np.sqrt(np.sum(precision))
+    note = (
+        f"{quantity}: relative error {small[:, 0].mean():+.2%} where {allowed[:, 0].mean():.2%} is allowed, and "
+        f"{large[:, 0].mean():+.2%} at the larger size; {share:+.2f} +- {1.96 * error:.2f} of what is allowed would stay."
+    )
+    beyond, below = (float(stats.norm.sf(side * (abs(share) - VANISHES) / error)) for side in (1, -1))
+    return beyond, "" if below <= level else f"certainty that the error of {quantity} vanishes", note
+
+
+def _tightness(counted: Sequence[Evidence]) -> str:
+    tight = np.concatenate([one.tightness for one in counted])
+    informative = np.concatenate([one.informative for one in counted])
+    twin = "refuted" if min(one.p_value("bound", TWINS[0]) for one in counted) < ALONE else "not refuted"
+    return (
+        f"The bound is {np.median(tight):.3g} times what is measured (median; {np.min(tight):.3g} to {np.max(tight):.3g}), and on "
+        f"{np.mean(informative):.2%} of the draws below what needs no theorem; a bound 10 % lower is {twin}."
+    )
+
+
+def _counted(left_out: Sequence[Evidence], places: Sequence[Evidence]) -> str:
+    lost, every = (len({one.instance for one in group}) for group in (left_out, places))
+    return f"Not applicable to {lost} of {every} instances, on no draw of which the assumptions hold."
+
+
+def _quantities(evidence: Sequence[Evidence]) -> list[str]:
+    return list(dict.fromkeys(one.quantity for one in evidence))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Adjusted p-values (n,): those below a level may be refuted with that probability of any mistake among all n."""
+    p_values = np.asarray(p_values, float)
+    order = np.argsort(p_values)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate((len(p_values) - np.arange(len(p_values))) * p_values[order]), 1)
+    return adjusted

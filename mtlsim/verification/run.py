@@ -1,10 +1,11 @@
-"""`verify`: statements over random instances, to verdicts."""
+"""`verify`: statements over random instances, drawn until there is a verdict or the budget is spent."""
 
+import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require
-from mtlsim.sweeps.instances import over_instances, shape_of
+from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
 from mtlsim.sweeps.store import check_writable
 from mtlsim.theory import find_statement, statement_names
-from mtlsim.theory.statement import Statement
-from mtlsim.verification.rules import Evidence, judge
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.verification.evidence import Evidence
+from mtlsim.verification.rules import FAMILY, REFUTED, UNDECIDED, Judgement, consider, holm
 
 MAX_THREADS = 4
 MAX_TRIES = 20
+BUDGET = 32  # times the draws of the first look
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What verification found about one statement."""
+    """What verification found about one statement.
+
+    n_seeds: draws per instance inside and on the edge at the last look; looks: how often they were judged, at twice as many draws
+    each time. p_value: of the evidence against, all looks paid for; adjusted: by Holm's rule over all statements of the run.
+    """
 
     statement: Statement
     verdict: str
@@ -34,6 +41,10 @@ class Finding:
     n_instances: int
     n_seeds: int
     seconds: float
+    looks: int
+    p_value: float
+    adjusted: float
+    judgement: Judgement = field(repr=False)
 
     @property
     def as_expected(self) -> bool:
@@ -42,7 +53,8 @@ class Finding:
     def __str__(self) -> str:
         note = "" if self.as_expected else f" (expected: {self.statement.expected})"
         size = f"{self.n_instances} instances x {self.n_seeds} draws"
-        return f"{self.statement.name}: {self.verdict}{note}; worst score {self.worst:.3g}, {size}"
+        lacks = f"; lacking: {'; '.join(self.judgement.lacks)}" if self.verdict == UNDECIDED else ""
+        return f"{self.statement.name}: {self.verdict}{note}; worst score {self.worst:.3g}, {size}{lacks}"
 
 
 def verify(
@@ -54,28 +66,38 @@ def verify(
     seed: int = 0,
     fast: bool = False,
     progress: bool = False,
+    budget: int = BUDGET,
 ) -> list[Finding]:
     """Test statements against simulation.
 
     names: as in `mtlsim list` (all if empty). out: folder for report.html, report.json and the pictures. n_instances: inside the
-    assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance. fast: fewer of both. progress: print each
-    finding when it is there.
+    assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the first look; while a statement is
+    undecided they are doubled, up to `budget` times as many, and each look is paid for (see `verification.rules`). fast: fewer
+    instances and draws to begin with. progress: print each finding when it is there, then the error of the whole run.
     Raises ValueError for an unknown name, with the nearest.
     """
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
+    require(budget >= 1, "budget", "at least 1", budget, f"use {BUDGET}")
     statements = [find_statement(name) for name in (names or statement_names())]
     if fast:
         n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)
     if out is not None:
         check_writable(Path(out), "out")
-    findings = []
+    level, findings = FAMILY / len(statements), []
     # compiling is most of the work and runs beside the interpreter, so that threads share the cores
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
-        for finding in pool.map(lambda statement: examine(statement, n_instances, n_seeds, seed, one_shape=fast), statements):
+        test = lambda statement: examine(statement, n_instances, n_seeds, seed, fast, level, budget)
+        for finding in pool.map(test, statements):
             findings.append(finding)
             if progress:
                 print(finding, flush=True)
+    before, findings = findings, settle(findings)
+    if progress:
+        for old, new in zip(before, findings, strict=True):
+            if new.verdict != old.verdict:
+                print(f"over all statements: {new}", flush=True)
+        print(family_wise(findings), flush=True)
     if out is not None:
         from mtlsim.verification.report import write_report
 
@@ -83,46 +105,98 @@ def verify(
     return findings
 
 
-def examine(statement: Statement, n_instances: int = 50, n_seeds: int = 2000, seed: int = 0, one_shape: bool = False) -> Finding:
+def settle(findings: Sequence[Finding], level: float = FAMILY) -> list[Finding]:
+    """Findings with p-values adjusted by Holm's rule; those that it refutes and no look did become refuted."""
+    adjusted = holm([finding.p_value for finding in findings])
+    settled = [replace(finding, adjusted=float(p)) for finding, p in zip(findings, adjusted, strict=True)]
+    return [replace(one, verdict=REFUTED) if one.verdict == UNDECIDED and one.adjusted <= level else one for one in settled]
+
+
+def family_wise(findings: Sequence[Finding]) -> str:
+    """One sentence on the error of all verdicts together."""
+    kept = [(one.adjusted, one.statement.name) for one in findings if one.verdict != REFUTED]
+    nearest = f"; of the others {min(kept)[1]} is nearest, at an adjusted p-value of {min(kept)[0]:.2g}" if kept else ""
+    n_refuted = len(findings) - len(kept)
+    return (
+        f"{len(findings)} statements, {n_refuted} refuted: the probability that any of them is so by chance is at most {FAMILY:g}, "
+        f"over all statements (Holm), instances and looks{nearest}"
+    )
+
+
+def examine(
+    statement: Statement,
+    n_instances: int = 50,
+    n_seeds: int = 2000,
+    seed: int = 0,
+    one_shape: bool = False,
+    level: float = FAMILY,
+    budget: int = BUDGET,
+) -> Finding:
     """One statement: draw instances in all places, measure and predict on the same keys, and judge by the rule of its kind.
 
-    one_shape: keep to instances of the shape of the first, which compile once.
+    While the verdict is undecided, the draws of all instances that count are doubled, up to `budget` times n_seeds. one_shape: keep
+    to instances of the shape of the first, which compile once. level: the probability of a wrong verdict over all looks.
     """
     start = time.perf_counter()
-    rng = np.random.default_rng([seed, *statement.name.encode()])
-    counts = {place: n_instances if place == statement.places[0] else max(2, n_instances // 5) for place in statement.places}
-    places = [place for place, count in counts.items() for _ in range(count)]
-    instances = [statement.instance(place, rng) for place in places]
+    places, instances = _instances(statement, n_instances, np.random.default_rng([seed, *statement.name.encode()]), one_shape)
+    n_own, sized = len(instances), statement.kind == "limit" and statement.resized is not None
+    owners = [*range(n_own), *(i for i in range(n_own) if sized and places[i] != OUTSIDE)]
+    instances += [statement.resized(instances[i]) for i in owners[n_own:]]
+    batch = -(-n_seeds // -(-n_seeds // BATCH_DRAWS))  # of equal size, at most BATCH_DRAWS
+    draw = Drawing(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), batch)
+    values: list[dict[str, np.ndarray]] = [{} for _ in instances]
+    looks, n_drawn, p_value = 0, 0, 1.0
+    while True:
+        n_before, n_drawn, looks = n_drawn, max(n_seeds, 2 * n_drawn), looks + 1
+        evidence = []
+        for i, owner in enumerate(owners):
+            if looks == 1 or places[owner] != OUTSIDE:
+                values[i] = _append(values[i], draw(i, range(n_before, n_drawn)))
+            evidence += _evidence(statement, instances[i], values[i], places[owner], owner, i >= n_own)
+        spent = 1 / (looks * (looks + 1))
+        found = consider(statement.kind, evidence, level * spent)
+        p_value = min(p_value, found.p_value / spent)
+        certain = statement.kind in ("identity", "bound") or not all(one.sound for one in evidence if one.counts)
+        if found.verdict != UNDECIDED or certain or 2 * n_drawn > budget * n_seeds:
+            break
+    seconds = time.perf_counter() - start
+    return Finding(statement, found.verdict, found.worst, evidence, n_own, n_drawn, seconds, looks, p_value, p_value, found)
+
+
+def _append(old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([old[name], values]) for name, values in new.items()} if old else new
+
+
+def _instances(statement: Statement, n_instances: int, rng: np.random.Generator, one_shape: bool) -> tuple[list[str], list]:
+    """Places and instances; those on the edge of a threshold are at 0.9 and 1.1 of it in turn."""
+    makers: list[tuple[str, Callable[[np.random.Generator], Any]]] = []
+    for place in statement.places:
+        count = n_instances if place == statement.places[0] else max(2, n_instances // 5)
+        if place == EDGE and statement.threshold is not None:
+            at = lambda factor: lambda rng: statement.threshold(factor, rng)
+            makers += [(place, at(factor)) for factor, _ in zip(itertools.cycle(TWINS), range(max(4, count)), strict=False)]
+        else:
+            makers += [(place, lambda rng, place=place: statement.instance(place, rng))] * count
+    instances = [make(rng) for _, make in makers]
     if one_shape:
-        instances = [
-            _of_shape(shape_of(instances[0]), statement, place, rng, i) for place, i in zip(places, instances, strict=True)
-        ]
-    drawn = over_instances(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), n_seeds)
-    evidence = [
-        Evidence(
-            place,
-            quantity,
-            i,
-            values[f"measured {quantity}"],
-            values[f"predicted {quantity}"],
-            values["margin"],
-            0.0 if statement.trust is None else float(statement.trust(instances[i])),
-            values.get("trivial"),
-        )
-        for i, (place, values) in enumerate(zip(places, drawn, strict=True))
-        for quantity in _quantities(values)
-    ]
-    verdict, worst = judge(statement.kind, evidence)
-    return Finding(statement, verdict, worst, evidence, len(instances), n_seeds, time.perf_counter() - start)
+        instances = [_of_shape(shape_of(instances[0]), make, rng, one) for (_, make), one in zip(makers, instances, strict=True)]
+    return [place for place, _ in makers], instances
 
 
-def _of_shape(shape: Any, statement: Statement, place: str, rng: np.random.Generator, instance: Any) -> Any:
+def _of_shape(shape: Any, make: Callable[[np.random.Generator], Any], rng: np.random.Generator, instance: Any) -> Any:
     """An instance of this shape, drawn anew until there is one; that which is there if none comes."""
     for _ in range(MAX_TRIES):
         if shape_of(instance) == shape:
             return instance
-        instance = statement.instance(place, rng)
+        instance = make(rng)
     return instance
+
+
+def _evidence(statement: Statement, instance: Any, values: dict, place: str, number: int, partner: bool) -> list[Evidence]:
+    """One piece per quantity."""
+    allowed = 0.0 if statement.trust is None else float(statement.trust(instance))
+    rest = values["margin"], allowed, values.get("trivial"), partner
+    return [Evidence(place, q, number, values[f"measured {q}"], values[f"predicted {q}"], *rest) for q in _quantities(values)]
 
 
 def _both(statement: Statement, instance, key) -> dict:

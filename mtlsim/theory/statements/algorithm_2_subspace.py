@@ -64,4 +64,10 @@ STATEMENT = Statement(
     cells=Cells(method="hard", target=True),
     places=(INSIDE,),
     expected="refuted",
+    says=(
+        "A noisy task should weigh less, by its projection on the top r left singular vectors of the columns X'y; "
+        "inspired by Proposition 3."
+    ),
+    proves="Nothing about the span of these vectors.",
+    inferred="That the span is that of Proposition 3's layer: ours, not the text's, and false.",
 )

@@ -8,6 +8,8 @@ so that the predictor (`mtlsim.theory.predictor`) gives |beta - theta|^2 and, fo
 the target's covariance. From these the angle of beta and the target's parameters, and the error, which is that angle over pi.
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.theory.predictor import Spectra, predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, half_as_large, tasks_of
 
 
 class PooledLabels(eqx.Module):
@@ -91,6 +93,11 @@ def instance(place: str, rng: np.random.Generator) -> PooledLabels:
     return PooledLabels(tasks, tuple(rng.uniform(0.4, 1.5, n_tasks).tolist()))
 
 
+def resized(case: PooledLabels) -> PooledLabels:
+    smaller = half_as_large(case)
+    return dataclasses.replace(smaller, tasks=dataclasses.replace(smaller.tasks, capacity=case.tasks.capacity // 2))
+
+
 STATEMENT = Statement(
     name="classification-least-squares",
     claim="With many features, classification by pooled least squares has a known 0-1 error.",
@@ -102,4 +109,5 @@ STATEMENT = Statement(
     measure=measure,
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=resized,
 )

@@ -11,6 +11,8 @@ The resolvents of the two halves add up, 1 / (1 + x) + 1 / (1 + 1/x) = 1, for an
 fewer source rows than target rows the shift helps, with more it hurts (the instances outside).
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -75,6 +77,10 @@ def instance(place: str, rng: np.random.Generator) -> ComplementaryShift:
     return ComplementaryShift(d, jnp.asarray(rows, float), jnp.asarray(noise), scale)
 
 
+def resized(case: ComplementaryShift) -> ComplementaryShift:
+    return dataclasses.replace(case, n_features=case.n_features // 2, n_samples=jnp.ceil(case.n_samples / 2))
+
+
 STATEMENT = Statement(
     name="complementary-shift",
     claim="Pooled least squares with as many source as target rows does not feel a complementary covariate shift.",
@@ -86,4 +92,5 @@ STATEMENT = Statement(
     measure=measure,
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=resized,
 )

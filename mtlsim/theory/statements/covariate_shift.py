@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import SPREAD, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 N_BISECTIONS = 60
@@ -89,4 +89,8 @@ STATEMENT = Statement(
     cells=Cells(method="pooled", n_tasks=2),
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=half_as_large,
+    says="The limit of the variance of pooled least squares under covariate shift, with its rate.",
+    proves="Not judged: its proofs were not read.",
+    inferred="The relative error that is allowed at a given number of features.",
 )

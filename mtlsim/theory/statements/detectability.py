@@ -75,6 +75,10 @@ def instance(place: str, rng: np.random.Generator) -> SpikedMatrix:
     return SpikedMatrix(d, k, float(ratio * (k / d) ** 0.25))
 
 
+def resized(case: SpikedMatrix) -> SpikedMatrix:
+    return SpikedMatrix(case.n_features // 2, case.n_tasks // 2, case.strength)
+
+
 STATEMENT = Statement(
     name="detectability",
     claim="A direction shared by k tasks is seen in their noisy parameters if and only if its strength exceeds (k / d)^(1/4).",
@@ -86,4 +90,5 @@ STATEMENT = Statement(
     measure=measure,
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=resized,
 )

@@ -17,7 +17,7 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
 from mtlsim.theory.predictor import Matrices, Predicted, predict_pooled
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, tasks_of
 
 
 class FixedHeads(eqx.Module):
@@ -87,4 +87,5 @@ STATEMENT = Statement(
     measure=measure,
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=half_as_large,
 )

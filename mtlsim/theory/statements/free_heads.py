@@ -18,7 +18,7 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
 from mtlsim.theory.risks import single_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 GRID = np.linspace(-4, 4, 25)  # of log |t| about the ratio of the tasks' sizes
@@ -130,4 +130,5 @@ STATEMENT = Statement(
     cells=Cells(method="hard", n_tasks=2, rank=1, weights=True),
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=half_as_large,
 )

@@ -11,7 +11,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -73,4 +73,5 @@ STATEMENT = Statement(
     cells=Cells(method="pooled", weights=True, ridge=True),
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=half_as_large,
 )

@@ -145,6 +145,12 @@ def instance(place: str, rng: np.random.Generator) -> TwoTeachers:
             return case
 
 
+def resized(case: TwoTeachers) -> TwoTeachers:
+    """The other of the two sizes of `instance`."""
+    n_inputs, n_outputs = (200, 50) if case.n_inputs == 100 else (100, 25)
+    return TwoTeachers(n_inputs, n_outputs, case.strengths, case.overlap, case.start)
+
+
 STATEMENT = Statement(
     name="lampinen-ganguli",
     claim="The error of an early-stopped deep linear network, alone and with a second task, follows from its modes and the noise.",
@@ -156,4 +162,8 @@ STATEMENT = Statement(
     measure=measure,
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=resized,
+    says="Errors of deep linear networks along gradient flow from their modes, alone and with a second task.",
+    proves="Not judged: its derivation was not read.",
+    inferred="The best time to stop, taken on a grid, and the share of one task in a mode of both.",
 )

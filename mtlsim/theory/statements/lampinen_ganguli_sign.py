@@ -43,4 +43,7 @@ STATEMENT = Statement(
     predict=predict,
     measure=measure,
     places=(INSIDE,),
+    says="Whether a second task helps depends on both strengths and their overlap, and weakly aligned tasks can hurt.",
+    proves="Not judged: its derivation was not read.",
+    inferred="The benefit beyond which its sign must be seen at these sizes.",
 )

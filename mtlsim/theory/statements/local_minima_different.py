@@ -87,4 +87,10 @@ STATEMENT = Statement(
     cells=Cells(method="hard", n_tasks=2, rank=1),
     places=(INSIDE,),
     expected="refuted",
+    says=("Proposition 3 can be extended to show that all local minima of equation 3 are global minima in the linear setting."),
+    proves="Proposition 3, on the same rows for all tasks.",
+    inferred=(
+        "One of two readings: equation 3 as printed, with rows of its own for every task. This one is false; for the "
+        "other see local-minima-shared."
+    ),
 )

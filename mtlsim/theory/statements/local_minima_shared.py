@@ -107,4 +107,10 @@ STATEMENT = Statement(
     measure=measure,
     cells=Cells(method="hard", weights=True, target=True),
     places=(INSIDE,),
+    says=("Proposition 3 can be extended to show that all local minima of equation 3 are global minima in the linear setting."),
+    proves="Proposition 3, on the same rows for all tasks.",
+    inferred=(
+        "One of two readings: in the setting of Proposition 3, the same rows for all tasks. This one is true; for the "
+        "other see local-minima-different."
+    ),
 )

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Spectra, predict_pooled
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -94,4 +94,5 @@ STATEMENT = Statement(
     cells=Cells(method="mean-regularised"),
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=half_as_large,
 )

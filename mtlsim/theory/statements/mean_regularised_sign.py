@@ -5,7 +5,7 @@ The gain over learning alone is a (D_i + v q) (2 a* - a), with the shares and sy
 
 import numpy as np
 
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, TWINS, Statement
 from mtlsim.theory.statements import mean_regularised_orthonormal as risk
 from mtlsim.theory.statements.mean_regularised_orthonormal import MeanRegularised, best_share, distance_to_mean, share
 
@@ -21,11 +21,23 @@ def measure(case, key):
 
 def instance(place: str, rng: np.random.Generator) -> MeanRegularised:
     """Shares at 0.2 to 0.8 or 1.25 to 3 times 2 a*, as far as there are any: no share reaches 1."""
+    if place == EDGE:
+        return threshold(float(rng.choice(TWINS)), rng)
+    return _at(lambda: rng.choice([rng.uniform(0.2, 0.8), rng.uniform(1.25, 3)]), place, rng)
+
+
+def threshold(factor: float, rng: np.random.Generator) -> MeanRegularised:
+    """A share of `factor` times 2 a*."""
+    return _at(lambda: factor, INSIDE, rng, least=0.6)
+
+
+def _at(factor, place: str, rng: np.random.Generator, least: float = 0.0) -> MeanRegularised:
+    """least: the least share, as small ones change little."""
     while True:
         case = risk.instance(place, rng)
         twice = 2 * best_share(case.tasks.variances[-1], distance_to_mean(case.tasks), len(case.tasks.parameters))
-        a = float(twice * rng.choice([rng.uniform(0.2, 0.8), rng.uniform(1.25, 3)]))
-        if a < 0.95:
+        a = float(twice * factor())
+        if least < a < 0.95:
             return MeanRegularised(case.tasks, float(case.tasks.n_samples[-1] * a / (1 - a)))
 
 
@@ -38,5 +50,6 @@ STATEMENT = Statement(
     assume=risk.assume,
     predict=predict,
     measure=measure,
-    places=(INSIDE, OUTSIDE),
+    places=(INSIDE, EDGE, OUTSIDE),
+    threshold=threshold,
 )

@@ -20,7 +20,7 @@ import numpy as np
 
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.pooled_least_squares import assume as assume_pooled
 from mtlsim.theory.statements.pooled_least_squares import pooled_risk
 from mtlsim.transfer.cell import Transfer
@@ -74,14 +74,23 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
-    d, noise = 8, rng.uniform(0.2, 2)
-    rows = int(rng.integers(4, 80)), int(rng.integers(d + 6, 60))
-    design = PowerLaw(float(rng.uniform(0, 1.5)))
+    if place == EDGE:
+        return threshold(float(rng.choice(TWINS)), rng)
     factor = rng.uniform(0, 0.5) if rng.random() < 0.5 else rng.uniform(2, 4)
-    factor = rng.uniform(0.8, 1.2) if place == EDGE else factor
+    return _at(float(factor), (int(rng.integers(4, 80)), int(rng.integers(14, 60))), rng, 3.0 if place == OUTSIDE else 1.0)
+
+
+def threshold(factor: float, rng: np.random.Generator) -> Transfer:
+    """A shift of `factor` times the largest that helps, with rows at which 10 % of it are seen soonest."""
+    return _at(factor, (int(rng.integers(100, 200)), int(rng.integers(24, 60))), rng)
+
+
+def _at(factor: float, rows: tuple[int, int], rng: np.random.Generator, source_noise: float = 1.0) -> Transfer:
+    d, noise = 8, rng.uniform(0.2, 2)
+    design = PowerLaw(float(rng.uniform(0, 1.5)))
     target, delta = rng.normal(size=(2, d))
     scale = np.sqrt(factor * noise**2 * largest_shift(*rows, d) / design.draw(d).quadratic(jnp.asarray(delta)))
-    noises = (3 * noise, noise) if place == OUTSIDE else (noise, noise)
+    noises = source_noise * noise, noise
     tasks = LinearTasks(
         d, rows, noise=noises, design=design, relation="same", parameters=np.stack([target + scale * delta, target])
     )
@@ -98,4 +107,5 @@ STATEMENT = Statement(
     predict=predict,
     measure=measure_transfer("gain"),
     cells=Cells(method="pooled", n_tasks=2),
+    threshold=threshold,
 )

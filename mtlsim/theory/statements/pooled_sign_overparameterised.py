@@ -13,9 +13,11 @@ import numpy as np
 
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.pooled_overparameterised import assume as assume_pooled
 from mtlsim.transfer.cell import Transfer
+
+N_FEATURES = 20  # of the instances
 
 
 def largest_relative_shift(n_source, n_target, signal_to_noise, n_features):
@@ -45,17 +47,34 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
-    d = 20
+    if place == EDGE:
+        return threshold(float(rng.choice(TWINS)), rng)
+    d = N_FEATURES
     n_target = int(rng.integers(3, 9))
     rows = int(rng.integers(3, d - 6 - n_target)), n_target
     target = rng.normal(size=d)
     noise = np.linalg.norm(target) / np.sqrt(10 ** rng.uniform(-0.5, 2.5))
     largest = float(largest_relative_shift(*rows, np.sum(target**2) / noise**2, d))
-    gap = rng.uniform(0.02, 0.1) if place == EDGE else rng.uniform(0.3, 1)
+    gap = rng.uniform(0.3, 1)
     shift = largest - gap if largest > gap and rng.random() < 0.7 else max(largest, 0) + gap
+    return _at(shift, rows, target, noise, rng, 4.0 if place == OUTSIDE else 1.0)
+
+
+def threshold(factor: float, rng: np.random.Generator) -> Transfer:
+    """A relative shift of `factor` times the largest that helps, little noise, and rows at which 10 % of it are seen soonest."""
+    d, rows = N_FEATURES, (int(rng.integers(8, 12)), int(rng.integers(3, 6)))
+    target = rng.normal(size=d)
+    noise = np.linalg.norm(target) / 100
+    return _at(factor * float(largest_relative_shift(*rows, 1e4, d)), rows, target, noise, rng)
+
+
+def _at(
+    shift: float, rows: tuple[int, int], target: np.ndarray, noise: float, rng: np.random.Generator, source_noise: float = 1.0
+) -> Transfer:
+    d = N_FEATURES
     delta = rng.normal(size=d)
     delta *= np.sqrt(shift) * np.linalg.norm(target) / np.linalg.norm(delta)
-    noises = (4 * noise, noise) if place == OUTSIDE else (noise, noise)
+    noises = source_noise * noise, noise
     parameters = np.stack([target + delta, target])
     design = Isotropic(float(rng.uniform(0.5, 2)))
     noises = tuple(np.sqrt(design.scale) * one for one in noises)
@@ -72,4 +91,5 @@ STATEMENT = Statement(
     predict=predict,
     measure=measure_transfer("gain"),
     cells=Cells(method="pooled", n_tasks=2),
+    threshold=threshold,
 )

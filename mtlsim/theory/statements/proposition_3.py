@@ -18,7 +18,7 @@ from mtlsim.similarity import principal_angles
 from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.draws import moments_of, weights_of
+from mtlsim.theory.draws import moments_of, rows_of, weights_of
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 
@@ -37,6 +37,14 @@ def least_loss(gram, cross, energy, weights, rank):
     strengths = jnp.linalg.svd(sides * jnp.sqrt(weights), compute_uv=False)
     beside = multiply(weights, energy - jnp.sum(sides**2, 0))
     return beside + jnp.sum(strengths[rank:] ** 2)
+
+
+def layer_from_rows(rows, labels, weights, rank):
+    """The best layer (d, rank) by a QR of the rows (m, d) and labels (m, K) alone: no square is formed."""
+    basis, triangle = jnp.linalg.qr(rows)
+    sides = multiply(basis.T, labels) * jnp.sqrt(weights)
+    left = jnp.linalg.svd(sides, full_matrices=False)[0][:, :rank]
+    return solve_upper(triangle.T, left)
 
 
 def assume(cell, key):
@@ -59,11 +67,17 @@ def predict(cell, key):
 
 
 def measure(cell, key):
-    """The solver's loss, and the cosine of the largest angle between its layer and the one that the proposition names."""
+    """On rows: the solver's loss, and the cosine of the largest angle between its layer and the one of the rows' own QR."""
     moments = moments_of(cell, key)
+    weights, (rows, labels, beside) = weights_of(cell, moments), rows_of(moments)
+    labels = labels.T
     solution = solve(moments, cell.rank, cell.weights, key=stream(key, "solver"))
-    layer = best_layer(moments.gram, moments.cross, weights_of(cell, moments), cell.rank)
-    return {"loss": solution.loss, "cosine_of_spans": jnp.cos(principal_angles(solution.shared, layer)[-1])}
+    missed = labels - multiply(rows, solution.shared, solution.heads.T)
+    layer = layer_from_rows(rows, labels, weights, cell.rank)
+    return {
+        "loss": multiply(weights, jnp.sum(missed**2, 0) + beside),
+        "cosine_of_spans": jnp.cos(principal_angles(solution.shared, layer)[-1]),
+    }
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
@@ -92,4 +106,7 @@ STATEMENT = Statement(
     measure=measure,
     cells=Cells(method="hard", weights=True, target=True),
     places=(INSIDE, EDGE, OUTSIDE),
+    says="On the same rows the best layer spans (X'X)^-1 V D Q_r, Q_r from the weighted labels in the basis of the rows.",
+    proves="It is a proposition, for a rank up to the number of tasks; its proof was not read.",
+    inferred="The loss at the best layer, as the singular values past the rank.",
 )

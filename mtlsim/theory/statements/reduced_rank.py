@@ -15,6 +15,8 @@ a share of about (K - r) / d of the variance; the trust allows twice that. Where
 the noise and the total risk is larger, by 7 to 31 % in instances outside.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -101,6 +103,17 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
     return Transfer(tasks, rank=rank)
 
 
+def resized(cell: Transfer) -> Transfer:
+    """Half as many features and rows, and parameters with the same inner products in Sigma."""
+    tasks, d = cell.tasks, cell.tasks.n_features // 2
+    whitened = np.asarray(tasks.parameters) * np.sqrt(np.asarray(tasks.design.draw(tasks.n_features).eigenvalues))
+    left = np.linalg.qr(np.random.default_rng(0).standard_normal((d, tasks.n_tasks)))[0]
+    parameters = np.linalg.qr(whitened.T)[1].T @ left.T / np.sqrt(np.asarray(tasks.design.draw(d).eigenvalues))
+    n_samples = tuple(int(np.ceil(n / 2)) for n in tasks.n_samples)
+    smaller = dataclasses.replace(tasks, n_features=d, n_samples=n_samples, parameters=jnp.asarray(parameters))
+    return dataclasses.replace(cell, tasks=smaller)
+
+
 STATEMENT = Statement(
     name="reduced-rank",
     claim="With shared covariates a rank keeps the strongest modes of all tasks and pays the variance of each, no more.",
@@ -112,4 +125,5 @@ STATEMENT = Statement(
     measure=measure,
     cells=Cells(method="hard", weights=True, target=True),
     trust=trust,
+    resized=resized,
 )

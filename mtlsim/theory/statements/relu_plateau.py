@@ -14,6 +14,8 @@ length one are J(omega) / (2 pi), 4 (cos(omega) I(omega) + sin^5(omega) / 4) / p
 Compare `plateau` of the linear model.
 """
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -97,6 +99,13 @@ def instance(place: str, rng: np.random.Generator) -> EndlessSource:
     return EndlessSource(tasks)
 
 
+def resized(case: EndlessSource) -> EndlessSource:
+    """Twice as many target rows: the limit is one of rows."""
+    tasks = case.tasks
+    larger = dataclasses.replace(tasks, n_samples=(1, 2 * tasks.n_samples[-1]), capacity=2 * tasks.capacity)
+    return EndlessSource(larger)
+
+
 STATEMENT = Statement(
     name="relu-plateau",
     claim="With source rows without end, a shared ReLU unit has the risk of a head on the source's own unit.",
@@ -108,4 +117,5 @@ STATEMENT = Statement(
     measure=measure,
     trust=trust,
     places=(INSIDE, OUTSIDE),
+    resized=resized,
 )

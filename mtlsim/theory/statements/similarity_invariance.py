@@ -73,4 +73,7 @@ STATEMENT = Statement(
     predict=predict,
     measure=measure,
     places=(INSIDE, OUTSIDE),
+    says="The score compares covariances and does not depend on a common rotation of the columns.",
+    proves="The score is a definition, from which the invariance follows.",
+    inferred="The score of a task with itself, one over the root of its effective rank.",
 )

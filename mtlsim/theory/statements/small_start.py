@@ -90,4 +90,10 @@ STATEMENT = Statement(
     measure=measure,
     places=(INSIDE, OUTSIDE),
     expected="refuted",
+    says="With at least as many columns as tasks there is no transfer between any two tasks.",
+    proves="Only that an optimum exists whose parameters are every task's own (see proposition-1).",
+    inferred=(
+        "That the sentence speaks of training, also where the target has fewer rows than features: the reading that is "
+        "tested, and false."
+    ),
 )

@@ -9,6 +9,8 @@ where m is the limit of tr (X'X / (scale n) + z)^-1 / d. At d features the error
 scale * noise^2 d / R^2, at every d; theta_1 = 0 gives ridge regression. Valid for n above and below d.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,6 +21,7 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_t
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 from mtlsim.transfer.cell import Transfer
 
+SIZES = 32, 64  # features of the instances
 ERROR = 2.0  # times 1/d: the relative error that the limit may have at d features (up to 1.5 was seen)
 
 
@@ -55,7 +58,7 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
-    d = int(rng.choice([32, 48]))
+    d = int(rng.choice(SIZES))
     scale, noise, n_target = rng.uniform(0.5, 2), rng.uniform(0.2, 1.5), int(rng.integers(d // 3, 3 * d))
     cosine, norm = rng.uniform(-0.5, 0.95), rng.uniform(0.7, 1.5)
     best = noise**2 * d / (norm**2 * 2 * (1 - cosine))
@@ -71,6 +74,15 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
     return Transfer(tasks, method="soft", strength=float(best * 10 ** rng.uniform(-1, 1)))
 
 
+def resized(cell: Transfer) -> Transfer:
+    """The other of both sizes, with target rows in proportion and so the strength, which is on the scale of X'X."""
+    tasks = cell.tasks
+    d = SIZES[0] if tasks.n_features == SIZES[1] else SIZES[1]
+    n_target = round(tasks.n_samples[-1] * d / tasks.n_features)
+    other = dataclasses.replace(tasks, n_features=d, n_samples=(tasks.n_samples[0], n_target))
+    return dataclasses.replace(cell, tasks=other, strength=cell.strength * d / tasks.n_features)
+
+
 STATEMENT = Statement(
     name="soft-transfer",
     claim="A ridge around the source's parameters has a known risk in the limit of many features, for isotropic rows.",
@@ -83,4 +95,5 @@ STATEMENT = Statement(
     cells=Cells(method="soft", n_tasks=2, weights=True),
     trust=lambda cell: ERROR / cell.tasks.n_features,
     places=(INSIDE, OUTSIDE),
+    resized=resized,
 )

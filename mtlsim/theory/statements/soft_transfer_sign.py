@@ -16,7 +16,7 @@ import numpy as np
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.risks import ROUNDING, anisotropy
-from mtlsim.theory.statement import EDGE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 from mtlsim.transfer.cell import Transfer
 
@@ -44,16 +44,28 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
+    if place == EDGE:
+        return threshold(float(rng.choice(TWINS)), rng)
+    ratio, gap = rng.uniform(0.3, 1.5), rng.choice([-1, 1]) * rng.uniform(0.2, 0.6)
+    return _at(
+        float(np.clip(ratio / 2 + gap, -0.95, 0.95)), ratio, int(rng.integers(3, 30)), rng, 50.0 if place == OUTSIDE else 1.0
+    )
+
+
+def threshold(factor: float, rng: np.random.Generator) -> Transfer:
+    """A source at the cosine `factor` |theta_1| / (2 |theta_2|), long, so that 10 % of it are seen soonest."""
+    ratio = rng.uniform(1.3, 1.6)
+    return _at(float(factor * ratio / 2), ratio, int(rng.integers(3, 8)), rng)
+
+
+def _at(cosine: float, ratio: float, n_target: int, rng: np.random.Generator, ridge_factor: float = 1.0) -> Transfer:
     d = 10
-    scale, noise, norm, ratio = rng.uniform(0.5, 2), rng.uniform(0.3, 1.5), rng.uniform(0.7, 1.5), rng.uniform(0.3, 1.5)
-    gap = rng.choice([-1, 1]) * (rng.uniform(0.01, 0.05) if place == EDGE else rng.uniform(0.2, 0.6))
-    cosine = float(np.clip(ratio / 2 + gap, -0.95, 0.95))
+    scale, noise, norm = rng.uniform(0.5, 2), rng.uniform(0.3, 1.5), rng.uniform(0.7, 1.5)
     distance = norm**2 * (1 + ratio**2 - 2 * ratio * cosine)
-    ridge, strength = noise**2 * d / norm**2, noise**2 * d / distance
-    ridge = 50 * ridge if place == OUTSIDE else ridge
+    ridge, strength = ridge_factor * noise**2 * d / norm**2, noise**2 * d / distance
     tasks = LinearTasks(
         n_features=d,
-        n_samples=(1e12, int(rng.integers(3, 30))),
+        n_samples=(1e12, n_target),
         cosine=cosine,
         noise=(1.0, noise),
         parameter_norm=(ratio * norm, norm),
@@ -73,4 +85,5 @@ STATEMENT = Statement(
     predict=predict,
     measure=measure_transfer("gain"),
     cells=Cells(method="soft", n_tasks=2, weights=True, ridge=True),
+    threshold=threshold,
 )

@@ -1,0 +1,153 @@
+"""What was seen of one quantity of one instance, and how far that speaks against a statement of each kind."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from mtlsim.theory.statement import OUTSIDE
+
+ROUNDING = 1e-6  # relative difference that an identity may have
+NOTHING = np.finfo(float).tiny
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One quantity of one instance: draws of measured and predicted (S,), and what the statement says about them."""
+
+    place: str
+    quantity: str
+    instance: int
+    measured: np.ndarray
+    predicted: np.ndarray
+    margin: np.ndarray  # of the assumptions, per draw
+    allowed: float = 0.0  # relative error (limit) or share of draws (bound)
+    trivial: np.ndarray | None = None
+    partner: bool = False  # of a limit: the same instance at another size, which only tells how fast the error falls
+
+    @property
+    def counts(self) -> bool:
+        """Whether the verdict looks at it."""
+        return self.place != OUTSIDE and not self.partner
+
+    @property
+    def inside(self) -> "Evidence":
+        """The draws on which the assumptions hold; of an instance outside all of them, as they show what happens there."""
+        kept = (self.margin >= 0) | np.isnan(self.margin) | (self.place == OUTSIDE)
+        if kept.all():
+            return self
+        columns = {name: getattr(self, name)[kept] for name in ("measured", "predicted", "margin")}
+        return replace(self, trivial=None if self.trivial is None else self.trivial[kept], **columns)
+
+    @property
+    def share_inside(self) -> float:
+        return float(np.mean(self.margin >= 0))
+
+    @property
+    def sound(self) -> bool:
+        """Whether every number and margin of the draws inside is one: what is no number never helps a statement."""
+        inside = self.inside
+        finite = np.isfinite(inside.measured) & np.isfinite(inside.predicted) & ~np.isnan(inside.margin)
+        return bool(finite.all())
+
+    @property
+    def standard_error(self) -> float:
+        return _mean_and_error(self.measured - self.predicted)[1]
+
+    def score(self, kind: str, factor: float = 1.0) -> float:
+        """How far measured is from `factor` times predicted where the assumptions hold; NaN if a number is none, or too few.
+
+        A z-score (of a sign: positive where measured has the predicted one); for an identity, a share of the allowed difference;
+        for a bound, the largest excess over it, relative to it.
+        """
+        inside = self.inside
+        measured, predicted = inside.measured, factor * inside.predicted
+        if not self.sound or len(measured) < (1 if kind in ("identity", "bound") else 2):
+            return np.nan
+        if kind == "identity":
+            size = np.maximum(np.abs(measured), np.abs(predicted))
+            return float(np.max(np.abs(measured - predicted) / np.where(size > 0, size, 1)) / ROUNDING)
+        if kind == "bound":
+            return float(np.max((measured - predicted) / np.where(predicted != 0, np.abs(predicted), 1)))
+        draws, size = self._draws(kind, factor), np.abs(measured).mean() + np.abs(predicted).mean()
+        mean, error = _mean_and_error(draws)
+        if kind == "limit":
+            mean = max(abs(mean) - self.allowed * np.abs(predicted).mean(), 0)
+        return float(mean / max(error, 1e-12 * size, NOTHING))
+
+    def _draws(self, kind: str, factor: float = 1.0) -> np.ndarray:
+        """What a mean is taken of, zero where the statement is true (of a sign: positive)."""
+        inside = self.inside
+        return inside.measured * np.sign(inside.predicted) if kind == "sign" else inside.measured - factor * inside.predicted
+
+    def against(self, kind: str) -> float:
+        """How far this speaks against the statement: the size of the score, of a bound with its sign, of a sign if contrary."""
+        score = self.score(kind)
+        if kind == "sign":
+            return max(-score, 0.0) if np.isfinite(score) else np.nan
+        return score if kind == "bound" else abs(score)
+
+    def p_value(self, kind: str, factor: float = 1.0) -> float:
+        """How likely so much against `factor` times predicted is by chance; one where nothing can be said."""
+        if kind == "bound":
+            held = self.held(factor)
+            return float(stats.binom.cdf(held.sum(), len(held), self.allowed) if self.allowed else held.all())
+        score = self.score(kind, factor)
+        if not np.isfinite(score):
+            return 1.0
+        if kind == "identity":
+            return float(score <= 1)
+        if kind == "sign":
+            return by_chance(score, self._draws(kind), below=True)
+        draws = self._draws(kind, factor)
+        return (1 + (kind == "equality")) * by_chance(float(np.copysign(score, draws.mean())), draws, below=bool(draws.mean() < 0))
+
+    def decided(self, n_tests: int, level: float) -> bool:
+        """Of a sign: whether it is the predicted one beyond chance, as one of several tests."""
+        score = self.score("sign")
+        return bool(np.isfinite(score) and n_tests * by_chance(score, self._draws("sign"), below=False) <= level)
+
+    def held(self, factor: float = 1.0) -> np.ndarray:
+        """Of a bound: on which of the draws inside, whose numbers are numbers, it held up to rounding."""
+        inside = self.inside
+        measured, predicted = inside.measured, factor * inside.predicted
+        known = np.isfinite(measured) & np.isfinite(predicted)
+        measured, predicted = measured[known], predicted[known]
+        return measured <= predicted + ROUNDING * (np.abs(predicted) + np.abs(measured))
+
+    @property
+    def tightness(self) -> np.ndarray:
+        """Of a bound: predicted over measured on the draws inside."""
+        inside = self.inside
+        return inside.predicted / np.where(inside.measured != 0, inside.measured, NOTHING)
+
+    @property
+    def informative(self) -> np.ndarray:
+        """Of a bound: on which draws inside it is below what needs no theorem."""
+        inside = self.inside
+        return inside.predicted < (np.inf if inside.trivial is None else inside.trivial)
+
+    @property
+    def relative_error(self) -> tuple[float, float]:
+        """Mean of (measured - predicted) over the mean size of predicted, and its standard error."""
+        inside = self.inside
+        size = np.abs(inside.predicted).mean() + NOTHING
+        mean, error = _mean_and_error(inside.measured - inside.predicted)
+        return mean / size, error / size
+
+
+def _mean_and_error(draws: np.ndarray) -> tuple[float, float]:
+    error = np.std(draws, ddof=1) / np.sqrt(len(draws)) if len(draws) > 1 else np.inf
+    return float(np.mean(draws)), float(error)
+
+
+def by_chance(score: float, draws: np.ndarray, below: bool) -> float:
+    """Probability of a z-score so low (or so high) as that of these draws' mean.
+
+    Student's t, and Hall's transform of it where that makes it larger: the mean of skewed draws is correlated with their spread.
+    """
+    n, spread = len(draws), np.std(draws)
+    pull = np.mean(((draws - np.mean(draws)) / spread) ** 3) / np.sqrt(n) if spread > NOTHING else 0.0
+    hall = score + pull * score**2 / 3 + pull**2 * score**3 / 27 + pull / 6
+    sides = [stats.t.cdf(z if below else -z, n - 1) for z in (score, hall)]
+    return float(max(sides))

@@ -1,0 +1,146 @@
+"""The search for holes: cells that a statement accepts, whose margins are positive, and where it is false all the same.
+
+Random instances over all that may be bound (`mtlsim.verification.variations`), kept where every assumption holds, must agree within
+the statement's trust, by the rule of its kind (`mtlsim.verification.rules`). A cell that disagrees is drawn again with other keys
+and `AGAIN` times as many draws; it is a hole if it disagrees then too. What is found becomes an assumption of the statement.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.core.checks import require
+from mtlsim.sweeps.instances import over_instances
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.statement import Statement
+from mtlsim.verification.rules import REFUTED, Evidence, judge
+from mtlsim.verification.variations import vary
+
+AGAIN = 8
+PER_SHAPE = 30  # cells of one shape, at most
+TRIED = 4  # instances drawn for each that may be kept
+MOST_AGAIN = 6  # cells of one shape that are drawn again: one is enough to find the missing assumption
+SHAPES = 3  # tried for each that is needed
+N_MARGINS = 4  # draws on which the margins are looked at before a cell is kept
+FLOOR = 1e-10  # of the labels' energy: differences below it are rounding
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A cell inside the assumptions where the statement is wrong, or says nothing: score as in the rule of its kind."""
+
+    instance: Any = field(repr=False)
+    quantity: str
+    score: float
+    measured: float
+    predicted: float
+    margin: float
+
+    def __str__(self) -> str:
+        return f"{self.quantity}: {self.predicted:.4g} predicted, {self.measured:.4g} measured (score {self.score:.3g})"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search found: n_drawn cells, n_inside of them inside the assumptions and compared, over n_shapes shapes."""
+
+    statement: Statement
+    n_drawn: int
+    n_inside: int
+    n_shapes: int
+    n_seeds: int
+    holes: list[Hole]
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.statement.name}: {len({id(hole.instance) for hole in self.holes})} holes in {self.n_inside} cells inside "
+            f"(of {self.n_drawn} drawn, {self.n_shapes} shapes), {self.n_seeds} draws each, {self.seconds:.0f} s"
+        )
+
+
+def search_holes(statement: Statement, n_cells: int = 200, n_seeds: int = 100, seed: int = 0) -> Search:
+    """Compare prediction and measurement on `n_cells` random cells inside the assumptions, or as many as are found."""
+    require(n_cells >= 1, "n_cells", "at least 1", n_cells, "use 200")
+    require(n_seeds >= 10, "n_seeds", "at least 10", n_seeds, "use 100")
+    start = time.perf_counter()
+    rng = np.random.default_rng([seed, 1, *statement.name.encode()])
+    n_drawn, n_inside, n_shapes, holes = 0, 0, 0, []
+    most = SHAPES * max(4, -(-n_cells // PER_SHAPE))
+    while n_inside < n_cells and n_shapes < most:
+        make = vary(statement, rng)
+        wanted = min(PER_SHAPE, n_cells - n_inside)
+        drawn = _draw(make, TRIED * PER_SHAPE, rng)
+        kept = [drawn[i] for i in _inside(statement, drawn, seed)][:wanted] if drawn else []
+        n_drawn, n_inside, n_shapes = n_drawn + len(drawn), n_inside + len(kept), n_shapes + 1
+        holes += holes_among(statement, kept, n_seeds, seed) if kept else []
+    return Search(statement, n_drawn, n_inside, n_shapes, n_seeds, holes, time.perf_counter() - start)
+
+
+def holes_among(statement: Statement, instances: Sequence[Any], n_seeds: int, seed: int = 0) -> list[Hole]:
+    """Those of the instances that are inside the assumptions and disagree, twice."""
+    suspects = sorted({i for i, _, verdict in _compare(statement, instances, n_seeds, seed + 1) if verdict})
+    again = [instances[i] for i in suspects[:MOST_AGAIN]]
+    found = _compare(statement, again, AGAIN * n_seeds, seed + 2) if again else []
+    return [hole for _, hole, wrong in found if wrong]
+
+
+def _draw(make, count: int, rng: np.random.Generator) -> list:
+    drawn = []
+    for _ in range(count):
+        try:
+            drawn.append(make(rng))
+        except ValueError:  # outside the domain of a field
+            continue
+    return drawn
+
+
+def _inside(statement: Statement, instances: list, seed: int) -> list[int]:
+    margins = over_instances(lambda one, key: {"margin": _margin(statement, one, key)}, instances, jax.random.key(seed), N_MARGINS)
+    return [i for i, values in enumerate(margins) if np.min(values["margin"]) > 0]
+
+
+def _margin(statement: Statement, instance: Any, key):
+    margins = [jnp.asarray(margin, float) for margin in statement.assume(instance, key).values()]
+    return jnp.min(jnp.stack(margins)) if margins else jnp.asarray(jnp.inf)
+
+
+def _values(statement: Statement, instance: Any, key) -> dict:
+    values = {"margin": _margin(statement, instance, key), "floor": jnp.zeros(())}
+    if isinstance(getattr(instance, "tasks", None), LinearTasks):
+        tasks = instance.tasks.draw(key=key)
+        squares = [covariance.quadratic(theta) for covariance, theta in zip(tasks.covariances, tasks.parameters, strict=True)]
+        values["floor"] = FLOOR * jnp.max(jnp.stack(squares) + tasks.noise**2)
+    values |= {f"measured {name}": value for name, value in statement.measure(instance, key).items()}
+    return values | {f"predicted {name}": value for name, value in statement.predict(instance, key).items()}
+
+
+def _compare(statement: Statement, instances: Sequence[Any], n_seeds: int, seed: int) -> list[tuple[int, Hole, bool]]:
+    """(instance, what was seen, whether it disagrees) for every quantity, on draws inside the assumptions."""
+    drawn = over_instances(lambda one, key: _values(statement, one, key), instances, jax.random.key(seed), n_seeds)
+    seen = []
+    for i, (instance, values) in enumerate(zip(instances, drawn, strict=True)):
+        inside = values["margin"] > 0
+        if inside.sum() < max(2, n_seeds // 4):
+            continue
+        trust = 0.0 if statement.trust is None else float(statement.trust(instance))
+        for name in (name.removeprefix("measured ") for name in values if name.startswith("measured ")):
+            if f"predicted {name}" not in values:
+                continue
+            measured, predicted = values[f"measured {name}"][inside], values[f"predicted {name}"][inside]
+            floor, margin = values["floor"][inside], values["margin"][inside]
+            if statement.kind == "sign":
+                measured = np.where(np.abs(measured) <= floor, 0.0, measured)
+            else:
+                measured = np.where(np.abs(measured - predicted) <= floor, predicted, measured)
+            one = Evidence("inside", name, i, measured, predicted, margin, trust)
+            unknown = not (np.isfinite(measured).all() and np.isfinite(predicted).all())
+            wrong = unknown or judge(statement.kind, [one])[0] == REFUTED
+            numbers = float(one.against(statement.kind)), float(measured.mean()), float(predicted.mean()), float(margin.min())
+            seen.append((i, Hole(instance, name, *numbers), wrong))
+    return seen

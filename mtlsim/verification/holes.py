@@ -6,7 +6,7 @@ and `AGAIN` times as many draws; it is a hole if it disagrees then too. What is 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require
-from mtlsim.sweeps.instances import over_instances
+from mtlsim.sweeps.one_shape import for_shape
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.rules import REFUTED, Evidence, judge
@@ -26,13 +26,15 @@ PER_SHAPE = 30  # cells of one shape, at most
 TRIED = 4  # instances drawn for each that may be kept
 MOST_AGAIN = 6  # cells of one shape that are drawn again: one is enough to find the missing assumption
 SHAPES = 3  # tried for each that is needed
-N_MARGINS = 4  # draws on which the margins are looked at before a cell is kept
+N_MARGINS = 2  # draws on which the margins are looked at before a cell is kept
 FLOOR = 1e-10  # of the labels' energy: differences below it are rounding
+
+Run = Callable[[Sequence[Any], Any, int], list[dict[str, np.ndarray]]]
 
 
 @dataclass(frozen=True)
 class Hole:
-    """A cell inside the assumptions where the statement is wrong, or says nothing: score as in the rule of its kind."""
+    """A cell inside the assumptions where the statement is wrong, or names a number where there is none."""
 
     instance: Any = field(repr=False)
     quantity: str
@@ -70,23 +72,34 @@ def search_holes(statement: Statement, n_cells: int = 200, n_seeds: int = 100, s
     require(n_seeds >= 10, "n_seeds", "at least 10", n_seeds, "use 100")
     start = time.perf_counter()
     rng = np.random.default_rng([seed, 1, *statement.name.encode()])
-    n_drawn, n_inside, n_shapes, holes = 0, 0, 0, []
+    n_drawn, n_inside, n_shapes, n_tried, holes = 0, 0, 0, 0, []
     most = SHAPES * max(4, -(-n_cells // PER_SHAPE))
-    while n_inside < n_cells and n_shapes < most:
+    while n_inside < n_cells and n_shapes < most and n_tried < 10 * most:
+        n_tried += 1
         make = vary(statement, rng)
         wanted = min(PER_SHAPE, n_cells - n_inside)
+        drawn = _draw(make, 1, rng)
+        if not drawn or _never_inside(statement, drawn[0]):
+            continue
         drawn = _draw(make, TRIED * PER_SHAPE, rng)
-        kept = [drawn[i] for i in _inside(statement, drawn, seed)][:wanted] if drawn else []
+        run = for_shape(lambda one, key: _values(statement, one, key), drawn[0])
+        margins = [values["margin"] for values in run(drawn, jax.random.key(seed), N_MARGINS)]
+        kept = [one for one, margin in zip(drawn, margins, strict=True) if np.min(margin) > 0][:wanted]
         n_drawn, n_inside, n_shapes = n_drawn + len(drawn), n_inside + len(kept), n_shapes + 1
-        holes += holes_among(statement, kept, n_seeds, seed) if kept else []
+        holes += _twice_wrong(statement, run, kept, n_seeds, seed) if kept else []
     return Search(statement, n_drawn, n_inside, n_shapes, n_seeds, holes, time.perf_counter() - start)
 
 
-def holes_among(statement: Statement, instances: Sequence[Any], n_seeds: int, seed: int = 0) -> list[Hole]:
-    """Those of the instances that are inside the assumptions and disagree, twice."""
-    suspects = sorted({i for i, _, verdict in _compare(statement, instances, n_seeds, seed + 1) if verdict})
+def holes_among(statement: Statement, instances: Sequence[Any], n_seeds: int = 100, seed: int = 0) -> list[Hole]:
+    """Those of the instances, all of one shape, that are inside the assumptions and disagree, twice."""
+    run = for_shape(lambda one, key: _values(statement, one, key), instances[0])
+    return _twice_wrong(statement, run, instances, n_seeds, seed)
+
+
+def _twice_wrong(statement: Statement, run: Run, instances: Sequence[Any], n_seeds: int, seed: int) -> list[Hole]:
+    suspects = sorted({i for i, _, wrong in _compare(statement, run, instances, n_seeds, seed + 1) if wrong})
     again = [instances[i] for i in suspects[:MOST_AGAIN]]
-    found = _compare(statement, again, AGAIN * n_seeds, seed + 2) if again else []
+    found = _compare(statement, run, again, AGAIN * n_seeds, seed + 2) if again else []
     return [hole for _, hole, wrong in found if wrong]
 
 
@@ -100,9 +113,11 @@ def _draw(make, count: int, rng: np.random.Generator) -> list:
     return drawn
 
 
-def _inside(statement: Statement, instances: list, seed: int) -> list[int]:
-    margins = over_instances(lambda one, key: {"margin": _margin(statement, one, key)}, instances, jax.random.key(seed), N_MARGINS)
-    return [i for i, values in enumerate(margins) if np.min(values["margin"]) > 0]
+def _never_inside(statement: Statement, instance: Any) -> bool:
+    """Whether an assumption fails for what is static in an instance, which is told without compiling anything."""
+    margins: list = []
+    jax.eval_shape(lambda key: margins.extend(statement.assume(instance, key).values()), jax.random.key(0))
+    return any(isinstance(margin, (int, float)) and margin <= 0 for margin in margins)
 
 
 def _margin(statement: Statement, instance: Any, key):
@@ -120,9 +135,9 @@ def _values(statement: Statement, instance: Any, key) -> dict:
     return values | {f"predicted {name}": value for name, value in statement.predict(instance, key).items()}
 
 
-def _compare(statement: Statement, instances: Sequence[Any], n_seeds: int, seed: int) -> list[tuple[int, Hole, bool]]:
+def _compare(statement: Statement, run: Run, instances: Sequence[Any], n_seeds: int, seed: int) -> list[tuple[int, Hole, bool]]:
     """(instance, what was seen, whether it disagrees) for every quantity, on draws inside the assumptions."""
-    drawn = over_instances(lambda one, key: _values(statement, one, key), instances, jax.random.key(seed), n_seeds)
+    drawn = run(instances, jax.random.key(seed), n_seeds)
     seen = []
     for i, (instance, values) in enumerate(zip(instances, drawn, strict=True)):
         inside = values["margin"] > 0
@@ -139,6 +154,8 @@ def _compare(statement: Statement, instances: Sequence[Any], n_seeds: int, seed:
             else:
                 measured = np.where(np.abs(measured - predicted) <= floor, predicted, measured)
             one = Evidence("inside", name, i, measured, predicted, margin, trust)
+            if not np.isfinite(predicted).any():  # silent: nothing false is said
+                continue
             unknown = not (np.isfinite(measured).all() and np.isfinite(predicted).all())
             wrong = unknown or judge(statement.kind, [one])[0] == REFUTED
             numbers = float(one.against(statement.kind)), float(measured.mean()), float(predicted.mean()), float(margin.min())

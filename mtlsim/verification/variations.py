@@ -27,6 +27,7 @@ DESIGNS = {"isotropic": Isotropic, "power": PowerLaw, "spiked": Spiked}
 MOST_ROWS = 500  # of laws that are drawn row by row
 ENDLESS_ROWS = 1e12
 MAX_TRIES = 50
+OF_OTHER_TASKS = ("amplitude", "flip", "capacity", "labels", "activation")
 
 Make = Callable[[np.random.Generator], Any]
 
@@ -61,7 +62,7 @@ def jitter(tree: Any, rng: np.random.Generator, decades: float = 3.0) -> Any:
     """Some of the numbers of an instance, multiplied by up to so many decades; matrices as a whole."""
 
     def move(leaf):
-        if not eqx.is_inexact_array(leaf) and not isinstance(leaf, float) or rng.random() < 0.5:
+        if not (eqx.is_inexact_array(leaf) or isinstance(leaf, float)) or rng.random() < 0.5:
             return leaf
         entries = np.shape(leaf) if np.ndim(leaf) == 1 and rng.random() < 0.5 else ()
         moved = leaf * 10 ** rng.uniform(-decades, decades, entries)
@@ -129,7 +130,7 @@ def _some(given: Any, count: int, rng: np.random.Generator, decades: float, zero
 def _redraw(tasks: Recipe, changes: dict, rng: np.random.Generator) -> Recipe:
     """A recipe with these static fields, some of whose numbers are redrawn."""
     n_tasks, d, rows = changes["n_tasks"], changes["n_features"], changes["rows"]
-    fields = {name: getattr(tasks, name) for name in ("amplitude", "flip", "capacity", "labels", "activation") if hasattr(tasks, name)}
+    fields = {name: getattr(tasks, name) for name in OF_OTHER_TASKS if hasattr(tasks, name)}
     design = tasks.design if changes["design"] is None else _design(changes["design"], rng)
     fields |= {name: changes[name] for name in ("n_features", "relation", "rows", "shared_covariates")}
     fields |= {"order": tasks.order, "design": design}

@@ -46,7 +46,8 @@ def assume(case, key):
     return {
         "equally many rows of source and target": 1e-6 - jnp.abs(case.n_samples[0] / case.n_samples[1] - 1),
         "equal noise": 1e-6 - jnp.abs(case.noise[0] / case.noise[1] - 1),
-        "more rows in all than features": total - 1.2 * case.n_features,
+        "an even number of features": 0.5 if case.n_features % 2 == 0 else -0.5,
+        "rows in all well above the number of features": total - 1.5 * case.n_features - 2.5,
     }
 
 
@@ -69,7 +70,7 @@ def trust(case) -> float:
 
 
 def instance(place: str, rng: np.random.Generator) -> ComplementaryShift:
-    d, n = 40, int(rng.integers(30, 160))
+    d, n = 40, int(rng.integers(32, 160))
     rows = (n, n) if place == INSIDE else (n // 2, n + 60) if rng.random() < 0.5 else (3 * n, n)
     noise, scale = np.full(2, rng.uniform(0.3, 2)), float(rng.uniform(1.2, 6))
     return ComplementaryShift(d, jnp.asarray(rows, float), jnp.asarray(noise), scale)

@@ -83,7 +83,7 @@ def predict(cell, key):
 
 def measure(cell, key):
     target = tasks_of(cell, key).parameters[-1]
-    learned = solve(moments_of(cell, key), 1, cell.weights, cell.ridge, key=stream(key, "solver")).parameters[-1]
+    learned = solve(moments_of(cell, key), 1, key=stream(key, "solver")).parameters[-1]
     return {"relative_error": jnp.linalg.norm(learned - target) / jnp.linalg.norm(target)}
 
 
@@ -115,7 +115,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="hard", n_tasks=2, rank=1, weights=True, ridge=True),
+    cells=Cells(method="hard", n_tasks=2, rank=1),
     trivial=predicting_zero,
     places=(INSIDE, EDGE, OUTSIDE),
 )

@@ -72,13 +72,18 @@ def assume(cell, key):
 
 def predict(cell, key):
     tasks, target = tasks_of(cell, key), moments_of(cell, key)[-1]
-    # rows F' of X_2 = O F' have the labels F' theta + noise; the energy beside their labels is noise alone
-    clean = target.factor.T @ tasks.parameters[-1]
-    beside = jnp.maximum(target.energy - jnp.sum(target.scores**2), 0)
-    noise_energy = jnp.sum((target.scores - clean) ** 2) + beside
+    truth = tasks.parameters[-1]
+    if target.factor is None:  # rows of another law than the Gaussian come without one
+        clean_energy = truth @ target.gram @ truth
+        noise_energy = jnp.maximum(target.energy - 2 * truth @ target.cross + clean_energy, 0)
+    else:
+        # rows F' of X_2 = O F' have the labels F' theta + noise; the energy beside their labels is noise alone
+        clean = target.factor.T @ truth
+        beside = jnp.maximum(target.energy - jnp.sum(target.scores**2), 0)
+        clean_energy, noise_energy = jnp.sum(clean**2), jnp.sum((target.scores - clean) ** 2) + beside
     noisy = noise_energy > 0
     noise_length = jnp.where(noisy, jnp.sqrt(jnp.where(noisy, noise_energy, 1)), 0)
-    return {"relative_error": bound(constant(cell, key), noise_length, jnp.linalg.norm(clean))}
+    return {"relative_error": bound(constant(cell, key), noise_length, jnp.sqrt(clean_energy))}
 
 
 def measure(cell, key):

@@ -15,7 +15,7 @@ def decades(allowed, found) -> Float[Array, ""]:
     """log10(allowed / found): infinite where nothing was found, -1 where that has no value."""
     found = jnp.asarray(found, float)
     margin = jnp.log10(allowed / jnp.where(found > 0, found, 1))
-    return jnp.where(found == 0, jnp.inf, jnp.where(jnp.isfinite(margin), margin, -1.0))
+    return jnp.where(found == 0, jnp.inf, jnp.where((found > 0) & jnp.isfinite(margin), margin, -1.0))
 
 
 def full_rank(tasks: Tasks) -> Float[Array, ""]:

@@ -108,8 +108,8 @@ def _vary_transfer(base: Transfer, cells: Cells, near: Make, rng: np.random.Gene
 
     def make(rng):
         found = near(rng)
-        weights = _some(found.weights, n_tasks, rng, 6) if weighted else None
-        ridge = _some(found.ridge, n_tasks, rng, 5) if ridged else None
+        weights = _some(found.weights, n_tasks, rng, 6.0) if weighted else None
+        ridge = _some(found.ridge, n_tasks, rng, 5.0) if ridged else None
         strength = found.strength if rng.random() < 0.5 else 10 ** rng.uniform(-5, 6)
         tasks = _redraw(found.tasks, changes, rng)
         return Transfer(tasks, rank, target, weights, ridge, method, float(strength))
@@ -135,8 +135,8 @@ def _redraw(tasks: Recipe, changes: dict, rng: np.random.Generator) -> Recipe:
     fields |= {name: changes[name] for name in ("n_features", "relation", "rows", "shared_covariates")}
     fields |= {"order": tasks.order, "design": design}
     fields["n_samples"] = _rows(tasks, n_tasks, d, rows, changes["shared_covariates"], rng)
-    fields["noise"] = _some(tasks.noise, n_tasks, rng, 3, zeros=True)
-    fields["parameter_norm"] = _some(tasks.parameter_norm, n_tasks, rng, 3)
+    fields["noise"] = _some(tasks.noise, n_tasks, rng, 3.0, zeros=True)
+    fields["parameter_norm"] = _some(tasks.parameter_norm, n_tasks, rng, 3.0)
     fields["cosine"] = _cosines(tasks.cosine, n_tasks - 1, rng)
     if changes["relation"] in USE_ALIGNMENT:
         least = 0.0 if changes["shared_covariates"] else float(lowest_alignment(design.draw(d)))

@@ -22,12 +22,14 @@ from mtlsim.verification.rules import REFUTED, Evidence, judge
 from mtlsim.verification.variations import vary
 
 AGAIN = 8
-PER_SHAPE = 30  # cells of one shape, at most
-TRIED = 4  # instances drawn for each that may be kept
+SUSPECT = 3.0  # standard errors of a mean from which a cell is drawn again
+PER_SHAPE = 12  # cells of one shape, at most
+TRIED = 8  # instances drawn for each that may be kept
 MOST_AGAIN = 6  # cells of one shape that are drawn again: one is enough to find the missing assumption
 SHAPES = 3  # tried for each that is needed
 N_MARGINS = 2  # draws on which the margins are looked at before a cell is kept
 FLOOR = 1e-10  # of the labels' energy: differences below it are rounding
+MEANS = ("equality", "limit", "sign")  # kinds that are judged by a mean
 
 Run = Callable[[Sequence[Any], Any, int], list[dict[str, np.ndarray]]]
 
@@ -97,7 +99,7 @@ def holes_among(statement: Statement, instances: Sequence[Any], n_seeds: int = 1
 
 
 def _twice_wrong(statement: Statement, run: Run, instances: Sequence[Any], n_seeds: int, seed: int) -> list[Hole]:
-    suspects = sorted({i for i, _, wrong in _compare(statement, run, instances, n_seeds, seed + 1) if wrong})
+    suspects = sorted({i for i, _, wrong in _compare(statement, run, instances, n_seeds, seed + 1, True) if wrong})
     again = [instances[i] for i in suspects[:MOST_AGAIN]]
     found = _compare(statement, run, again, AGAIN * n_seeds, seed + 2) if again else []
     return [hole for _, hole, wrong in found if wrong]
@@ -135,8 +137,10 @@ def _values(statement: Statement, instance: Any, key) -> dict:
     return values | {f"predicted {name}": value for name, value in statement.predict(instance, key).items()}
 
 
-def _compare(statement: Statement, run: Run, instances: Sequence[Any], n_seeds: int, seed: int) -> list[tuple[int, Hole, bool]]:
-    """(instance, what was seen, whether it disagrees) for every quantity, on draws inside the assumptions."""
+def _compare(
+    statement: Statement, run: Run, instances: Sequence[Any], n_seeds: int, seed: int, suspect: bool = False
+) -> list[tuple[int, Hole, bool]]:
+    """(instance, what was seen, whether it disagrees, or may) for every quantity, on draws inside the assumptions."""
     drawn = run(instances, jax.random.key(seed), n_seeds)
     seen = []
     for i, (instance, values) in enumerate(zip(instances, drawn, strict=True)):
@@ -158,6 +162,7 @@ def _compare(statement: Statement, run: Run, instances: Sequence[Any], n_seeds: 
                 continue
             unknown = not (np.isfinite(measured).all() and np.isfinite(predicted).all())
             wrong = unknown or judge(statement.kind, [one])[0] == REFUTED
+            wrong |= suspect and statement.kind in MEANS and one.against(statement.kind) >= SUSPECT
             numbers = float(one.against(statement.kind)), float(measured.mean()), float(predicted.mean()), float(margin.min())
             seen.append((i, Hole(instance, name, *numbers), wrong))
     return seen

@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.sweeps.instances import _split, compile_quickly
+from mtlsim.sweeps.execute import as_leaves
+from mtlsim.sweeps.instances import compile_quickly
 
 BATCH = 256  # pairs of an instance and a seed in one call
 
 
 def for_shape(function: Callable[[Any, Key[Array, ""]], Any], like: Any) -> Callable[..., list[dict[str, np.ndarray]]]:
     """run(instances, key, n_seeds) -> [{name: (n_seeds,)}], for instances of the shape of `like`; draws are independent."""
-    rest = _split(like)[1]
+    rest = eqx.filter(like, eqx.is_array_like, inverse=True)
 
     def one(leaves, key, member, seed):
         own = jax.random.fold_in(jax.random.fold_in(key, member), seed)
@@ -25,7 +26,7 @@ def for_shape(function: Callable[[Any, Key[Array, ""]], Any], like: Any) -> Call
     program = compile_quickly(jax.vmap(one, in_axes=(0, None, 0, 0)))
 
     def run(instances: Sequence[Any], key: Key[Array, ""], n_seeds: int) -> list[dict[str, np.ndarray]]:
-        numbers = [jax.tree.map(np.asarray, _split(one)[0]) for one in instances]
+        numbers = [jax.tree.map(np.asarray, as_leaves(eqx.filter(one, eqx.is_array_like))) for one in instances]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *numbers)
         members, seeds = (pair.ravel() for pair in np.mgrid[: len(instances), :n_seeds].astype(np.uint32))
         parts = []

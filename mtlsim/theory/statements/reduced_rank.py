@@ -48,13 +48,20 @@ def _modes(cell, tasks):
 
 
 def _estimated(cell, tasks, target_risk, total_risk):
-    """What estimating the kept subspace adds, as a share of what the trust allows: of the target's risk and of the total."""
+    """What estimating the kept subspace adds, as a share of what the trust allows: of the target's risk and of the total.
+
+    Label noise adds what the head of this module says, half of it to either task's side of a pair of modes. And n rows turn the
+    modes i and j of X Theta by a squared angle s_i^2 s_j^2 / ((s_i^2 - s_j^2)^2 n), noise or not.
+    """
     _, scales, strengths, right = _modes(cell, tasks)
-    squares, kept = strengths**2, slice(None, cell.rank)
-    between = (squares[kept, None] + squares[cell.rank :]) / (squares[kept, None] - squares[cell.rank :])
+    squares, mine = strengths**2, right**2
+    first, second = squares[: cell.rank, None], squares[None, cell.rank :]
+    kept, dropped = mine[: cell.rank, None], mine[None, cell.rank :]  # shares of each task's label, (r, 1, K) and (1, K - r, K)
     variance = jnp.max(single_risk(scales * tasks.noise, tasks.n_samples, tasks.n_features)) / tasks.n_features
-    shares = (right[kept, None] ** 2 + right[None, cell.rank :] ** 2) / 2  # of the task's own label in both modes, (r, K - r, K)
-    added = variance * jnp.einsum("ij,ijk->k", between, shares) / scales**2
+    noisy = variance * (first + second) / (first - second)
+    turned = first * second / ((first - second) ** 2 * tasks.n_samples[-1])  # squared angle by which the rows mix two modes
+    mixed = turned[..., None] * (first[..., None] * dropped + second[..., None] * kept)
+    added = jnp.sum(noisy[..., None] * (kept + dropped) / 2 + mixed, (0, 1)) / scales**2
     allowed = trust(cell)
     return jnp.maximum(added[cell.target] / (allowed * target_risk), jnp.sum(added) / (allowed * total_risk))
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mtlsim import LinearTasks, Transfer
-from mtlsim.tasks.covariance import FromMatrix, Isotropic, PowerLaw
+from mtlsim.tasks.covariance import Covariance, Isotropic, PowerLaw
+from mtlsim.tasks.recipe import Tasks
 from mtlsim.theory import find_statement
 from mtlsim.theory.margins import decades, full_rank, one_covariance, own_variance
 from mtlsim.theory.statement import INSIDE
@@ -89,24 +90,28 @@ def test_theorem_2_is_about_the_plain_loss(changes):
         find_statement("theorem-2")(Transfer(two(), **changes))
 
 
+def drawn(source, target, noise=1.0, n_samples=1000.0):
+    """Two tasks of these covariances."""
+    parameters = jnp.ones((2, target.eigenvalues.shape[0]))
+    return Tasks(parameters, (source, target), jnp.array([noise, 1.0]), jnp.array([n_samples, 50.0]), jnp.zeros((), jnp.int32))
+
+
 def test_a_covariance_without_full_rank_is_outside():
-    singular = FromMatrix(np.diag([1.0, 1.0, 0.0]))
-    for design, holds in ((singular, False), (Isotropic(1e-6), True), (PowerLaw(40.0), False)):
-        tasks = two(3, (20, 20), design=design).draw(key=jax.random.key(0))
-        assert (float(full_rank(tasks)) > 0) == holds
+    fine = Covariance(jnp.array([1.0, 0.5]))
+    for values, holds in (([1.0, 0.0], False), ([1e-6, 1e-6], True), ([1.0, 1e-15], False)):
+        assert (float(full_rank(drawn(Covariance(jnp.array(values)), fine))) > 0) == holds
 
 
 def test_one_covariance_is_a_matter_of_proportion():
     """Two covariances of size 1e-12 that differ by half are two."""
-    tasks = two(2, (20, 20), design=FromMatrix(1e-12 * np.diag([1.0, 0.5])), relation="disjoint").draw(key=jax.random.key(0))
-    assert float(one_covariance(tasks)) < 0
+    small, other = (Covariance(1e-12 * jnp.array(values)) for values in ([1.0, 0.5], [0.5, 1.0]))
+    assert float(one_covariance(drawn(small, other))) < 0 < float(one_covariance(drawn(small, small)))
 
 
 def test_variance_of_a_source_by_numpy():
-    tasks = two(4, (1000, 50), noise=(3.0, 1.0), design=PowerLaw(1.0), relation="disjoint").draw(key=jax.random.key(0))
-    source, target = (np.asarray(covariance.matrix()) for covariance in tasks.covariances)
-    wanted = 9 / 1000 * np.trace(target @ np.linalg.inv(source))
-    np.testing.assert_allclose(float(own_variance(tasks, 0)), wanted, rtol=1e-12)
+    source, target = np.array([2.0, 0.1, 1.0]), np.array([1.0, 3.0, 0.5])
+    found = own_variance(drawn(Covariance(jnp.asarray(source)), Covariance(jnp.asarray(target)), noise=3.0), 0)
+    np.testing.assert_allclose(float(found), 9 / 1000 * np.sum(target / source), rtol=1e-12)
     assert float(decades(1.0, 0.01)) == 2 and float(decades(1.0, np.nan)) == -1 and float(decades(0.0, 1.0)) == -1
 
 
@@ -132,16 +137,16 @@ def test_the_search_finds_the_hole_that_a_missing_assumption_leaves():
     assert margins("data-amplification", cells[0]) < 0
 
 
-@pytest.mark.parametrize("name", ["pooled-sign-overparameterised", "mean-regularised-orthonormal"])
+@pytest.mark.parametrize("name", ["mean-regularised-orthonormal", "similarity-invariance"])
 def test_a_short_search_finds_no_hole(name):
-    found = search_holes(find_statement(name), n_cells=20, n_seeds=40)
-    assert found.n_inside >= 10 and not found.holes, f"{found} {[str(hole) for hole in found.holes]}"
+    found = search_holes(find_statement(name), n_cells=10, n_seeds=40)
+    assert found.n_inside == 10 and not found.holes, f"{found} {[str(hole) for hole in found.holes]}"
 
 
 def test_variations_reach_what_cells_accept():
     """Other rows, shared rows, weights and ridges, other numbers of tasks: all are drawn somewhere."""
     statement, rng, seen = find_statement("general-predictor"), np.random.default_rng(0), set()
-    for _ in range(80):
+    for _ in range(60):
         cell = vary(statement, rng)(rng)
         tasks = cell.tasks
         seen |= {tasks.rows, tasks.relation, ("shared", tasks.shared_covariates), ("K", tasks.n_tasks), type(tasks.design).__name__}

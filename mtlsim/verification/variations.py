@@ -103,8 +103,8 @@ def _vary_transfer(base: Transfer, cells: Cells, near: Make, rng: np.random.Gene
         rank = int(rng.integers(1, n_tasks + 1))
     rank = min(rank, changes["n_features"])
     target = int(rng.integers(-n_tasks, 0)) if cells.target and method not in ("frozen", "soft") and rng.random() < 0.3 else -1
-    weighted = cells.weights and (base.weights is not None or rng.random() < 0.5)
-    ridged = cells.ridge and (base.ridge is not None or rng.random() < 0.4)
+    weighted = cells.weights and rng.random() < (0.5 if base.weights is None else 0.8)
+    ridged = cells.ridge and rng.random() < (0.4 if base.ridge is None else 0.8)
 
     def make(rng):
         found = near(rng)

@@ -93,9 +93,7 @@ def _legend(level: float, line: str) -> list:
     ]
 
 
-def difference_map(
-    data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str], panels: str | None = None
-):
+def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str], panels: str | None = None):
     """Figure of which of two settings has the larger gain, from paired seeds: blue where the first, red where the second.
 
     panels: a third axis, one panel per value.

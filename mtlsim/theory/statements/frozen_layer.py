@@ -5,7 +5,8 @@ theta_target that no head can reach and Gaussian rows of any covariance Sigma,
 
     tau^2 = min over a of |theta_target - B a|_Sigma^2,      E risk = tau^2 + (noise^2 + tau^2) r / (n - r - 1),    n > r + 1,
 
-because what B misses is independent of what it sees, and so acts as further noise. The layer helps if this is below
+because what B misses is independent of what it sees, and so acts as further noise; the sources' own label noise,
+sum_i E a_i^2 noise_i^2 tr(Sigma Sigma_i^-1) / n_i, must be nothing beside it. The layer helps if this is below
 noise^2 d / (n - d - 1), so that a layer that reaches the target (tau = 0) always does; n may be far below d.
 """
 

@@ -7,6 +7,9 @@ n_2 rows. With norms and angle in the target's covariance Sigma_2, for any sourc
 
 Transfer is positive if and only if tau^2 < [risk alone - noise_2^2 / (n_2 - 2)] (n_2 - 2) / (n_2 - 1), so that without label noise
 and with n_2 >= d no source can help, and where the right side exceeds |theta_2|^2 every angle does.
+
+Rows without end are not enough: with noise 1e6 on 1e12 rows, or weights (1e-12, 1), the source no longer sets the direction, and
+the risk is several times this. `source_prevails` (`mtlsim.theory.margins`) says by how much it does.
 """
 
 import jax.numpy as jnp

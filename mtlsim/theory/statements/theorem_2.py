@@ -8,7 +8,9 @@ with high probability once m_1 is of the order of kappa(Sigma_1)^2 kappa(X_2)^4 
 number of rows is not unit-consistent: y -> 10 y asks for 100 times as many. Nothing is said about learning alone, so the bound by
 itself does not certify positive transfer, and predicting zero has a relative error of one. It is below one for c < 1/6 only, and
 where it applies the error is about sin(theta_1, theta_2): for nearly equal directions it holds on every draw, 7 to 35 times
-above the error (median draw of each instance). At the paper's own parameters it is vacuous: see `theorem_2_at_its_parameters`.
+above the error (median draw of each instance). It is about the plain loss: with a ridge on the target, or a small weight on the
+source, the error passes the bound, so that no cell with either may be bound. At the paper's own parameters it is vacuous: see
+`theorem_2_at_its_parameters`.
 """
 
 import jax.numpy as jnp

@@ -6,7 +6,8 @@ scale * identity, R^2 = scale |theta_2 - theta_1|^2, and in the limit of many fe
     E risk = -R^2 z^2 m' + noise^2 g (m + z m'),      m = the positive root of g z m^2 + (1 - g + z) m - 1 = 0,      m' = dm/dz,
 
 where m is the limit of tr (X'X / (scale n) + z)^-1 / d. At d features the error is of order 1/d away from the interpolation peak;
-there (n near d, a small strength) 437 was measured for 282. The best strength is scale * noise^2 d / R^2, at every d; theta_1 = 0 gives ridge regression. Valid for n above and below d.
+there (n near d, a small strength) 437 was measured for 282. The best strength is scale * noise^2 d / R^2, at every d;
+theta_1 = 0 gives ridge regression. Valid for n above and below d.
 """
 
 import jax.numpy as jnp

@@ -59,7 +59,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "sample-size",
-    "Which source covariance helps depends on target samples and noise: the published ordering holds only where noise dominates.",
+    "Which source covariance helps depends on rows and noise: the published order needs a source that knows more than the target.",
     setting,
     draw,
 )

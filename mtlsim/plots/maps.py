@@ -86,33 +86,46 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
 
 
 def _legend(level: float, line: str) -> list:
+    chance = f"{100 * (1 - level):.3g} % of a map of no effect would be decided"
     return [
-        Patch(facecolor="white", edgecolor="0.25", hatch="////", label=f"undecided at {100 * level:.3g} %"),
+        Patch(facecolor="white", edgecolor="0.25", hatch="////", label=f"undecided at {100 * level:.3g} % ({chance})"),
         plt.Line2D([], [], color="black", linewidth=1.6, label=line),
     ]
 
 
-def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str]):
-    """Figure of which of two settings has the larger gain, from paired seeds: blue where the first, red where the second."""
+def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str], panels: str | None = None):
+    """Figure of which of two settings has the larger gain, from paired seeds: blue where the first, red where the second.
+
+    panels: a third axis, one panel per value.
+    """
+    values = [None] if panels is None else data[panels].values[:MAX_PANELS]
+    fig, axes = figure(len(values), 4.8 if panels is None else 3.4, 3.9, sharey=True)
+    for ax, value in zip(axes[0], values, strict=True):
+        selected = data if value is None else data.sel({panels: value})
+        mesh = _difference_panel(ax, selected, axis, pair, x, y, words)
+        ax.set_xlabel(label_of(x))
+        if value is not None:
+            ax.set_title(f"{short_label_of(panels)} {value:g}")
+    axes[0, 0].set_ylabel(label_of(y))
+    bar = fig.colorbar(mesh, ax=axes)
+    bar.set_label(f"gain with {pair[0]} minus gain with {pair[1]} covariance,\nover the mean size of both gains")
+    fig.legend(handles=_legend(data.attrs["level"], "both equal"), loc="outside lower center", ncols=2)
+    return fig
+
+
+def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str]):
     gains = [data["gain"].sel({axis: name}).transpose(y, x, "seed").values for name in pair]
     summary = summarise(gains[0] - gains[1], data.attrs["level"])
     size = np.nanmean(np.abs(gains[0]) + np.abs(gains[1]), -1)
     relative = summary["mean"] / np.where(size > 0, size, 1)
-    fig, axes = figure(1, 4.8, 3.9)
-    ax = axes[0, 0]
     mesh = map_panel(ax, data[x].values, data[y].values, relative, summary["sign"], plt.Normalize(-1, 1))
-    ax.set_xlabel(label_of(x))
-    ax.set_ylabel(label_of(y))
-    bar = fig.colorbar(mesh, ax=ax)
-    bar.set_label(f"gain with {pair[0]} minus gain with {pair[1]} covariance,\nover the mean size of both gains")
     for word, sign in zip(words, (1, -1), strict=True):
         ys, xs = np.nonzero(summary["sign"] == sign)
         if len(xs):
             i = np.argmin((ys - np.median(ys)) ** 2 + (xs - np.median(xs)) ** 2)
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 2}
             ax.annotate(word, (data[x].values[xs[i]], data[y].values[ys[i]]), ha="center", va="center", fontsize=8, bbox=box)
-    fig.legend(handles=_legend(data.attrs["level"], "both equal"), loc="outside lower center", ncols=2)
-    return fig
+    return mesh
 
 
 def _in_words(mean: np.ndarray, sign: np.ndarray) -> str:

@@ -6,8 +6,15 @@ with the spectrum reversed. The claim says positive; it is negative: refuted. An
 theta_1, and what the target loses by it, (1 - cos^2) theta' Sigma theta, is paid on S at 10^4 times the price, while a source that
 is weak on S leaves S to the target's own rows and fills in the rest.
 
-It holds where the noise outweighs that price, roughly noise^2 |S| / n_2 > (1 - cos^2) theta' Sigma theta (outside). With parameters
-that agree on S there is no price, and either order occurs.
+Noise alone does not make it hold: the source must know S better than the target does. With E = theta' Sigma theta and P the price,
+
+    P < noise^2 |S| / n_2    and    noise^2 |S| / n_1 < E    and    n_1 >= n_2
+
+(`source_of_same_helps_more`): the target's own rows leave more of S unknown than sharing costs, and the source's rows, which are no
+fewer, show S at all. At d = 20, over 300 settings of noise (1 to 3000), n_1 (30 to 10^6) and n_2 (4 to 1000) with 100 draws each,
+the two orders differ at 95 % in 38 of 91 settings inside, for the claim in all of them, and in 111 of 209 outside, against it in
+103 and for it in 8, most of them just below the first bound. With noise 300, n_2 = 200 and n_1 = 60 the claim is wrong by much.
+With parameters that agree on S there is no price, and either order occurs.
 """
 
 import equinox as eqx
@@ -35,6 +42,13 @@ def balance(sources, key):
     n_strong = jnp.sum(covariance.eigenvalues == jnp.max(covariance.eigenvalues))
     price = (1 - sources.same.tasks.cosine[0] ** 2) * covariance.quadratic(tasks.parameters[-1])
     return tasks.noise[-1] ** 2 * n_strong / tasks.n_samples[-1], price
+
+
+def source_of_same_helps_more(noise, n_source, n_target, n_strong, energy, cosine):
+    """The condition at the head of this module, for n_strong = |S| and energy = theta' Sigma theta: all three hold."""
+    unknown = jnp.asarray(noise) ** 2 * n_strong
+    pays = unknown > (1 - cosine**2) * energy * n_target
+    return pays & (unknown < energy * n_source) & (jnp.asarray(n_source) >= n_target)
 
 
 def assume(sources, key):

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.predictor import SPREAD, simplest_form
+from mtlsim.theory.margins import full_rank, one_number
+from mtlsim.theory.predictor import SPREAD, predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
@@ -46,11 +47,14 @@ def shifted_variance(ratios: Float[Array, " d"], n_samples: Float[Array, "2"], n
 def assume(cell, key):
     tasks = tasks_of(cell, key)
     total = jnp.sum(tasks.n_samples)
+    form, numbers = simplest_form(tasks, True), (tasks.n_samples, tasks.noise, jnp.ones(2))
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "rows in all well above the number of features": total / tasks.n_features - 1 - SPREAD,
-        "one model": 1e-9 - jnp.max(jnp.abs(tasks.parameters[0] - tasks.parameters[1])),
-        "one noise": 1e-9 - jnp.abs(tasks.noise[0] - tasks.noise[1]),
+        "rows of both away from the number of features that they see": predict_pooled(form, *numbers).margin,
+        "one model": 1e-9 * jnp.max(jnp.abs(tasks.parameters)) - jnp.max(jnp.abs(tasks.parameters[0] - tasks.parameters[1])),
+        "one noise": one_number(tasks.noise),
+        "covariances of full rank": full_rank(tasks),
     }
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank, one_covariance
 from mtlsim.theory.risks import single_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
-from mtlsim.theory.statements.pooled_least_squares import assume as assume_pooled
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -24,7 +24,9 @@ def assume(cell, key):
     difference = jnp.max(jnp.abs(tasks.parameters - tasks.parameters[-1]))
     return {
         "more rows in all than features + 1": jnp.sum(tasks.n_samples) - tasks.n_features - 1.5,
-        "one covariance for all tasks": assume_pooled(cell, key)["one covariance for all tasks"],
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
+        "one covariance for all tasks": one_covariance(tasks),
+        "a covariance of full rank": full_rank(tasks),
         "equal parameters": 1e-9 * jnp.max(jnp.abs(tasks.parameters)) - difference,
     }
 

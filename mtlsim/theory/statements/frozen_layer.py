@@ -5,7 +5,8 @@ theta_target that no head can reach and Gaussian rows of any covariance Sigma,
 
     tau^2 = min over a of |theta_target - B a|_Sigma^2,      E risk = tau^2 + (noise^2 + tau^2) r / (n - r - 1),    n > r + 1,
 
-because what B misses is independent of what it sees, and so acts as further noise. The layer helps if this is below
+because what B misses is independent of what it sees, and so acts as further noise; the sources' own label noise,
+sum_i E a_i^2 noise_i^2 tr(Sigma Sigma_i^-1) / n_i, must be nothing beside it. The layer helps if this is below
 noise^2 d / (n - d - 1), so that a layer that reaches the target (tau = 0) always does; n may be far below d.
 """
 
@@ -15,8 +16,9 @@ import numpy as np
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
 from mtlsim.theory.risks import least_squares_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 ENDLESS = 1e9  # source rows that count as without end: what they leave unknown is below 1e-9 of what the target's rows leave
@@ -35,13 +37,29 @@ def frozen_risk(missed, noise, n_samples, rank: int):
     return jnp.where(freedom > 0, missed + (noise**2 + missed) * rank / jnp.where(freedom > 0, freedom, 1), jnp.nan)
 
 
+def _wander(tasks):
+    """What the sources' own label noise adds to the target's risk: sum_i E head_i^2 times the variance of each source."""
+    layer = tasks.covariances[-1].root_transpose(tasks.parameters[:-1].T)
+    inverse = jnp.linalg.inv(multiply(layer.T, layer))
+    heads = multiply(inverse, layer.T, tasks.covariances[-1].root_transpose(tasks.parameters[-1]))
+    missed = unreachable(tasks.parameters[-1], tasks.parameters[:-1].T, tasks.covariances[-1])
+    freedom = jnp.maximum(tasks.n_samples[-1] - tasks.n_tasks, 1)
+    squares = heads**2 + (tasks.noise[-1] ** 2 + missed) * jnp.diag(inverse) / freedom
+    return multiply(squares, jnp.stack([own_variance(tasks, i) for i in range(tasks.n_tasks - 1)]))
+
+
 def assume(cell, key):
     tasks = tasks_of(cell, key)
+    missed = unreachable(tasks.parameters[-1], tasks.parameters[:-1].T, tasks.covariances[-1])
+    risk = frozen_risk(missed, tasks.noise[-1], tasks.n_samples[-1], cell.rank)
     layer = tasks.parameters[:-1] / jnp.linalg.norm(tasks.parameters[:-1], axis=-1, keepdims=True)
     return {
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
         "sources of independent directions": jnp.min(jnp.linalg.eigvalsh(multiply(layer, layer.T))) - 1e-9,
         "more target rows than rank + 1": tasks.n_samples[-1] - cell.rank - 1.5,
         "sources without end of rows": jnp.log10(jnp.min(tasks.n_samples[:-1]) / ENDLESS),
+        "sources whose label noise is nothing in the risk (decades)": decades(EXACTLY, _wander(tasks) / risk),
+        "covariances of full rank": full_rank(tasks),
     }
 
 

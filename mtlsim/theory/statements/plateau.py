@@ -7,15 +7,20 @@ n_2 rows. With norms and angle in the target's covariance Sigma_2, for any sourc
 
 Transfer is positive if and only if tau^2 < [risk alone - noise_2^2 / (n_2 - 2)] (n_2 - 2) / (n_2 - 1), so that without label noise
 and with n_2 >= d no source can help, and where the right side exceeds |theta_2|^2 every angle does.
+
+Rows without end are not enough: with noise 1e6 on 1e12 rows, or weights (1e-12, 1), the source no longer sets the direction, and
+the risk is several times this. `source_prevails` (`mtlsim.theory.margins`) says by how much it does.
 """
 
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank, source_prevails
 from mtlsim.theory.risks import least_squares_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS, frozen_risk, unreachable
 from mtlsim.transfer.cell import Transfer
 
@@ -33,9 +38,15 @@ def critical_cosine(risk_alone, noise, n_samples, energy):
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
+    weights = per_task(cell.weights, 1.0, 2, "weights", tasks.parameters.dtype)
+    missed = unreachable(tasks.parameters[-1], tasks.parameters[:1].T, tasks.covariances[-1])
+    risk = frozen_risk(missed, tasks.noise[-1], tasks.n_samples[-1], 1)
     return {
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
         "more target rows than 2": tasks.n_samples[-1] - 2.5,
         "a source without end of rows": jnp.log10(tasks.n_samples[0] / ENDLESS),
+        "a source that prevails over its noise and the target's rows (decades)": source_prevails(tasks, weights, missed, risk),
+        "covariances of full rank": full_rank(tasks),
     }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank, one_covariance
 from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
@@ -36,12 +37,9 @@ def assume(cell, key):
         "more rows in all than features + 1": jnp.sum(tasks.n_samples) - tasks.n_features - 1.5,
         "more target rows than features + 1": tasks.n_samples[-1] - tasks.n_features - 1.5,
         "Gaussian rows of their own for each task": gaussian_rows(cell),
-        "one covariance for all tasks": -jnp.max(jnp.stack([_distance(tasks, i) for i in range(tasks.n_tasks)])) + 1e-9,
+        "one covariance for all tasks": one_covariance(tasks),
+        "a covariance of full rank": full_rank(tasks),
     }
-
-
-def _distance(tasks, i):
-    return jnp.max(jnp.abs(tasks.covariances[i].matrix() - tasks.covariances[-1].matrix()))
 
 
 def predict(cell, key):

@@ -15,9 +15,9 @@ import numpy as np
 from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import one_covariance
 from mtlsim.theory.risks import ROUNDING, anisotropy, least_squares_risk
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
-from mtlsim.theory.statements.pooled_least_squares import assume as assume_pooled
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 
 
@@ -36,7 +36,8 @@ def assume(cell, key):
     tasks = tasks_of(cell, key)
     return {
         "fewer rows in all than features - 1": tasks.n_features - 1.5 - jnp.sum(tasks.n_samples),
-        "one covariance for all tasks": assume_pooled(cell, key)["one covariance for all tasks"],
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
+        "one covariance for all tasks": one_covariance(tasks),
         "isotropic covariance": ROUNDING - anisotropy(tasks.covariances[-1]),
     }
 

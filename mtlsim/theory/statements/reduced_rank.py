@@ -27,6 +27,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import decades, full_rank
 from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
@@ -48,13 +49,40 @@ def _modes(cell, tasks):
     return signals, scales, strengths, right
 
 
+def _estimated(cell, tasks, target_risk, total_risk):
+    """What estimating the kept subspace adds, as a share of what the trust allows: of the target's risk and of the total.
+
+    Label noise adds what the head of this module says, half of it to either task's side of a pair of modes. And n rows turn the
+    modes i and j of X Theta by a squared angle s_i^2 s_j^2 / ((s_i^2 - s_j^2)^2 n), noise or not.
+    """
+    _, scales, strengths, right = _modes(cell, tasks)
+    squares, mine = strengths**2, right**2
+    first, second = squares[: cell.rank, None], squares[None, cell.rank :]
+    kept, dropped = mine[: cell.rank, None], mine[None, cell.rank :]  # shares of each task's label, (r, 1, K) and (1, K - r, K)
+    variance = jnp.max(single_risk(scales * tasks.noise, tasks.n_samples, tasks.n_features)) / tasks.n_features
+    noisy = variance * (first + second) / (first - second)
+    turned = first * second / ((first - second) ** 2 * tasks.n_samples[-1])  # squared angle by which the rows mix two modes
+    mixed = turned[..., None] * (first[..., None] * dropped + second[..., None] * kept)
+    added = jnp.sum(noisy[..., None] * (kept + dropped) / 2 + mixed, (0, 1)) / scales**2
+    allowed = trust(cell)
+    return jnp.maximum(added[cell.target] / (allowed * target_risk), jnp.sum(added) / (allowed * total_risk))
+
+
 def assume(cell, key):
     tasks = tasks_of(cell, key)
     _, scales, strengths, _ = _modes(cell, tasks)
     squares = jnp.append(strengths**2, 0)
     variance = jnp.max(single_risk(scales * tasks.noise, tasks.n_samples, tasks.n_features))
     above = (squares[cell.rank - 1] - squares[cell.rank]) / variance - ABOVE
+    fewer = cell.rank < tasks.n_tasks
+    risks = predict(cell, key)
     return {
+        "Gaussian rows": 1.0 if tasks.rows == "gaussian" else -1.0,
+        "a covariance of full rank": full_rank(tasks),
+        "a layer of fewer columns than tasks": 1.0 if fewer else -1.0,
+        "a kept subspace that is estimated within the trust (decades)": decades(
+            1.0, _estimated(cell, tasks, risks["risk_multi"], risks["risk_total"]) if fewer else 2.0
+        ),
         "more rows than features + 1": tasks.n_samples[-1] - tasks.n_features - 1.5,
         "kept modes stand out from the dropped ones and the noise": jnp.where(jnp.isfinite(above), above, -ABOVE),
         "shared covariates": 1.0 if tasks.shared_covariates else -1.0,

@@ -1,11 +1,12 @@
-"""Two equal ReLU tasks share one unit at their bisector, up to a critical angle of 85.406 degrees; beyond it one task is given up.
+"""Two equal ReLU tasks share one unit at their bisector, up to a critical angle of 85.406 degrees, beyond which it goes to one.
 
 With one covariance and equal energies p, a unit at the angles phi and omega - phi from the tasks' own explains
 
     p [kappa(phi)^2 + kappa(omega - phi)^2],    kappa of `mtlsim.core.arc_cosine` [cho2009kernel].
 
 The bisector phi = omega / 2 is its maximum while kappa^2 is concave there, that is for omega < omega_c with
-(kappa^2)''(omega_c / 2) = 0. Beyond omega_c the maximum splits in two (a pitchfork) that run towards one task each. The linear
+(kappa^2)''(omega_c / 2) = 0. Beyond omega_c the maximum splits in two (a pitchfork) that run towards one task each: at 88 degrees
+the shares of energy kept are .83 and .35, at 90 .88 and .27, at 100 .97 and .10, at 120 .999 and .014 (.371 midway). The linear
 model has nothing like it: cos^2 shares opposite tasks perfectly, because a head can change its sign.
 """
 

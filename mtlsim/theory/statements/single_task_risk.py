@@ -15,6 +15,7 @@ import numpy as np
 
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.risks import ROUNDING, anisotropy, minimum_norm_risk, single_risk
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
@@ -28,6 +29,7 @@ def assume(cell, key):
         "rows differ from features by more than one": jnp.abs(n - d) - 1.5,
         "isotropic where rows are fewer than features": jnp.where(n > d, jnp.inf, isotropic),
         "Gaussian rows": 1.0 if tasks.rows == "gaussian" else -1.0,
+        "a covariance of full rank": full_rank(tasks),
     }
 
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
 from mtlsim.theory.risks import ROUNDING, anisotropy
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 from mtlsim.transfer.cell import Transfer
 
@@ -28,8 +29,15 @@ def assume(cell, key):
     wanted = covariance.eigenvalues[0] * tasks.noise[-1] ** 2 * tasks.n_features
     distance = covariance.quadratic(tasks.parameters[0] - tasks.parameters[-1])
     energy = covariance.quadratic(tasks.parameters[-1])
+    source = tasks.covariances[0]
+    shrunk = ridge[0] / (tasks.n_samples[0] * jnp.min(source.eigenvalues)) * jnp.sqrt(covariance.quadratic(tasks.parameters[0]))
+    apart = jnp.abs(jnp.sqrt(energy) - jnp.sqrt(distance))
     return {
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
         "a source without end of rows": jnp.log10(tasks.n_samples[0] / ENDLESS),
+        "a source whose label noise decides nothing (decades)": decades(EXACTLY * apart, jnp.sqrt(own_variance(tasks, 0))),
+        "a source whose ridge decides nothing (decades)": decades(EXACTLY * apart, shrunk),
+        "covariances of full rank": full_rank(tasks),
         "isotropic covariance": ROUNDING - anisotropy(covariance),
         "soft transfer of best strength": 1e-6 - jnp.abs(cell.strength * distance / wanted - 1),
         "ridge of best strength alone": 1e-6 - jnp.abs(ridge[-1] * energy / wanted - 1),

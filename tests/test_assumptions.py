@@ -1,0 +1,157 @@
+"""Where a statement is false, its assumptions do not hold: cells found false by audit, and a search for more of them."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtlsim import LinearTasks, Transfer
+from mtlsim.tasks.covariance import Covariance, Isotropic, PowerLaw
+from mtlsim.tasks.recipe import Tasks
+from mtlsim.theory import find_statement
+from mtlsim.theory.margins import decades, full_rank, one_covariance, own_variance
+from mtlsim.theory.statement import INSIDE
+from mtlsim.theory.statements.alignment_claim import source_of_same_helps_more
+from mtlsim.theory.statements.complementary_shift import ComplementaryShift
+from mtlsim.verification.holes import holes_among, search_holes
+from mtlsim.verification.variations import vary
+
+
+def margins(name, cell):
+    """Smallest margin on one draw; what is static is looked at first, so that a cell that fails there compiles nothing."""
+    statement, kept = find_statement(name), []
+    jax.eval_shape(lambda key: kept.extend(statement.assume(cell, key).values()), jax.random.key(0))
+    static = [margin for margin in kept if isinstance(margin, (int, float))]
+    if static and min(static) <= 0:
+        return min(static)
+    return min(float(margin) for margin in jax.jit(statement.assume)(cell, jax.random.key(0)).values())
+
+
+def two(d=6, n_samples=(1e12, 40), **changes):
+    return LinearTasks(d, n_samples, **{"cosine": 0.7, "design": Isotropic(), "relation": "same"} | changes)
+
+
+def soft_of_best_strength(noise=1.0, ridge=0.0):
+    tasks = two(10, (1e12, 20), cosine=0.4, noise=(noise, 1.0))
+    return Transfer(tasks, method="soft", ridge=(ridge, 10.0), strength=10 / 1.2)
+
+
+def shift(scale, n):
+    return ComplementaryShift(40, jnp.full(2, float(n)), jnp.ones(2), scale)
+
+
+COMMON = {"cosine": 1.0, "design": PowerLaw(1.0)}
+FALSE = {  # name: (a cell of the kind where the statement is true, [cells where it was seen to be false])
+    "plateau": (Transfer(two()), [Transfer(two(noise=(1e6, 1.0))), Transfer(two(), weights=(1e-12, 1.0))]),
+    "frozen-layer": (Transfer(two(), method="frozen"), [Transfer(two(noise=(1e6, 0.1)), method="frozen")]),
+    "soft-transfer": (
+        Transfer(two(32, (1e12, 64)), method="soft", strength=20.0),
+        [
+            Transfer(two(32, (1e12, 32)), method="soft", strength=0.01),
+            Transfer(two(32, (1e12, 64), noise=(1e6, 1.0)), method="soft", strength=20.0),
+        ],
+    ),
+    "soft-transfer-sign": (soft_of_best_strength(), [soft_of_best_strength(noise=1e6), soft_of_best_strength(ridge=1e12)]),
+    "complementary-shift": (shift(20.0, 60), [shift(20.0, 25), shift(20.0, 30)]),
+}
+OTHER_ROWS = {
+    "data-amplification": Transfer(two(8, (20, 20), **COMMON), method="pooled"),
+    "pooled-overparameterised": Transfer(two(18, (5, 5)), method="pooled"),
+    "pooled-sign-overparameterised": Transfer(two(18, (5, 5)), method="pooled"),
+    "pooled-least-squares": Transfer(two(8, (20, 20), **COMMON), method="pooled"),
+    "plateau": Transfer(two()),
+    "frozen-layer": Transfer(two(), method="frozen"),
+    "soft-transfer": Transfer(two(32), method="soft"),
+    "soft-transfer-sign": soft_of_best_strength(),
+}
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_where_a_statement_was_seen_to_be_false_its_assumptions_do_not_hold(name):
+    right, wrong = FALSE[name]
+    assert margins(name, right) > 0
+    for cell in wrong:
+        assert margins(name, cell) < 0
+
+
+@pytest.mark.parametrize("name", OTHER_ROWS)
+@pytest.mark.parametrize("changes", [{"shared_covariates": True}, {"rows": "student"}, {"rows": "rademacher"}], ids=str)
+def test_other_rows_and_shared_rows_are_outside(name, changes):
+    cell = OTHER_ROWS[name]
+    rows = cell.tasks.n_samples[-1:] * 2 if "shared_covariates" in changes else cell.tasks.n_samples
+    assert margins(name, dataclasses.replace(cell, tasks=two(cell.tasks.n_features, rows, **changes))) < 0
+
+
+@pytest.mark.parametrize("changes", [{"ridge": 10.0}, {"weights": (1e-12, 1.0)}], ids=str)
+def test_theorem_2_is_about_the_plain_loss(changes):
+    with pytest.raises(ValueError, match="cell must be without"):
+        find_statement("theorem-2")(Transfer(two(), **changes))
+
+
+def drawn(source, target, noise=1.0, n_samples=1000.0):
+    """Two tasks of these covariances."""
+    parameters = jnp.ones((2, target.eigenvalues.shape[0]))
+    return Tasks(parameters, (source, target), jnp.array([noise, 1.0]), jnp.array([n_samples, 50.0]), jnp.zeros((), jnp.int32))
+
+
+def test_a_covariance_without_full_rank_is_outside():
+    fine = Covariance(jnp.array([1.0, 0.5]))
+    for values, holds in (([1.0, 0.0], False), ([1e-6, 1e-6], True), ([1.0, 1e-15], False)):
+        assert (float(full_rank(drawn(Covariance(jnp.array(values)), fine))) > 0) == holds
+
+
+def test_one_covariance_is_a_matter_of_proportion():
+    """Two covariances of size 1e-12 that differ by half are two."""
+    small, other = (Covariance(1e-12 * jnp.array(values)) for values in ([1.0, 0.5], [0.5, 1.0]))
+    assert float(one_covariance(drawn(small, other))) < 0 < float(one_covariance(drawn(small, small)))
+
+
+def test_variance_of_a_source_by_numpy():
+    source, target = np.array([2.0, 0.1, 1.0]), np.array([1.0, 3.0, 0.5])
+    found = own_variance(drawn(Covariance(jnp.asarray(source)), Covariance(jnp.asarray(target)), noise=3.0), 0)
+    np.testing.assert_allclose(float(found), 9 / 1000 * np.sum(target / source), rtol=1e-12)
+    assert float(decades(1.0, 0.01)) == 2 and float(decades(1.0, np.nan)) == -1 and float(decades(0.0, 1.0)) == -1
+
+
+def test_noise_alone_does_not_make_the_published_order_hold():
+    holds = lambda noise, source, target: bool(source_of_same_helps_more(noise, source, target, 2, 1000.0, 0.96))
+    assert holds(300, 1000, 200) and not holds(300, 60, 200)  # seen: +1879 +- 78 and -543 +- 50
+    assert not holds(10, 1000, 200) and not holds(3000, 1000, 200)
+
+
+def without(statement, *assumptions):
+    """The statement as it was when these assumptions were missing."""
+
+    def assume(cell, key):
+        return {name: margin for name, margin in statement.assume(cell, key).items() if name not in assumptions}
+
+    return dataclasses.replace(statement, assume=assume)
+
+
+def test_the_search_finds_the_hole_that_a_missing_assumption_leaves():
+    statement, rows = find_statement("data-amplification"), "Gaussian rows of their own for each task"
+    cells = [Transfer(two(8, (n, n), shared_covariates=True, **COMMON), method="pooled") for n in (20, 30)]
+    assert holes_among(without(statement, rows), cells, 200)
+    assert margins("data-amplification", cells[0]) < 0
+
+
+@pytest.mark.parametrize("name", ["mean-regularised-orthonormal", "similarity-invariance"])
+def test_a_short_search_finds_no_hole(name):
+    found = search_holes(find_statement(name), n_cells=10, n_seeds=40)
+    assert found.n_inside == 10 and not found.holes, f"{found} {[str(hole) for hole in found.holes]}"
+
+
+def test_variations_reach_what_cells_accept():
+    """Other rows, shared rows, weights and ridges, other numbers of tasks: all are drawn somewhere."""
+    statement, rng, seen = find_statement("general-predictor"), np.random.default_rng(0), set()
+    for _ in range(60):
+        cell = vary(statement, rng)(rng)
+        tasks = cell.tasks
+        seen |= {tasks.rows, tasks.relation, ("shared", tasks.shared_covariates), ("K", tasks.n_tasks), type(tasks.design).__name__}
+        seen |= {("weights", cell.weights is None), ("ridge", cell.ridge is None), ("d", tasks.n_features)}
+        statement.cells.check(cell)
+    assert {"student", "rademacher", "disjoint", "geodesic", "Spiked", "Isotropic", ("K", 4), ("shared", True)} <= seen
+    assert {("weights", True), ("weights", False), ("ridge", True), ("ridge", False), ("d", 3)} <= seen
+    assert statement.instance(INSIDE, rng) is not None

@@ -59,7 +59,7 @@ class Decomposition(Transfer):
         ridge = per_task(self.ridge, 0.0, tasks.n_tasks, "ridge", moments.gram.dtype)
         weights = per_task(self.weights, 1.0, tasks.n_tasks, "weights", moments.gram.dtype)
         target = range(tasks.n_tasks)[self.target]
-        same = dataclasses.replace(self, tasks=dataclasses.replace(self.tasks, relation="same"))
+        same = dataclasses.replace(self, tasks=self.tasks.with_equal_covariances())
         draw, equal = super().__call__(key=key), super(Decomposition, same).__call__(key=key)
         only = (jnp.arange(tasks.n_tasks) == target).astype(weights.dtype)
         bias_alone, variance_alone = expected_risk(tasks, moments, only, ridge, target)

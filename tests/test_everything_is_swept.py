@@ -1,0 +1,154 @@
+"""Every public design, row law, relation and cell is swept: a sweep rebuilds a cell from its fields, whatever they hold."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+
+import mtlsim as mtl
+from mtlsim import configuration
+from mtlsim.sweeps.execute import as_leaves, compile_batch
+from mtlsim.sweeps.grid import at_point, parameters
+from mtlsim.sweeps.job import make_job
+from mtlsim.sweeps.settings import facts
+from mtlsim.tasks import covariance
+from mtlsim.tasks.recipe import ROWS
+from mtlsim.tasks.relations import RELATIONS
+
+D, KEY = 3, jax.random.key(2)
+ROWS_OF_DATA = np.random.default_rng(0).normal(size=(8, D)) * [1.0, 2.0, 3.0]
+MATRIX = ROWS_OF_DATA.T @ ROWS_OF_DATA / 8
+DESIGNS = {
+    "Isotropic": mtl.Isotropic(2.0),
+    "Spiked": mtl.Spiked(5.0, coordinates=(1,)),
+    "PowerLaw": mtl.PowerLaw(0.5),
+    "FromMatrix": mtl.FromMatrix(MATRIX),
+    "Rotated": mtl.Rotated(mtl.FromMatrix(MATRIX)),
+    "from_data": mtl.from_data(ROWS_OF_DATA[:2]),
+    "one per task": (mtl.FromMatrix(MATRIX), mtl.Spiked(3.0)),
+}
+
+
+class Drawn(eqx.Module):
+    """A cell that compiles fast: what the source's parameters would cost the target, and one more entry of each covariance."""
+
+    tasks: mtl.LinearTasks
+
+    def __call__(self, *, key):
+        tasks = self.tasks.draw(key=key)
+        source, target = (covariance.matrix() for covariance in tasks.covariances)
+        return {"gain": tasks.noise[0] + tasks.excess_risk(tasks.parameters[0]), "source": source[0, 1], "target": target[1, 1]}
+
+
+def cell_of(kind=Drawn, **tasks):
+    return kind(mtl.LinearTasks(n_features=D, n_samples=(9, 6), **tasks))
+
+
+def sweep_and_check(cell, axis, values):
+    """Every value of a sweep is what the cell gives when it is called alone."""
+    data = mtl.sweep(cell, {axis: list(values)}, 2, KEY, progress=False)
+    for value in values:
+        alone = jax.jit(lambda cell: cell(key=jax.random.fold_in(KEY, 1)))(at_point(cell, {axis: value}))
+        for name, number in alone.items():
+            np.testing.assert_allclose(data[name].sel({axis: value, "seed": 1}), number, rtol=1e-9, atol=1e-12)
+    return data
+
+
+def trace(cell, grid):
+    """All of a sweep but its compilation and run: checks, settings, and the program of each static value."""
+    job, settings = make_job(cell, grid, 2, KEY, facts(jax.devices()[:1]), 1)
+    traced, axes = tuple(axis.name for axis in job.grid.traced), job.grid.static
+    batch = compile_batch(traced, tuple(jax.devices()[:1]))
+    for static in job.grid.static_points():
+        leaves = as_leaves(at_point(job.cell, dict(zip([axis.name for axis in axes], static, strict=True))))
+        found = jax.eval_shape(batch, leaves, np.ones((2, len(traced))), KEY, np.arange(2, dtype=np.uint32))
+        assert set(found) == set(settings["outputs"]) and all(value.shape[:2] == (2, 2) for value in found.values())
+
+
+def test_all_designs_are_here():
+    public = [name for name, kind in vars(covariance).items() if isinstance(kind, type) and issubclass(kind, eqx.Module)]
+    assert set(public) - {"PairRotation", "Covariance"} == set(DESIGNS) - {"from_data", "one per task"}
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_design_is_swept(name):
+    sweep_and_check(cell_of(design=DESIGNS[name]), "tasks.noise", [0.5, 1.0])
+    trace(cell_of(mtl.Transfer, design=DESIGNS[name]), {"tasks.noise": [0.5, 1.0]})
+
+
+def test_a_transfer_under_a_given_matrix_is_measured():
+    assert mtl.measure(cell_of(mtl.Transfer, design=DESIGNS["FromMatrix"]), 2, KEY).n_seeds == 2
+
+
+def test_a_number_of_one_tasks_design_is_an_axis():
+    cell, axis = cell_of(design=(mtl.FromMatrix(MATRIX), mtl.Spiked(3.0, coordinates=(1,)))), "tasks.design[1].condition_number"
+    assert dict(parameters(cell))[axis] is False
+    np.testing.assert_allclose(sweep_and_check(cell, axis, [1.0, 30.0]).target.values, [[1, 1], [30, 30]])
+
+
+@pytest.mark.parametrize("design", [mtl.Spiked(9.0), mtl.FromMatrix(MATRIX)], ids=["spiked", "matrix"])
+def test_a_relation_is_swept(design):
+    sweep_and_check(cell_of(design=design, alignment=0.95), "tasks.relation", list(RELATIONS))
+
+
+@pytest.mark.parametrize("axis, values", [("tasks.rows", ROWS), ("tasks.relation", tuple(RELATIONS)), ("tasks.order", ("rdq", "rqd"))])
+def test_a_static_choice_is_an_axis_of_a_transfer(axis, values):
+    trace(cell_of(mtl.Transfer, design=mtl.FromMatrix(MATRIX), alignment=0.95), {axis: list(values), "tasks.noise": [0.5, 1.0]})
+
+
+@pytest.mark.parametrize("family", configuration.FAMILIES)
+@pytest.mark.parametrize("kind", configuration.CELLS)
+def test_a_cell_is_swept_on_own_designs(kind, family):
+    """All cells of a TOML file, on every family of tasks that they take, as a sweep traces them; compiling networks takes long."""
+    matrix = [[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.5]]
+    design = [{"kind": "from_matrix", "matrix": matrix}, {"kind": "isotropic"}]
+    if (family, kind) == ("relu", "population"):
+        design[0] = {"kind": "spiked"}
+    tasks = {"family": family, "n_features": D, "n_samples": [9, 6], "cosine": 0.9, "design": design}
+    training = {} if configuration.CELLS[kind][2] is None or (kind, family) == ("transfer", "linear") else {"training": {"n_steps": 2}}
+    settings = {"tasks": tasks, "cell": {"kind": kind} | training, "grid": {"tasks.noise": [0.5, 1.0]}}
+    if family not in {"transfer": ("linear", "relu", "classification"), "population": ("linear", "relu")}.get(kind, ("linear",)):
+        return
+    cell, grid = configuration.build(settings)
+    trace(cell, grid)
+
+
+def test_the_covariance_of_every_task_is_its_own():
+    first, second = MATRIX, np.diag([4.0, 1.0, 1.0])
+    tasks = mtl.LinearTasks(n_features=D, n_samples=(9, 6), design=(mtl.FromMatrix(first), mtl.FromMatrix(second))).draw(key=KEY)
+    for wanted, covariance_ in zip((first, second), tasks.covariances, strict=True):
+        np.testing.assert_allclose(covariance_.matrix(), wanted, atol=1e-12)
+
+
+def test_the_role_of_the_covariance_is_that_of_the_targets():
+    cell = mtl.Decomposition(mtl.LinearTasks(n_features=D, n_samples=(9, 6), design=(mtl.FromMatrix(MATRIX), mtl.Isotropic())))
+    same = mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(9, 6), design=mtl.Isotropic(), relation="same"))
+    draw, equal = jax.jit(lambda: (cell(key=KEY), same(key=KEY)))()
+    np.testing.assert_allclose(draw.gain_equal, equal.gain, rtol=1e-9)
+    assert draw.gain != draw.gain_equal
+
+
+OWN = (mtl.Isotropic(), mtl.Isotropic())
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        ({"design": OWN, "relation": "geodesic"}, "relation must be left out where every task has its own design, but is 'geodesic'"),
+        ({"design": OWN, "alignment": 0.9}, "alignment must be left out where every task has its own design"),
+        ({"design": OWN[:1]}, "design must be one design, or 2, one per task with the target last, but is 1 designs"),
+        ({"design": OWN, "shared_covariates": True, "n_samples": (9, 9)}, "shared_covariates must be False"),
+        ({"design": (mtl.FromMatrix(np.eye(4)), mtl.Isotropic())}, "covariance must be of size n_features = 3, but is of size 4"),
+        ({"relation": "own"}, "relation must be one of the known names, but is 'own'"),
+    ],
+)
+def test_own_designs_that_do_not_fit_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mtl.LinearTasks(**{"n_features": D, "n_samples": (9, 6)} | options)
+
+
+def test_a_recipe_with_own_designs_can_be_rebuilt():
+    tasks = mtl.LinearTasks(n_features=D, n_samples=(9, 6), design=OWN)
+    assert dataclasses.replace(tasks, noise=(2.0, 2.0)).relation == tasks.relation == "own"

@@ -39,4 +39,5 @@ EXPERIMENT = Experiment(
     "A source with the same covariance is better only with few target samples or much noise; elsewhere a disjoint one is better.",
     setting,
     draw,
+    along=(TARGET, NOISE),
 )

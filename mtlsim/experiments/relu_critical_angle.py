@@ -33,7 +33,7 @@ class BothModels(eqx.Module):
 
 
 def setting(options: Options) -> Setting:
-    degrees = np.linspace(0, 180, 19 if options.fast else 91)
+    degrees = np.unique([*np.linspace(0, 180, 19 if options.fast else 91), 85, 86])  # on both sides of the critical angle
     return Setting(BothModels(), {WEIGHT: [1.0, 1.5], ANGLE: degrees.tolist()}, 1)
 
 
@@ -62,4 +62,5 @@ EXPERIMENT = Experiment(
     "Two equal ReLU tasks share one unit fairly up to 85.4 degrees and not at all beyond; linear tasks can always share.",
     setting,
     draw,
+    along=(ANGLE,),
 )

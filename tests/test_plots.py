@@ -20,7 +20,8 @@ def result(**axes):
     """What `mtlsim.sweep` returns over these axes, with gains of both signs that differ in every cell."""
     shape = tuple(len(values) for values in axes.values())
     mean = np.linspace(-1, 2, int(np.prod(shape))).reshape(shape)
-    fields = {"gain_mean": mean, "gain_low": mean - 0.1, "gain_high": mean + 0.1, "gain_sign": np.sign(np.round(mean, 1)).astype(int)}
+    sign = np.sign(np.round(mean, 1)).astype(int)
+    fields = {"gain_mean": mean, "gain_low": mean - 0.1, "gain_high": mean + 0.1, "gain_sign": sign}
     data = xr.Dataset({name: (tuple(axes), values) for name, values in fields.items()}, coords=axes, attrs={"level": 0.95})
     return data.assign(risk_multi=((*axes, "seed"), mean[..., None] + np.arange(3.0)))
 
@@ -56,7 +57,8 @@ def test_a_map_over_words_has_a_column_or_a_row_for_each(axes):
 
 
 def test_panels_may_be_words_or_yes_and_no():
-    fig = maps.transfer_map(result(noise=[0.5, 1.0], cosine=[0.1, 0.9], shared_covariates=[False, True]), panels="shared_covariates")
+    data = result(noise=[0.5, 1.0], cosine=[0.1, 0.9], shared_covariates=[False, True])
+    fig = maps.transfer_map(data, panels="shared_covariates")
     assert [ax.get_title().split("\n")[0] for ax in fig.axes[:2]] == ["shared covariates False", "shared covariates True"]
 
 

@@ -117,7 +117,8 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
         if len(xs):
             i = np.argmin((ys - np.median(ys)) ** 2 + (xs - np.median(xs)) ** 2)
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 2}
-            ax.annotate(word, (places(data[x].values)[xs[i]], places(data[y].values)[ys[i]]), ha="center", va="center", fontsize=8, bbox=box)
+            where = places(data[x].values)[xs[i]], places(data[y].values)[ys[i]]
+            ax.annotate(word, where, ha="center", va="center", fontsize=8, bbox=box)
     fig.legend(handles=_legend(data.attrs["level"], "both equal"), loc="outside lower center", ncols=2)
     return fig
 

@@ -92,8 +92,8 @@ def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws:
     values, holds = data[shown.quantity].values, data["margin"].values >= 0
     seen = ax.dataLim.frozen()
     curve = np.where(holds, values, np.nan)
-    ax.plot(places(xs), curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if static else "", markersize=14)
     xs = places(xs)
+    ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if static else "", markersize=14)
     borders = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
     for low, high in _runs(~holds) if hatch else ():
         name = "_nolegend_" if any(patch.get_hatch() for patch in ax.patches) else _OUTSIDE.get_label()

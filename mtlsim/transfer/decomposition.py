@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete
 from mtlsim.core.keys import check_key, stream
+from mtlsim.core.status import note_on_precision
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.objective import per_task
@@ -41,7 +42,8 @@ class DecompositionDraw(eqx.Module):
             return f"DecompositionDraw(shape={self.gain.shape})"
         parts = ("variance_saved", "bias_brought", "free_heads", "chance")
         sums = ", ".join(f"{name.replace('_', ' ')} {float(getattr(self, name)):+.4g}" for name in parts)
-        return f"gain {float(self.gain):+.4g} = {sums}; role of the covariance {float(self.covariance):+.4g}"
+        sentence = f"gain {float(self.gain):+.4g} = {sums}; role of the covariance {float(self.covariance):+.4g}"
+        return sentence + note_on_precision(self.gain)
 
 
 class Decomposition(Transfer):

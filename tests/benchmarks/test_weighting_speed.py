@@ -16,7 +16,7 @@ from mtlsim.solvers.task_gradients import mean_moments
 from mtlsim.solvers.weighted import _start, train_weighted
 from mtlsim.weighting import find_scheme, scheme_names
 
-N_SEEDS, N_STEPS, RANK = sized((200, 2000), (2, 4)) + (2,)
+N_SEEDS, N_STEPS, RANK = *sized((200, 2000), (2, 4)), 2
 D = sized(50, 3)
 TASKS = mtl.LinearTasks(n_features=D, n_samples=(200, 150, 100, 100), cosine=0.8, noise=0.5, design=mtl.Isotropic())
 KEY = jax.random.key(0)

@@ -171,3 +171,15 @@ def test_own_designs_that_do_not_fit_are_refused(options, sentence):
 def test_a_recipe_with_own_designs_can_be_rebuilt():
     tasks = mtl.LinearTasks(n_features=D, n_samples=(9, 6), design=OWN)
     assert dataclasses.replace(tasks, noise=(2.0, 2.0)).relation == tasks.relation == "own"
+
+
+def test_a_toml_file_gives_a_covariance_to_every_task(tmp_path):
+    np.save(tmp_path / "sigma.npy", MATRIX)
+    tables = f'[[tasks.design]]\nkind = "from_matrix"\nmatrix = "{tmp_path}/sigma.npy"\n[[tasks.design]]\nkind = "power_law"\n'
+    (tmp_path / "a.toml").write_text(f"[tasks]\nn_features = {D}\nn_samples = [9, 6]\n{tables}")
+    cell, _ = configuration.build(configuration.read(tmp_path / "a.toml"))
+    np.testing.assert_array_equal(cell.tasks.design[0].matrix, MATRIX)
+    assert cell.tasks.relation == "own" and isinstance(cell.tasks.design[1], mtl.PowerLaw)
+    for table, sentence in (({"kind": "from_matrix"}, "must be with a matrix"), ([1.0], "must be a table, or one per task")):
+        with pytest.raises(ValueError, match=sentence):
+            configuration.build({"tasks": {"n_features": D, "n_samples": [9, 6], "design": table}})

@@ -1,4 +1,4 @@
-"""Every command that the README and the benchmarks name runs: benchmarks in their smoke mode, README lines against the real parser."""
+"""Every command that the README and the benchmarks name runs: benchmarks in smoke mode, README lines against the real parser."""
 
 import ast
 import os

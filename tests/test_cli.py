@@ -153,21 +153,22 @@ def made_up(names, devices):
 
 FIGURES = [(name, model) for name in experiment_names() for model in find_experiment(name).models or (None,)]
 REAL = ("model-shift", "dimension", "logistic-sample-size", "relu-training", "pareto")  # each of another kind of cell
-FEWER = {  # programs to compile, of figures with many
+FEWER = {  # programs to trace or compile, of figures with many; test_fast_figures.py looks at all that they have
     "dimension": {"STATEMENTS": dict(list(STATEMENTS.items())[:1]), "FEATURES": (25, 50)},
     "logistic-sample-size": {"RELATIONS": ("same",)},
     "relu-training": {"SIZES": (30, 300)},
     "pareto": {"scheme_names": lambda: ["mgda"]},
+    "label-noise": {"scheme_names": lambda: ["algorithm-2"]},
+    "weights-field": {"SCHEMES": ("oracle", "inverse-loss", "mgda")},
 }
 
 
 @pytest.mark.parametrize(("name", "model"), [*FIGURES, *(pytest.param(name, None, id=f"real-{name}") for name in REAL)])
 def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, monkeypatch, request):
     """Most are drawn from made-up numbers, because their programs take long to compile; some are run."""
-    if "real" in request.node.name:
-        for attribute, fewer in FEWER.get(name, {}).items():
-            monkeypatch.setattr(f"mtlsim.experiments.{name.replace('-', '_')}.{attribute}", fewer)
-    else:
+    for attribute, fewer in FEWER.get(name, {}).items():
+        monkeypatch.setattr(f"mtlsim.experiments.{name.replace('-', '_')}.{attribute}", fewer)
+    if "real" not in request.node.name:
         monkeypatch.setattr(execute, "compile_batch", made_up)
         monkeypatch.setattr(execute.Runner, "_compile", lambda *_: 0)
     files = make_figure(name, tmp_path, Options(fast=True, n_seeds=4, model=model), progress=False)

@@ -47,7 +47,7 @@ def named_files() -> set[str]:
     return {name for text in texts for name in re.findall(r"python (?:-m pytest )?tests/benchmarks/(\w+\.py)", text)}
 
 
-@pytest.mark.parametrize("path", [path for path in BENCHMARKS if path.name in named_files() | {"exact_cell.py"}], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [path for path in BENCHMARKS if path.name in named_files()], ids=lambda path: path.stem)
 def test_a_benchmark_that_is_named_has_a_smoke_mode(path):
     modules = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
     assert "smoke" in modules, f"{path.name} must shrink by `sized` of tests/benchmarks/smoke.py"
@@ -71,5 +71,5 @@ def test_the_script_of_the_exact_cell_runs():
 
 
 def test_benchmarks_can_be_collected():
-    """Loading them all finds names that have gone; `MTLSIM_SMOKE=1 python -m pytest tests/benchmarks -o addopts=` also runs them."""
+    """Loading them finds names that have gone; `MTLSIM_SMOKE=1 python -m pytest tests/benchmarks -o addopts=` also runs them."""
     assert "test_the_bench_of_all_schemes" in smoke("-m", "pytest", "tests/benchmarks", "-o", "addopts=", "--collect-only", "-q")

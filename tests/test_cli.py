@@ -159,6 +159,8 @@ FEWER = {  # programs to trace or compile, of figures with many; test_fast_figur
     "relu-training": {"SIZES": (30, 300)},
     "pareto": {"scheme_names": lambda: ["mgda"]},
     "label-noise": {"scheme_names": lambda: ["algorithm-2"]},
+    "sample-size": {"RELATIONS": ("same",), "overlay": lambda *_, **__: None},  # 27 predictions, tested in test_theory.py
+    "free-heads": {"RELATIONS": ("same",)},
     "weights-field": {"SCHEMES": ("oracle", "inverse-loss", "mgda")},
 }
 

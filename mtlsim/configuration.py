@@ -42,6 +42,7 @@ DESIGNS = {
     "isotropic": ("Isotropic", ("scale",)),
     "spiked": ("Spiked", ("condition_number", "fraction", "coordinates")),
     "power_law": ("PowerLaw", ("exponent",)),
+    "from_matrix": ("FromMatrix", ("matrix",)),  # rows of numbers, or the name of a .npy file
 }
 
 
@@ -115,18 +116,10 @@ def axis_values(name: str, axis: Any) -> list:
 def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     """The cell and the grid that the settings describe: of the [cell]'s kind in `CELLS`, by default "weighting" where a scheme is
     named or swept, else "transfer"."""
-    from mtlsim.tasks import covariance
-
     tasks = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("tasks", {}).items()}
     if "design" in tasks:
-        design = dict(tasks["design"])
-        kind = design.pop("kind", "spiked")
-        require_choice(kind, DESIGNS, "[tasks.design] kind")
-        class_name, entries = DESIGNS[kind]
-        for name in design:
-            require_choice(name, entries, "[tasks.design]'s entries")
-        design = {name: tuple(v) if isinstance(v, list) else v for name, v in design.items()}
-        tasks["design"] = getattr(covariance, class_name)(**design)
+        several = isinstance(tasks["design"], tuple)  # [[tasks.design]], one table per task
+        tasks["design"] = tuple(map(_design, tasks["design"])) if several else _design(tasks["design"])
     family = tasks.pop("family", "linear")
     require_choice(family, FAMILIES, "[tasks] family")
     module, class_name = FAMILIES[family]
@@ -145,6 +138,25 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
         return kind(recipe(**tasks), **cell), grid
     except TypeError as error:  # an entry of another family
         raise ValueError(f"[tasks] must hold entries of {family} tasks, but: {error}; leave that entry out.") from None
+
+
+def _design(table: Any) -> Any:
+    """The design that a table [tasks.design] describes."""
+    require(isinstance(table, dict), "[tasks.design]", "a table, or one per task", repr(table), 'write kind = "isotropic" in it')
+    design = dict(table)
+    kind = design.pop("kind", "spiked")
+    require_choice(kind, DESIGNS, "[tasks.design] kind")
+    class_name, entries = DESIGNS[kind]
+    for name in design:
+        require_choice(name, entries, "[tasks.design]'s entries")
+    if kind == "from_matrix":
+        from mtlsim.transfer.files import load_array
+
+        require("matrix" in design, "[tasks.design]", "with a matrix", "without", 'write rows of numbers, or "sigma.npy"')
+        matrix = design["matrix"]
+        design["matrix"] = np.asarray(load_array(Path(matrix)) if isinstance(matrix, str) else matrix, float)
+    design = {name: tuple(v) if isinstance(v, list) else v for name, v in design.items()}
+    return _find(f"tasks.covariance.{class_name}")(**design)
 
 
 def _find(name: str) -> Any:

@@ -5,6 +5,8 @@ Only programs call this (the command line, the notebooks' first cell, the tests)
 
 import os
 import platform
+import sys
+import warnings
 from pathlib import Path
 
 
@@ -13,7 +15,11 @@ def prepare(n_devices: int | None = None) -> None:
 
     What the user has set in the environment stays. One BLAS thread: with two, any other load makes small solves 40 to 1000
     times slower. Host devices: batched LAPACK calls run on one core each, so cores are used as devices.
+
+    Raises RuntimeError where jax is loaded already in float32, since nothing set now would reach it: all numbers would be other
+    draws in float32. Warns where it is loaded and `n_devices` comes too late.
     """
+    _check_in_time(n_devices)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,6 +30,22 @@ def prepare(n_devices: int | None = None) -> None:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={n_devices or cores}".strip()
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def _check_in_time(n_devices: int | None) -> None:
+    """jax reads the environment when it is imported. A user who has set JAX_ENABLE_X64 has chosen."""
+    jax = sys.modules.get("jax")
+    if jax is None or not hasattr(jax, "config"):
+        return
+    if not jax.config.jax_enable_x64 and "JAX_ENABLE_X64" not in os.environ:
+        raise RuntimeError(
+            "prepare must be called before jax is imported, but jax is loaded in float32 already, in which all draws are others; "
+            "in a notebook restart the kernel and call prepare() in the first cell, before any other import (to go on in this "
+            "process, run jax.config.update('jax_enable_x64', True) before the first array is made, and then prepare() again)."
+        )
+    if n_devices is not None and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        late = f"jax is loaded already, and may keep the devices that it has instead of n_devices={n_devices}"
+        warnings.warn(f"{late}; restart Python and call prepare({n_devices}) before jax is imported.", RuntimeWarning, stacklevel=3)
 
 
 def cache_folder() -> Path:

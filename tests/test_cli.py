@@ -14,6 +14,7 @@ import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.configuration import CELLS, build, read
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure
+from mtlsim.experiments.dimension import STATEMENTS
 from mtlsim.sweeps import execute
 from mtlsim.sweeps.dataset import load
 from mtlsim.sweeps.execute import compile_batch
@@ -152,11 +153,23 @@ def made_up(names, devices):
 
 FIGURES = [(name, model) for name in experiment_names() for model in find_experiment(name).models or (None,)]
 REAL = ("model-shift", "dimension", "logistic-sample-size", "relu-training", "pareto")  # each of another kind of cell
+FEWER = {  # programs to trace or compile, of figures with many; test_fast_figures.py looks at all that they have
+    "dimension": {"STATEMENTS": dict(list(STATEMENTS.items())[:1]), "FEATURES": (25, 50)},
+    "logistic-sample-size": {"RELATIONS": ("same",)},
+    "relu-training": {"SIZES": (30, 300)},
+    "pareto": {"scheme_names": lambda: ["mgda"]},
+    "label-noise": {"scheme_names": lambda: ["algorithm-2"]},
+    "sample-size": {"RELATIONS": ("same",), "overlay": lambda *_, **__: None},  # 27 predictions, tested in test_theory.py
+    "free-heads": {"RELATIONS": ("same",)},
+    "weights-field": {"SCHEMES": ("oracle", "inverse-loss", "mgda")},
+}
 
 
 @pytest.mark.parametrize(("name", "model"), [*FIGURES, *(pytest.param(name, None, id=f"real-{name}") for name in REAL)])
 def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, monkeypatch, request):
     """Most are drawn from made-up numbers, because their programs take long to compile; some are run."""
+    for attribute, fewer in FEWER.get(name, {}).items():
+        monkeypatch.setattr(f"mtlsim.experiments.{name.replace('-', '_')}.{attribute}", fewer)
     if "real" not in request.node.name:
         monkeypatch.setattr(execute, "compile_batch", made_up)
         monkeypatch.setattr(execute.Runner, "_compile", lambda *_: 0)

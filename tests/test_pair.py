@@ -199,7 +199,7 @@ def test_a_covariance_without_some_directions_is_no_trouble():
         drawn = mtl.draw_moments(recipe.draw(key=jax.random.key(2)), key=jax.random.key(3))
         assert not drawn.rank_known
         # the oracle works in the range of the covariances: it would take a rounding error outside of it for a direction
-        range_ = np.linalg.eigh(np.asarray(few.given))[1][:, 1:] if relation == "same" else np.eye(D)
+        range_ = np.linalg.eigh(np.asarray(few.matrix))[1][:, 1:] if relation == "same" else np.eye(D)
         tasks = []
         for i in range(2):
             values, vectors = np.linalg.eigh(range_.T @ np.asarray(drawn.gram[i]) @ range_)

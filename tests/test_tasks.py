@@ -28,10 +28,13 @@ DESIGNS = {
 KEY = jax.random.key(5)
 
 
-def alignment(first, second) -> float:
-    """Normalised Eq. 5 with everything kept, written out: sqrt(tr(C1 C2) / sqrt(tr C1^2 tr C2^2))."""
+SQUARED = 1e-12  # tolerance of squared alignments: the root of a zero that was rounded has lost half its digits
+
+
+def squared_alignment(first, second) -> float:
+    """Normalised Eq. 5 with everything kept, written out and squared: tr(C1 C2) / sqrt(tr C1^2 tr C2^2)."""
     first, second = np.asarray(first), np.asarray(second)
-    return np.sqrt(np.trace(first @ second) / np.sqrt(np.trace(first @ first) * np.trace(second @ second)))
+    return np.trace(first @ second) / np.sqrt(np.trace(first @ first) * np.trace(second @ second))
 
 
 def least(design) -> float:
@@ -96,9 +99,9 @@ def test_the_alignment_asked_for_is_met_at_the_same_spectrum(name, relation):
     for wanted in np.linspace(least(DESIGNS[name]), 1, 6):
         source, status = relate(target, relation, float(wanted), KEY)
         first, second = np.asarray(source.matrix()), np.asarray(target.matrix())
-        np.testing.assert_allclose(alignment(first, second), wanted, atol=3e-8)  # a root: half the digits near zero
+        np.testing.assert_allclose(squared_alignment(first, second), wanted**2, rtol=0, atol=SQUARED)
         measured = mtl.covariance_similarity(source, target, kept=1.0, normalized=True)
-        np.testing.assert_allclose(measured, wanted, atol=3e-8)
+        np.testing.assert_allclose(measured**2, wanted**2, rtol=0, atol=SQUARED)
         close(np.linalg.eigvalsh(first), np.linalg.eigvalsh(second))
         assert status == Status.ok
 
@@ -115,11 +118,11 @@ def test_disjoint_is_the_lowest_alignment_that_a_rotation_reaches(name):
     target = DESIGNS[name].draw(D)
     matrix = np.asarray(target.matrix())
     disjoint = np.asarray(relate(target, "disjoint", 1.0, KEY)[0].matrix())
-    np.testing.assert_allclose(alignment(disjoint, matrix), least(DESIGNS[name]), atol=3e-8)
+    np.testing.assert_allclose(squared_alignment(disjoint, matrix), least(DESIGNS[name]) ** 2, rtol=0, atol=SQUARED)
     close(np.linalg.eigvalsh(disjoint), np.linalg.eigvalsh(matrix))
     for _ in range(50):
         basis = np.linalg.qr(RNG.normal(size=(D, D)))[0]
-        assert alignment(basis @ matrix @ basis.T, matrix) >= least(DESIGNS[name]) - 1e-8
+        assert squared_alignment(basis @ matrix @ basis.T, matrix) >= least(DESIGNS[name]) ** 2 - SQUARED
 
 
 def test_disjoint_coordinates_swap_places():

@@ -40,6 +40,14 @@ SENTENCES = {
 }
 
 
+IN_FLOAT32 = "computed in float32, 7 digits: call mtlsim.launcher.prepare() before jax is imported"
+
+
+def note_on_precision(number: Array) -> str:
+    """A line that follows a result's repr where it was computed in less than float64."""
+    return "" if number.dtype == jnp.float64 else f"\n  {IN_FLOAT32.replace('float32', str(number.dtype), 1)}"
+
+
 def flag(condition: Bool[Array, "..."], status: Status) -> Int[Array, "..."]:
     """`status` where the condition holds, ok elsewhere."""
     return jnp.where(condition, int(status), int(Status.ok)).astype(jnp.int32)

@@ -47,6 +47,8 @@ class Experiment:
     """A figure: `setting(options)` says what is swept, `draw(dataset)` makes the picture, `claim` what it shows.
 
     models: kinds of tasks that it can be made for, the first by default; `draw` finds the chosen one in the data's attributes.
+    along: the axes of the grid along which points lie. A fast figure has fewer points along them and fewer seeds, and along every
+    other axis, of which a curve or a panel is made for each value, all that the full figure has.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Experiment:
     draw: Callable[["xr.Dataset"], Any]
     has_axes: bool = False
     models: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""

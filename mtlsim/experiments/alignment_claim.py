@@ -49,4 +49,5 @@ EXPERIMENT = Experiment(
     "has more rows, which show it (dashed); elsewhere a disjoint one is better or neither.",
     setting,
     draw,
+    along=(TARGET, NOISE),
 )

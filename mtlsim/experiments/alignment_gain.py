@@ -59,7 +59,7 @@ def setting(options: Options) -> Setting:
     joint = WeightedTraining(n_steps=500, learning_rate=0.05)
     cell = Alignment(tasks, training=training, joint=joint, capacity=None if relu else 200)
     modes = ["multi-task", "transfer"]
-    grid = {MODE: modes[1:], WAY: WAYS[:1]} if options.fast else {MODE: modes, WAY: WAYS}
+    grid = {MODE: modes, WAY: WAYS}
     return Setting(RandomPair(cell), grid, (50 if relu else 200) if options.fast else 400)
 
 

@@ -19,7 +19,7 @@ def setting(options: Options) -> Setting:
     tasks = LinearTasks(10, (200, 40), alignment=0.7)
     cell = Alignment(tasks, training=AlignmentTraining(n_steps=N_STEPS, learning_rate=RATE), n_records=200)
     modes, constraints = ("multi-task", "transfer"), tuple(STYLES)
-    grid = {MODE: modes[: 1 if options.fast else 2], CONSTRAINT: constraints[: 1 if options.fast else 2], COSINE: (0.5, 0.95)}
+    grid = {MODE: modes, CONSTRAINT: constraints, COSINE: (0.5, 0.95)}
     return Setting(cell, {name: list(values) for name, values in grid.items()}, 20 if options.fast else 400)
 
 

@@ -65,4 +65,5 @@ EXPERIMENT = Experiment(
     "Under both shifts the gain may rise, fall and rise again as the source grows; the prediction for many features follows it.",
     setting,
     draw,
+    along=(SOURCE,),
 )

@@ -25,7 +25,7 @@ def setting(options: Options) -> Setting:
     if options.model == "relu":
         tasks = ReluTasks(10, (150,) * count, cosine=0.8, noise=1.0, design=Isotropic())
         ranks = [1, 3] if options.fast else [1, 2, 3, 4, 5, 6]
-        grid = {"rank": ranks, COSINE: [0.5] if options.fast else [0.0, 0.5, 0.9], NOISE: noises[1:2] if options.fast else noises}
+        grid = {"rank": ranks, COSINE: [0.0, 0.5, 0.9], NOISE: noises}
         return Setting(Transfer(tasks, training=Training(n_hops=2)), grid, 6 if options.fast else 30)
     n = (80,) * count
     tasks = LinearTasks(n_features=40, n_samples=n, cosine=0.8, noise=1.0, design=Isotropic(), shared_covariates=True)
@@ -78,5 +78,6 @@ EXPERIMENT = Experiment(
     "near and noisy.",
     setting,
     draw,
+    along=("rank",),
     models=("linear", "relu"),
 )

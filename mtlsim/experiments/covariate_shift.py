@@ -28,8 +28,7 @@ def cell() -> Transfer:
 
 def setting(options: Options) -> Setting:
     sources = np.geomspace(20, 1000, 5 if options.fast else 16).round().tolist()
-    features = [N_FEATURES] if options.fast else [50, N_FEATURES]
-    grid = {FEATURES: features, TARGET: [200, N_TARGET], CONDITION: RATIOS, SOURCE: sources}
+    grid = {FEATURES: [50, N_FEATURES], TARGET: [200, N_TARGET], CONDITION: RATIOS, SOURCE: sources}
     return Setting(cell(), grid, 20 if options.fast else 200)
 
 
@@ -56,4 +55,5 @@ EXPERIMENT = Experiment(
     "With one model, a source of another covariance saves more variance while it has fewer rows than the target, and less after.",
     setting,
     draw,
+    along=(SOURCE,),
 )

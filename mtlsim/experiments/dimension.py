@@ -66,8 +66,7 @@ class LimitAndRisk(eqx.Module):
 
 
 def setting(options: Options) -> Setting:
-    names = list(STATEMENTS)[:1] if options.fast else list(STATEMENTS)
-    grid = {"statement": names, "n_features": FEATURES[:2] if options.fast else FEATURES}
+    grid = {"statement": list(STATEMENTS), "n_features": FEATURES[:3] if options.fast else FEATURES}  # a rate takes three
     return Setting(LimitAndRisk(), grid, 4 if options.fast else 300)
 
 
@@ -114,4 +113,5 @@ EXPERIMENT = Experiment(
     "The error of what is stated for many features falls like one over their number, within what the statements trust.",
     setting,
     draw,
+    along=("n_features",),
 )

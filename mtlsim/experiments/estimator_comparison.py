@@ -108,4 +108,5 @@ EXPERIMENT = Experiment(
     "Tuned pooling is never worse than least squares or ridge alone; the plain average soon is.",
     setting,
     draw,
+    along=(COSINE,),
 )

@@ -22,7 +22,7 @@ def cell() -> Transfer:
 
 def setting(options: Options) -> Setting:
     sources = np.geomspace(20, 20_000, 5 if options.fast else 13).round().tolist()
-    grid = {RELATION: RELATIONS[:1] if options.fast else RELATIONS, NOISE: [0.5, 1.5], SOURCE: sources}
+    grid = {RELATION: RELATIONS, NOISE: [0.5, 1.5], SOURCE: sources}
     return Setting(cell(), grid, 20 if options.fast else 100)
 
 
@@ -42,4 +42,5 @@ EXPERIMENT = Experiment(
     "The risk of hard sharing is predicted without a single sample, wherever the data determine the heads.",
     setting,
     draw,
+    along=(SOURCE,),
 )

@@ -85,4 +85,5 @@ EXPERIMENT = Experiment(
     "Whether a source helps can be decided from the data that would be pooled; the rule errs most where little is at stake.",
     setting,
     draw,
+    along=(COSINE,),
 )

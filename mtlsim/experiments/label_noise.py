@@ -24,9 +24,7 @@ def setting(options: Options) -> Setting:
     """Four tasks on the same 60 rows of 20 features, cosine 0.9 with the target, one shared direction."""
     noise = (CLEAN,) * 4
     tasks = LinearTasks(20, (60,) * 4, cosine=0.9, noise=noise, design=Isotropic(), shared_covariates=True)
-    names = ["algorithm-2"] if options.fast else scheme_names()
-    noises = [CLEAN, 4.0] if options.fast else [CLEAN, SHUFFLED, 2.0, 4.0]
-    grid = {"scheme": ["oracle", *dict.fromkeys(["equal", *names])], NOISE: noises}
+    grid = {"scheme": ["oracle", *dict.fromkeys(["equal", *scheme_names()])], NOISE: [CLEAN, SHUFFLED, 2.0, 4.0]}
     training = WeightedTraining(n_steps=500 if options.fast else 2000)
     return Setting(Weighting(tasks, training=training), grid, 20 if options.fast else 200)
 

@@ -8,14 +8,14 @@ from mtlsim.tasks.covariance import Spiked
 from mtlsim.transfer.cell import Transfer
 
 SOURCE, COSINE, RELATION = "tasks.n_samples[0]", "tasks.cosine", "tasks.relation"
+RELATIONS = ("same", "disjoint")
 
 
 def setting(options: Options) -> Setting:
     """20 features, condition number 10 on a fifth of them, 60 target rows, a tenth of all labels wrong."""
     tasks = ClassificationTasks(20, (60, 60), flip=0.1, design=Spiked(10.0), relation="same")
     sources = [20, 200] if options.fast else [10, 20, 40, 80, 160, 320, 640]
-    relations = ["same"] if options.fast else ["same", "disjoint"]
-    grid = {RELATION: relations, COSINE: [0.95, 0.6], SOURCE: sources}
+    grid = {RELATION: list(RELATIONS), COSINE: [0.95, 0.6], SOURCE: sources}
     return Setting(Transfer(tasks), grid, 10 if options.fast else 100)
 
 
@@ -37,4 +37,5 @@ EXPERIMENT = Experiment(
     "With cross-entropy a near source helps from its first rows; a far one hurts with many, if it sees what the target sees.",
     setting,
     draw,
+    along=(SOURCE,),
 )

@@ -38,4 +38,5 @@ EXPERIMENT = Experiment(
     "Pooling two models turns from helping to hurting as the source grows, between two sizes of the shift that theory gives.",
     setting,
     draw,
+    along=(SOURCE,),
 )

@@ -45,9 +45,9 @@ def cell() -> Transfer:
 
 def setting(options: Options) -> Setting:
     grid = {
-        RANK: [1, N_TASKS] if options.fast else list(range(1, N_TASKS + 1)),
+        RANK: [1, 3, N_TASKS] if options.fast else list(range(1, N_TASKS + 1)),
         SPREAD: [SMALL, *SPREADS],
-        ROWS: [300, LARGE, 2000] if options.fast else [300, 400, 500, 700, LARGE, 1500, 2000],
+        ROWS: [300, LARGE, 1500, 2000] if options.fast else [300, 400, 500, 700, LARGE, 1500, 2000],
     }
     return Setting(cell(), grid, 10 if options.fast else 100)
 
@@ -71,4 +71,5 @@ EXPERIMENT = Experiment(
     "Ten tasks close to each other are best learned with one column; tasks further apart only as long as rows are few.",
     setting,
     draw,
+    along=(RANK, ROWS),
 )

@@ -38,4 +38,5 @@ EXPERIMENT = Experiment(
     "With the best source weight pooling never hurts; with equal weights it may.",
     setting,
     draw,
+    along=(WEIGHT,),
 )

@@ -18,10 +18,9 @@ def setting(options: Options) -> Setting:
     """Two tasks on the same 60 rows of 10 features, noise 1 and 0.3, one shared direction; only "given" reads the weights."""
     tasks = LinearTasks(10, (60, 60), noise=(1.0, 0.3), design=Isotropic(), shared_covariates=True)
     weights = np.exp(np.sinh(np.linspace(-2.6, 2.6, 61)))  # dense where the optimum moves fast
-    schemes = ["given", "mgda"] if options.fast else ["given", *scheme_names()]
     training = WeightedTraining(n_steps=600 if options.fast else 5000, learning_rate=0.02 if options.fast else 0.003)
     cell = Weighting(tasks, "given", training=training, weights=(1.0, 1.0), n_records=200)
-    return Setting(cell, {"scheme": schemes, COSINE: [0.9, 0.5], WEIGHT: weights.tolist()}, 1)
+    return Setting(cell, {"scheme": ["given", *scheme_names()], COSINE: [0.9, 0.5], WEIGHT: weights.tolist()}, 1)
 
 
 def draw(data):
@@ -60,4 +59,5 @@ EXPERIMENT = Experiment(
     "Trained weights end on the front of exact optima, each at a place of its own, if the start did not stop them.",
     setting,
     draw,
+    along=(WEIGHT,),
 )

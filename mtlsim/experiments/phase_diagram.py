@@ -40,4 +40,5 @@ EXPERIMENT = Experiment(
     "Whether pooling helps has an exact boundary in shift and source samples, another one where the rows interpolate.",
     setting,
     draw,
+    along=(SOURCE, COSINE),
 )

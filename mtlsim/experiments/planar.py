@@ -31,7 +31,7 @@ def cell() -> Transfer:
 
 
 def setting(options: Options) -> Setting:
-    return Setting(cell(), {RELATION: list(SOURCES)}, 60 if options.fast else 2000)
+    return Setting(cell(), {RELATION: list(SOURCES)}, 500 if options.fast else 2000)
 
 
 def draw(data):

@@ -42,8 +42,7 @@ def setting(options: Options) -> Setting:
     source's larger labels decide whom the unit serves."""
     tasks = ReluTasks(10, (40, 40), amplitude=(1.2, 1.0), noise=0.5, design=Isotropic())
     rows = [40, 160, 640] if options.fast else [40, 80, 160, 320, 640, 1280, 2560]
-    cosines = [0.98, 0.6] if options.fast else [0.98, 0.6, -0.5]
-    return Setting(Convergence(tasks), {COSINE: cosines, ROWS: rows}, 8 if options.fast else 40)
+    return Setting(Convergence(tasks), {COSINE: [0.98, 0.6, -0.5], ROWS: rows}, 8 if options.fast else 40)
 
 
 def draw(data):
@@ -71,4 +70,5 @@ EXPERIMENT = Experiment(
     "The unit fitted to n rows of each task comes to that of the population like n^-1/2, and what it costs goes like n^-1.",
     setting,
     draw,
+    along=(ROWS,),
 )

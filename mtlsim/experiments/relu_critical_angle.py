@@ -33,7 +33,7 @@ class BothModels(eqx.Module):
 
 
 def setting(options: Options) -> Setting:
-    degrees = np.linspace(0, 180, 19 if options.fast else 91)
+    degrees = np.unique([*np.linspace(0, 180, 19 if options.fast else 91), 85, 86])  # on both sides of the critical angle
     return Setting(BothModels(), {WEIGHT: [1.0, 1.5], ANGLE: degrees.tolist()}, 1)
 
 
@@ -63,4 +63,5 @@ EXPERIMENT = Experiment(
     "keeps 88 % of one task and 27 % of the other, at 120 hardly any of the other). Linear tasks can always share.",
     setting,
     draw,
+    along=(ANGLE,),
 )

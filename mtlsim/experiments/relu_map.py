@@ -59,4 +59,5 @@ EXPERIMENT = Experiment(
     "Without sampling error one ReLU unit serves the target only at small angles, or where the target outweighs the source.",
     setting,
     draw,
+    along=(COSINE, SOURCE),
 )

@@ -46,4 +46,5 @@ EXPERIMENT = Experiment(
     "A ReLU source helps with its first rows if it points nearly as the target does, and more rows than the target's may hurt.",
     setting,
     draw,
+    along=(SOURCE,),
 )

@@ -12,6 +12,7 @@ from mtlsim.transfer.training import TrainingCurve
 
 ROWS, POPULATION = "tasks.n_samples", "population"
 RATE, TIME = 0.05, 200.0
+SIZES = (30, 100, 1000)
 
 
 def setting(options: Options) -> Setting:
@@ -19,8 +20,7 @@ def setting(options: Options) -> Setting:
     tasks = ReluTasks(10, (50, 50), cosine=0.8, noise=0.5, design=Isotropic())
     n_points = 20 if options.fast else 80
     training = WeightedTraining("sgd", round(TIME / RATE), RATE, decay=False)
-    rows = [30, 300] if options.fast else [30, 100, 1000]
-    grid = {POPULATION: [False, True], ROWS: rows}
+    grid = {POPULATION: [False, True], ROWS: list(SIZES)}
     return Setting(TrainingCurve(tasks, 2, training=training, n_points=n_points), grid, 8 if options.fast else 60)
 
 

@@ -58,5 +58,6 @@ EXPERIMENT = Experiment(
     "Sharing one direction helps near tasks, more so the noisier the labels; opposite ones too if units are linear, not if ReLU.",
     setting,
     draw,
+    along=(COSINE,),
     models=MODELS,
 )

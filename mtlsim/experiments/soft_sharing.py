@@ -46,4 +46,5 @@ EXPERIMENT = Experiment(
     "A weak pull to the mean of both tasks always helps; a strong one pools, and hurts where the tasks are too far apart.",
     setting,
     draw,
+    along=(STRENGTH, SOURCE),
 )

@@ -68,5 +68,6 @@ EXPERIMENT = Experiment(
     "Whether a source helps depends on alignment, sample sizes and noise together: the same pair of tasks helps or hurts.",
     setting,
     draw,
+    along=tuple(PARAMETERS.values()),
     has_axes=True,
 )

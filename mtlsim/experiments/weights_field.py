@@ -21,9 +21,8 @@ def setting(options: Options) -> Setting:
     tasks = LinearTasks(10, (40, 40), cosine=0.9, noise=(0.5, 0.5), design=Isotropic())
     n = 3 if options.fast else 9
     noises, rows = np.geomspace(0.125, 8, n).round(4), np.unique(np.geomspace(12, 1200, n).round())
-    schemes = ("inverse-loss", "mgda") if options.fast else SCHEMES
     training = WeightedTraining(n_steps=400 if options.fast else 1500)
-    grid = {"scheme": list(schemes), SOURCE: rows.tolist(), NOISE: noises.tolist()}
+    grid = {"scheme": list(SCHEMES), SOURCE: rows.tolist(), NOISE: noises.tolist()}
     return Setting(Weighting(tasks, training=training), grid, 10 if options.fast else 40)
 
 
@@ -48,4 +47,5 @@ EXPERIMENT = Experiment(
     "The best weight of a source grows with its rows and falls with its noise; no scheme follows both.",
     setting,
     draw,
+    along=(SOURCE, NOISE),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtlsim.plots.predictions import DASHES, overlay, remember
-from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, RISK_LABEL, SERIES, label_of, set_scale
+from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, RISK_LABEL, SERIES, label_of, places, set_scale
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,7 +17,7 @@ def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series:
 
     line: join the points and draw the interval as a band; without, points and bars, which leave the line to a theory's overlay.
     """
-    xs, mean = data[x].values, data["gain_mean"].values
+    xs, mean = places(data[x].values), data["gain_mean"].values
     low, high = data["gain_low"].values, data["gain_high"].values
     colour, marker = SERIES[series % len(SERIES)], MARKERS[series % len(MARKERS)]
     if line:
@@ -59,17 +59,17 @@ def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, r
 
 def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: int, line: bool = True) -> None:
     """Mean of a risk over seeds with its 95 % interval; line: as in `gain_curve`."""
-    values = data[name].values
+    xs, values = places(data[x].values), data[name].values
     mean = np.nanmean(values, -1)
     half = 1.96 * np.nanstd(values, -1, ddof=1) / np.sqrt(np.isfinite(values).sum(-1))
     remember(ax, data, x, quantity=name)
     colour = SERIES[series % len(SERIES)]
     marker = MARKERS[series % len(MARKERS)]
     if line:
-        ax.fill_between(data[x].values, mean - half, mean + half, color=colour, alpha=0.22, linewidth=0)
-        ax.plot(data[x].values, mean, color=colour, marker=marker, label=label)
+        ax.fill_between(xs, mean - half, mean + half, color=colour, alpha=0.22, linewidth=0)
+        ax.plot(xs, mean, color=colour, marker=marker, label=label)
     else:
-        ax.errorbar(data[x].values, mean, half, color=colour, marker=marker, linestyle="none", elinewidth=1, label=label)
+        ax.errorbar(xs, mean, half, color=colour, marker=marker, linestyle="none", elinewidth=1, label=label)
 
 
 def finish_risk_axis(ax, x: str, xs, label: bool = True) -> None:

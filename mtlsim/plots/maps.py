@@ -10,14 +10,14 @@ from scipy.ndimage import binary_dilation, binary_opening
 
 from mtlsim.core.checks import require
 from mtlsim.plots.predictions import remember
-from mtlsim.plots.style import GAIN_LABEL, figure, is_logarithmic, label_of, set_scale, short_label_of
+from mtlsim.plots.style import GAIN_LABEL, are_words, figure, is_logarithmic, label_of, places, set_scale, short_label_of
 from mtlsim.transfer.verdict import summarise
 
 if TYPE_CHECKING:
     import xarray as xr
 
 COLOURS = "RdBu"
-MAX_PANELS = 6
+MAX_COLUMNS = 6  # more panels go into further rows
 DOMAINS = {"alignment": (0.0, 1.0), "cosine": (-1.0, 1.0)}
 
 
@@ -30,8 +30,10 @@ def gain_norm(means: np.ndarray) -> SymLogNorm:
 def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.ndarray, norm) -> object:
     """One panel: colour = mean (blue helps, red hurts), hatched where undecided, black line where the mean is zero.
 
-    mean and sign have shape (len(ys), len(xs)).
+    mean and sign have shape (len(ys), len(xs)). An axis of words has a column or a row for each.
     """
+    words, (x_values, y_values) = are_words(xs) or are_words(ys), (xs, ys)
+    xs, ys = places(xs), places(ys)
     mesh = ax.pcolormesh(_edges(xs), _edges(ys), np.ma.masked_invalid(mean), cmap=COLOURS, norm=norm, rasterized=True)
     ax.set_facecolor("0.8")
     open_cells = np.ma.masked_where((sign != 0) | ~np.isfinite(mean) | (mean == 0), np.ones_like(mean))
@@ -40,17 +42,17 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     # among cells that are all undecided the zero line would follow the noise
     decided = binary_opening(sign != 0, np.ones((2, 2))) if min(sign.shape) > 2 else sign != 0
     supported = np.where(binary_dilation(decided, np.ones((3, 3))), mean, np.nan)
-    if min(mean.shape) > 1 and np.isfinite(supported).any() and np.nanmin(supported) < 0 < np.nanmax(supported):
+    if not words and min(mean.shape) > 1 and np.isfinite(supported).any() and np.nanmin(supported) < 0 < np.nanmax(supported):
         ax.contour(xs, ys, np.ma.masked_invalid(supported), levels=[0.0], colors="black", linewidths=1.6)
-    set_scale(ax.xaxis, xs)
-    set_scale(ax.yaxis, ys)
+    set_scale(ax.xaxis, x_values)
+    set_scale(ax.yaxis, y_values)
     ax.set_xlim(_edges(xs)[[0, -1]])
     ax.set_ylim(_edges(ys)[[0, -1]])
     return mesh
 
 
 def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None, panels: str | None = None, handles: tuple = ()):
-    """Figure of the sign and size of the gain over two swept parameters, one panel per value of a third.
+    """Figure of the sign and size of the gain over two swept parameters, one panel per value of a third, six to a row.
 
     data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named. handles: more
     entries of the legend, for what is drawn on top.
@@ -64,10 +66,14 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
     x = x or rest.pop(0)
     y = y or rest.pop(0)
     panels = panels or (rest.pop(0) if rest else None)
-    values = [None] if panels is None else data[panels].values[:MAX_PANELS]
-    fig, panel_axes = figure(len(values), 3.2, 3.4, sharey=True)
+    values = [None] if panels is None else data[panels].values
+    n_rows = -(-len(values) // MAX_COLUMNS)
+    n_columns = -(-len(values) // n_rows)
+    fig, panel_axes = figure(n_columns, 3.2, 3.4, n_rows, sharey=True)
+    for ax in panel_axes.flat[len(values) :]:
+        ax.set_axis_off()
     norm = gain_norm(data["gain_mean"].values)
-    for ax, value in zip(panel_axes[0], values, strict=True):
+    for ax, value in zip(panel_axes.flat, values, strict=False):
         selected = data if value is None else data.sel({panels: value})
         mean, sign = (selected[name].transpose(y, x).values for name in ("gain_mean", "gain_sign"))
         mesh = map_panel(ax, data[x].values, data[y].values, mean, sign, norm)
@@ -75,9 +81,10 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
         _keep_inside(ax, x, y)
         ax.set_xlabel(label_of(x))
         if value is not None:
-            shown = value if isinstance(value, str) else f"{value:g}"
+            shown = f"{value:g}" if np.asarray(value).dtype.kind in "iuf" else str(value)
             ax.set_title(f"{short_label_of(panels)} {shown}\n{_in_words(mean, sign)}")
-    panel_axes[0, 0].set_ylabel(label_of(y))
+    for row in panel_axes:
+        row[0].set_ylabel(label_of(y))
     bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01)
     bar.set_label(GAIN_LABEL.replace(": ", ":\n"))
     handles = [*_legend(data.attrs["level"], "mean gain zero"), *handles]
@@ -124,7 +131,8 @@ def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y:
         if len(xs):
             i = np.argmin((ys - np.median(ys)) ** 2 + (xs - np.median(xs)) ** 2)
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 2}
-            ax.annotate(word, (data[x].values[xs[i]], data[y].values[ys[i]]), ha="center", va="center", fontsize=8, bbox=box)
+            where = places(data[x].values)[xs[i]], places(data[y].values)[ys[i]]
+            ax.annotate(word, where, ha="center", va="center", fontsize=8, bbox=box)
     return mesh
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mtlsim.core.checks import require
-from mtlsim.plots.style import is_logarithmic
+from mtlsim.plots.style import are_words, is_logarithmic, places
 from mtlsim.sweeps.grid import parameters
 from mtlsim.sweeps.predict import predict
 
@@ -24,13 +24,15 @@ DASHES = (0, (4, 1.5))
 
 @dataclass(frozen=True)
 class Shown:
-    """What a panel shows: the parameters along its axes, the values of x, the values held fixed, and the quantity drawn."""
+    """What a panel shows: the parameters along its axes, the values of x, the values held fixed, the quantity drawn, and whether
+    an axis is one of words."""
 
     x: str
     places: tuple
     y: str | None = None
     fixed: dict = field(default_factory=dict)
     quantity: str = "gain"
+    words: bool = False
 
 
 _SHOWN: WeakKeyDictionary[Axes, Shown] = WeakKeyDictionary()
@@ -39,7 +41,8 @@ _SHOWN: WeakKeyDictionary[Axes, Shown] = WeakKeyDictionary()
 def remember(ax: Axes, data: "xr.Dataset", x: str, y: str | None = None, quantity: str = "gain") -> None:
     """Note what a panel shows, so that a prediction can be drawn on it later."""
     names = [str(name) for name in data.coords if name not in (x, y) and data[name].ndim == 0 and name != "seed"]
-    _SHOWN[ax] = Shown(x, tuple(data[x].values.tolist()), y, {name: data[name].values.item() for name in names}, quantity)
+    words = any(are_words(data[name].values) for name in (x, y) if name is not None)
+    _SHOWN[ax] = Shown(x, tuple(data[x].values.tolist()), y, {name: data[name].values.item() for name in names}, quantity, words)
 
 
 def overlay(
@@ -89,6 +92,7 @@ def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws:
     values, holds = data[shown.quantity].values, data["margin"].values >= 0
     seen = ax.dataLim.frozen()
     curve = np.where(holds, values, np.nan)
+    xs = places(xs)
     ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if static else "", markersize=14)
     borders = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
     for low, high in _runs(~holds) if hatch else ():
@@ -101,6 +105,7 @@ def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws:
 
 def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws: int, hatch: bool) -> bool:
     """Draw where the predicted gain is zero; whether a part was hatched."""
+    require(not shown.words, "where", "a map over numbers", f"over the names of {shown.x} or {shown.y}", "draw a map for each name")
     xs, ys = _grid(ax.xaxis, ax.get_xlim(), N_MAP), _grid(ax.yaxis, ax.get_ylim(), N_MAP)
     data = _predicted(prediction, {shown.x: xs, shown.y: ys}, shown, n_draws).transpose(shown.y, shown.x)
     gain, holds = data[shown.quantity].values, data["margin"].values >= 0

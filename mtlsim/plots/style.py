@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 GAIN_LABEL = "transfer gain: risk alone minus together (positive helps)"
 RISK_LABEL = "excess risk on the target (lower is better)"
@@ -79,13 +80,27 @@ def as_data_uri(fig) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
+def are_words(values) -> bool:
+    """Whether the values of an axis are names, and no numbers that have an order and a distance."""
+    return np.asarray(values).dtype.kind not in "iuf"
+
+
+def places(values) -> np.ndarray:
+    """Where the values of an axis stand on it: numbers where they are, words one after the other."""
+    return np.arange(len(values)) if are_words(values) else np.asarray(values)
+
+
 def set_scale(axis, values) -> None:
-    """Logarithmic where `is_logarithmic` says so. axis: ax.xaxis or ax.yaxis."""
-    if is_logarithmic(values):
+    """Logarithmic where `is_logarithmic` says so; words are written at their `places`. axis: ax.xaxis or ax.yaxis."""
+    if are_words(values):
+        axis.set_ticks(places(values), [str(value) for value in values])
+    elif is_logarithmic(values):
         axis._set_axes_scale("log")
 
 
 def is_logarithmic(values) -> bool:
-    """Whether values are positive and span more than a factor of 30."""
+    """Whether values are positive numbers and span more than a factor of 30."""
+    if are_words(values):
+        return False
     values = [float(value) for value in values]
     return min(values) > 0 and max(values) > 30 * min(values)

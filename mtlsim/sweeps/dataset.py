@@ -52,6 +52,7 @@ def assemble(grid: Grid, variables: Variables, texts: dict[str, list[str]], sett
         "settings": json.dumps(settings),
         "level": level,
         "convention": convention,
+        "precision": "float64" if settings.get("float64", True) else "float32",
     }
     return dataset
 

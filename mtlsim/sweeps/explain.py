@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtlsim.core.checks import require
-from mtlsim.core.status import Certificate, Status
+from mtlsim.core.status import IN_FLOAT32, Certificate, Status
 from mtlsim.sweeps.dataset import counts
 from mtlsim.transfer.verdict import half_width
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def explain(data: "xr.Dataset") -> str:
     """Signs, statuses, certificates and gaps of a result of `mtlsim.sweep`, and how many more seeds would decide the open cells."""
     require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
-    return "\n".join([_on_axes(data), *_on_tasks(data), _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
+    facts = [_on_axes(data), *_on_precision(data), *_on_tasks(data)]
+    return "\n".join([*facts, _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
 
 
 def _on_axes(data: "xr.Dataset") -> str:
@@ -25,6 +26,11 @@ def _on_axes(data: "xr.Dataset") -> str:
     ranges = [f"{name} {_ends(data[name].values)} ({data.sizes[name]})" for name in axes]
     seeds = data.sizes.get("seed", int(data["gain_n_seeds"].max()) if "gain_n_seeds" in data else 0)
     return f"{data['gain_sign'].size} cells x {seeds} seeds: " + ("; ".join(map(str, ranges)) or "one cell")
+
+
+def _on_precision(data: "xr.Dataset") -> list[str]:
+    wide = json.loads(data.attrs.get("settings", "{}")).get("float64", True)
+    return [] if wide else [f"precision: {IN_FLOAT32}; other draws than in float64"]
 
 
 def _on_tasks(data: "xr.Dataset") -> list[str]:

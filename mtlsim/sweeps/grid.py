@@ -89,8 +89,13 @@ def parameters(node: Any, prefix: str = "") -> Iterator[tuple[str, bool]]:
         elif dataclasses.is_dataclass(value):
             yield from parameters(value, name + ".")
         elif isinstance(value, tuple):
-            yield name, False
-            yield from ((f"{name}[{i}]", False) for i in range(len(value)))
+            if not any(dataclasses.is_dataclass(entry) for entry in value):
+                yield name, False
+            for i, entry in enumerate(value):
+                if dataclasses.is_dataclass(entry):
+                    yield from parameters(entry, f"{name}[{i}].")
+                else:
+                    yield f"{name}[{i}]", False
         elif isinstance(value, Number) or np.ndim(value) == 0:
             yield name, False
 
@@ -149,6 +154,8 @@ def _replace_unchecked(node: Any, steps: list[str | int], value: Any) -> Any:
 
 def _checked(node: Any) -> Any:
     """Rebuild a nested dataclass from the inside out, so that every object's own checks run."""
+    if isinstance(node, tuple) and any(dataclasses.is_dataclass(entry) for entry in node):
+        return tuple(_checked(entry) for entry in node)
     if not dataclasses.is_dataclass(node):
         return node
     return dataclasses.replace(node, **{f.name: _checked(getattr(node, f.name)) for f in dataclasses.fields(node)})

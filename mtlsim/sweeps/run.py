@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key
+from mtlsim.core.status import IN_FLOAT32
 from mtlsim.sweeps import dataset as datasets
 from mtlsim.sweeps.collect import collect
 from mtlsim.sweeps.execute import Job, Runner
@@ -93,6 +94,8 @@ def sweep(
         return datasets.load_same(path, settings)
     result = collect(settings, plan, ((chunk, parts.load(chunk)) for chunk in chunks))
     result.attrs |= dict(attributes or {})
+    if progress and result.attrs["precision"] == "float32":
+        print(IN_FLOAT32, file=sys.stderr)
     trouble = datasets.sentence_on_status(result)
     if trouble and progress:
         print(trouble, file=sys.stderr)

@@ -146,20 +146,23 @@ class PowerLaw(eqx.Module):
 class FromMatrix(eqx.Module):
     """A given symmetric positive semidefinite matrix (d, d)."""
 
-    given: Float[Array, "d d"]
+    matrix: Float[Array, "d d"]
     singular: bool = eqx.field(static=True)
     rounding: float = eqx.field(static=True)
 
-    def __init__(self, matrix):
-        """rounding: an eigenvalue at or below this share of the largest is zero."""
-        self.singular, self.rounding = False, 0.0
+    def __init__(self, matrix, singular: bool = False, rounding: float = 0.0):
+        """rounding: an eigenvalue at or below this share of the largest is zero. Both are found where the matrix can be looked at.
+
+        They are arguments because a sweep rebuilds a design from its fields, whose matrix is then traced or in another precision.
+        """
+        self.singular, self.rounding = singular, rounding
         if is_concrete(matrix):
             numbers = np.asarray(matrix)
             square = numbers.ndim == 2 and numbers.shape[0] == numbers.shape[1]
             require(square, "covariance", "a square matrix", f"of shape {numbers.shape}", "pass X.T @ X / len(X), or from_data(X)")
             require_finite(numbers, "covariance")
             floating = np.issubdtype(numbers.dtype, np.floating)
-            self.rounding = float(len(numbers) * np.finfo(numbers.dtype if floating else float).eps)
+            self.rounding = max(rounding, float(len(numbers) * np.finfo(numbers.dtype if floating else float).eps))
             numbers = numbers.astype(np.float64)
             allowed = max(1e-8, self.rounding) * np.abs(numbers).max(initial=0)
             asymmetry = np.abs(numbers - numbers.T).max(initial=0)
@@ -168,12 +171,12 @@ class FromMatrix(eqx.Module):
             semidefinite = "positive semidefinite", f"with an eigenvalue {values[0]:.3g}", "clip its negative eigenvalues"
             require(values[0] >= -allowed, "covariance", *semidefinite)
             self.singular = bool(values[0] <= self.rounding * values[-1])
-        self.given = jnp.asarray(matrix, float)
+        self.matrix = jnp.asarray(matrix, float)
 
     def draw(self, n_features: int) -> Covariance:
-        d = self.given.shape[0]
+        d = self.matrix.shape[0]
         require(d == n_features, "covariance", f"of size n_features = {n_features}", f"of size {d}", f"pass n_features={d}")
-        values, vectors = jnp.linalg.eigh(self.given)
+        values, vectors = jnp.linalg.eigh(self.matrix)
         values = jnp.where(values > self.rounding * values[-1], values, 0)
         return Covariance(values[::-1], basis=vectors[:, ::-1], singular=self.singular)
 

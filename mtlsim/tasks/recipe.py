@@ -1,5 +1,7 @@
 """The recipe of a family of tasks (what it looks like) and the tasks that a key draws from it."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from mtlsim.core.checks import is_concrete, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import worst
 from mtlsim.tasks.covariance import Covariance, Spiked
-from mtlsim.tasks.relations import RELATIONS, USE_ALIGNMENT, lowest_alignment, relate
+from mtlsim.tasks.relations import OWN, RELATIONS, USE_ALIGNMENT, lowest_alignment, relate
 
 ROWS = ("gaussian", "rademacher", "student", "sphere")
 ORDERS = ("rdq", "rqd")
@@ -65,7 +67,7 @@ class Recipe(eqx.Module):
     alignment: tuple
     noise: tuple
     parameter_norm: tuple
-    design: eqx.Module
+    design: eqx.Module | tuple[eqx.Module, ...]
     parameters: Float[Array, "K d"] | None
     relation: str = eqx.field(static=True)
     order: str = eqx.field(static=True)
@@ -81,7 +83,7 @@ class Recipe(eqx.Module):
         noise=1.0,
         parameter_norm=1.0,
         design=None,
-        relation="geodesic",
+        relation=None,
         order="rdq",
         rows="gaussian",
         parameters=None,
@@ -105,7 +107,8 @@ class Recipe(eqx.Module):
         self.alignment = entries(alignment, n_tasks - 1, "alignment")
         self.noise = entries(noise, n_tasks, "noise")
         self.parameter_norm = entries(parameter_norm, n_tasks, "parameter_norm")
-        self.design = Spiked() if design is None else design
+        self.design = tuple(design) if isinstance(design, (tuple, list)) else Spiked() if design is None else design
+        relation = (OWN if self.has_own_designs else "geodesic") if relation is None else relation
         self.relation, self.order, self.rows, self.shared_covariates = relation, order, rows, bool(shared_covariates)
         self.parameters = parameters if parameters is None else jnp.asarray(parameters, float)
 
@@ -120,7 +123,10 @@ class Recipe(eqx.Module):
         require_all(self.cosine, lambda c: np.abs(c) <= 1, "cosine", "between -1 and 1", "use 1 for equal directions")
         require_all(self.noise, lambda s: (s >= 0) & np.isfinite(s), "noise", "a standard deviation >= 0", "use 0 for no noise")
         require_all(self.parameter_norm, lambda s: (s >= 0) & np.isfinite(s), "parameter_norm", "a length >= 0", "use 1")
-        require_choice(self.relation, RELATIONS, "relation")
+        if self.has_own_designs:
+            self._check_own_designs()
+        else:
+            require_choice(self.relation, RELATIONS, "relation")
         require_choice(self.order, ORDERS, "order")
         require_choice(self.rows, ROWS, "rows")
         if self.n_features == 1 and self.parameters is None:
@@ -155,25 +161,52 @@ class Recipe(eqx.Module):
     def n_tasks(self) -> int:
         return len(self.n_samples)
 
+    @property
+    def has_own_designs(self) -> bool:
+        """Whether every task has a design of its own, so that no relation makes a source's covariance from the target's."""
+        return isinstance(self.design, tuple)
+
+    def _check_own_designs(self) -> None:
+        several = f"one design, or {self.n_tasks}, one per task with the target last"
+        require(len(self.design) == self.n_tasks, "design", several, f"{len(self.design)} designs", "give one per task")
+        require(self.relation == OWN, "relation", "left out where every task has its own design", repr(self.relation), "drop it")
+        cure = "leave it out, or give one design"
+        require_all(self.alignment, lambda a: a == 1, "alignment", "left out where every task has its own design", cure)
+        shared = "False where every task has its own design"
+        require(not self.shared_covariates, "shared_covariates", shared, True, "give one design for the rows that all share")
+        if all(is_concrete(leaf) for leaf in jax.tree.leaves(self.design)):
+            for design in self.design:  # sizes are checked where a covariance is drawn
+                jax.eval_shape(lambda design=design: design.draw(self.n_features).eigenvalues)
+
+    def with_equal_covariances(self) -> "Recipe":
+        """The same recipe with the target's covariance for every task."""
+        design = self.design[-1] if self.has_own_designs else self.design
+        return dataclasses.replace(self, design=design, relation="same")
+
     def draw(self, *, key: Key[Array, ""] | None = None) -> Tasks:
         """Concrete tasks: parameters and (for rotated relations) bases come from `key`."""
         key = check_key(key)
-        target = self.design.draw(self.n_features)
-        covariances, statuses = [], [jnp.zeros((), jnp.int32)]
-        for source in range(self.n_tasks - 1):
-            relation = "same" if self.shared_covariates else self.relation
-            covariance, status = relate(target, relation, self.alignment[source], stream(key, "rotation", source), self.order)
-            covariances.append(covariance)
-            statuses.append(status)
+        covariances, status = self._draw_covariances(key)
         return Tasks(
             self._draw_parameters(key),
-            (*covariances, target),
+            covariances,
             jnp.stack([jnp.asarray(s, float) for s in self.noise]),
             jnp.stack([jnp.asarray(n, float) for n in self.n_samples]),
-            worst(*statuses),
+            status,
             self.shared_covariates,
             self.rows,
         )
+
+    def _draw_covariances(self, key) -> tuple[tuple[Covariance, ...], Int[Array, ""]]:
+        """The covariance of every task, and the worst status of how they were made."""
+        ok = jnp.zeros((), jnp.int32)
+        if self.has_own_designs:
+            return tuple(design.draw(self.n_features) for design in self.design), ok
+        target = self.design.draw(self.n_features)
+        relation = "same" if self.shared_covariates else self.relation
+        every = range(self.n_tasks - 1)
+        related = [relate(target, relation, self.alignment[i], stream(key, "rotation", i), self.order) for i in every]
+        return (*(covariance for covariance, _ in related), target), worst(ok, *(status for _, status in related))
 
     def _draw_parameters(self, key) -> Float[Array, "K d"]:
         if self.parameters is not None:

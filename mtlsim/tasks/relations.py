@@ -25,6 +25,7 @@ RELATIONS = {
     "disjoint": "the spectrum is reversed: large eigenvalues where the target has small ones",
     "rotated": "the source's rows are X = R D Q' (or, with order='rqd', R Q D) with Q uniformly random, drawn per seed",
 }
+OWN = "own"  # where every task has a design of its own; no relation then makes one covariance from another
 USE_ALIGNMENT = ("geodesic", "coordinates")
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.data import Data
 from mtlsim.solvers.objective import per_task
 from mtlsim.transfer.files import load_task
+from mtlsim.transfer.metrics import Compared, areas_under_the_curve, balanced_decisions, base_rate
 from mtlsim.transfer.resampling import decide_resampled
 from mtlsim.transfer.splits import Outcome, compare, describe
 from mtlsim.transfer.verdict import Verdict
@@ -30,11 +32,14 @@ ROUNDING = 1e3  # times eps times the larger mean loss: a mean difference within
 class ArraysTransfer:
     """Held-out errors of the target learned alone (single) and together with the sources (multi), and what follows from them.
 
-    gain = risk_single - risk_multi, in squared label units; positive helps. accuracy_*: for two-valued labels, else None;
-    accuracy_gain = accuracy_multi - accuracy_single. risks and accuracies are means over the splits whose predictions are
-    finite; gains has one entry per split, NaN where they are not. similarity, similarity_normalized, cosine: one per source, from
-    all rows. ridge_*: median over splits of the target's ridge, over the total variance of its standardised features. statuses:
-    how many splits ended in each status other than ok. n_exact: splits whose optimum is certified exact.
+    gain = risk_single - risk_multi, in squared label units; positive helps. For two-valued labels, else None: accuracy_*, with
+    accuracy_gain = accuracy_multi - accuracy_single; balanced and area, the mean of both labels' shares of right decisions and
+    the area under the curve; base_rate, the accuracy of always giving the more frequent label. tuned: where ridges were given,
+    the target alone with a ridge of its own choice in place of `single`, else None. risks and accuracies are means over the
+    splits whose predictions are finite; gains has one entry per split, NaN where they are not. similarity,
+    similarity_normalized, cosine: one per source, from all rows. ridge_*: median over splits of the target's ridge, on the scale
+    on which `ridge` is given. statuses: how many splits ended in each status other than ok. n_exact: splits whose optimum is
+    certified exact.
     """
 
     gain: Verdict
@@ -43,6 +48,10 @@ class ArraysTransfer:
     accuracy_gain: Verdict | None
     accuracy_single: float | None
     accuracy_multi: float | None
+    balanced: Compared | None
+    area: Compared | None
+    base_rate: float | None
+    tuned: Compared | None
     similarity: tuple[float, ...]
     similarity_normalized: tuple[float, ...]
     cosine: tuple[float, ...]
@@ -61,8 +70,14 @@ class ArraysTransfer:
 
     @property
     def word(self) -> str:
-        """positive, undecided or negative."""
-        return self.gain.word
+        """positive, undecided or negative.
+
+        Where ridges were given nobody tuned learning together: then it is positive only where the target alone with a ridge of its
+        own choice is beaten too, and else undecided, since another ridge may turn the comparison.
+        """
+        if self.tuned is None:
+            return self.gain.word
+        return "positive" if self.gain.sign > 0 and self.tuned.gain.sign > 0 else "undecided"
 
     @property
     def sentence(self) -> str:
@@ -70,6 +85,8 @@ class ArraysTransfer:
         gain, who = self.gain, "the source" if len(self.n_sources) == 1 else "the sources"
         if not np.isfinite(gain.mean):
             return "undecided: no split gave a finite answer."
+        if self.tuned is not None:
+            return self._sentence_on_given_ridges(who)
         effect = {1: "lowers", 0: "neither clearly lowers nor raises", -1: "raises"}[gain.sign]
         interval = f"{100 * gain.level:.3g} % interval {gain.low:+.3g} to {gain.high:+.3g}"
         return (
@@ -77,11 +94,23 @@ class ArraysTransfer:
             f"({self.risk_single:.4g} alone, {self.risk_multi:.4g} together, gain {gain.mean:+.3g}, {interval})."
         )
 
+    def _sentence_on_given_ridges(self, who: str) -> str:
+        tuned, level = self.tuned, 100 * self.gain.level
+        found = f"a held-out squared error of {self.risk_multi:.4g} together against {tuned.single:.4g} alone with its own ridge"
+        interval = f"gain {tuned.gain.mean:+.3g}, {level:.3g} % interval {tuned.gain.low:+.3g} to {tuned.gain.high:+.3g}"
+        if self.word == "positive":
+            return f"positive transfer at the ridges given: learning with {who} helps, {found} ({interval})."
+        cure = "use ridge='loo'" if self.rank == 1 else "use rank 1 and ridge='loo'"
+        return f"undecided: at the ridges given, {found} ({interval}), and together was not tuned; {cure}, which tunes both."
+
     def __str__(self) -> str:
         lines = [f"{'':<14}{'alone':>10}{'together':>10}{'gain':>11}   {100 * self.gain.level:.3g} % interval"]
         lines.append(_row("squared error", self.risk_single, self.risk_multi, self.gain))
         if self.accuracy_gain is not None:
             lines.append(_row("accuracy", self.accuracy_single, self.accuracy_multi, self.accuracy_gain))
+            rows = ("balanced acc.", self.balanced), ("AUC", self.area)
+            lines += [_row(name, one.single, one.multi, one.gain) for name, one in rows]
+            lines.append(f"always the more frequent label: accuracy {self.base_rate:.4g}")
         alike = zip(self.n_sources, self.similarity, self.similarity_normalized, self.cosine, strict=True)
         for i, (rows, literal, normalized, cosine) in enumerate(alike):
             name = "source" if len(self.n_sources) == 1 else f"source {i + 1}"
@@ -90,7 +119,9 @@ class ArraysTransfer:
         sizes = (
             f"{self.n_train} rows train, {self.n_test} test, {self.n_splits} splits, {self.n_features} features, rank {self.rank}"
         )
-        lines.append(f"target: {sizes}; median ridge {self.ridge_single:.3g} alone, {self.ridge_multi:.3g} together")
+        lines.append(f"target: {sizes}; median ridge {self.ridge_single:.3g} alone, {self.ridge_multi:.3g} together, on X'X")
+        if self.tuned is not None:
+            lines.insert(2, _row("alone tuned", self.tuned.single, self.tuned.multi, self.tuned.gain))
         for name, count in self.statuses.items():
             lines.append(f"{count} of {self.n_splits} splits: {name}: {Status[name].sentence}")
         if self.n_exact < self.gain.n_seeds:
@@ -132,7 +163,8 @@ def transfer_between_arrays(
     alone and once together, by the error on its own rows, its head refitted for every row left out (see
     `mtlsim.solvers.leave_one_out`), so that neither side is handicapped. Scales stay fixed while a row is left out, and with
     several sources also their heads relative to each other. Or one number >= 0, or one per task with the target last, on the
-    scale of X'X of the prepared rows, for both sides. Rank above 1 needs numbers.
+    scale of X'X of the prepared rows, for both sides. Rank above 1 needs numbers. As nobody then tunes learning together, the
+    word is "positive" only where it also beats the target alone with a ridge that the target's rows choose, and else "undecided".
 
     Splits overlap, so the plain standard error over splits is too small (measured: 95 % intervals that cover 29 to 88 %). The
     interval takes the corrected resampled variance of [nadeau2003inference], or a bound that parts training from test rows where
@@ -169,6 +201,8 @@ def transfer_between_arrays(
         accuracy_gain=accuracy_gain,
         accuracy_single=accuracy_single,
         accuracy_multi=accuracy_multi,
+        **_decisions(outcome, labels, np.unique(tasks[-1][1]), n_train, level),
+        tuned=None if strengths is None else _compared((outcome.tuned - labels) ** 2, squares[1], n_train, level),
         **{name: tuple(float(value) for value in values) for name, values in description._asdict().items()},
         ridge_single=float(np.median(outcome.ridge_alone)),
         ridge_multi=float(np.median(outcome.ridge_together)),
@@ -217,6 +251,23 @@ def _accuracies(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_trai
     wrong = [np.where(np.isfinite(p), (p > middle) != (labels > middle), np.nan).astype(labels.dtype) for p in predictions]
     gain, *errors = _paired(*wrong, n_train, level)
     return gain, *(1 - error for error in errors)
+
+
+def _compared(alone: np.ndarray, together: np.ndarray, n_train: int, level: float) -> Compared:
+    return Compared(*_paired(alone, together, n_train, level))
+
+
+def _decisions(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_train: int, level: float) -> dict[str, Any]:
+    """What stands beside the accuracy for labels of two values; else None."""
+    if len(values) != 2:
+        return dict.fromkeys(("balanced", "area", "base_rate"))
+    middle, positive = values.mean(), labels > values.mean()
+    found = {}
+    for name, metric in (("balanced", partial(balanced_decisions, threshold=middle)), ("area", areas_under_the_curve)):
+        losses = [1 - metric(predictions, positive) for predictions in (outcome.alone, outcome.together)]
+        gain, *errors = _paired(*losses, n_train, level)
+        found[name] = Compared(gain, *(1 - error for error in errors))
+    return found | {"base_rate": base_rate(positive)}
 
 
 def _sources(source) -> list:

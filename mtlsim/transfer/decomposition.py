@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete
 from mtlsim.core.keys import check_key, stream
+from mtlsim.core.status import note_on_precision
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.objective import per_task
@@ -41,7 +42,8 @@ class DecompositionDraw(eqx.Module):
             return f"DecompositionDraw(shape={self.gain.shape})"
         parts = ("variance_saved", "bias_brought", "free_heads", "chance")
         sums = ", ".join(f"{name.replace('_', ' ')} {float(getattr(self, name)):+.4g}" for name in parts)
-        return f"gain {float(self.gain):+.4g} = {sums}; role of the covariance {float(self.covariance):+.4g}"
+        sentence = f"gain {float(self.gain):+.4g} = {sums}; role of the covariance {float(self.covariance):+.4g}"
+        return sentence + note_on_precision(self.gain)
 
 
 class Decomposition(Transfer):
@@ -59,7 +61,7 @@ class Decomposition(Transfer):
         ridge = per_task(self.ridge, 0.0, tasks.n_tasks, "ridge", moments.gram.dtype)
         weights = per_task(self.weights, 1.0, tasks.n_tasks, "weights", moments.gram.dtype)
         target = range(tasks.n_tasks)[self.target]
-        same = dataclasses.replace(self, tasks=dataclasses.replace(self.tasks, relation="same"))
+        same = dataclasses.replace(self, tasks=self.tasks.with_equal_covariances())
         draw, equal = super().__call__(key=key), super(Decomposition, same).__call__(key=key)
         only = (jnp.arange(tasks.n_tasks) == target).astype(weights.dtype)
         bias_alone, variance_alone = expected_risk(tasks, moments, only, ridge, target)

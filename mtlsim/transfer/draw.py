@@ -4,7 +4,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core.checks import is_concrete
-from mtlsim.core.status import Certificate, Status
+from mtlsim.core.status import Certificate, Status, note_on_precision
 
 
 class TransferDraw(eqx.Module):
@@ -31,6 +31,7 @@ class TransferDraw(eqx.Module):
             "undetermined" if status == Status.degenerate else "helps" if self.gain > 0 else "hurts" if self.gain < 0 else "neither"
         )
         diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
+        diagnosis += note_on_precision(self.gain)
         return (
             f"gain {float(self.gain):+.4g} ({helps}): risk {float(self.risk_single):.4g} alone, "
             f"{float(self.risk_multi):.4g} together; "
@@ -68,6 +69,7 @@ class WeightingDraw(eqx.Module):
             return f"WeightingDraw(route={self.route!r}, shape={self.gain.shape})"
         status = Status(int(self.status))
         diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
+        diagnosis += note_on_precision(self.gain)
         return (
             f"gain {float(self.gain):+.4g} on the target, {float(self.gain_all):+.4g} over all tasks; {self.route}, the first task "
             f"has {float(self.share_source):.3g} of the weight, the target {float(self.share_target):.3g}{diagnosis}"
@@ -101,6 +103,7 @@ class AlignmentDraw(eqx.Module):
             return f"AlignmentDraw(route={self.route!r}, shape={self.gain.shape})"
         status = Status(int(self.status))
         diagnosis = "" if status == Status.ok else f"\n  {status.name}: {status.sentence}"
+        diagnosis += note_on_precision(self.gain)
         return (
             f"gain from alignment {float(self.gain):+.4g} ({self.route}): risk {float(self.risk_without):.4g} without, "
             f"{float(self.risk_with):.4g} with, {float(self.risk_alone):.4g} alone; "

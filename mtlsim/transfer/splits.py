@@ -23,9 +23,13 @@ Rows = tuple[Float[Array, "_ d"], Float[Array, " _"]]
 
 
 class Outcome(NamedTuple):
-    """Predictions of the test rows in the target's units, the target's ridges over its total variance, and the solver's word."""
+    """Predictions of the test rows in the target's units, the target's ridges on the scale of X'X, and the solver's word.
+
+    tuned: alone with the ridge that the target's own rows choose, which is `alone` where all ridges are chosen.
+    """
 
     alone: Float[Array, " n"]
+    tuned: Float[Array, " n"]
     together: Float[Array, " n"]
     ridge_alone: Float[Array, ""]
     ridge_together: Float[Array, ""]
@@ -143,12 +147,13 @@ def compare(
 
     Nothing but the predictions looks at the test rows: means, scales, basis and ridges come from training rows. ridge: per
     task, the target last, on the scale of X'X of the standardised rows, the same on both sides; None chooses them by
-    leave-one-out error: each source's alone, and the target's from one grid, once alone and once together.
+    leave-one-out error: each source's alone, and the target's from one grid, once alone and once together. Where ridges are
+    given, the target is also learned alone with the ridge that it would choose.
     """
     X, y = target
     standard = standardise((*sources, (X[train], y[train])))
     moments = [_moments(*rows) for rows in standard.rows]
-    lost = jnp.zeros((), jnp.int32)
+    lost, chosen = jnp.zeros((), jnp.int32), None
     if ridge is None:
         ridge = jnp.stack([_ridge_alone(*rows) for rows in standard.rows])
         chosen, lost = _ridge_together(standard.rows, moments, ridge)
@@ -156,13 +161,14 @@ def compare(
     else:
         ridge_together = ridge
     alone = solve_single(moments[-1], ridge[-1])
+    tuned = alone if chosen is not None else solve_single(moments[-1], _ridge_alone(*standard.rows[-1]))
     solution = solve(moments, rank, ridge=ridge_together)
-    unit = _total_variance(standard.rows[-1][0])
     return Outcome(
         standard.predict(alone, X[test]),
+        standard.predict(tuned, X[test]),
         standard.predict(solution.parameters[-1], X[test]),
-        ridge[-1] / unit,
-        ridge_together[-1] / unit,
+        ridge[-1],
+        ridge_together[-1],
         solution.certificate,
         worst(solution.status, lost),
     )

@@ -1,8 +1,8 @@
 """What one exact cell costs, by parts and by form of the solver, on whatever backend jax offers.
 
-Run `python tests/benchmarks/exact_cell.py [d ...]`: on an accelerator it is also compared with one CPU core. The floor is the
-sum of the parts that no such program can leave out, each run alone: its normals (shared by the points of a batch), chi-squares,
-one triangular solve with a matrix, one product and one tridiagonalisation.
+Run `python tests/benchmarks/exact_cell.py [d ...]` (with MTLSIM_SMOKE=1 in seconds): on an accelerator it is also compared with
+one CPU core. The floor is the sum of the parts that no such program can leave out, each run alone: its normals (shared by the
+points of a batch), chi-squares, one triangular solve with a matrix, one product and one tridiagonalisation.
 """
 
 import os
@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.lax import linalg as lax_linalg
+from smoke import sized
 
 import mtlsim as mtl
 from mtlsim.core import linalg
@@ -33,13 +34,14 @@ from mtlsim.solvers.solve import PAIR_FORMS
 from mtlsim.sweeps.execute import as_leaves, compile_batch
 
 KEY = jax.random.key(0)
-DIMENSIONS = (20, 50, 100, 200)
+REPETITIONS = sized(15, 1)
+DIMENSIONS = sized((20, 50, 100, 200), (3,))
 N_POINTS = 8
 N_DRAWS = {20: 512, 50: 128, 100: 32, 200: 8}  # what a sweep gives one compiled call on a CPU
 ON_ACCELERATOR = 64  # times as many
 
 
-def best_seconds(call, repetitions=15):
+def best_seconds(call, repetitions=REPETITIONS):
     """The shortest of several times, compiling apart: other programs only add to it."""
     jax.block_until_ready(call())
     times = []
@@ -64,7 +66,7 @@ def is_on_cpu() -> bool:
 
 def measure(d: int) -> dict:
     """Seconds per problem of the cell and of its parts, in the present precision, and the gains of the first draws."""
-    n_draws = N_DRAWS.get(d, 32) * (1 if is_on_cpu() else ON_ACCELERATOR)
+    n_draws = sized(N_DRAWS.get(d, 32), N_POINTS) * (1 if is_on_cpu() else ON_ACCELERATOR)
     cell = mtl.Transfer(mtl.LinearTasks(n_features=d, n_samples=(10 * d, 2 * d)))
     keys = jax.random.split(KEY, n_draws)
     tasks = jax.jit(jax.vmap(lambda key: cell.tasks.draw(key=key)))(keys)
@@ -109,6 +111,8 @@ def measure(d: int) -> dict:
     }
     forms = {}
     for route, form in PAIR_FORMS.items():
+        if form == "jacobi" and is_on_cpu():  # which accelerators alone offer: `solve` says so
+            continue
         try:
             forms[form] = of_each(lambda m, route=route: mtl.solve(m, 1, route=route).parameters, moments)
         except NotImplementedError:
@@ -140,7 +144,7 @@ def report(d: int, found: dict) -> str:
 def measure_all(dimensions: list[int], tell) -> dict[str, dict]:
     """All sizes in both precisions: {'float64 100': what `measure` found}."""
     found = {}
-    for wide in (True, False):
+    for wide in sized((True, False), (True,)):
         with jax.enable_x64(wide):
             for d in dimensions:
                 name = f"{jnp.zeros(()).dtype} {d}"

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from relu_peers import batched_search, restart_until
+from smoke import shown, sized
 
 import mtlsim as mtl
 from mtlsim.samples.data import draw_rows
@@ -15,9 +16,10 @@ from mtlsim.solvers.gradient import solve_network
 from mtlsim.solvers.network import Layers, Network, descend, objective
 from mtlsim.solvers.relu_population import make_pair, solve_relu_pair
 
-RECIPE = mtl.ReluTasks(n_features=50, n_samples=(200, 200), cosine=0.8, noise=0.5, design=mtl.Isotropic())
+D, N = sized((50, 200), (3, 20))
+RECIPE = mtl.ReluTasks(n_features=D, n_samples=(N, N), cosine=0.8, noise=0.5, design=mtl.Isotropic())
 NETWORK = Network(jnp.ones(2), jnp.zeros(2), "relu", "squared")
-N_PROBLEMS, N_RANDOM, BATCH = 64, 100, 8
+N_PROBLEMS, N_RANDOM, BATCH = sized((64, 100, 8), (2, 3, 2))
 CELLS_AND_SEEDS = 30 * 200
 
 
@@ -52,19 +54,19 @@ def fit(n_hops):
 
 def test_fits_against_the_best_of_a_hundred_random_starts(problems):
     def random(rows, key):
-        starts = jax.random.normal(key, (N_RANDOM, 50, 1)), jax.random.normal(jax.random.fold_in(key, 1), (N_RANDOM, 2, 1))
+        starts = jax.random.normal(key, (N_RANDOM, D, 1)), jax.random.normal(jax.random.fold_in(key, 1), (N_RANDOM, 2, 1))
         widths = jnp.geomspace(1e-2, 1e-7, 50)
         return jnp.min(jax.lax.map(lambda start: objective(NETWORK, rows, descend(NETWORK, rows, Layers(*start), widths)), starts))
 
     best, spent = in_batches(random, *problems)
     print(f"\n{N_RANDOM} random starts: {1e3 * spent / N_PROBLEMS:.0f} ms a problem")
-    for n_hops in (0, 8, 32):
+    for n_hops in sized((0, 8, 32), (0,)):
         losses, spent = in_batches(fit(n_hops), *problems)
         excess = losses / best - 1
         good = (excess <= 1e-6).mean()
         quality = f"no worse in {100 * good:.0f} %, median excess {np.median(excess):+.1e}"
         print(f"{n_hops:2d} hops: {quality}, {1e3 * spent / N_PROBLEMS:.0f} ms a problem")
-    assert good >= 0.95
+    assert shown(good >= 0.95)
 
 
 def test_fits_against_loops_in_pytorch_and_batched_numpy(problems):
@@ -73,7 +75,7 @@ def test_fits_against_loops_in_pytorch_and_batched_numpy(problems):
     rows, _ = problems
     X, y = np.asarray(rows.X), np.asarray(rows.y)
     rng = np.random.default_rng(0)
-    for n_hops in (0, 8):
+    for n_hops in sized((0, 8), (0,)):
         losses, spent = in_batches(fit(n_hops), *problems)
         ours = spent / N_PROBLEMS
         own = [[np.linalg.lstsq(X[p, k], y[p, k], rcond=None)[0] for k in range(2)] for p in range(N_PROBLEMS)]
@@ -86,21 +88,21 @@ def test_fits_against_loops_in_pytorch_and_batched_numpy(problems):
         numpy_losses = np.concatenate([batched_search(X[p], y[p], starts[p], plan, shakes[:, p]) for p in parts])
         batched = (time.perf_counter() - begun) / N_PROBLEMS
         share = (losses <= numpy_losses * (1 + 1e-6)).mean(), (numpy_losses <= losses * (1 + 1e-6)).mean()
-        few = 8
+        few = sized(8, 1)
         loop = [restart_until(X[p], y[p], losses[p], 60 * ours, p) for p in range(few)]
         reached = np.mean([best <= losses[p] * (1 + 1e-6) for p, (best, _) in enumerate(loop)])
         torch_spent = np.mean([spent for _, spent in loop])
         print(f"\n{n_hops} hops: {1e3 * ours:.1f} ms a problem, {ours * CELLS_AND_SEEDS:.0f} s for 30 cells x 200 seeds")
         print(f"batched NumPy {batched / ours:.2f} times; not above it in {share[0]:.0%}, it not above us in {share[1]:.0%}")
         print(f"PyTorch {torch_spent / ours:.0f} times and more, when it had our loss in {reached:.0%}")
-        assert batched / ours > 0.9 and torch_spent / ours > 30
+        assert shown(batched / ours > 0.9 and torch_spent / ours > 30)
 
 
-@pytest.mark.parametrize("n_cells", [41 * 31])
+@pytest.mark.parametrize("n_cells", [sized(41 * 31, 2)])
 def test_population_map(n_cells):
     rng = np.random.default_rng(0)
     arguments = np.exp(rng.normal(size=(n_cells, 2, 20))), rng.normal(size=(n_cells, 2, 20)), np.exp(rng.normal(size=(n_cells, 2)))
     solve = jax.jit(jax.vmap(lambda *pair: solve_relu_pair(make_pair(*pair))))
     _, spent = seconds(solve, *arguments)
     print(f"\npopulation optimum of {n_cells} pairs, d = 20, one core: {spent:.2f} s")
-    assert spent < 10
+    assert shown(spent < 10)

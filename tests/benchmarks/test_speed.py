@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import peer
 from exact_cell import N_POINTS, best_seconds, run_cell
+from smoke import shown, sized
 from threadpoolctl import threadpool_limits
 
 import mtlsim as mtl
@@ -28,15 +29,15 @@ def seconds_per_draw(cell, n_source, n_seeds=4):
 
 
 def test_cost_does_not_grow_with_the_sample_size():
-    cell = mtl.Transfer(mtl.LinearTasks(n_features=50, n_samples=(1000, 150)))
-    ratios = [seconds_per_draw(cell, 1e9) / seconds_per_draw(cell, 1e3) for _ in range(5)]
+    cell = mtl.Transfer(mtl.LinearTasks(n_features=sized(50, 3), n_samples=(1000, 150)))
+    ratios = [seconds_per_draw(cell, 1e9) / seconds_per_draw(cell, 1e3) for _ in range(sized(5, 1))]
     print(f"\ncost at 10^9 rows over 10^3 rows: {np.median(ratios):.2f}")
-    assert np.median(ratios) <= 1.1
+    assert shown(np.median(ratios) <= 1.1)
 
 
 def test_the_predictor():
     """10 000 settings of two tasks with commuting covariances, d = 100; and pairs of any covariances against one batched eigh."""
-    d, rng = 100, np.random.default_rng(0)
+    d, rng = sized(100, 3), np.random.default_rng(0)
     spectra, parameters = rng.uniform(0.1, 10, (2, d)), rng.standard_normal((2, d))
     form = Spectra(jnp.asarray(spectra), jnp.asarray(parameters), jnp.ones(d))
     rows, noise = jnp.asarray(rng.uniform(150, 2000, (10_000, 2))), jnp.asarray(rng.uniform(0.1, 2, (10_000, 2)))
@@ -49,25 +50,26 @@ def test_the_predictor():
     any_pair, plain = jax.jit(jax.vmap(one)), jax.jit(jax.vmap(jnp.linalg.eigh))
     dense, eigh = best_seconds(lambda: any_pair(pairs)), best_seconds(lambda: plain(pairs[:, 0]))
     print(f"\n10 000 commuting settings {seconds:.2f} s; a pair of any covariances over one eigh {dense / eigh:.2f}")
-    assert seconds < 2 and dense < 1.6 * eigh
+    assert shown(seconds < 2 and dense < 1.6 * eigh)
 
 
 def test_the_sample_size_figure_against_numpy():
     """d = 100, sources 250, 500, ..., 10 000 and 100 000, three relations: seconds per draw, one core each."""
-    design = mtl.Spiked(1e4, 0.1)
-    covariance = np.asarray(design.draw(100).matrix())
+    d, design = sized(100, 3), mtl.Spiked(1e4, 0.1)
+    covariance = np.asarray(design.draw(d).matrix())
     rng = np.random.default_rng(0)
-    rotation = np.linalg.qr(rng.standard_normal((100, 100)))[0]
+    rotation = np.linalg.qr(rng.standard_normal((d, d)))[0]
     roots = {
         "same": np.sqrt(covariance),
         "disjoint": np.sqrt(covariance[::-1, ::-1]),
         "rotated": rotation @ np.sqrt(covariance),
     }
-    sources = [250, *range(500, 10_001, 500)]
+    sources = sized([250, *range(500, 10_001, 500)], [250, 1000, 10_000])
+    roots = sized(roots, {"same": roots["same"]})
     ours, theirs = {}, {}
     with threadpool_limits(1):
         for relation, root in roots.items():
-            tasks = mtl.LinearTasks(n_features=100, n_samples=(1000, 150), cosine=0.96, design=design, relation=relation)
+            tasks = mtl.LinearTasks(n_features=d, n_samples=(1000, 150), cosine=0.96, design=design, relation=relation)
             each = seconds_per_draw(mtl.Transfer(tasks), 1000)
             for n in [*sources, 100_000]:
                 repetitions = 3 if n < 10_000 else 1
@@ -78,18 +80,18 @@ def test_the_sample_size_figure_against_numpy():
                 ours[relation, n] = each
     figure = sum(theirs[r, n] for r in roots for n in sources) / sum(ours[r, n] for r in roots for n in sources)
     largest = np.mean([theirs[r, 100_000] / ours[r, 100_000] for r in roots])
-    shown = {n: 1e3 * np.mean([theirs[r, n] for r in roots]) for n in (250, 1000, 10_000, 100_000)}
-    print("\npeer, ms a draw: " + ", ".join(f"{n} rows {t:.1f}" for n, t in shown.items()))
+    times = {n: 1e3 * np.mean([theirs[r, n] for r in roots]) for n in (250, 1000, 10_000, 100_000)}
+    print("\npeer, ms a draw: " + ", ".join(f"{n} rows {t:.1f}" for n, t in times.items()))
     print(f"mtlsim, ms a draw: {1e3 * np.mean(list(ours.values())):.2f} at any number of rows")
     print(f"over the figure {figure:.0f} times faster, at 10^5 rows {largest:.0f} times")
-    assert figure >= 10 and largest >= 100
+    assert shown(figure >= 10 and largest >= 100)
 
 
 def test_objectives_equal_the_peers_on_the_same_moments():
     rng = np.random.default_rng(1)
     worst = 0.0
-    for _ in range(20):
-        tasks = mtl.LinearTasks(n_features=30, n_samples=(int(rng.integers(40, 3000)), 60), alignment=0.6).draw(key=KEY)
+    for _ in range(sized(20, 2)):
+        tasks = mtl.LinearTasks(n_features=sized(30, 3), n_samples=(int(rng.integers(40, 3000)), 60), alignment=0.6).draw(key=KEY)
         moments = draw_moments(tasks, key=jax.random.key(int(rng.integers(10**6))))
         grams, crosses = np.asarray(moments.gram), np.asarray(moments.cross)
         _, energy = peer.best_direction(grams[0], crosses[0], grams[1], crosses[1])
@@ -113,19 +115,20 @@ SWEEP = """
 from mtlsim.launcher import prepare
 prepare({n_devices})
 import time, jax, numpy as np, mtlsim as mtl
-cell = mtl.Transfer(mtl.LinearTasks(n_features=40, n_samples=(1000, 200)))
+cell = mtl.Transfer(mtl.LinearTasks(n_features={d}, n_samples=(1000, 200)))
 grid = {{"tasks.n_samples[0]": np.geomspace(10, 1e5, 16).round()}}
-mtl.sweep(cell, grid, 400, jax.random.key(0), progress=False)
+mtl.sweep(cell, grid, {n_seeds}, jax.random.key(0), progress=False)
 start = time.perf_counter()
-mtl.sweep(cell, grid, 4000, jax.random.key(0), progress=False)
+mtl.sweep(cell, grid, 10 * {n_seeds}, jax.random.key(0), progress=False)
 print(time.perf_counter() - start)
 """
 
 
 def test_two_host_devices_against_one():
-    seconds = {n: float(run_fresh(SWEEP.format(n_devices=n), XLA_FLAGS="")[0]) for n in (1, 2)}
+    size = {"n_seeds": sized(400, 1), "d": sized(40, 3)}
+    seconds = {n: float(run_fresh(SWEEP.format(n_devices=n, **size), XLA_FLAGS="")[0]) for n in (1, 2)}
     print(f"\none device {seconds[1]:.1f} s, two {seconds[2]:.1f} s: {seconds[1] / seconds[2]:.2f} times")
-    assert seconds[1] / seconds[2] >= 1.5
+    assert shown(seconds[1] / seconds[2] >= 1.5)
 
 
 MILLION = """
@@ -134,15 +137,15 @@ prepare()
 import resource, jax, numpy as np, mtlsim as mtl
 cell = mtl.Transfer(mtl.LinearTasks(n_features=20, n_samples=(1000, 100)))
 grid = {"tasks.n_samples[0]": np.geomspace(10, 1e5, 100).round(), "tasks.noise": [0.5, 1, 2, 4, 8]}
-data = mtl.sweep(cell, grid, 2000, jax.random.key(0), "million.nc", progress=False)
-assert data.gain.size == 10**6
+data = mtl.sweep(cell, grid, n_seeds, jax.random.key(0), "million.nc", progress=False)
+assert data.gain.size == 500 * n_seeds
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
 
 
 def test_a_million_draws_stay_under_two_gibibytes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    output, seconds = run_fresh(MILLION)
+    output, seconds = run_fresh(f"n_seeds = {sized(2000, 2)}\n{MILLION}")
     print(f"\n10^6 draws at d = 20: {float(output):.2f} GiB, {seconds:.0f} s")
     assert float(output) < 2
 
@@ -150,8 +153,10 @@ def test_a_million_draws_stay_under_two_gibibytes(tmp_path, monkeypatch):
 def test_the_first_figure_on_a_cold_cache(tmp_path):
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "XLA_FLAGS": ""}
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "mtlsim", "figure", "transfer-map", "--out", tmp_path], env=environment, check=True)
+    fast = sized([], ["--fast", "--seeds", "2"])
+    command = [sys.executable, "-m", "mtlsim", "figure", "transfer-map", "--out", tmp_path, *fast]
+    subprocess.run(command, env=environment, check=True)
     seconds = time.perf_counter() - start
     print(f"\ntransfer-map on a cold cache: {seconds:.0f} s")
-    assert seconds < 60
+    assert shown(seconds < 60)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 4 * 2**20

@@ -1,0 +1,105 @@
+"""What stands beside an accuracy and a ridge: metrics that rare labels do not fool, and a comparison that tuned both sides."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
+
+from mtlsim.transfer.arrays import transfer_between_arrays
+from mtlsim.transfer.metrics import areas_under_the_curve, balanced_decisions, base_rate, right_decisions
+
+RNG = np.random.default_rng(0)
+D, N = 10, 60
+
+
+def scores_and_labels(n_splits=5, n=400, share=0.1, tied=False):
+    positive = RNG.random((n_splits, n)) < share
+    scores = RNG.normal(size=positive.shape) + positive
+    return (np.round(scores) if tied else scores), positive
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_every_metric_is_that_of_an_independent_library(tied):
+    scores, positive = scores_and_labels(tied=tied)
+    balanced, areas = balanced_decisions(scores, positive, 0.5).mean(1), areas_under_the_curve(scores, positive).mean(1)
+    for s, p, right, one, area in zip(scores, positive, right_decisions(scores, positive, 0.5), balanced, areas, strict=True):
+        assert right.mean() == pytest.approx(accuracy_score(p, s > 0.5))
+        assert one == pytest.approx(balanced_accuracy_score(p, s > 0.5)) and area == pytest.approx(roc_auc_score(p, s))
+
+
+def test_the_spread_of_the_rows_is_that_of_the_metric():
+    """Influence values: their variance over the rows, over n, is the variance of the metric over samples."""
+    scores, positive = scores_and_labels(3000, 300, 0.2)
+    for values in (balanced_decisions(scores, positive, 0.5), areas_under_the_curve(scores, positive)):
+        told, found = np.mean(np.var(values, 1, ddof=1)) / values.shape[1], np.var(values.mean(1))
+        assert 0.9 < told / found < 1.1
+
+
+def test_a_split_without_a_label_has_no_answer_and_a_constant_score_is_worth_nothing():
+    scores, positive = scores_and_labels(2, 8, 0.5)
+    positive[0], positive[1] = False, np.arange(8) < 2
+    for values in (balanced_decisions(scores, positive, 0.5), areas_under_the_curve(scores, positive)):
+        assert np.isnan(values[0]).all() and np.isfinite(values[1]).all()
+    never = np.zeros((1, 8))
+    assert right_decisions(never, positive[1:], 0.5).mean() == base_rate(positive[1:]) == 0.75
+    assert balanced_decisions(never, positive[1:], 0.5).mean() == areas_under_the_curve(never, positive[1:]).mean() == 0.5
+
+
+def rare_task(seed, n=N):
+    """Labels of which a tenth is 1, and that the features hardly tell."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, D))
+    return X, (0.6 * X[:, 0] + rng.normal(size=n) > 1.5).astype(float)
+
+
+@pytest.fixture(scope="module")
+def chosen():
+    return transfer_between_arrays(rare_task(1), rare_task(2), n_splits=6, target_samples=40)
+
+
+def test_the_accuracy_of_rare_labels_stands_beside_what_always_no_has(chosen):
+    text = str(chosen)
+    assert chosen.base_rate > 0.8 and f"always the more frequent label: accuracy {chosen.base_rate:.4g}" in text
+    assert "balanced acc." in text and "AUC" in text
+    for found in (chosen.balanced, chosen.area):
+        assert found.multi - found.single == pytest.approx(found.gain.mean) and found.gain.low < found.gain.mean < found.gain.high
+        assert 0.3 < found.single < 1
+    assert chosen.to_dict()["area"]["gain"]["level"] == 0.95
+    numbers = transfer_between_arrays(rare_task(1), (rare_task(2)[0], RNG.normal(size=N)), n_splits=2, target_samples=40)
+    assert numbers.balanced is numbers.area is numbers.base_rate is None and "AUC" not in str(numbers)
+
+
+def test_ridges_are_told_in_the_units_in_which_they_are_given(chosen):
+    given = transfer_between_arrays(rare_task(1), rare_task(2), n_splits=2, target_samples=40, ridge=[7.0, 2.5])
+    assert given.ridge_single == given.ridge_multi == 2.5
+    again = transfer_between_arrays(rare_task(1), rare_task(2), n_splits=2, target_samples=40, ridge=[7.0, chosen.ridge_single])
+    assert again.tuned is not None and chosen.tuned is None
+    assert again.ridge_single == chosen.ridge_single > 0.1
+
+
+def noise_task(seed, n):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, D)), rng.normal(size=n)
+
+
+def test_an_untuned_comparison_is_no_verdict():
+    """Noise beside noise: at a small ridge any sharing beats overfitting alone, and a ridge alone would have done as well."""
+    source, target = noise_task(3, 300), noise_task(4, 300)
+    given = transfer_between_arrays(source, target, n_splits=20, target_samples=15, ridge=0.01)
+    assert given.gain.mean > 1 and given.tuned.gain.sign <= 0  # of a risk near 1
+    sure = replace(given, gain=replace(given.gain, sign=1))
+    assert sure.word == "undecided" and replace(sure, tuned=None).word == "positive"
+    assert replace(given, gain=replace(given.gain, sign=-1)).word == "undecided"  # another ridge may help
+    assert given.word == given.to_dict()["word"] == "undecided"
+    assert "alone tuned" in str(given) and "use ridge='loo', which tunes both" in given.sentence
+    three = transfer_between_arrays([source, noise_task(5, 300)], target, 2, n_splits=8, target_samples=15, ridge=0.01)
+    assert three.rank == 2 and three.word == "undecided" and "use rank 1 and ridge='loo'" in three.sentence
+
+
+def test_a_source_that_beats_a_tuned_target_still_helps():
+    rng = np.random.default_rng(6)
+    theta = rng.normal(size=D)
+    tasks = [(X, X @ theta + rng.normal(size=n)) for n in (300, 300) for X in [rng.normal(size=(n, D))]]
+    given = transfer_between_arrays(*tasks, n_splits=20, target_samples=15, ridge=0.01)
+    assert given.tuned.gain.sign > 0 and given.word == "positive" and "positive transfer at the ridges given" in given.sentence

@@ -206,22 +206,24 @@ class Score:
     """Another one with the same features."""
     kept: float = 0.99
     """Share of the variance that the low-rank approximations hold."""
+    uncentred: bool = False
+    """Leave each task's means in its rows, as Eq. 5 is printed; a common offset then makes all tasks alike."""
 
     def run(self) -> int:
         from mtlsim.core.checks import require
         from mtlsim.samples.moments import Moments
-        from mtlsim.similarity import covariance_similarity
+        from mtlsim.similarity import covariance_similarity, scatter
         from mtlsim.transfer.files import load_array
 
         pair = []
         for path in (self.first, self.second):
-            try:
-                pair.append(Moments.of_rows(load_array(path)))
-                require(bool(pair[-1].gram.any()), "X", "rows that are not all zero", "zero", "give other rows")
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from None
-        literal, normalized = (float(covariance_similarity(*pair, self.kept, both)) for both in (False, True))
-        print(f"covariance similarity {literal:.6g}, normalised {normalized:.6g} (1 = same)")
+            gram = scatter(load_array(path), str(path), not self.uncentred)
+            wanted, found = ("that are not all zero", "zero") if self.uncentred else ("that differ", "the same row over and over")
+            require(bool(gram.any()), str(path), f"rows {wanted}", found, "give other rows")
+            pair.append(Moments(gram, 0 * gram[0], gram[0, 0] * 0, gram[0, 0] * 0))
+        both = [float(covariance_similarity(*pair, self.kept, normalized)) for normalized in (False, True)]
+        how = "uncentred, as Eq. 5 is printed" if self.uncentred else "each task less its own means; --uncentred for Eq. 5 as printed"
+        print(f"covariance similarity {both[0]:.6g}, normalised {both[1]:.6g} (1 = same), {how}")
         return 0
 
 

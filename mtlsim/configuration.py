@@ -48,7 +48,7 @@ DESIGNS = {
 def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The settings of a TOML file with overrides such as 'tasks.noise=2.0' in place. Raises ValueError for unknown names."""
     try:
-        settings = tomllib.loads(Path(path).read_text())
+        settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"config must be a TOML file, but {path} cannot be read ({error.strerror}); check its name.") from None
     except tomllib.TOMLDecodeError as error:

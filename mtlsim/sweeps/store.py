@@ -7,7 +7,10 @@ settings is ever overwritten.
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
+import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +23,13 @@ from mtlsim.sweeps.plan import Chunk
 
 MANIFEST = "manifest.json"
 IGNORED = ("plan",)  # how the sweep was cut does not change its numbers
+LONGEST_NAME = 255 - len(".parts")  # bytes of a file name, with what is put behind it
+
+
+def writer() -> str:
+    """A name for what this process writes now: host, process number, and a token, for two containers may share the first two."""
+    host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:40]
+    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
@@ -66,7 +76,7 @@ def write_whole(path: Path, write: Callable[[Path], None], n_bytes: int = 0, ren
 
     n_bytes: what will be written, roughly: room for it is made sure of first, for writers that end badly on a full disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".mtlsim-{writer()}.tmp")
     try:
         if n_bytes and hasattr(os, "posix_fallocate"):
             with open(temporary, "wb") as file:
@@ -90,7 +100,7 @@ def check_writable(folder: Path, argument: str) -> None:
     """Make the folder if needed; one sentence if that, or writing in it, is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".mtlsim-{os.getpid()}"
+        probe = folder / f".mtlsim-{writer()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -191,4 +201,6 @@ def require_path(path: Any, suffix: str, argument: str = "path") -> Path:
     require(
         path.suffix == suffix, argument, f"a file name ending in {suffix}", repr(str(path)), f"use {path.stem or 'result'}{suffix}"
     )
+    long = len(os.fsencode(path.name))
+    require(long <= LONGEST_NAME, argument, f"a file name of at most {LONGEST_NAME} bytes", f"one of {long}", "choose a shorter one")
     return path

@@ -18,7 +18,7 @@ from mtlsim.sweeps import dataset as datasets
 from mtlsim.sweeps.keep import sums_of
 from mtlsim.sweeps.plan import Chunk, Plan
 from mtlsim.sweeps.schedule import still_open
-from mtlsim.sweeps.store import read_chunk, read_manifest
+from mtlsim.sweeps.store import read_chunk, read_manifest, writer
 
 BEAT = 5.0  # seconds between signs of life
 SILENCE = 6 * BEAT  # after which a process counts as dead
@@ -55,7 +55,7 @@ def sign_of_life(folder: Path | None) -> Iterator[None]:
     for old in _workers(folder):
         if not old["alive"]:
             old["file"].unlink(missing_ok=True)
-    file, stop = folder / f"running-{socket.gethostname()}-{os.getpid()}.json", threading.Event()
+    file, stop = folder / f"running-{writer()}.json", threading.Event()
     file.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid(), "since": time.time()}))
 
     def beat() -> None:

@@ -14,9 +14,7 @@ from mtlsim.tasks.covariance import Covariance
 Rows = Array | np.ndarray
 
 
-def covariance_similarity(
-    first, second, kept: float = 0.99, normalized: bool = False, centred: bool = False
-) -> Float[Array, ""]:
+def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = False, centred: bool = False) -> Float[Array, ""]:
     """Covariance similarity score of two tasks, Eq. 5 of [wu2020understanding].
 
         score = |(U1 D1^1/2)' U2 D2^1/2|_F / (|U1 D1^1/2|_F |U2 D2^1/2|_F),

@@ -158,7 +158,8 @@ def test_a_series_in_another_order_than_its_frame_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("y", "cure"), [(Y[:, None], "numpy.ravel(y)"), (np.c_[Y, Y], "numpy.asarray(y)[:, 0]"), (pd.DataFrame({"u": Y}), "numpy.ravel(y)")]
+    ("y", "cure"),
+    [(Y[:, None], "numpy.ravel(y)"), (np.c_[Y, Y], "numpy.asarray(y)[:, 0]"), (pd.DataFrame({"u": Y}), "numpy.ravel(y)")],
 )
 def test_columns_of_labels_have_a_cure_that_cures(y, cure):
     with pytest.raises(ValueError, match="y must be of shape") as error:
@@ -228,7 +229,10 @@ Pair = namedtuple("Pair", "rows labels")
         ([(X, Y), (X, Y)], r"moments\[0\] must be the Moments of one task, but is a tuple; pass Moments.from_data\(X, y\)"),
         ((X, Y), r"moments\[0\] must be the Moments of one task, but is a ndarray; pass"),
         ([MOMENTS, Pair(X, Y)], r"moments\[1\] must be the Moments of one task, but is a Pair"),
-        ([MOMENTS, stack([MOMENTS, MOMENTS])], r"moments\[1\] must be the Moments of one task, but is that of 2; pass its tasks one"),
+        (
+            [MOMENTS, stack([MOMENTS, MOMENTS])],
+            r"moments\[1\] must be the Moments of one task, but is that of 2; pass its tasks one",
+        ),
         ([], "moments must be at least one task"),
         (None, "moments must be Moments, or several in a list, but is a NoneType"),
         (X, r"moments\[0\] must be the Moments of one task, but is a ndarray"),

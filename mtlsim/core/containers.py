@@ -70,7 +70,9 @@ def require_one_label(y: Any, name: str) -> None:
     """Refuse labels that are not (m,), with the cure for one column or several."""
     shape = np.shape(y)
     column = len(shape) == 2 and shape[1] == 1
-    cure = "pass one label per row, numpy.ravel(y)" if column else "pass one label per row, such as one column, numpy.asarray(y)[:, 0]"
+    cure = (
+        "pass one label per row, numpy.ravel(y)" if column else "pass one label per row, such as one column, numpy.asarray(y)[:, 0]"
+    )
     cure = cure if len(shape) == 2 else "pass one label per row"
     require(len(shape) == 1, name, "of shape (m,)", f"of shape {shape}", cure)
 
@@ -96,7 +98,9 @@ def numbers_of(values: Any, name: str, labels: bool = False) -> Any:
         try:
             values = np.asarray(values)
         except ValueError:
-            raise ValueError(f"{name} must be an array, but its rows have different lengths; pass one number per feature.") from None
+            raise ValueError(
+                f"{name} must be an array, but its rows have different lengths; pass one number per feature."
+            ) from None
         except (TypeError, RuntimeError) as error:
             raise ValueError(f"{name} must be an array, but cannot be made one ({error}); pass a NumPy array.") from None
     return _real(values, name, labels)
@@ -171,5 +175,7 @@ def _cure(array: np.ndarray, labels: bool) -> str:
     try:
         np.asarray(array).astype(float)
     except (TypeError, ValueError):
-        return cure_for_names(array) if labels else "give each word a column of 0 and 1, as pandas.get_dummies does, or leave it out"
+        return (
+            cure_for_names(array) if labels else "give each word a column of 0 and 1, as pandas.get_dummies does, or leave it out"
+        )
     return "convert it with .astype(float)"

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 def explain(data: "xr.Dataset") -> str:
     """Signs, statuses, certificates and gaps of a result of `mtlsim.sweep`, and how many more seeds would decide the open cells."""
     require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
-    return "\n".join([_on_axes(data), *_on_tasks(data), _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
+    return "\n".join(
+        [
+            _on_axes(data),
+            *_on_versions(data),
+            *_on_tasks(data),
+            _on_signs(data),
+            _on_seeds(data),
+            *_on_status(data),
+            *_on_optima(data),
+        ]
+    )
 
 
 def _on_axes(data: "xr.Dataset") -> str:
@@ -25,6 +35,15 @@ def _on_axes(data: "xr.Dataset") -> str:
     ranges = [f"{name} {_ends(data[name].values)} ({data.sizes[name]})" for name in axes]
     seeds = data.sizes.get("seed", int(data["gain_n_seeds"].max()) if "gain_n_seeds" in data else 0)
     return f"{data['gain_sign'].size} cells x {seeds} seeds: " + ("; ".join(map(str, ranges)) or "one cell")
+
+
+def _on_versions(data: "xr.Dataset") -> list[str]:
+    first = json.loads(data.attrs.get("settings", "{}")).get("versions", {})
+    others = json.loads(data.attrs.get("accepted_versions", "[]"))
+    return [
+        "other versions went on with it: " + ", ".join(f"{name} {new}" for name, new in own.items() if new != first.get(name))
+        for own in others
+    ]
 
 
 def _on_tasks(data: "xr.Dataset") -> list[str]:

@@ -35,12 +35,14 @@ class Figure:
     """transfer-map only: parameter along y."""
     panels: str | None = None
     """transfer-map only: parameter of the panels (also rank, or none)."""
+    quiet: bool = False
+    """Say nothing while it runs."""
 
     def run(self) -> int:
         from mtlsim.experiments._experiment import Options, make_figure
 
         options = Options(self.fast, self.seeds, self.seed, self.model, self.x, self.y, self.panels)
-        return _report(make_figure(self.name, self.out, options))
+        return _report(make_figure(self.name, self.out, options, progress=not self.quiet))
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class Sweep:
     """Who runs it: this machine, or the workers of a dask scheduler."""
     scheduler: str | None = None
     """Address of the dask scheduler, such as tcp://host:8786."""
+    accept_versions: bool = False
+    """Go on with a sweep that other versions of jax or numpy began; the result says so."""
+    quiet: bool = False
+    """Say nothing while it runs."""
 
     def run(self) -> int:
         from mtlsim.configuration import run_configuration
@@ -81,8 +87,9 @@ class Sweep:
 
         dask = self.executor == "dask"
         require(dask == (self.scheduler is not None), "scheduler", "given with --executor dask alone", self.scheduler, "give both")
-        path = run_configuration(self.config, self.overrides, self.out, self.shard, self.scheduler)
-        if self.shard is None:
+        more = {"progress": not self.quiet, "accept_versions": self.accept_versions}
+        path = run_configuration(self.config, self.overrides, self.out, self.shard, self.scheduler, **more)
+        if self.shard is None and not self.quiet:
             from mtlsim.sweeps.dataset import load
             from mtlsim.sweeps.explain import explain
 
@@ -161,14 +168,20 @@ class Transfer:
     """Random seed of the splits."""
     level: float = 0.95
     """Level of the intervals."""
+    duplicates: Literal["auto", "drop", "keep"] = "auto"
+    """Rows of the source that are rows of the target: left out, kept, or (auto) left out unless rows repeat by chance."""
     json: bool = False
     """Print JSON instead of a table."""
 
     def run(self) -> int:
-        from mtlsim.transfer.arrays import run_files
+        from json import dumps
 
-        print(run_files(self.source, self.target, self.rank, self.target_samples, self.splits, self.seed, self.level, self.json))
-        return 0
+        from mtlsim.transfer.arrays import compare_files
+
+        options = self.rank, self.target_samples, self.splits, self.seed, self.level, self.duplicates
+        result = compare_files(self.source, self.target, *options)
+        print(dumps(result.to_dict(), indent=1, allow_nan=False) if self.json else result)
+        return 0 if result.gain.n_seeds else 1  # no split gave a finite answer
 
 
 @dataclass(frozen=True)
@@ -206,22 +219,25 @@ class Score:
     """Another one with the same features."""
     kept: float = 0.99
     """Share of the variance that the low-rank approximations hold."""
+    uncentred: bool = False
+    """Leave each task's means in its rows, as Eq. 5 is printed; a common offset then makes all tasks alike."""
 
     def run(self) -> int:
         from mtlsim.core.checks import require
         from mtlsim.samples.moments import Moments
-        from mtlsim.similarity import covariance_similarity
+        from mtlsim.similarity import covariance_similarity, scatter
         from mtlsim.transfer.files import load_array
 
         pair = []
         for path in (self.first, self.second):
-            try:
-                pair.append(Moments.of_rows(load_array(path)))
-                require(bool(pair[-1].gram.any()), "X", "rows that are not all zero", "zero", "give other rows")
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from None
-        literal, normalized = (float(covariance_similarity(*pair, self.kept, both)) for both in (False, True))
-        print(f"covariance similarity {literal:.6g}, normalised {normalized:.6g} (1 = same)")
+            gram = scatter(load_array(path), str(path), not self.uncentred)
+            wanted, found = ("that are not all zero", "zero") if self.uncentred else ("that differ", "the same row over and over")
+            require(bool(gram.any()), str(path), f"rows {wanted}", found, "give other rows")
+            pair.append(Moments(gram, 0 * gram[0], gram[0, 0] * 0, gram[0, 0] * 0))
+        both = [float(covariance_similarity(*pair, self.kept, normalized)) for normalized in (False, True)]
+        centred = "each task less its own means; --uncentred for Eq. 5 as printed"
+        how = "uncentred, as Eq. 5 is printed" if self.uncentred else centred
+        print(f"covariance similarity {both[0]:.6g}, normalised {both[1]:.6g} (1 = same), {how}")
         return 0
 
 
@@ -361,6 +377,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"mtlsim: {str(error.filename)[:80]!r} cannot be used ({error.strerror}); choose another path.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("mtlsim: interrupted; finished chunks are kept, and the same command goes on from there.", file=sys.stderr)
         return 130

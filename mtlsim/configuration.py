@@ -49,10 +49,10 @@ DESIGNS = {
 def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The settings of a TOML file with overrides such as 'tasks.noise=2.0' in place. Raises ValueError for unknown names."""
     try:
-        settings = tomllib.loads(Path(path).read_text())
+        settings = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ValueError(f"config must be a TOML file, but {path} cannot be read ({error.strerror}); check its name.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"config must be valid TOML, but {path} is not ({error}); mend that line.") from None
     for override in overrides:
         name, equals, text = override.partition("=")
@@ -176,10 +176,15 @@ def sweep_arguments(settings: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
 
 
 def run_configuration(
-    path: Path, overrides: Sequence[str] = (), out: Path | None = None, shard: str | None = None, scheduler: str | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    shard: str | None = None,
+    scheduler: str | None = None,
+    **more: Any,
 ) -> Path:
     """Run the sweep of a TOML file, by the workers of a dask scheduler where its address is given; returns the result's path, or
-    the folder of parts for a shard."""
+    the folder of parts for a shard. more: options of `mtlsim.sweep`."""
     settings = read(path, overrides)
     from mtlsim.sweeps.remote import DaskExecutor
     from mtlsim.sweeps.run import sweep
@@ -187,5 +192,5 @@ def run_configuration(
     arguments, options = sweep_arguments(settings)
     out = Path(path).with_suffix(".nc") if out is None else out
     with nullcontext() if scheduler is None else DaskExecutor(scheduler) as executor:
-        sweep(*arguments, out, shard=shard, executor=executor, **options)
+        sweep(*arguments, out, shard=shard, executor=executor, **options, **more)
     return out if shard is None else out.with_name(out.name + ".parts")

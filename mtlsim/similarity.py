@@ -1,18 +1,20 @@
 """How alike two tasks are: covariance similarity (literal and normalised), cosine of parameters, principal angles."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import require
-from mtlsim.samples.moments import Moments
+from mtlsim.core.checks import require, require_finite_rows
+from mtlsim.core.containers import column_order, numbers_of
+from mtlsim.samples.moments import BLOCK_BYTES, Moments
 from mtlsim.tasks.covariance import Covariance
 
 Rows = Array | np.ndarray
 
 
-def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = False) -> Float[Array, ""]:
+def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = False, centred: bool = False) -> Float[Array, ""]:
     """Covariance similarity score of two tasks, Eq. 5 of [wu2020understanding].
 
         score = |(U1 D1^1/2)' U2 D2^1/2|_F / (|U1 D1^1/2|_F |U2 D2^1/2|_F),
@@ -20,10 +22,14 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
     with U_i D_i U_i' the best low-rank approximation of C_i = X_i'X_i whose eigenvalues hold `kept` of their sum. It does not
     change under a common rotation or when a C_i is rescaled. A task with itself scores |D|_F / tr D, not 1;
     `normalized` divides by the geometric mean of both self-scores, so that 1 = same. Rows without any signal score 0.
-    first, second: rows X (m, d), `Moments`, or a population `Covariance`. Raises ValueError for different d.
+    first, second: rows X (m, d), `Moments`, or a population `Covariance`; columns of two data frames are matched by name.
+    centred: take each task's own means off its rows first, as `mtlsim transfer` and `mtlsim score` do; the paper does not, and a
+    common offset then makes everything alike. Raises ValueError for different d, other names, and moments to be centred.
     """
     require(0 < kept <= 1, "kept", "in (0, 1]", kept, "use 0.99 as in the paper")
-    grams = _gram(first, "first"), _gram(second, "second")
+    order = column_order(second, first, "second", "first")
+    grams = _gram(first, "first", centred), _gram(second, "second", centred)
+    grams = grams if order is None else (grams[0], grams[1][jnp.asarray(order)][:, jnp.asarray(order)])
     sizes = [gram.shape[-1] for gram in grams]
     require(
         sizes[0] == sizes[1], "second", f"of {sizes[0]} features like first", f"of {sizes[1]}", "give both tasks the same columns"
@@ -53,19 +59,41 @@ def _ratio(part: Float[Array, ""], size: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.where(size > 0, part / jnp.where(size > 0, size, 1), 0)
 
 
-def _gram(thing, argument: str) -> Float[Array, "d d"]:
+def _gram(thing, argument: str, centred: bool) -> Float[Array, "d d"]:
     if isinstance(thing, Moments):
+        cure = "pass the rows, or moments of rows less their means and centred=False"
+        require(not centred, argument, "rows or a Covariance to be centred", "Moments, which keep no means", cure)
         return thing.gram
     if isinstance(thing, Covariance):
         return thing.matrix()
-    require(
-        np.ndim(thing) == 2,
-        argument,
-        "rows (m, d), Moments or a Covariance",
-        f"of shape {np.shape(thing)}",
-        "pass one row per sample",
-    )
-    return Moments.of_rows(thing).gram
+    return scatter(thing, argument, centred)
+
+
+def scatter(X, argument: str, centred: bool) -> Float[Array, "d d"]:
+    """X'X of rows (m, d), or of rows less their means, up to a factor that keeps squares in range; memory-mapped rows are read in
+    blocks. Raises ValueError for other shapes, for what is no number, NaN and infinity.
+    """
+    X = numbers_of(X, argument)
+    cure = "pass one row per sample"
+    require(np.ndim(X) == 2, argument, "rows (m, d), Moments or a Covariance", f"of shape {np.shape(X)}", cure)
+    require(min(X.shape) > 0, argument, "at least one row and one column", f"of shape {X.shape}", "load some rows")
+    if isinstance(X, jax.core.Tracer):
+        X = X - jnp.mean(X, 0) if centred else X
+        return linalg.multiply(X.T, X)
+    block = max(1, BLOCK_BYTES // (8 * X.shape[1]))
+    starts, bad, peak = range(0, len(X), block), 0, 0.0
+    for start in starts:
+        rows = np.asarray(X[start : start + block]).astype(float)
+        bad += int(np.sum(~np.isfinite(rows).all(1)))
+        peak = max(peak, float(np.max(np.abs(rows))))
+    require_finite_rows(bad, len(X), argument)
+    shrink = -int(np.frexp(peak)[1])
+    first = np.ldexp(np.asarray(X[:1]).astype(float), shrink) if centred else np.zeros((1, X.shape[1]))
+    gram, total = np.zeros((X.shape[1],) * 2), np.zeros(X.shape[1])
+    for start in starts:
+        rows = np.ldexp(np.asarray(X[start : start + block]).astype(float), shrink) - first
+        gram, total = gram + rows.T @ rows, total + rows.sum(0)
+    return jnp.asarray(gram - np.outer(total, total) / len(X) if centred else gram, float)
 
 
 def _low_rank(gram: Float[Array, "d d"], kept: float) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import close
 from scipy import linalg
@@ -105,7 +106,8 @@ BAD = [
     ({"kept": 0.0}, r"kept must be in \(0, 1\], but is 0.0; use 0.99 as in the paper"),
     ({"kept": 1.1}, r"kept must be in \(0, 1\], but is 1.1"),
     ({"second": np.ones(6)}, r"second must be rows \(m, d\), Moments or a Covariance, but is of shape \(6,\)"),
-    ({"first": np.full((3, 6), np.nan)}, "X must be finite, but holds NaN or infinity in 3 of 3 rows"),
+    ({"first": np.full((3, 6), np.nan)}, "first must be finite, but holds NaN or infinity in 3 of 3 rows"),
+    ({"first": mtl.Moments.from_data(X1, np.zeros(40)), "centred": True}, "first must be rows or a Covariance to be centred"),
 ]
 
 
@@ -113,3 +115,34 @@ BAD = [
 def test_bad_input_is_refused_in_one_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         mtl.covariance_similarity(**{"first": X1, "second": X2, **options})
+
+
+def test_centred_scores_do_not_see_offsets_and_literal_ones_do():
+    centred = mtl.covariance_similarity(X1 - X1.mean(0), X2 - X2.mean(0))
+    close(mtl.covariance_similarity(X1 + 10, X2 - 3, centred=True), centred)
+    close(mtl.covariance_similarity(X1 + 1e7, X2, centred=True), centred, 6)
+    assert abs(mtl.covariance_similarity(X1 + 10, X2 + 10) - centred) > 0.1
+    close(jax.jit(lambda *rows: mtl.covariance_similarity(*rows, centred=True))(X1 + 10, X2), centred)
+
+
+@pytest.mark.parametrize("size", [1e-23, 1e20, 1e-200, 1e200])
+def test_scores_do_not_depend_on_the_unit_of_the_rows(size):
+    wanted = mtl.covariance_similarity(X1, X2, centred=True)
+    close(mtl.covariance_similarity(X1 * size, X2, centred=True), wanted)
+    if 1e-30 < size < 1e30:
+        with jax.enable_x64(False):
+            single = mtl.covariance_similarity((X1 * size).astype(np.float32), X2.astype(np.float32), centred=True)
+        np.testing.assert_allclose(single, wanted, rtol=1e-4)
+
+
+def test_columns_of_frames_are_matched_by_name():
+    names = list("abcdef")
+    first, second = pd.DataFrame(X1, columns=names), pd.DataFrame(X2, columns=names)
+    wanted = mtl.covariance_similarity(X1, X2)
+    close(mtl.covariance_similarity(first, second[names[::-1]]), wanted)
+    close(mtl.covariance_similarity(first, X2), wanted)
+    assert abs(mtl.covariance_similarity(X1, X2[:, ::-1]) - wanted) > 0.01
+    with pytest.raises(ValueError, match="second must be of the columns of first, but is without 'a' and with 'z'; give both the same"):
+        mtl.covariance_similarity(first, second.rename(columns={"a": "z"}))
+    with pytest.raises(ValueError, match="second must be of columns with different names, but is with the same name twice"):
+        mtl.covariance_similarity(first, second.rename(columns={"a": "b"}))

@@ -314,7 +314,13 @@ def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose([float(word[3].rstrip(",")) for word in words], mtl.svd_task_weights(X, Y, 2), rtol=1e-5)
     assert sum(float(word[4]) for word in words) == pytest.approx(100, abs=0.2)
     assert cli.main(["score", "X.npy", "X.npy"]) == 0
-    assert capsys.readouterr().out.endswith("normalised 1 (1 = same)\n")
+    assert capsys.readouterr().out.endswith("normalised 1 (1 = same), each task less its own means; --uncentred for Eq. 5 as printed\n")
+    np.save("far.npy", rng.normal(size=(30, 5)) + 10)
+    for option, says in (([], "each task less its own means"), (["--uncentred"], "uncentred, as Eq. 5 is printed")):
+        assert cli.main(["score", "X.npy", "far.npy", *option]) == 0
+        printed = capsys.readouterr().out
+        wanted = mtl.covariance_similarity(X, np.load("far.npy"), centred=not option)
+        assert f"similarity {float(wanted):.6g}," in printed and says in printed
 
 
 @pytest.mark.parametrize(
@@ -329,13 +335,14 @@ def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
         (["weights", "X.npy", "nan.npy"], "Y must be finite, but holds NaN or infinity in 4 of 4 rows"),
         (["weights", "X.npy", "X.npy", "--rank", "9"], "rank must be a whole number from 1 to the 2 tasks, but is 9"),
         (["score", "X.npy", "wide.npy"], "second must be of 2 features like first, but is of 3"),
-        (["score", "X.npy", "flat.npy"], "X must be of shape (m, d), but is of shape (4,)"),
+        (["score", "X.npy", "flat.npy"], "flat.npy must be rows (m, d), Moments or a Covariance, but is of shape (4,)"),
+        (["score", "X.npy", "same.npy"], "same.npy must be rows that differ, but is the same row over and over; give other rows"),
     ],
 )
 def test_wrong_files_are_one_sentence(arguments, sentence, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     ones = np.ones((4, 3))
-    files = {"X": ones[:, :2], "wide": ones, "flat": ones[:, 0], "zeros": 0 * ones, "short": ones[1:], "nan": np.nan * ones}
+    files = {"X": np.eye(4)[:, :2], "same": ones[:, :2], "wide": np.eye(4)[:, :3], "flat": ones[:, 0], "zeros": 0 * ones, "short": ones[1:], "nan": np.nan * ones}
     for name, array in files.items():
         np.save(name, array)
     np.save("pickled", np.array([{}], object), allow_pickle=True)

@@ -103,12 +103,20 @@ def make_figure(name: str, out: Path, options: Options, **sweep_options: Any) ->
 
 
 def redraw(path: Path, out: Path | None = None) -> list[Path]:
-    """Draw a saved figure's data again, or any sweep over two or three parameters as a map."""
+    """Draw a saved figure's data again, or any sweep of a gain over one parameter as a curve, over two or three as a map."""
+    from mtlsim.plots.curves import transfer_curve
     from mtlsim.plots.maps import transfer_map
 
     data = load(path)
     name = data.attrs.get("experiment")
-    fig = transfer_map(data) if name is None else find_experiment(name).draw(data)
+    if name is None:
+        cure = "look at it with xarray.open_dataset(path)"
+        require("gain_mean" in data, "result", "a sweep of a gain", f"one of {', '.join(data.data_vars)}", cure)
+        swept = [axis for axis in data["gain_mean"].dims if data.sizes[axis] > 1]
+        require(len(swept) > 0, "result", "a sweep over one parameter or more", "one cell", "read it with `mtlsim explain`")
+        fig = transfer_curve(data, swept[0]) if len(swept) == 1 else transfer_map(data)
+    else:
+        fig = find_experiment(name).draw(data)
     if out is not None:
         check_writable(Path(out), "out")
     return style.save(fig, (Path(out) if out is not None else path.parent) / path.name)

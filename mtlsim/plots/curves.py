@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtlsim.plots.predictions import DASHES, overlay, remember
-from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, RISK_LABEL, SERIES, label_of, places, set_scale
+from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, RISK_LABEL, SERIES, figure, label_of, places, set_scale
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,6 +31,21 @@ def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series:
     ax.plot(xs[decided], mean[decided], linestyle="none", marker=marker, color=colour)
     ax.plot(xs[~decided], mean[~decided], linestyle="none", marker=marker, color=colour, markerfacecolor="white")
     return ax
+
+
+def transfer_curve(data: "xr.Dataset", x: str):
+    """Figure of the gain over one swept parameter, numbers or words; all other axes have one value."""
+    data = data.isel({axis: 0 for axis in data["gain_mean"].dims if axis != x})
+    fig, axes = figure(1, 4.4, 3.2)
+    ax, values = axes[0, 0], data[x].values
+    words = values.dtype.kind not in "iuf"
+    if words:
+        data = data.assign_coords({x: range(len(values))})
+    gain_curve(ax, data, x)
+    finish_gain_axis(ax, x, np.ones(1) if words else values)
+    if words:
+        ax.set_xticks(range(len(values)), [str(value) for value in values])
+    return fig
 
 
 def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, reach: float | None = None) -> None:

@@ -1,5 +1,7 @@
 """Moments: all that a linear problem needs of its rows, at a size that does not depend on how many there are."""
 
+from collections.abc import Iterable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core.checks import require, require_finite, require_finite_rows
+from mtlsim.core.containers import numbers_of, require_no_names, require_one_label, require_same_rows
+from mtlsim.core.labels import warn_of_codes
 from mtlsim.core.linalg import multiply
 
 BLOCK_BYTES = 64 * 2**20
@@ -71,16 +75,17 @@ class Moments(eqx.Module):
     def from_data(cls, X, y) -> "Moments":
         """Sums over the rows of X (m, d) and y (m,), in blocks: a memory-mapped array of any length is read once.
 
-        Raises ValueError for other shapes, for what is no real number, for NaN or infinity, and for squares that overflow.
+        Raises ValueError for other shapes, for what is no real number, for masked entries, for named columns (names are not kept,
+        so that tasks could not be matched by them), for NaN or infinity, and for squares that overflow or underflow.
         """
-        X, y = _as_rows(X, "X"), _as_rows(y, "y")
-        require(np.ndim(y) == 1, "y", "of shape (m,)", f"of shape {np.shape(y)}", "pass one label per row, y.ravel()")
+        X, y = _as_rows(X, y, "y")
+        require_one_label(y, "y")
         return cls(*_add_up(X, y, "y"))
 
     @classmethod
     def from_shared_rows(cls, X, Y) -> "Moments":
         """The same of K tasks on the same rows, with labels Y (m, K) and one gram."""
-        X, Y = _as_rows(X, "X"), _as_rows(Y, "Y")
+        X, Y = _as_rows(X, Y, "Y")
         require(np.ndim(Y) == 2 and np.shape(Y)[1] > 0, "Y", "of shape (m, K)", f"of shape {np.shape(Y)}", "pass a column per task")
         gram, cross, energy, n_samples, *rows = _add_up(X, Y, "Y")
         return cls(gram, cross, energy, jnp.full(energy.shape, n_samples), *rows)
@@ -88,16 +93,20 @@ class Moments(eqx.Module):
     @classmethod
     def of_rows(cls, X) -> "Moments":
         """The same of rows without labels."""
-        X = _as_rows(X, "X")
-        return cls(*_add_up(X, np.zeros(len(X)), "y", factorised=False))
+        rows = numbers_of(X, "X")
+        require_no_names(X, "X")
+        require(np.ndim(rows) == 2, "X", "of shape (m, d)", f"of shape {np.shape(rows)}", "pass one row per sample")
+        return cls(*_add_up(rows, np.zeros(len(rows)), "y", factorised=False))
 
 
-def _as_rows(rows, name: str):
-    rows = rows if hasattr(rows, "shape") else np.asarray(rows)
-    kinds = (jnp.floating, jnp.integer, jnp.bool_)
-    real = any(jnp.issubdtype(rows.dtype, kind) for kind in kinds)
-    require(real, name, "of real numbers", f"of type {rows.dtype}", "convert it to float")
-    return rows
+def _as_rows(X, y, name: str) -> tuple:
+    """Rows and labels as arrays of real numbers; see `mtlsim.core.containers`."""
+    require_no_names(X, "X")
+    require_same_rows(X, y, "X", name)
+    X, y = numbers_of(X, "X"), numbers_of(y, name, labels=True)
+    if not isinstance(y, jax.Array):
+        warn_of_codes(y, name)
+    return X, y
 
 
 def _add_up(X, y, name: str, factorised: bool = True) -> tuple[Array, ...]:
@@ -110,20 +119,24 @@ def _add_up(X, y, name: str, factorised: bool = True) -> tuple[Array, ...]:
     dtype = jnp.result_type(float)
     block = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(dtype).itemsize))
     require_finite(np.asarray(y), name)
-    bad, sums, triangle = 0, (np.zeros((), dtype),) * 3, np.zeros((0, X.shape[1] + y[:1].size))
+    bad, sums, peak = 0, (np.zeros((), dtype),) * 3, np.zeros(X.shape[1])
+    triangle = np.zeros((0, X.shape[1] + y[:1].size))
     for start in range(0, len(X), block):
-        rows = np.asarray(X[start : start + block], dtype)
-        labels = np.asarray(y[start : start + block], dtype)
+        raw = np.asarray(X[start : start + block])
         with np.errstate(all="ignore"):
+            rows, labels = raw.astype(dtype), np.asarray(y[start : start + block]).astype(dtype)
             new = rows.T @ rows, labels.T @ rows, np.sum(labels**2, 0)
         if not np.isfinite(np.trace(new[0])):  # only then are the rows looked at one by one
-            bad += int(np.sum(~np.isfinite(rows).all(1)))
+            bad += int(np.sum(~np.isfinite(raw).all(1)))
         elif factorised:
             triangle = np.linalg.qr(np.concatenate([triangle, np.column_stack([rows, labels])]), mode="r")
+        peak = np.maximum(peak, np.max(np.abs(raw), 0))
         sums = tuple(old + more for old, more in zip(sums, new, strict=True))
     require_finite_rows(bad, len(X), "X")
     for part, whose in ((sums[0], "X"), (sums[2], name)):
         require(np.isfinite(part).all(), whose, "of squares that can be summed", "too large for that", "divide it by its scale")
+    _require_no_underflow(peak, dtype, "X")
+    _require_no_underflow(np.max(np.abs(np.asarray(y)), 0), dtype, name)
     parts = *(jnp.asarray(part) for part in sums), jnp.asarray(float(len(X)))
     if not factorised:
         return parts
@@ -134,12 +147,31 @@ def _add_up(X, y, name: str, factorised: bool = True) -> tuple[Array, ...]:
     return *parts, jnp.asarray(top[:, :d].T, dtype), jnp.asarray(scores, dtype)
 
 
+def _require_no_underflow(largest: np.ndarray | np.generic, dtype, name: str) -> None:
+    """Refuse columns that are not zero, whose squares are: they would drop out in silence."""
+    lost = int(np.sum((largest > 0) & (largest < np.sqrt(np.finfo(dtype).tiny))))
+    found = f"too small for that in {lost} of {np.size(largest)} columns"
+    require(lost == 0, name, f"of squares that {np.dtype(dtype).name} can hold", found, "divide each column by its largest entry")
+
+
+def require_one_task(moments, argument: str) -> None:
+    """Refuse what is not the Moments of one task: rows and labels, several tasks, lists."""
+    found, cure = f"a {type(moments).__name__}", "pass Moments.from_data(X, y) of its rows and labels"
+    require(isinstance(moments, Moments), argument, "the Moments of one task", found, cure)
+    of_one = moments.cross.ndim == 1
+    require(of_one, argument, "the Moments of one task", f"that of {moments.n_tasks}", "pass its tasks one by one, moments[i]")
+
+
 def stack(moments) -> Moments:
     """K tasks in one `Moments` with a leading axis, from a sequence of one-task moments (or one that is stacked already)."""
     if isinstance(moments, Moments):
         return moments if moments.cross.ndim == 2 else jax.tree.map(lambda leaf: leaf[None], moments)
+    several = isinstance(moments, Iterable)
+    require(several, "moments", "Moments, or several in a list", f"a {type(moments).__name__}", "pass one Moments per task")
     moments = list(moments)
     require(len(moments) > 0, "moments", "at least one task", "empty", "pass one Moments per task")
+    for i, own in enumerate(moments):
+        require_one_task(own, f"moments[{i}]")
     sizes = {m.n_features for m in moments}
     require(len(sizes) == 1, "moments", "of one number of features", f"of {sorted(sizes)}", "give all tasks the same columns")
     if any(m.factor is None for m in moments):

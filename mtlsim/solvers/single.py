@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.samples.moments import Moments
+from mtlsim.samples.moments import Moments, require_one_task
 from mtlsim.solvers.rows import look
 
 
@@ -13,7 +13,9 @@ def solve_single(moments: Moments, ridge=0.0) -> Float[Array, " d"]:
     """Least squares of one task: argmin over theta of |X theta - y|^2 + ridge |theta|^2, of minimum norm where n < d.
 
     moments: of one task. ridge: a number >= 0, on the scale of X'X (a sum over rows). Returns theta (d,).
+    Raises ValueError for what is not the moments of one task.
     """
+    require_one_task(moments, "moments")
     d = moments.n_features
     ridge = jnp.asarray(ridge, moments.gram.dtype)
     if moments.factor is not None and not moments.rank_known:

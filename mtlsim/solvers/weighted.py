@@ -1,5 +1,6 @@
 """Training with task weights: gradient steps of a shared layer and heads under any scheme, as one scan."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import equinox as eqx
@@ -87,7 +88,7 @@ class WeightedSolution(eqx.Module):
 
 
 def train_weighted(
-    tasks: Moments | Rows | ReluPopulation,
+    tasks: Moments | Sequence[Moments] | Rows | ReluPopulation,
     scheme: Scheme,
     rank: int,
     training: WeightedTraining,
@@ -96,12 +97,12 @@ def train_weighted(
 ) -> WeightedSolution:
     """Minimise sum_k w_k L_k, L_k the mean squared error of task k, while `scheme` chooses w from what it sees at every step.
 
-    tasks: K tasks as `Moments` (linear units; the cost does not depend on the number of rows), as `Rows` (ReLU units), or the
-    population of ReLU tasks with Gaussian rows itself. rank: r.
+    tasks: K tasks as `Moments`, stacked or in a sequence (linear units; the cost does not depend on the number of rows), as `Rows`
+    (ReLU units), or the population of ReLU tasks with Gaussian rows itself. rank: r.
     n_records: T, a divisor of n_steps. Weights pass through stop_gradient.
     Raises ValueError for options that do not fit, and for NaN or infinity in tasks that are not traced.
     """
-    tasks = stack(tasks) if isinstance(tasks, Moments) else tasks
+    tasks = tasks if isinstance(tasks, (Rows, ReluPopulation)) else stack(tasks)
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and rank >= 1
     require(whole, "rank", "a whole number >= 1", repr(rank), "use 1 to force sharing")
     divides = n_records >= 1 and training.n_steps % n_records == 0

@@ -84,10 +84,10 @@ def load(path: Path | str) -> xr.Dataset:
     return dataset
 
 
-def load_same(path: Path, settings: dict[str, Any]) -> xr.Dataset:
+def load_same(path: Path, settings: dict[str, Any], accept_versions: bool = False) -> xr.Dataset:
     """The finished result at `path` if it was made by these very settings; refused otherwise."""
     dataset = load(path)
-    check_same(json.loads(dataset.attrs["settings"]), settings, path)
+    check_same(json.loads(dataset.attrs["settings"]), settings, path, accept_versions)
     return dataset
 
 

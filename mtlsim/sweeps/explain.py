@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def explain(data: "xr.Dataset") -> str:
     """Signs, statuses, certificates and gaps of a result of `mtlsim.sweep`, and how many more seeds would decide the open cells."""
     require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
-    facts = [_on_axes(data), *_on_precision(data), *_on_tasks(data)]
+    facts = [_on_axes(data), *_on_precision(data), *_on_versions(data), *_on_tasks(data)]
     return "\n".join([*facts, _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
 
 
@@ -31,6 +31,15 @@ def _on_axes(data: "xr.Dataset") -> str:
 def _on_precision(data: "xr.Dataset") -> list[str]:
     wide = json.loads(data.attrs.get("settings", "{}")).get("float64", True)
     return [] if wide else [f"precision: {IN_FLOAT32}; other draws than in float64"]
+
+
+def _on_versions(data: "xr.Dataset") -> list[str]:
+    first = json.loads(data.attrs.get("settings", "{}")).get("versions", {})
+    others = json.loads(data.attrs.get("accepted_versions", "[]"))
+    return [
+        "other versions went on with it: " + ", ".join(f"{name} {new}" for name, new in own.items() if new != first.get(name))
+        for own in others
+    ]
 
 
 def _on_tasks(data: "xr.Dataset") -> list[str]:

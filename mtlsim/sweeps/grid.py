@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any
@@ -110,6 +110,10 @@ def make_grid(cell: Any, grid: Mapping[str, Any], check: bool = True) -> Grid:
     axes = []
     for name, values in grid.items():
         require(name in known, "grid", "made of the cell's parameters", repr(name), nearest(name, known))
+        several = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)) and getattr(values, "ndim", 1) > 0
+        require(several, f"grid[{name!r}]", "a sequence of values", repr(values), f"write [{values!r}]")
+        shape = getattr(values, "shape", (1,))
+        require(len(shape) == 1, f"grid[{name!r}]", "a sequence of values", f"of shape {shape}", "pass its values in one row")
         values = tuple(np.asarray(values).tolist()) if np.asarray(values).dtype.kind in "iuf" else tuple(values)
         require(len(values) > 0, f"grid[{name!r}]", "a sequence of values", "empty", "give at least one")
         require(

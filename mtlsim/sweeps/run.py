@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
-from tqdm import tqdm
 
 from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key
@@ -21,10 +20,11 @@ from mtlsim.sweeps.collect import collect
 from mtlsim.sweeps.execute import Job, Runner
 from mtlsim.sweeps.job import check_memory, draw_bytes, make_job, result_bytes
 from mtlsim.sweeps.plan import Chunk, Plan, parse_shard
+from mtlsim.sweeps.progress import Progress
 from mtlsim.sweeps.remote import Elsewhere, ask
 from mtlsim.sweeps.schedule import Here, run_chunks
 from mtlsim.sweeps.settings import facts
-from mtlsim.sweeps.store import Parts, read_manifest, require_path
+from mtlsim.sweeps.store import Parts, accepted_versions, read_manifest, require_path
 from mtlsim.sweeps.watch import Tally, sign_of_life
 from mtlsim.transfer.verdict import Verdict, decide
 
@@ -44,6 +44,7 @@ def sweep(
     keep: str = "draws",
     chunk_draws: int | None = None,
     attributes: Mapping[str, str] | None = None,
+    accept_versions: bool = False,
     progress: bool = True,
 ) -> xr.Dataset:
     """The cell at every point of a grid, over seeds, as a labelled Dataset.
@@ -57,7 +58,9 @@ def sweep(
     `mtlsim.merge` joins them. devices: default all local ones. executor: runs the chunks elsewhere: a `DaskExecutor`, or any
     of `concurrent.futures` whose workers start anew. keep: "draws", all of them, or "cells", of each cell means, standard
     errors and how often each status came, for maps whose draws no memory holds. chunk_draws: draws that are saved together.
-    attributes: notes to keep in the result. progress: say on stderr what is done.
+    attributes: notes to keep in the result. accept_versions: go on with a sweep that other versions of jax or numpy began; the
+    result says so. progress: say on stderr what is done, by a bar on a terminal and a line a minute
+    elsewhere.
 
     The result has the per-seed outputs and gain_mean, gain_low, gain_high, gain_sign and so on; settings, versions and device
     are in its attributes. Raises ValueError for unknown names, values out of range, and files made by other settings, and
@@ -77,10 +80,14 @@ def sweep(
     if path is not None:
         path = require_path(path, ".nc")
         if path.exists():
-            return datasets.load_same(path, settings)
-    parts = Parts(path, settings)
+            return datasets.load_same(path, settings, accept_versions)
+    parts = Parts(path, settings, accept_versions)
+    mixed = {}
     if parts.folder is not None:
-        job = replace(job, plan=Plan(**read_manifest(parts.folder)["plan"]))
+        there = read_manifest(parts.folder)
+        settings = settings | {"versions": there["versions"]}
+        mixed = accepted_versions([parts.folder])
+        job = replace(job, plan=Plan(**there["plan"]))
     plan = job.plan
     chunks = plan.chunks(shard)
     if progress:
@@ -91,9 +98,9 @@ def sweep(
         _watched(chunks, plan, parts, place, plan.look_level(level), progress)
     if parts.superseded:
         parts.remove()
-        return datasets.load_same(path, settings)
+        return datasets.load_same(path, settings, accept_versions)
     result = collect(settings, plan, ((chunk, parts.load(chunk)) for chunk in chunks))
-    result.attrs |= dict(attributes or {})
+    result.attrs |= dict(attributes or {}) | mixed
     if progress and result.attrs["precision"] == "float32":
         print(IN_FLOAT32, file=sys.stderr)
     trouble = datasets.sentence_on_status(result)
@@ -131,20 +138,10 @@ def _watched(chunks: list[Chunk], plan: Plan, parts: Parts, place: Any, level: f
         print(f"going on: {len(stored)} of {len(chunks)} chunks are there already", file=sys.stderr)
     sizes = {chunk: (chunk.stop - chunk.start) * plan.n_seeds for chunk in chunks}
     tally, known = Tally(), set(stored)
-    bar = tqdm(
-        total=sum(sizes.values()),
-        initial=sum(sizes[chunk] for chunk in known),
-        unit=" draws",
-        unit_scale=True,
-        disable=not progress,
-        mininterval=0.5,
-    )
+    with Progress(sum(sizes.values()), sum(sizes[chunk] for chunk in known), progress) as bar:
 
-    def tell(chunk: Chunk, arrays: dict[str, np.ndarray], undecided: int) -> None:
-        tally.add(chunk, arrays, undecided)
-        bar.set_postfix_str(str(tally), refresh=False)
-        bar.update(0 if chunk in known else sizes[chunk])
+        def tell(chunk: Chunk, arrays: dict[str, np.ndarray], undecided: int) -> None:
+            tally.add(chunk, arrays, undecided)
+            bar.add(0 if chunk in known else sizes[chunk], str(tally))
 
-    bar.set_postfix_str("compiling")
-    with bar:
         run_chunks(chunks, plan.n_rounds, parts, place, level, tell)

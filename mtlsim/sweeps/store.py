@@ -7,7 +7,10 @@ settings is ever overwritten.
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
+import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +23,13 @@ from mtlsim.sweeps.plan import Chunk
 
 MANIFEST = "manifest.json"
 IGNORED = ("plan",)  # how the sweep was cut does not change its numbers
+LONGEST_NAME = 255 - len(".parts")  # bytes of a file name, with what is put behind it
+
+
+def writer() -> str:
+    """A name for what this process writes now: host, process number, and a token, for two containers may share the first two."""
+    host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:40]
+    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
@@ -36,14 +46,27 @@ def differences(there: Any, here: Any, name: str = "") -> list[str]:
     return [] if there == here else [f"{name} is {_short(there)} there and {_short(here)} here"]
 
 
-def check_same(there: dict[str, Any], here: dict[str, Any], path: Path) -> None:
-    """Refuse to go on with pieces of another sweep."""
-    if fingerprint(there) != fingerprint(here):
-        raise ValueError(
-            f"path must be new or hold this very sweep, but {path} was made by other settings "
-            f"({'; '.join(differences(there, here)[:4])}); "
-            "choose another path, or move that one away."
-        )
+def other_versions(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """Where settings that are the same otherwise have other versions of packages that are not mtlsim; empty in all other cases."""
+    found = differences(there, here)
+    names = [line.split(" ", 1)[0] for line in found]
+    return found if all(name.startswith("versions.") and name != "versions.mtlsim" for name in names) else []
+
+
+def check_same(there: dict[str, Any], here: dict[str, Any], path: Path, accept_versions: bool = False) -> None:
+    """Refuse to go on with pieces of another sweep; accept_versions: but for versions of jax and numpy."""
+    if fingerprint(there) == fingerprint(here):
+        return
+    versions = other_versions(there, here)
+    if versions and accept_versions:
+        return
+    cure = "choose another path, or move that one away"
+    if versions:
+        cure = "install those versions again, or go on with accept_versions=True (--accept-versions), which the result will say"
+    raise ValueError(
+        f"path must be new or hold this very sweep, but {path} was made by other settings "
+        f"({'; '.join((versions or differences(there, here))[:4])}); {cure}."
+    )
 
 
 def _short(value: Any) -> str:
@@ -66,7 +89,7 @@ def write_whole(path: Path, write: Callable[[Path], None], n_bytes: int = 0, ren
 
     n_bytes: what will be written, roughly: room for it is made sure of first, for writers that end badly on a full disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".mtlsim-{writer()}.tmp")
     try:
         if n_bytes and hasattr(os, "posix_fallocate"):
             with open(temporary, "wb") as file:
@@ -90,7 +113,7 @@ def check_writable(folder: Path, argument: str) -> None:
     """Make the folder if needed; one sentence if that, or writing in it, is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".mtlsim-{os.getpid()}"
+        probe = folder / f".mtlsim-{writer()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -102,9 +125,9 @@ def check_writable(folder: Path, argument: str) -> None:
 class Parts:
     """The folder of chunks of one sweep, `RESULT.nc.parts`; without a path, a dictionary in memory."""
 
-    def __init__(self, path: Path | None, settings: dict[str, Any]):
+    def __init__(self, path: Path | None, settings: dict[str, Any], accept_versions: bool = False):
         self.result, self.folder = path, None if path is None else path.with_name(path.name + ".parts")
-        self.settings = settings
+        self.settings, self.accept_versions = settings, accept_versions
         self.memory: dict[str, dict[str, np.ndarray]] = {}
         if self.folder is not None:
             self._begin()
@@ -112,12 +135,15 @@ class Parts:
     def _begin(self) -> None:
         check_writable(self.folder.parent, "path")
         manifest = self.folder / MANIFEST
-        if manifest.exists():
-            check_same(read_manifest(self.folder), self.settings, self.folder)
-        else:
+        if not manifest.exists():
             self.folder.mkdir(exist_ok=True)
             write_whole(manifest, lambda p: p.write_text(json.dumps(self.settings, indent=1)), rename=_first_comes)
-            check_same(read_manifest(self.folder), self.settings, self.folder)
+        there = read_manifest(self.folder)
+        check_same(there, self.settings, self.folder, self.accept_versions)
+        if fingerprint(there) != fingerprint(self.settings):
+            text = json.dumps(self.settings["versions"])
+            name = f"versions-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+            write_whole(self.folder / name, lambda p: p.write_text(text))
 
     @property
     def superseded(self) -> bool:
@@ -153,6 +179,12 @@ class Parts:
     def remove(self) -> None:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def accepted_versions(folders: list[Path]) -> dict[str, str]:
+    """Of which other versions processes went on with a sweep, as an attribute of its result; empty where none did."""
+    texts = {file.read_text() for folder in folders for file in folder.glob("versions-*.json")}
+    return {"accepted_versions": json.dumps([json.loads(text) for text in sorted(texts)])} if texts else {}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -191,4 +223,7 @@ def require_path(path: Any, suffix: str, argument: str = "path") -> Path:
     require(
         path.suffix == suffix, argument, f"a file name ending in {suffix}", repr(str(path)), f"use {path.stem or 'result'}{suffix}"
     )
+    n_bytes = len(os.fsencode(path.name))
+    most, found = f"a file name of at most {LONGEST_NAME} bytes", f"one of {n_bytes}"
+    require(n_bytes <= LONGEST_NAME, argument, most, found, "choose a shorter one")
     return path

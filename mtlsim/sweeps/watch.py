@@ -18,7 +18,8 @@ from mtlsim.sweeps import dataset as datasets
 from mtlsim.sweeps.keep import sums_of
 from mtlsim.sweeps.plan import Chunk, Plan
 from mtlsim.sweeps.schedule import still_open
-from mtlsim.sweeps.store import read_chunk, read_manifest
+from mtlsim.sweeps.settings import version_of
+from mtlsim.sweeps.store import differences, other_versions, read_chunk, read_manifest, writer
 
 BEAT = 5.0  # seconds between signs of life
 SILENCE = 6 * BEAT  # after which a process counts as dead
@@ -55,7 +56,7 @@ def sign_of_life(folder: Path | None) -> Iterator[None]:
     for old in _workers(folder):
         if not old["alive"]:
             old["file"].unlink(missing_ok=True)
-    file, stop = folder / f"running-{socket.gethostname()}-{os.getpid()}.json", threading.Event()
+    file, stop = folder / f"running-{writer()}.json", threading.Event()
     file.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid(), "since": time.time()}))
 
     def beat() -> None:
@@ -97,7 +98,7 @@ def status(path: Path | str) -> str:
     if len(times) == len(chunks):
         lines[0] = f"{path} is not joined: all {len(chunks)} chunks are there; run the command without --shard, or `mtlsim merge`"
     elif not alive:
-        lines.append("nobody works on it; the same command goes on from there (each --shard has its own)")
+        lines.append(f"nobody works on it; {_how_to_go_on(settings)}")
     elif rate := _rate(list(times.values()), min(worker["since"] for worker in alive)):
         left = (len(chunks) - len(times)) / rate
         lines.append(f"{60 * rate:.3g} chunks a minute; at this pace {duration(left)} left")
@@ -106,6 +107,17 @@ def status(path: Path | str) -> str:
     tally = _tally(folder, plan, shown, plan.look_level(settings["level"]))
     sample = f" (read: {len(shown)} of {len(read)} blocks)" if len(shown) < len(read) else ""
     return "\n".join([*lines, f"so far: {tally}{sample}"])
+
+
+def _how_to_go_on(settings: dict[str, Any]) -> str:
+    """Whether the same command goes on with a sweep of these settings in this installation."""
+    here = settings | {"versions": {name: version_of(name) for name in settings["versions"]}}
+    what = "; ".join(differences(settings, here))
+    if not what:
+        return "the same command goes on from there (each --shard has its own)"
+    if other_versions(settings, here):
+        return f"{what}: the same command goes on with --accept-versions, which the result will say, or with those versions"
+    return f"{what}: going on needs that mtlsim"
 
 
 def _tally(folder: Path, plan: Plan, firsts: list[Chunk], level: float) -> Tally:

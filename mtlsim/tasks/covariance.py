@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete, require, require_all, require_finite
+from mtlsim.core.containers import numbers_of, require_no_names
 from mtlsim.core.keys import normal
 
 
@@ -183,11 +184,19 @@ class FromMatrix(eqx.Module):
 
 def from_data(X) -> FromMatrix:
     """The covariance of the rows of X (m, d) about zero, X'X / m."""
-    rows = np.asarray(X)
+    require_no_names(X, "X")
+    rows = np.asarray(numbers_of(X, "X"))
     require(rows.ndim == 2, "X", "a matrix of rows", f"of shape {rows.shape}", "pass shape (m, d)")
     require(len(rows) > 0, "X", "at least one row", f"of shape {rows.shape}", "load some rows")
     require_finite(rows, "X")
-    return FromMatrix(rows.T @ rows / len(rows))
+    rows = rows if rows.dtype.kind == "f" else rows.astype(float)  # whole numbers would overflow in silence
+    with np.errstate(all="ignore"):
+        given = rows.T @ rows / len(rows)
+        kept = given.astype(jnp.result_type(float))
+    sound = np.isfinite(kept).all() and np.array_equal(np.diagonal(kept) > 0, (rows != 0).any(0))
+    cure = "divide each column by its largest entry"
+    require(bool(sound), "X", f"of squares that {kept.dtype} can hold", "too large or too small for that", cure)
+    return FromMatrix(given)
 
 
 def random_basis(key, n_features: int) -> Float[Array, "d d"]:

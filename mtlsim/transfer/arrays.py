@@ -13,16 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import require, require_finite
+from mtlsim.core.checks import require
+from mtlsim.core.containers import numbers_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Certificate, Status
-from mtlsim.samples.data import Data
 from mtlsim.solvers.objective import per_task
 from mtlsim.transfer.files import load_task
+from mtlsim.transfer.intake import make_ready, sources_of
 from mtlsim.transfer.metrics import Compared, areas_under_the_curve, balanced_decisions, base_rate
 from mtlsim.transfer.resampling import decide_resampled
 from mtlsim.transfer.splits import Outcome, compare, describe
-from mtlsim.transfer.verdict import Verdict
+from mtlsim.transfer.verdict import Verdict, in_units
 
 SHARE_TRAINED = 0.8  # of the target's rows, where the caller does not say
 ROUNDING = 1e3  # times eps times the larger mean loss: a mean difference within it has no sign
@@ -39,7 +40,8 @@ class ArraysTransfer:
     splits whose predictions are finite; gains has one entry per split, NaN where they are not. similarity,
     similarity_normalized, cosine: one per source, from all rows. ridge_*: median over splits of the target's ridge, on the scale
     on which `ridge` is given. statuses: how many splits ended in each status other than ok. n_exact: splits whose optimum is
-    certified exact.
+    certified exact. notes: what else a reader must know: rows of the target among the
+    sources', columns matched by position, labels that look like class codes.
     """
 
     gain: Verdict
@@ -67,6 +69,7 @@ class ArraysTransfer:
     statuses: dict[str, int]
     precision: str
     gains: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -131,7 +134,7 @@ class ArraysTransfer:
         if self.precision != "float64":
             cure = "add jax.config.update('jax_enable_x64', True) before the first array is made"
             lines.append(f"computed in {self.precision}: {cure}")
-        return "\n".join([*lines, self.sentence])
+        return "\n".join([*lines, *self.notes, self.sentence])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON types, the word and the sentence included; what is not finite becomes None."""
@@ -147,6 +150,7 @@ def transfer_between_arrays(
     key: Key[Array, ""] | None = None,
     level: float = 0.95,
     ridge="loo",
+    duplicates: str = "auto",
 ) -> ArraysTransfer:
     """Does `source` help to learn `target`? Both are a pair (X (m, d), y (m,)); source may also be a list of such pairs.
 
@@ -171,10 +175,14 @@ def transfer_between_arrays(
     that is smaller, which is where few rows train (see `mtlsim.transfer.resampling`). It speaks of the mean gain over target rows
     drawn anew with these source rows given, and assumes independent rows: no time series, no groups.
 
-    Raises ValueError in one sentence for wrong shapes, NaN, constant labels, and sizes that do not fit. Trouble in a split
-    is counted in `statuses`. key: defaults to jax.random.key(0).
+    Columns of data frames are matched by name. duplicates: what becomes of a source's rows that are rows of the target, label
+    included: they show what the target is tested on. "drop" leaves them out, "keep" does not, and "auto" leaves them out unless
+    rows repeat by chance, as those of few distinct values do; a note says what was done.
+
+    Raises ValueError in one sentence for wrong shapes, other columns, masked entries, NaN, constant labels, and sizes that do not
+    fit. Trouble in a split is counted in `statuses`. key: defaults to jax.random.key(0).
     """
-    tasks = _check_tasks(_sources(source), target)
+    tasks, unit, notes = make_ready(sources_of(source), target, jnp.result_type(float), duplicates)
     (n, d), n_tasks = tasks[-1][0].shape, len(tasks)
     n_train = _check_sizes(rank, target_samples, n_splits, n_tasks, n, d)
     require(isinstance(level, (int, float)) and 0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
@@ -195,14 +203,14 @@ def transfer_between_arrays(
     gain, risk_single, risk_multi = _paired(*squares, n_train, level)
     accuracy_gain, accuracy_single, accuracy_multi = _accuracies(outcome, labels, np.unique(tasks[-1][1]), n_train, level)
     return ArraysTransfer(
-        gain=gain,
-        risk_single=risk_single,
-        risk_multi=risk_multi,
+        gain=in_units(gain, unit**2),
+        risk_single=risk_single * unit**2,
+        risk_multi=risk_multi * unit**2,
         accuracy_gain=accuracy_gain,
         accuracy_single=accuracy_single,
         accuracy_multi=accuracy_multi,
         **_decisions(outcome, labels, np.unique(tasks[-1][1]), n_train, level),
-        tuned=None if strengths is None else _compared((outcome.tuned - labels) ** 2, squares[1], n_train, level),
+        tuned=None if strengths is None else _compared((outcome.tuned - labels) ** 2, squares[1], n_train, level, unit**2),
         **{name: tuple(float(value) for value in values) for name, values in description._asdict().items()},
         ridge_single=float(np.median(outcome.ridge_alone)),
         ridge_multi=float(np.median(outcome.ridge_together)),
@@ -215,11 +223,12 @@ def transfer_between_arrays(
         n_exact=int(np.sum(outcome.certificate == Certificate.exact)),
         statuses=dict(Counter(Status(int(code)).name for code in outcome.status if code != Status.ok)),
         precision=str(labels.dtype),
-        gains=np.mean(squares[0] - squares[1], axis=1),
+        gains=np.mean(squares[0] - squares[1], axis=1).astype(float) * unit**2,
+        notes=notes,
     )
 
 
-def run_files(
+def compare_files(
     source: Path | str,
     target: Path | str,
     rank: int = 1,
@@ -227,11 +236,17 @@ def run_files(
     n_splits: int = 50,
     seed: int = 0,
     level: float = 0.95,
-    as_json: bool = False,
-) -> str:
-    """`transfer_between_arrays` of two .npz files, as the text (or JSON) to print. Raises ValueError as that and `load_task` do."""
+    duplicates: str = "auto",
+) -> ArraysTransfer:
+    """`transfer_between_arrays` of two .npz files. Raises ValueError as that and `load_task` do."""
     tasks = [load_task(path) for path in (source, target)]
-    result = transfer_between_arrays(*tasks, rank, target_samples, n_splits, jax.random.key(seed), level)
+    key = jax.random.key(seed)
+    return transfer_between_arrays(*tasks, rank, target_samples, n_splits, key, level, duplicates=duplicates)
+
+
+def run_files(source: Path | str, target: Path | str, *options, as_json: bool = False, **named) -> str:
+    """`compare_files` as the text (or JSON) to print."""
+    result = compare_files(source, target, *options, **named)
     return json.dumps(result.to_dict(), indent=1, allow_nan=False) if as_json else str(result)
 
 
@@ -253,8 +268,9 @@ def _accuracies(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_trai
     return gain, *(1 - error for error in errors)
 
 
-def _compared(alone: np.ndarray, together: np.ndarray, n_train: int, level: float) -> Compared:
-    return Compared(*_paired(alone, together, n_train, level))
+def _compared(alone: np.ndarray, together: np.ndarray, n_train: int, level: float, unit: float) -> Compared:
+    gain, *errors = _paired(alone, together, n_train, level)
+    return Compared(in_units(gain, unit), *(error * unit for error in errors))
 
 
 def _decisions(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_train: int, level: float) -> dict[str, Any]:
@@ -268,59 +284,6 @@ def _decisions(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_train
         gain, *errors = _paired(*losses, n_train, level)
         found[name] = Compared(gain, *(1 - error for error in errors))
     return found | {"base_rate": base_rate(positive)}
-
-
-def _sources(source) -> list:
-    """One task, or several in a list, as a list of tasks."""
-    several = isinstance(source, (list, tuple)) and all(isinstance(part, (tuple, Data)) for part in source)
-    if not several:
-        return [source]
-    require(len(source) > 0, "source", "a pair (X, y) or a list of them", "empty", "give at least one source")
-    return list(source)
-
-
-def _check_tasks(sources: list, target) -> list[tuple[np.ndarray, np.ndarray]]:
-    """X (m, d) and y (m,) of every task, the target last."""
-    dtype = jnp.result_type(float)
-    names = ["source"] if len(sources) == 1 else [f"source[{i}]" for i in range(len(sources))]
-    *others, (X, y) = (_check_task(task, name, dtype) for task, name in zip([*sources, target], [*names, "target"], strict=True))
-    for name, (rows, labels) in zip(names, others, strict=True):
-        found = f"of {rows.shape[1]}"
-        require(rows.shape[1] == X.shape[1], name, f"of {X.shape[1]} features like target", found, "give both the same columns")
-        other = not (np.array_equal(rows, X) and np.array_equal(labels, y))
-        require(other, name, "made of other rows than target", "the same rows and labels", "keep the target's test rows out of it")
-    return [*others, (X, y)]
-
-
-def _check_task(task, name: str, dtype) -> tuple[np.ndarray, np.ndarray]:
-    """X (m, d) and y (m,) in the wanted precision."""
-    if isinstance(task, Data):
-        task = (task.X, task.y)
-    several = isinstance(task, (tuple, list))
-    found = f"{len(task)} things" if several else f"of type {type(task).__name__}"
-    require(several and len(task) == 2, name, "a pair (X, y)", found, "pass (X, y)")
-    X, y = (_check_numbers(part, f"{name}'s {letter}", dtype) for part, letter in zip(task, "Xy", strict=True))
-    require(X.ndim == 2, f"{name}'s X", "of shape (m, d)", f"of shape {X.shape}", "pass one row per sample")
-    require(y.ndim == 1, f"{name}'s y", "of shape (m,)", f"of shape {y.shape}", "pass one label per row, y.ravel()")
-    require(len(X) == len(y), f"{name}'s y", f"as long as X, {len(X)} rows", f"of length {len(y)}", "drop the rows without a label")
-    least = 3 if name == "target" else 2
-    require(len(X) >= least, f"{name}'s X", f"at least {least} rows", f"{len(X)}", "load more rows")
-    require(X.shape[1] > 0, f"{name}'s X", "at least one column", f"of shape {X.shape}", "load some features")
-    require_finite(X, f"{name}'s X")
-    require_finite(y, f"{name}'s y")
-    require(bool(np.ptp(X, 0).any()), f"{name}'s X", "of rows that differ", "the same row over and over", "load the features")
-    require(bool(np.ptp(y)), f"{name}'s y", "of labels that differ", f"{y[0]:g} in every row", "choose another task")
-    return X, y
-
-
-def _check_numbers(array, name: str, dtype) -> np.ndarray:
-    try:
-        array = np.asarray(array)
-    except ValueError:
-        raise ValueError(f"{name} must be an array, but its rows have different lengths; pass one number per feature.") from None
-    require(array.dtype.kind in "biuf", name, "made of real numbers", f"of type {array.dtype}", "convert it with .astype(float)")
-    with np.errstate(over="ignore"):
-        return array.astype(dtype)
 
 
 def _check_sizes(rank, target_samples, n_splits, n_tasks: int, n: int, d: int) -> int:
@@ -342,7 +305,7 @@ def _whole(value) -> bool:
 
 def _is_loo(ridge, rank: int) -> bool:
     if not isinstance(ridge, str):
-        _check_numbers(ridge, "ridge", float)
+        numbers_of(ridge, "ridge")
         return False
     require(ridge == "loo", "ridge", "'loo', one number, or one per task", repr(ridge), "use 'loo' to have it chosen")
     require(rank == 1, "ridge", "numbers with rank above 1", "'loo'", "pass one number per task, the target last")

@@ -1,6 +1,6 @@
 """From gains over seeds to a verdict: mean, standard error, interval, and whether the sign is decided."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -72,3 +72,10 @@ def decide(gains, level: float = 0.95) -> Verdict:
         int(summary["n_seeds"]),
         level,
     )
+
+
+def in_units(verdict: Verdict, unit: float) -> Verdict:
+    """The same verdict on gains that are `unit` > 0 times as large."""
+    sizes = (verdict.mean, verdict.standard_error, verdict.low, verdict.high)
+    mean, error, low, high = (unit * size for size in sizes)
+    return replace(verdict, mean=mean, standard_error=error, low=low, high=high)

@@ -1,0 +1,168 @@
+"""What a sweep is given and says: grids, file names, writers that share a process number, versions, progress, one axis drawn."""
+
+import json
+import os
+import sys
+
+import jax
+import matplotlib
+import numpy as np
+import pytest
+from noisy import Noisy
+
+import mtlsim as mtl
+from mtlsim import cli
+from mtlsim.experiments._experiment import redraw
+from mtlsim.sweeps import progress, settings, store, watch
+from mtlsim.sweeps.watch import sign_of_life, status
+
+matplotlib.use("Agg")
+KEY, GRID = jax.random.key(4), {"drift": np.linspace(-3, 3, 6)}
+
+
+def run(path=None, grid=None, **options):
+    return mtl.sweep(Noisy(), GRID if grid is None else grid, 8, KEY, path, **({"progress": False, "chunk_draws": 16} | options))
+
+
+@pytest.mark.parametrize("value", [0.5, np.float64(0.5), np.array(0.5), "0.5", None, {"from": 0}])
+def test_a_value_that_is_no_sequence_is_one_sentence_whose_cure_cures(value):
+    with pytest.raises(ValueError, match=r"grid\['drift'\] must be a sequence of values, but is .*; write \["):
+        run(grid={"drift": value})
+
+
+@pytest.mark.parametrize("values", [[0.5], (0.5,), range(1), iter([0.5]), np.array([0.5])])
+def test_every_sequence_of_values_is_taken(values):
+    assert run(grid={"drift": values}).sizes["drift"] == 1
+
+
+def test_writers_with_the_same_process_number_never_share_a_name(monkeypatch, tmp_path):
+    """Two containers on a shared folder have the same host name and number: neither may take the other's file away."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    monkeypatch.setattr(store.socket, "gethostname", lambda: "a host/with: signs")
+    names = {store.writer() for _ in range(100)}
+    assert len(names) == 100 and all("/" not in name and len(name) < 80 for name in names)
+    seen = []
+
+    def write(temporary):
+        seen.append(temporary)
+        if len(seen) == 1:
+            store.write_whole(tmp_path / "a.nc", write)  # the other container, just now
+        temporary.write_text("x")
+
+    store.write_whole(tmp_path / "a.nc", write)
+    assert len(set(seen)) == 2 and [file.name for file in tmp_path.iterdir()] == ["a.nc"]
+    with sign_of_life(tmp_path):
+        with sign_of_life(tmp_path):
+            assert len(list(tmp_path.glob("running-*"))) == 2
+        assert len(list(tmp_path.glob("running-*"))) == 1
+
+
+def test_a_long_file_name_is_one_sentence_and_one_that_fits_works(tmp_path):
+    with pytest.raises(ValueError, match="path must be a file name of at most 249 bytes, but is one of 255; choose a shorter one"):
+        run(tmp_path / ("a" * 252 + ".nc"))
+    run(tmp_path / ("a" * 246 + ".nc"))
+    assert [len(file.name) for file in tmp_path.iterdir()] == [249]
+
+
+@pytest.mark.parametrize("command", ["plot", "status", "explain", "sweep", "estimate", "merge", "transfer", "score", "weights"])
+def test_a_long_file_name_is_one_sentence_on_the_command_line(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = ["a" * 300] * (2 if command in ("transfer", "score", "weights") else 1)
+    assert cli.main([command, *names]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mtlsim: ") and error.count("\n") == 1
+
+
+def test_a_sweep_along_one_axis_is_drawn_as_a_curve(tmp_path, capsys):
+    run(tmp_path / "a.nc")
+    assert cli.main(["plot", str(tmp_path / "a.nc")]) == 0
+    assert all((tmp_path / name).stat().st_size > 1000 for name in ("a.png", "a.pdf"))
+    run(tmp_path / "one.nc", {"drift": [1.0]})
+    with pytest.raises(ValueError, match="result must be a sweep over one parameter or more, but is one cell"):
+        redraw(tmp_path / "one.nc")
+
+
+def test_a_curve_over_words_keeps_them():
+    from mtlsim.plots.curves import transfer_curve
+
+    data = run().isel(drift=slice(0, 3)).assign_coords(drift=["same", "other", "none"])
+    ax = transfer_curve(data, "drift").axes[0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["same", "other", "none"]
+    line = next(line for line in ax.lines if len(line.get_xdata()) == 3)
+    np.testing.assert_array_equal(line.get_ydata(), data.gain_mean)
+
+
+def test_a_log_gets_a_line_a_minute_and_a_terminal_a_bar(capsys, monkeypatch):
+    run(progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and lines[-1].startswith("48/48 draws, undecided")
+    now = iter(np.arange(1000) * 25.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    run(progress=True)
+    assert 3 <= len(capsys.readouterr().err.splitlines()) <= 4  # 3 chunks of 25 seconds
+    monkeypatch.undo()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    run(progress=True)
+    text = capsys.readouterr().err
+    assert "\r" in text and "48.0/48.0" in text
+    run()
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet_is_quiet_on_the_command_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.toml").write_text("﻿[tasks]\nn_features = 3\nn_samples = [9, 9]\n[sweep]\nn_seeds = 2\n", encoding="utf-8")
+    assert cli.main(["sweep", str(tmp_path / "a.toml"), "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def of_other_versions(monkeypatch, **versions):
+    original = settings.version_of
+    for module in (settings, watch):
+        monkeypatch.setattr(module, "version_of", lambda package: versions.get(package) or original(package))
+
+
+def begin(path, monkeypatch):
+    from mtlsim.sweeps import execute
+
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        calls, first = [], execute.run_points
+
+        def stopping(*arguments):
+            calls.append(1)
+            if len(calls) > 1:
+                raise KeyboardInterrupt
+            return first(*arguments)
+
+        context.setattr(execute, "run_points", stopping)
+        run(path)
+
+
+def test_a_sweep_of_another_patch_release_goes_on_knowingly(tmp_path, monkeypatch):
+    path = tmp_path / "a.nc"
+    begin(path, monkeypatch)
+    assert "the same command goes on" in status(path)
+    of_other_versions(monkeypatch, numpy="9.9.9")
+    text = status(path)
+    assert "numpy is" in text and "9.9.9" in text and "--accept-versions" in text
+    with pytest.raises(
+        ValueError, match=r"versions.numpy is .* and \"9.9.9\" here\); install those versions again, or go on with accept"
+    ):
+        run(path)
+    with pytest.raises(ValueError, match="n_seeds is 8 there and 9 here"):
+        mtl.sweep(Noisy(), GRID, 9, KEY, path, progress=False, accept_versions=True)
+    found = run(path, accept_versions=True)
+    wanted = run()
+    np.testing.assert_array_equal(found.gain, wanted.gain)
+    (others,) = json.loads(found.attrs["accepted_versions"])
+    assert others["numpy"] == "9.9.9" and json.loads(found.attrs["settings"])["versions"]["numpy"] != "9.9.9"
+    assert "other versions went on with it: numpy 9.9.9" in mtl.explain(found)
+    assert "accepted_versions" in run(path, accept_versions=True).attrs and "accepted_versions" not in wanted.attrs
+
+
+def test_another_mtlsim_is_never_accepted(tmp_path, monkeypatch):
+    path = tmp_path / "a.nc"
+    begin(path, monkeypatch)
+    of_other_versions(monkeypatch, mtlsim="0.0.0")
+    with pytest.raises(ValueError, match="versions.mtlsim is"):
+        run(path, accept_versions=True)
+    assert "--accept-versions" not in status(path) and "needs that mtlsim" in status(path)

@@ -1,4 +1,4 @@
-"""Pairs of tasks that tempt a certificate to lie, and what rows alone say of the best shared direction: a dense scan by QR in NumPy.
+"""Pairs of tasks that tempt a certificate to lie, and what their rows say of the best shared direction: a dense scan in NumPy.
 
 A loss is evaluated on the rows in extended precision, so that any direction found here is a loss that can be reached, and a
 lower bound above it is wrong. Nothing here calls mtlsim.
@@ -85,7 +85,7 @@ def energies(tasks):
 
 
 def scan(tasks):
-    """The least loss over head ratios, by least squares on stacked rows for every ratio of a dense grid, refined around its best."""
+    """The least loss over head ratios: least squares on stacked rows for every ratio of a dense grid, refined around its best."""
     sizes = [np.abs(X).max() for X, _ in tasks]
     columns = np.max([np.abs(X / size).max(0) for (X, _), size in zip(tasks, sizes, strict=True)], axis=0)
     columns = np.where(columns > 0, columns, 1)

@@ -1,5 +1,6 @@
 """Certificates of adversarial pairs (see `adversarial`), judged by what a scan of their rows reaches."""
 
+import itertools
 from typing import NamedTuple
 
 import adversarial
@@ -87,12 +88,13 @@ def judge(family: str, tasks, solution: mtl.Solution) -> Judged:
     allowed = max(2e-6 * own.min(), 2e-12 * total) + rounding
     missed = solution.loss - solution.gap > reached + rounding
     wrong = exact and (excess > allowed or off > allowed)
-    return Judged(family, condition, bool(exact), bool(wrong), bool(missed), status != Status.ok, excess / total, float(solution.gap / total), tasks)
+    found = bool(exact), bool(wrong), bool(missed), status != Status.ok
+    return Judged(family, condition, *found, excess / total, float(solution.gap / total), tasks)
 
 
 def table(judged: list[Judged]) -> str:
     lines = ["condition          pairs  exact  wrong  interval  missed  flagged"]
-    for low, high in zip(BANDS[:-1], BANDS[1:], strict=True):
+    for low, high in itertools.pairwise(BANDS):
         band = [one for one in judged if low <= one.condition < high]
         count = lambda what: sum(bool(getattr(one, what)) for one in band)  # noqa: B023
         row = (len(band), count("exact"), count("wrong"), len(band) - count("exact"), count("missed"), count("flagged"))

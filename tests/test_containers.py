@@ -1,4 +1,4 @@
-"""Numbers in what people keep them in: frames, series, masked, sparse and labelled arrays, words, dates; and tasks that are none."""
+"""Numbers in what people keep them in: frames, series, masked, sparse and labelled arrays, words, dates; what is no task."""
 
 import datetime
 from collections import namedtuple

@@ -308,7 +308,11 @@ def test_stacking_and_taking_apart():
 
 BAD_ARRAYS = [
     (np.ones(5), np.ones(5), r"X must be of shape \(m, d\), but is of shape \(5,\); pass one row per sample"),
-    (np.ones((5, 2)), np.ones((5, 1)), r"y must be of shape \(m,\), but is of shape \(5, 1\); pass one label per row, numpy.ravel\(y\)"),
+    (
+        np.ones((5, 2)),
+        np.ones((5, 1)),
+        r"y must be of shape \(m,\), but is of shape \(5, 1\); pass one label per row, numpy.ravel\(y\)",
+    ),
     (np.ones((5, 2)), np.ones(4), "y must be as long as X, 5 rows, but is of length 4; drop the rows without a label"),
     (np.ones((0, 2)), np.ones(0), r"X must be at least one row and one column, but is of shape \(0, 2\); load some rows"),
     (

@@ -142,7 +142,8 @@ def test_columns_of_frames_are_matched_by_name():
     close(mtl.covariance_similarity(first, second[names[::-1]]), wanted)
     close(mtl.covariance_similarity(first, X2), wanted)
     assert abs(mtl.covariance_similarity(X1, X2[:, ::-1]) - wanted) > 0.01
-    with pytest.raises(ValueError, match="second must be of the columns of first, but is without 'a' and with 'z'; give both the same"):
+    sentence = "second must be of the columns of first, but is without 'a' and with 'z'; give both the same"
+    with pytest.raises(ValueError, match=sentence):
         mtl.covariance_similarity(first, second.rename(columns={"a": "z"}))
     with pytest.raises(ValueError, match="second must be of columns with different names, but is with the same name twice"):
         mtl.covariance_similarity(first, second.rename(columns={"a": "b"}))

@@ -314,7 +314,8 @@ def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose([float(word[3].rstrip(",")) for word in words], mtl.svd_task_weights(X, Y, 2), rtol=1e-5)
     assert sum(float(word[4]) for word in words) == pytest.approx(100, abs=0.2)
     assert cli.main(["score", "X.npy", "X.npy"]) == 0
-    assert capsys.readouterr().out.endswith("normalised 1 (1 = same), each task less its own means; --uncentred for Eq. 5 as printed\n")
+    said = "normalised 1 (1 = same), each task less its own means; --uncentred for Eq. 5 as printed\n"
+    assert capsys.readouterr().out.endswith(said)
     np.save("far.npy", rng.normal(size=(30, 5)) + 10)
     for option, says in (([], "each task less its own means"), (["--uncentred"], "uncentred, as Eq. 5 is printed")):
         assert cli.main(["score", "X.npy", "far.npy", *option]) == 0
@@ -342,7 +343,9 @@ def test_weights_and_score_of_files(tmp_path, monkeypatch, capsys):
 def test_wrong_files_are_one_sentence(arguments, sentence, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     ones = np.ones((4, 3))
-    files = {"X": np.eye(4)[:, :2], "same": ones[:, :2], "wide": np.eye(4)[:, :3], "flat": ones[:, 0], "zeros": 0 * ones, "short": ones[1:], "nan": np.nan * ones}
+    eye = np.eye(4)
+    files = {"X": eye[:, :2], "same": ones[:, :2], "wide": eye[:, :3], "flat": ones[:, 0]}
+    files |= {"zeros": 0 * ones, "short": ones[1:], "nan": np.nan * ones}
     for name, array in files.items():
         np.save(name, array)
     np.save("pickled", np.array([{}], object), allow_pickle=True)

@@ -33,7 +33,7 @@ def solve_by_alternation(
     problem = absorb(moments, weights, ridge)
     n_tasks, d = problem.cross.shape
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
-    energies, rounding = explained_alone(moments, weights, ridge, observed_rows(moments, ridge))
+    energies, rounding, _ = explained_alone(moments, weights, ridge, observed_rows(moments, ridge))
     spectral = jnp.linalg.svd(single.T * jnp.sqrt(weights), full_matrices=False)[0][:, :rank]
     spectral = jnp.pad(spectral, ((0, 0), (0, rank - spectral.shape[1])))
     random = normal(stream(key, "starts"), (n_starts, d, rank), single.dtype)

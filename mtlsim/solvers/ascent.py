@@ -37,7 +37,7 @@ def solve_by_ascent(
     """
     n_tasks = moments.n_tasks
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
-    energies, _ = explained_alone(moments, weights, ridge, observed_rows(moments, ridge))
+    energies, _, _ = explained_alone(moments, weights, ridge, observed_rows(moments, ridge))
     problem, lift, singular, too_few = _look_at(moments, weights, ridge)
     settled = max(SETTLED, 4 * jnp.finfo(energies.dtype).eps)
 

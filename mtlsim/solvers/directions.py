@@ -4,7 +4,10 @@ With rows R_1 and R_2 (R_i'R_i = X_i'X_i) there is a basis B of parameters in wh
 
     R_1 B = U_1 diag(c),    R_2 B = U_2 diag(s),    c_j^2 + s_j^2 = 1,    U_i with orthonormal columns,
 
-and with p = U_1'y_1, q = U_2'y_2 the energy that heads (1, v) explain is G(v) = sum_j (c_j p_j + v s_j q_j)^2 / (c_j^2 + v^2 s_j^2).
+and with p = U_1'y_1, q = U_2'y_2 the energy that heads (1, v) explain is
+
+    G(v) = sum_j (c_j p_j + v s_j q_j)^2 / (c_j^2 + v^2 s_j^2).
+
 Nothing is squared on the way, so that c_j and s_j are right to the rounding of the rows, where a Gram matrix loses every
 direction below the root of it. What rounding can do is counted for each direction (`noise`) and belongs into the certificate.
 """
@@ -42,7 +45,8 @@ class Rows(NamedTuple):
 class Directions(NamedTuple):
     """The decomposition: c, s, p, q (d,) as above, basis B (d, d) for rows divided by their sizes, and what each task sees.
 
-    noise (2, d): relative error of c_j and s_j that rounding may cause. missing: directions that neither task sees, as orthonormal columns.
+    noise (2, d): relative error of c_j and s_j that rounding may cause. missing: directions that neither task sees, as
+    orthonormal columns.
     """
 
     first: Float[Array, " d"]

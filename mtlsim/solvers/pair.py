@@ -25,7 +25,8 @@ class Found(NamedTuple):
     """The optimum by either search, and what rounding leaves unproven of it beside the last digits of the energies.
 
     direction: B(t) sqrt(1 + t^2), without what neither task sees. missing: that, as columns. energies: what each task explains
-    alone. rounding: how far G may be off. too_few: the data do not determine the answer.
+    alone. rounding: how far G may be off. lost: whether rounding has the better of a direction. too_few: the data do not
+    determine the answer.
     """
 
     optimum: secular.Optimum
@@ -33,6 +34,7 @@ class Found(NamedTuple):
     missing: Float[Array, "d d"]
     energies: Float[Array, "2"]
     rounding: Float[Array, ""]
+    lost: Bool[Array, ""]
     too_few: Bool[Array, ""]
 
 
@@ -87,7 +89,7 @@ def _search_pencil(moments: Moments, weights: Float[Array, "2"], ridge: Float[Ar
     ratio = jnp.where(swap, 1 / optimum.ratio, optimum.ratio)
     # B(t) sqrt(1 + t^2) is the same for heads (1, t) and (t, 1), but for the sign of t
     direction = direction * jnp.where(swap & (optimum.ratio < 0), -1, 1)
-    return Found(optimum._replace(ratio=ratio), direction, jnp.zeros((d, d), ridge.dtype), own, rounding, too_few)
+    return Found(optimum._replace(ratio=ratio), direction, jnp.zeros((d, d), ridge.dtype), own, rounding, jnp.array(False), too_few)
 
 
 def _search_directions(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"], rows) -> Found:
@@ -100,11 +102,12 @@ def _search_directions(moments: Moments, weights: Float[Array, "2"], ridge: Floa
     too_few = too_few_rows(jnp.minimum(rows, seen), 1, n_directions)
     direction, missing = directions.solve(optimum.ratio), directions.missing
     direction = direction - linalg.multiply(missing, linalg.multiply(missing.T, direction))
-    rounding = directions.rounding(problem.lengths)
+    rounding, energies = directions.rounding(problem.lengths), directions.energies
+    lost = jnp.any(directions.seen & (directions.noise > LOST))
     if problem.squared:  # a direction that was taken for rounding may explain all that is left
-        left = jnp.maximum(problem.lengths**2 - directions.energies, 0)
-        rounding = rounding + jnp.sum(jnp.where(seen < rows, left, 0))
-    return Found(optimum, direction, missing, directions.energies, rounding, too_few)
+        left = jnp.sum(jnp.where(seen < rows, jnp.maximum(problem.lengths**2 - energies, 0), 0))
+        rounding, lost = rounding + left, lost | (left > TRUSTED_ROUNDINGS * _last_digits(energies))
+    return Found(optimum, direction, missing, energies, rounding, lost, too_few)
 
 
 def whiten_factors(
@@ -174,8 +177,7 @@ def _conclude(
     gap = jnp.where(degenerate, 0, jnp.maximum(optimum.bound - explained, 0) + jnp.abs(optimum.value - explained))
     gap = gap + rounding + found.rounding
     broken = ~jnp.isfinite(explained)
-    lost = (found.rounding > LOST * least) & (least > 0) & (found.rounding > TRUSTED_ROUNDINGS * rounding)
-    status = worst(flag(degenerate, Status.degenerate), flag((broken | lost) & ~degenerate, Status.ill_conditioned))
+    status = worst(flag(degenerate, Status.degenerate), flag(broken | found.lost, Status.ill_conditioned))
     largest = jnp.max(jnp.abs(direction))
     largest = jnp.where(largest > 0, largest, 1)
     length = largest * jnp.linalg.norm(direction / largest)

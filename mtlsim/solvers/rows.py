@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Num
 
 from mtlsim.core import linalg
 from mtlsim.samples.moments import Moments
+from mtlsim.solvers.solution import LOST
 
 UNSEEN = 16  # times d * rounding: a direction that a task sees no better than this, it does not see
 ROUNDINGS = 16  # of a backward stable factorisation, per direction
@@ -40,6 +41,11 @@ class Sight(NamedTuple):
     def rounding(self, lengths: Float[Array, " K"]) -> Float[Array, " K"]:
         """How far the energies may be off, for labels of these lengths."""
         return ROUNDINGS * lengths * jnp.sum(jnp.abs(self.sides) * jnp.where(self.seen, self.noise, 0), 1)
+
+
+def is_lost(sight: Sight, left: Float[Array, " K"]) -> Bool[Array, ""]:
+    """Whether rounding has the better of a direction, seen or (with this energy left to it) dropped."""
+    return jnp.any(sight.seen & (sight.noise > LOST)) | jnp.any(left > 0)
 
 
 def rows_of(moments: Moments, ridge: Float[Array, ""]) -> tuple[Float[Array, "d d"], Float[Array, "*K d"]]:
@@ -84,7 +90,7 @@ def look(moments: Moments, ridge: Float[Array, ""], rank: Num[Array, ""]) -> Sig
 
 
 def orthonormal(columns: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    """An orthonormal basis of the span of columns that are orthogonal or zero, but for a scale of each coordinate; zero elsewhere."""
+    """Orthonormal columns with the span of columns that are zero or, but for a scale of each coordinate, orthogonal; else zero."""
     left, values, _ = jnp.linalg.svd(columns)
     return jnp.where(values > UNSEEN * len(values) * jnp.finfo(values.dtype).eps * values[0], left, 0)
 

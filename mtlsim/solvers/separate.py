@@ -2,14 +2,14 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Bool, Float, Num
 
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.objective import observed_rows
-from mtlsim.solvers.rows import look, unexplained
+from mtlsim.solvers.rows import is_lost, look, unexplained
 from mtlsim.solvers.single import penalised_losses, solve_single
-from mtlsim.solvers.solution import LOST, Solution, certify
+from mtlsim.solvers.solution import Solution, certify
 
 
 def solve_separately(moments: Moments, rank: int, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Solution:
@@ -21,7 +21,7 @@ def solve_separately(moments: Moments, rank: int, weights: Float[Array, " K"], r
     single = jnp.stack([solve_single(moments[i], ridge[i]) for i in range(n_tasks)])
     losses = weights * penalised_losses(moments, single, ridge)
     rows = observed_rows(moments, ridge)
-    energies, rounding = explained_alone(moments, weights, ridge, rows)
+    energies, rounding, lost = explained_alone(moments, weights, ridge, rows)
     last_digits = 16 * jnp.finfo(rounding.dtype).eps * jnp.sum(weights * moments.energy)
     gap = jnp.maximum(jnp.sum(losses - weights * moments.energy + energies), 0) + jnp.sum(rounding) + last_digits
     return Solution(
@@ -31,21 +31,22 @@ def solve_separately(moments: Moments, rank: int, weights: Float[Array, " K"], r
         jnp.sum(losses),
         gap,
         certify(gap, energies),
-        flag((gap > LOST * jnp.min(energies)) & (gap > 64 * last_digits), Status.ill_conditioned),
+        flag(lost, Status.ill_conditioned),
         "separate",
     )
 
 
 def explained_alone(
     moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"], rows: Num[Array, " K"]
-) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
-    """What each task explains of its own weighted labels at best, and how far rounding may have moved it."""
+) -> tuple[Float[Array, " K"], Float[Array, " K"], Bool[Array, ""]]:
+    """What each task explains of its own weighted labels at best, how far rounding may have moved it, whether digits are lost."""
 
     def of_task(i):
         length = jnp.sqrt(weights[i] * moments.energy[i])[None]
         sight = look(moments[i], ridge[i], rows[i])
         sight = sight._replace(sides=jnp.sqrt(weights[i]) * sight.sides)
-        return sight.energies()[0], (sight.rounding(length) + unexplained(moments[i], sight, rows[i], length))[0]
+        left = unexplained(moments[i], sight, rows[i], length)
+        return sight.energies()[0], (sight.rounding(length) + left)[0], is_lost(sight, left)
 
-    found = [of_task(i) for i in range(moments.n_tasks)]
-    return jax.lax.stop_gradient(tuple(jnp.stack(parts) for parts in zip(*found, strict=True)))
+    energies, rounding, lost = zip(*(of_task(i) for i in range(moments.n_tasks)), strict=True)
+    return jax.lax.stop_gradient((jnp.stack(energies), jnp.stack(rounding), jnp.any(jnp.stack(lost))))

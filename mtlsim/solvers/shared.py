@@ -7,8 +7,8 @@ from mtlsim.core import linalg
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.objective import observed_rows
-from mtlsim.solvers.rows import look, unexplained
-from mtlsim.solvers.solution import LOST, Solution, certify
+from mtlsim.solvers.rows import is_lost, look, unexplained
+from mtlsim.solvers.solution import Solution, certify
 
 
 def solve_shared(moments: Moments, rank: int, weights: Float[Array, " K"], ridge: Float[Array, ""]) -> Solution:
@@ -30,8 +30,8 @@ def solve_shared(moments: Moments, rank: int, weights: Float[Array, " K"], ridge
     energy = jnp.sum(weights * moments.energy)
     loss = energy - jnp.sum(strengths[:rank] ** 2)
     last_digits = 16 * jnp.finfo(loss.dtype).eps * energy
-    lost = jnp.sum(weights * (sight.rounding(lengths) + unexplained(moments, sight, rows, lengths)))
-    gap, energies = lost + last_digits, weights * sight.energies()
+    left = unexplained(moments, sight, rows, lengths)
+    gap = jnp.sum(weights * (sight.rounding(lengths) + left)) + last_digits
     tie = strengths[rank - 1] - strengths[rank] <= 1e-9 * strengths[0]
     tie = tie & (strengths[rank - 1] > 1e-9 * strengths[0])
     unknown = jnp.where(tie, jnp.nan, 0.0)
@@ -41,10 +41,7 @@ def solve_shared(moments: Moments, rank: int, weights: Float[Array, " K"], ridge
         linalg.multiply(heads, shared.T) + unknown,
         loss,
         gap,
-        certify(gap, energies),
-        worst(
-            flag(tie, Status.degenerate),
-            flag((lost > LOST * jnp.min(energies)) & (lost > 64 * last_digits), Status.ill_conditioned),
-        ),
+        certify(gap, weights * sight.energies()),
+        worst(flag(tie, Status.degenerate), flag(is_lost(sight, left), Status.ill_conditioned)),
         "shared_covariates",
     )

@@ -9,16 +9,17 @@ from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.moments import Moments
 
 EXACT_WITHIN = 1e-6  # of the smaller task's explained energy
-LOST = 1e-2  # of the same: rounding beyond which a result is called ill-conditioned
+LOST = 1e-3  # relative error of a direction from which rounding has the better of it
 LAST_DIGITS = 1024  # roundings of the energies of all tasks: a gap within these is exact too
 
 
 class Solution(eqx.Module):
     """Shared layer B (d, r), heads A (K, r), parameters A B' (K, d), and what is known about them.
 
-    loss = sum_i w_i (|X_i B A_i - y_i|^2 + ridge_i |B A_i|^2). gap: loss minus a proven lower bound on it. certificate: exact
-    (gap within 10^-6 of the smaller task's explained energy, or in the last three digits of all energy), interval (the gap is proven but not small), none (only the tasks' own best losses bound it). route: the
-    solver's name. status: see `mtlsim.Status`.
+    loss = sum_i w_i (|X_i B A_i - y_i|^2 + ridge_i |B A_i|^2). gap: loss minus a proven lower bound on it, with the rounding of
+    both. certificate: exact (gap within 10^-6 of the smaller task's explained energy, or in the last three digits of all energy),
+    interval (the gap is proven but not small), none (only the tasks' own best losses bound it). route: the solver's name.
+    status: see `mtlsim.Status`.
     """
 
     shared: Float[Array, "d r"]

@@ -21,6 +21,7 @@ HOW = {
 KINDS = tuple(HOW)
 BANDS = (1, 1e3, 1e6, 1e9, np.inf)  # of the condition number of the rows
 DIMENSIONS = (2, 3, 5, 10)
+HIGHEST = 1e8  # condition number of the rows
 
 
 class Judged(NamedTuple):
@@ -41,15 +42,15 @@ class Judged(NamedTuple):
     tasks: list
 
 
-def judge_pairs(kind: str, n_pairs: int, seed: int = 0, highest: float = 1e8) -> list[Judged]:
+def judge_pairs(kind: str, n_pairs: int, seed: int = 0, dimensions: tuple[int, ...] = DIMENSIONS) -> list[Judged]:
     rng = np.random.default_rng([seed, KINDS.index(kind)])
-    problems = {d: [] for d in DIMENSIONS}
+    problems = {d: [] for d in dimensions}
     for i in range(n_pairs):
-        d = DIMENSIONS[i % len(DIMENSIONS)]
-        family = adversarial.FAMILIES[(i // len(DIMENSIONS)) % len(adversarial.FAMILIES)]
+        d = dimensions[i % len(dimensions)]
+        family = adversarial.FAMILIES[(i // len(dimensions)) % len(adversarial.FAMILIES)]
         if kind == "drawn" and family in ("collinear", "zero columns"):
             family = "rows"
-        tasks = adversarial.pair(rng, family, d, highest ** rng.uniform())
+        tasks = adversarial.pair(rng, family, d, HIGHEST ** rng.uniform())
         if kind == "grams" and family == "scales":  # squares of 10^150 are no numbers
             tasks = [(X / np.abs(X).max(), y) for X, y in tasks]
         if kind == "shared":

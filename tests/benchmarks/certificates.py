@@ -11,6 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from smoke import sized
+
 from mtlsim.launcher import prepare
 
 prepare()
@@ -18,7 +20,7 @@ prepare()
 from judged import HOW, KINDS, judge_pairs, table  # noqa: E402
 
 if __name__ == "__main__":
-    n_pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    n_pairs = int(sys.argv[1]) if len(sys.argv) > 1 else sized(2000, 28)
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     lies = 0
     for kind in KINDS:

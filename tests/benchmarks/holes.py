@@ -6,6 +6,7 @@ Options: --cells, --seeds, --seed, --show (print the cells found).
 import argparse
 
 import jax
+from smoke import SMOKE, sized
 
 jax.config.update("jax_enable_x64", True)
 
@@ -16,12 +17,12 @@ from mtlsim.verification.holes import search_holes  # noqa: E402
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
-    for option, default in (("--cells", 400), ("--seeds", 100), ("--seed", 0)):
+    for option, default in (("--cells", sized(400, 8)), ("--seeds", sized(100, 20)), ("--seed", 0)):
         parser.add_argument(option, type=int, default=default)
     parser.add_argument("--show", action="store_true")
     options = parser.parse_args()
     total = [0, 0]
-    for name in options.names or statement_names():
+    for name in options.names or (["data-amplification"] if SMOKE else statement_names()):
         statement = find_statement(name)
         if statement.expected != "confirmed":
             continue

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import oracles
 from instances import moments_of, random_tasks
+from smoke import sized
 
 import mtlsim as mtl
 from mtlsim.core.status import Certificate
@@ -37,7 +38,7 @@ def problem(rng):
     return tasks
 
 
-def compare(n_problems: int = 200, n_starts: int = 40, seed: int = 0) -> dict[str, float]:
+def compare(n_problems: int = sized(200, 2), n_starts: int = sized(40, 2), seed: int = 0) -> dict[str, float]:
     """Shares of problems, and the largest excess of the solver's loss over the best one, relative to all energy."""
     rng, above, false, broken, worst, several = np.random.default_rng(seed), 0, 0, 0, 0.0, 0
     for _ in range(n_problems):

@@ -14,13 +14,15 @@ import time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from smoke import sized
+
 from mtlsim.launcher import prepare
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--names", nargs="*", default=[])
+    parser.add_argument("--names", nargs="*", default=sized([], ["similarity-invariance"]))
     parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
     prepare()

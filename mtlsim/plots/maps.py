@@ -105,7 +105,7 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
 
     panels: a third axis, one panel per value.
     """
-    values = [None] if panels is None else data[panels].values[:MAX_PANELS]
+    values = [None] if panels is None else data[panels].values
     fig, axes = figure(len(values), 4.8 if panels is None else 3.4, 3.9, sharey=True)
     for ax, value in zip(axes[0], values, strict=True):
         selected = data if value is None else data.sel({panels: value})

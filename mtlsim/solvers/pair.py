@@ -1,5 +1,6 @@
 """Two tasks with different covariates and one shared direction: the certified global optimum, as a Solution."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -31,7 +32,7 @@ class Found(NamedTuple):
 
     optimum: secular.Optimum
     direction: Float[Array, " d"]
-    missing: Float[Array, "d d"]
+    missing: Float[Array, "d m"]
     energies: Float[Array, "2"]
     rounding: Float[Array, ""]
     lost: Bool[Array, ""]
@@ -54,7 +55,8 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     if moments.rank_known:
         found = _search_pencil(*fixed, form)
         reach = jnp.maximum(TRUSTED * jnp.min(found.energies), TRUSTED_ROUNDINGS * _last_digits(found.energies))
-        found = linalg.repair(~(found.rounding <= reach), _search_directions, found, *fixed)
+        without_gram = replace(fixed[0], gram=fixed[0].factor)  # which nobody reads there, and which costs a product to compute
+        found = linalg.repair(~(found.rounding <= reach), _search_directions, found, without_gram, *fixed[1:])
     else:
         found = _search_directions(*fixed)
     grams = tuple(moments.gram[i] + ridge[i] * jnp.eye(d, dtype=ridge.dtype) for i in range(2))
@@ -89,7 +91,7 @@ def _search_pencil(moments: Moments, weights: Float[Array, "2"], ridge: Float[Ar
     ratio = jnp.where(swap, 1 / optimum.ratio, optimum.ratio)
     # B(t) sqrt(1 + t^2) is the same for heads (1, t) and (t, 1), but for the sign of t
     direction = direction * jnp.where(swap & (optimum.ratio < 0), -1, 1)
-    return Found(optimum._replace(ratio=ratio), direction, jnp.zeros((d, d), ridge.dtype), own, rounding, jnp.array(False), too_few)
+    return Found(optimum._replace(ratio=ratio), direction, jnp.zeros((d, 0), ridge.dtype), own, rounding, jnp.array(False), too_few)
 
 
 def _search_directions(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"], rows) -> Found:
@@ -100,7 +102,8 @@ def _search_directions(moments: Moments, weights: Float[Array, "2"], ridge: Floa
     seen = jnp.sum(directions.seen, 1)
     n_directions = jnp.sum(jnp.any(directions.seen, 0))
     too_few = too_few_rows(jnp.minimum(rows, seen), 1, n_directions)
-    direction, missing = directions.solve(optimum.ratio), directions.missing
+    direction = directions.solve(optimum.ratio)
+    missing = directions.missing[:, : 0 if moments.rank_known else None]  # what nobody sees is there only where rows are too few
     direction = direction - linalg.multiply(missing, linalg.multiply(missing.T, direction))
     rounding, energies = directions.rounding(problem.lengths), directions.energies
     lost = jnp.any(directions.seen & (directions.noise > LOST))

@@ -51,7 +51,7 @@ def is_lost(sight: Sight, left: Float[Array, " K"]) -> Bool[Array, ""]:
 def rows_of(moments: Moments, ridge: Float[Array, ""]) -> tuple[Float[Array, "d d"], Float[Array, "*K d"]]:
     """R (d, d) with R'R = X'X + ridge, and labels s with R's = X'y, of one task or of several on shared rows."""
     d = moments.n_features
-    eye = jnp.eye(d, dtype=moments.gram.dtype)
+    eye = jnp.eye(d, dtype=moments.cross.dtype)
     if moments.factor is None:
         gram = moments.gram + ridge * eye
         sizes = jnp.sqrt(jnp.diagonal(gram))

@@ -191,7 +191,7 @@ def test_squares_that_float32_cannot_hold_are_refused_and_not_dropped(size):
 
 def test_squares_of_whole_numbers_do_not_overflow():
     rows = np.array([[200, 1], [100, 3]], np.uint8)
-    np.testing.assert_allclose(mtl.from_data(rows).given, rows.astype(float).T @ rows.astype(float) / 2)
+    np.testing.assert_allclose(mtl.from_data(rows).matrix, rows.astype(float).T @ rows.astype(float) / 2)
     np.testing.assert_allclose(mtl.Moments.from_data(rows, [1.0, 2.0]).gram, rows.astype(float).T @ rows.astype(float))
 
 

@@ -143,6 +143,7 @@ def _add_up(X, y, name: str, factorised: bool = True) -> tuple[Array, ...]:
     d = X.shape[1]
     top = np.zeros((d, triangle.shape[1]))
     top[: len(triangle)] = triangle[:d]
+    top *= np.where(np.diagonal(top) < 0, -1, 1)[:, None]  # the one sign that does not depend on blocks
     scores = top[:, d:].T if np.ndim(y) == 2 else top[:, d]
     return *parts, jnp.asarray(top[:, :d].T, dtype), jnp.asarray(scores, dtype)
 

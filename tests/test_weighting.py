@@ -281,7 +281,7 @@ WAVE = WAVE - WAVE.mean(0)
         ([np.ones((3, 2))], [np.ones(3)] * 2, 1, "Y must be labels of 1 tasks like X, but is of 2; give one array"),
         (np.ones((3, 2)), np.zeros((3, 2)), 1, "Y must be labels of which some depend on the rows, but is X'y = 0 for every task"),
         (WAVE, 7 * np.ones((9, 2)), 1, "Y must be labels of which some depend on the rows"),  # constants, on centred rows
-        (np.ones((3, 2)), np.array([["a", "b"]] * 3), 1, "Y must be made of real numbers, but is of type <U1; make one class 1 and all others -1"),
+        (np.ones((3, 2)), np.array([["a", "b"]] * 3), 1, "Y must be made of real numbers, but is of type <U1"),
         (np.ones((3, 2)), 1j * np.ones((3, 2)), 1, "Y must be made of real numbers, but is of type complex128"),
         (np.ones((3, 2)), 1e200 * np.ones((3, 2)), 1, "Y must be of squares that can be summed, but is too large for that"),
         (1e200 * np.ones((3, 2)), np.ones((3, 2)), 1, "X must be of squares that can be summed, but is too large for that"),

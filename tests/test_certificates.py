@@ -95,3 +95,13 @@ def test_least_squares_on_rows_keep_the_digits_that_squares_lose():
     theta = rng.normal(size=4)
     found = mtl.solve_single(mtl.Moments.from_data(X, X @ theta))
     np.testing.assert_allclose(found, theta, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_no_number_has_no_certificate(rank, shared):
+    """NaN compares as smaller than everything: it must not pass for a direction that is not seen."""
+    moments = moments_of("shared" if shared else "rows", FEW_ROWS[:1] * 2)
+    solution = mtl.solve(eqx.tree_at(lambda m: m.factor, moments, moments.factor * np.nan), rank)
+    assert solution.status == Status.ill_conditioned and solution.certificate != Certificate.exact
+    assert np.isnan(solution.loss)

@@ -151,7 +151,8 @@ def find_directions(problem: Rows) -> Directions:
         seen = seen & (lengths > 0) & (noise * (UNSEEN * d) < 1)
     lengths = jnp.where(seen, lengths, 0)
     parts = jnp.einsum("kmd,km->kd", images, problem.labels, precision="highest")
-    parts = jnp.where(seen, parts / jnp.where(seen, lengths, 1), 0)
+    unknown = jnp.where(jnp.all(jnp.isfinite(noise)), 0, jnp.nan)  # or what is no number would count as not seen
+    parts = jnp.where(seen, parts / jnp.where(seen, lengths, 1), 0) + unknown
     missing = jnp.where(inside, 0, right.T) / columns[:, None]
     missing = missing if problem.exact_rank else orthonormal(missing)
     return Directions(*lengths, *parts, basis / columns[:, None], noise, seen, sizes, missing)

@@ -45,7 +45,7 @@ class Sight(NamedTuple):
 
 def is_lost(sight: Sight, left: Float[Array, " K"]) -> Bool[Array, ""]:
     """Whether rounding has the better of a direction, seen or (with this energy left to it) dropped."""
-    return jnp.any(sight.seen & (sight.noise > LOST)) | jnp.any(left > 0)
+    return jnp.any(sight.seen & (sight.noise > LOST)) | jnp.any(left > 0) | ~jnp.all(jnp.isfinite(sight.noise))
 
 
 def rows_of(moments: Moments, ridge: Float[Array, ""]) -> tuple[Float[Array, "d d"], Float[Array, "*K d"]]:
@@ -60,7 +60,8 @@ def rows_of(moments: Moments, ridge: Float[Array, ""]) -> tuple[Float[Array, "d 
         kept = values > linalg.rank_tolerance(values)
         roots = jnp.sqrt(jnp.where(kept, values, 1))
         labels = jnp.where(kept, linalg.multiply(moments.cross / safe, vectors) / roots, 0)
-        return jnp.where(kept[:, None], roots[:, None] * vectors.T * sizes, 0), labels
+        unknown = jnp.where(jnp.all(jnp.isfinite(values)), 0, jnp.nan)
+        return jnp.where(kept[:, None], roots[:, None] * vectors.T * sizes, 0) + unknown, labels + unknown
     rows = moments.factor.T
     basis, triangle = jnp.linalg.qr(jnp.concatenate([rows, jnp.sqrt(ridge) * eye]))
     return jnp.where(ridge > 0, triangle, rows), jnp.where(ridge > 0, linalg.multiply(moments.scores, basis[:d]), moments.scores)
@@ -85,7 +86,8 @@ def look(moments: Moments, ridge: Float[Array, ""], rank: Num[Array, ""]) -> Sig
         seen = seen & (noise * (UNSEEN * d) < 1)
     hidden = jnp.where(seen, 0, right.T) / columns[:, None]
     missing = hidden if moments.rank_known else orthonormal(hidden)
-    sides = jnp.where(seen, linalg.multiply(jnp.atleast_2d(labels), left), 0)
+    unknown = jnp.where(jnp.all(jnp.isfinite(noise)), 0, jnp.nan)  # or what is no number would count as not seen
+    sides = jnp.where(seen, linalg.multiply(jnp.atleast_2d(labels), left), 0) + unknown
     return Sight(jnp.where(seen, back, 0) / columns[:, None] / jnp.where(largest > 0, largest, 1), sides, seen, noise, missing)
 
 

@@ -11,6 +11,7 @@ from mtlsim.sweeps import job
 from mtlsim.sweeps.dataset import counts, load, sentence_on_status
 from mtlsim.sweeps.keep import condense, join
 from mtlsim.sweeps.watch import status
+from mtlsim.transfer.verdict import summarise_sums
 
 GRID = {"drift": np.linspace(-1, 1, 12)}
 SUMMARY = ["gain_mean", "gain_standard_error", "gain_low", "gain_high", "gain_sign", "gain_n_seeds"]
@@ -37,10 +38,9 @@ def test_cells_have_the_summary_of_their_draws(options):
 def test_draws_without_a_number_are_counted_not_averaged():
     gain = np.array([[1.0, np.nan, 3.0], [np.nan] * 3])
     found = condense({"gain": gain, "status": np.array([[0, 2, 0], [2, 2, -1]])})
-    np.testing.assert_array_equal(found["gain_sums"], [[2, 2, 2], [0, 0, 0]])
-    np.testing.assert_array_equal(found["status_sums"], [[2, 0, 1, 0, 0], [0, 0, 2, 0, 0]])
-    both = join("gain", found["gain_sums"], condense({"gain": np.array([[5.0], [7.0]])})["gain_sums"])
-    np.testing.assert_allclose(both, [[3, 3, 8], [1, 7, 0]])
+    np.testing.assert_array_equal(found["status_sums"], [[2, 0, 1, 0, 0, 0], [0, 0, 2, 0, 0, 0]])
+    both = summarise_sums(join("gain", found["gain_sums"], condense({"gain": np.array([[5.0], [7.0]])})["gain_sums"]))
+    np.testing.assert_allclose([both["n_seeds"], both["mean"], both["standard_error"]], [[3, 1], [3, 7], [2 / 3**0.5, np.inf]])
 
 
 def test_other_outputs_keep_their_mean_and_error_and_their_own_axes():

@@ -19,6 +19,7 @@ def test_every_status_has_a_sentence_and_a_fixed_number():
         "degenerate": 2,
         "not_converged": 3,
         "out_of_range": 4,
+        "heavy_tailed": 5,
     }
     assert {certificate.name: int(certificate) for certificate in Certificate} == {"exact": 0, "interval": 1, "none": 2}
     assert set(SENTENCES) == set(Status)

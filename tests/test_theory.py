@@ -14,9 +14,9 @@ import mtlsim as mtl
 from mtlsim import theory
 from mtlsim.plots import curves, maps, style
 from mtlsim.plots.predictions import overlay
+from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
-from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import PLACES
 from mtlsim.theory.statements.free_heads import predict_free_heads
 from mtlsim.verification.counterexample import load_counterexample, search_counterexample

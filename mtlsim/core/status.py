@@ -7,13 +7,14 @@ from jaxtyping import Array, Bool, Int
 
 
 class Status(IntEnum):
-    """Worst thing that happened to a result; larger is worse."""
+    """Worst thing that happened to a result; larger is worse, but heavy tails, which leave the draw itself right, are mildest."""
 
     ok = 0
     ill_conditioned = 1
     degenerate = 2
     not_converged = 3
     out_of_range = 4
+    heavy_tailed = 5
 
     @property
     def sentence(self) -> str:
@@ -37,6 +38,8 @@ SENTENCES = {
     Status.not_converged: "the iterations stopped at their limit before the objective settled; raise max_iterations or n_starts.",
     Status.out_of_range: "a parameter is outside its domain (an alignment below what the spectrum allows); "
     "see mtlsim.lowest_alignment.",
+    Status.heavy_tailed: "draws are right, but so near to interpolation their mean has no finite variance, and no interval would "
+    "cover it; use more or fewer rows, or a ridge.",
 }
 
 
@@ -55,7 +58,8 @@ def flag(condition: Bool[Array, "..."], status: Status) -> Int[Array, "..."]:
 
 def worst(*statuses: Int[Array, "..."]) -> Int[Array, "..."]:
     """The worst of several statuses, elementwise."""
+    severity = lambda status: jnp.where(status == Status.heavy_tailed, 0.5, status)
     result = statuses[0]
     for status in statuses[1:]:
-        result = jnp.maximum(result, status)
+        result = jnp.where(severity(result) >= severity(status), result, status)
     return result

@@ -7,6 +7,7 @@ from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import RISK_LABEL, SERIES, figure
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.transfer.alignment import Alignment
+from mtlsim.transfer.verdict import half_width
 
 COSINE, MODE, CONSTRAINT = "tasks.cosine", "mode", "training.constraint"
 STYLES = {"free": "-", "orthogonal": "--"}
@@ -60,7 +61,7 @@ def draw(data):
 def interval(values) -> tuple[np.ndarray, np.ndarray]:
     """Mean over seeds and half the width of its 95 % interval."""
     numbers = values.transpose("seed", "record").values
-    return numbers.mean(0), 1.96 * numbers.std(0, ddof=1) / np.sqrt(len(numbers))
+    return numbers.mean(0), half_width(numbers.std(0, ddof=1) / np.sqrt(len(numbers)), len(numbers))
 
 
 EXPERIMENT = Experiment(

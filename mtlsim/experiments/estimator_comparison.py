@@ -15,12 +15,12 @@ from mtlsim.plots.curves import finish_risk_axis, legend_above, risk_curve
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import SERIES, figure
 from mtlsim.samples.wishart import draw_moments
+from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.solvers.pooled import solve_pooled
 from mtlsim.solvers.single import solve_single
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import predict_pooled, simplest_form
-from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statements.soft_transfer import best_strength, soft_risk
 
 COSINE, DISTANCE = "tasks.cosine", "distance"

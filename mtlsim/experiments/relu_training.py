@@ -9,6 +9,7 @@ from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.transfer.training import TrainingCurve
+from mtlsim.transfer.verdict import half_width
 
 ROWS, POPULATION = "tasks.n_samples", "population"
 RATE, TIME = 0.05, 200.0
@@ -32,7 +33,7 @@ def draw(data):
     for ax, (name, label) in zip(axes, quantities.items(), strict=True):
         for i, n in enumerate(rows[ROWS].values):
             curves = rows[name].sel({ROWS: n}).values
-            mean, half = curves.mean(0), 1.96 * curves.std(0, ddof=1) / np.sqrt(len(curves))
+            mean, half = curves.mean(0), half_width(curves.std(0, ddof=1) / np.sqrt(len(curves)), len(curves))
             ax.fill_between(time, mean - half, mean + half, color=SERIES[i], alpha=0.22, linewidth=0)
             ax.plot(time, mean, color=SERIES[i], label=f"{n:g} rows per task")
         ax.plot(time, flow[name].values.mean(0), color="black", linestyle=DASHES, label="population")

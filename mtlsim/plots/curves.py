@@ -6,30 +6,49 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtlsim.plots.predictions import DASHES, overlay, remember
-from mtlsim.plots.style import GAIN_LABEL, HELPS, HURTS, MARKERS, RISK_LABEL, SERIES, figure, label_of, places, set_scale
+from mtlsim.plots.style import (
+    GAIN_LABEL,
+    HELPS,
+    HURTS,
+    MARKERS,
+    NO_INTERVAL,
+    RISK_LABEL,
+    SERIES,
+    figure,
+    label_of,
+    places,
+    set_scale,
+)
+from mtlsim.sweeps.dataset import has_heavy_tails
+from mtlsim.transfer.verdict import summarise
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series: int = 0, line: bool = True):
-    """Mean gain over one swept parameter with its interval; open markers where the sign is undecided.
+    """Mean gain over one swept parameter with its interval; open markers where the sign is undecided, crosses where no interval
+    would cover the mean (status `heavy_tailed`).
 
     line: join the points and draw the interval as a band; without, points and bars, which leave the line to a theory's overlay.
     """
     xs, mean = places(data[x].values), data["gain_mean"].values
-    low, high = data["gain_low"].values, data["gain_high"].values
+    heavy = has_heavy_tails(data).values
+    low, high = (np.where(heavy, np.nan, data[name].values) for name in ("gain_low", "gain_high"))
     colour, marker = SERIES[series % len(SERIES)], MARKERS[series % len(MARKERS)]
     if line:
         ax.fill_between(xs, low, high, color=colour, alpha=0.22, linewidth=0)
-        ax.plot(xs, mean, color=colour, label=label)
+        ax.plot(xs, np.where(heavy, np.nan, mean), color=colour, label=label)
     else:
         ax.errorbar(xs, mean, [mean - low, high - mean], color=colour, linestyle="none", elinewidth=1)
         ax.plot([], [], color=colour, marker=marker, linestyle="none", label=label)
     remember(ax, data, x)
-    decided = data["gain_sign"].values != 0
+    decided, undecided = data["gain_sign"].values != 0, (data["gain_sign"].values == 0) & ~heavy
     ax.plot(xs[decided], mean[decided], linestyle="none", marker=marker, color=colour)
-    ax.plot(xs[~decided], mean[~decided], linestyle="none", marker=marker, color=colour, markerfacecolor="white")
+    ax.plot(xs[undecided], mean[undecided], linestyle="none", marker=marker, color=colour, markerfacecolor="white")
+    if heavy.any():
+        known = NO_INTERVAL in ax.get_legend_handles_labels()[1]
+        ax.plot(xs[heavy], mean[heavy], linestyle="none", marker="x", color="0.3", label=None if known else NO_INTERVAL)
     return ax
 
 
@@ -74,17 +93,16 @@ def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, r
 
 def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: int, line: bool = True) -> None:
     """Mean of a risk over seeds with its 95 % interval; line: as in `gain_curve`."""
-    xs, values = places(data[x].values), data[name].values
-    mean = np.nanmean(values, -1)
-    half = 1.96 * np.nanstd(values, -1, ddof=1) / np.sqrt(np.isfinite(values).sum(-1))
+    xs, found = places(data[x].values), summarise(data[name].values)
+    mean, low, high = (found[part] for part in ("mean", "low", "high"))
     remember(ax, data, x, quantity=name)
     colour = SERIES[series % len(SERIES)]
     marker = MARKERS[series % len(MARKERS)]
     if line:
-        ax.fill_between(xs, mean - half, mean + half, color=colour, alpha=0.22, linewidth=0)
+        ax.fill_between(xs, low, high, color=colour, alpha=0.22, linewidth=0)
         ax.plot(xs, mean, color=colour, marker=marker, label=label)
     else:
-        ax.errorbar(xs, mean, half, color=colour, marker=marker, linestyle="none", elinewidth=1, label=label)
+        ax.errorbar(xs, mean, [mean - low, high - mean], color=colour, marker=marker, linestyle="none", elinewidth=1, label=label)
 
 
 def finish_risk_axis(ax, x: str, xs, label: bool = True) -> None:

@@ -10,7 +10,18 @@ from scipy.ndimage import binary_dilation, binary_opening
 
 from mtlsim.core.checks import require
 from mtlsim.plots.predictions import remember
-from mtlsim.plots.style import GAIN_LABEL, are_words, figure, is_logarithmic, label_of, places, set_scale, short_label_of
+from mtlsim.plots.style import (
+    GAIN_LABEL,
+    NO_INTERVAL,
+    are_words,
+    figure,
+    is_logarithmic,
+    label_of,
+    places,
+    set_scale,
+    short_label_of,
+)
+from mtlsim.sweeps.dataset import has_heavy_tails
 from mtlsim.transfer.verdict import summarise
 
 if TYPE_CHECKING:
@@ -27,11 +38,13 @@ def gain_norm(means: np.ndarray) -> SymLogNorm:
     return SymLogNorm(linthresh=largest / 100, vmin=-largest, vmax=largest)
 
 
-def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.ndarray, norm) -> object:
+def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.ndarray, norm, heavy=False) -> object:
     """One panel: colour = mean (blue helps, red hurts), hatched where undecided, black line where the mean is zero.
 
-    mean and sign have shape (len(ys), len(xs)). An axis of words has a column or a row for each.
+    mean and sign have shape (len(ys), len(xs)), and heavy likewise: cells without a mean that an interval covers, which are
+    crossed and have no colour. An axis of words has a column or a row for each.
     """
+    mean = np.where(heavy, np.nan, mean)
     words, (x_values, y_values) = are_words(xs) or are_words(ys), (xs, ys)
     xs, ys = places(xs), places(ys)
     mesh = ax.pcolormesh(_edges(xs), _edges(ys), np.ma.masked_invalid(mean), cmap=COLOURS, norm=norm, rasterized=True)
@@ -39,6 +52,9 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     open_cells = np.ma.masked_where((sign != 0) | ~np.isfinite(mean) | (mean == 0), np.ones_like(mean))
     hatching = ax.pcolor(_edges(xs), _edges(ys), open_cells, hatch="/////", edgecolor="0.2", linewidth=0)
     hatching.set_facecolor("none")
+    if np.any(heavy):
+        crossing = ax.pcolor(_edges(xs), _edges(ys), np.ma.masked_where(~heavy, heavy), hatch="xxxx", edgecolor="0.2", linewidth=0)
+        crossing.set_facecolor("none")
     # among cells that are all undecided the zero line would follow the noise
     decided = binary_opening(sign != 0, np.ones((2, 2))) if min(sign.shape) > 2 else sign != 0
     supported = np.where(binary_dilation(decided, np.ones((3, 3))), mean, np.nan)
@@ -72,31 +88,33 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
     fig, panel_axes = figure(n_columns, 3.2, 3.4, n_rows, sharey=True)
     for ax in panel_axes.flat[len(values) :]:
         ax.set_axis_off()
-    norm = gain_norm(data["gain_mean"].values)
+    norm = gain_norm(data["gain_mean"].where(~has_heavy_tails(data)).values)
     for ax, value in zip(panel_axes.flat, values, strict=False):
         selected = data if value is None else data.sel({panels: value})
         mean, sign = (selected[name].transpose(y, x).values for name in ("gain_mean", "gain_sign"))
-        mesh = map_panel(ax, data[x].values, data[y].values, mean, sign, norm)
+        heavy = has_heavy_tails(selected).transpose(y, x).values
+        mesh = map_panel(ax, data[x].values, data[y].values, mean, sign, norm, heavy)
         remember(ax, selected, x, y)
         _keep_inside(ax, x, y)
         ax.set_xlabel(label_of(x))
         if value is not None:
             shown = f"{value:g}" if np.asarray(value).dtype.kind in "iuf" else str(value)
-            ax.set_title(f"{short_label_of(panels)} {shown}\n{_in_words(mean, sign)}")
+            ax.set_title(f"{short_label_of(panels)} {shown}\n{_in_words(mean[~heavy], sign[~heavy])}")
     for row in panel_axes:
         row[0].set_ylabel(label_of(y))
     bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01)
     bar.set_label(GAIN_LABEL.replace(": ", ":\n"))
-    handles = [*_legend(data.attrs["level"], "mean gain zero"), *handles]
+    handles = [*_legend(data.attrs["level"], "mean gain zero", bool(has_heavy_tails(data).any())), *handles]
     fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return fig
 
 
-def _legend(level: float, line: str) -> list:
+def _legend(level: float, line: str, heavy: bool = False) -> list:
     chance = f"{100 * (1 - level):.3g} % of a map of no effect would be decided"
     return [
         Patch(facecolor="white", edgecolor="0.25", hatch="////", label=f"undecided at {100 * level:.3g} % ({chance})"),
         plt.Line2D([], [], color="black", linewidth=1.6, label=line),
+        *([Patch(facecolor="0.8", edgecolor="0.25", hatch="xxxx", label=NO_INTERVAL)] if heavy else []),
     ]
 
 
@@ -121,8 +139,10 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
 
 
 def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str]):
-    gains = [data["gain"].sel({axis: name}).transpose(y, x, "seed").values for name in pair]
-    summary = summarise(gains[0] - gains[1], data.attrs["level"])
+    draws = [data.sel({axis: name}).transpose(y, x, "seed", ...) for name in pair]
+    gains, controls = ([one[name].values if name in one else 0.0 for one in draws] for name in ("gain", "control"))
+    worst = np.maximum(*(one["status"].values for one in draws))
+    summary = summarise(gains[0] - gains[1], data.attrs["level"], controls[0] - controls[1] + 0 * gains[0], worst)
     size = np.nanmean(np.abs(gains[0]) + np.abs(gains[1]), -1)
     relative = summary["mean"] / np.where(size > 0, size, 1)
     mesh = map_panel(ax, data[x].values, data[y].values, relative, summary["sign"], plt.Normalize(-1, 1))

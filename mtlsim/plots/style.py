@@ -9,6 +9,7 @@ import numpy as np
 
 GAIN_LABEL = "transfer gain: risk alone minus together (positive helps)"
 RISK_LABEL = "excess risk on the target (lower is better)"
+NO_INTERVAL = "near interpolation: no interval covers the mean"
 HELPS, HURTS, UNDECIDED = "#2166ac", "#b2182b", "#888888"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS = ("o", "s", "^", "D", "v", "P")

@@ -37,9 +37,7 @@ class Window(NamedTuple):
     high: Float[Array, ""]
 
 
-def range_of_turns(
-    first: Float[Array, ""], last: Float[Array, ""], energies: Float[Array, "2"], margin: float = MARGIN
-) -> Window:
+def range_of_turns(first: Float[Array, ""], last: Float[Array, ""], energies: Float[Array, "2"], margin: float = MARGIN) -> Window:
     """From the first and the last turn and what each task explains alone.
 
     A task with much more energy than the other moves the optimum past the last turn, by half the log of the ratio at most.

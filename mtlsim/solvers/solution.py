@@ -48,9 +48,7 @@ def penalised_loss(moments: Moments, parameters: Float[Array, "K d"]) -> Float[A
     return moments.energy - 2 * jnp.sum(moments.cross * parameters, -1) + fitted
 
 
-def certify(
-    gap: Float[Array, ""], energies: Float[Array, "..."], otherwise: Certificate = Certificate.interval
-) -> Int[Array, ""]:
+def certify(gap: Float[Array, ""], energies: Float[Array, "..."], otherwise: Certificate = Certificate.interval) -> Int[Array, ""]:
     """exact where the gap is within 10^-6 of the least energy, or in the last digits of all; `otherwise` elsewhere."""
     last_digits = LAST_DIGITS * jnp.finfo(gap.dtype).eps * jnp.sum(energies)
     exact = gap <= jnp.maximum(EXACT_WITHIN * jnp.min(energies), last_digits)

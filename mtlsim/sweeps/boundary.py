@@ -195,8 +195,8 @@ def _from_samples(cell, box: Box, key, n_seeds: int, n_lines: int, level: float)
         runs += len(unit) * count
         values = np.array(box.out(unit))
         values[:, whole] = np.round(values[:, whole])
-        gains = run_points(batch, leaves, values, key, range(count), BATCH_POINTS, BATCH_SEEDS)["gain"]
-        return summarise(gains, level)
+        draws = run_points(batch, leaves, values, key, range(count), BATCH_POINTS, BATCH_SEEDS)
+        return summarise(draws["gain"], level, draws.get("control"), draws.get("status"))
 
     # a coarse mesh of few seeds says where, and along which of the parameters, the sign changes
     places = np.linspace(0, 1, n_lines)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from mtlsim.core.checks import require
 from mtlsim.sweeps import dataset as datasets
-from mtlsim.sweeps.keep import CODES, describe_cells, describe_draws, join, sums_of
+from mtlsim.sweeps.keep import CODES, describe_cells, describe_draws, join, sums_of, width_of
 from mtlsim.sweeps.plan import Chunk, Plan
 from mtlsim.sweeps.settings import grid_of
 from mtlsim.sweeps.store import check_complete, check_writable, differences, fingerprint, read_chunk, read_manifest, require_path
@@ -58,8 +58,8 @@ def collect(settings: dict[str, Any], plan: Plan, found: Iterable[tuple[Chunk, d
     for name, dtype in settings["outputs"].items():
         own = tuple(settings.get("dimensions", {}).get(name, {}).values())
         if cells:
-            length = (len(CODES[name]),) if name in CODES else (3, *own)
-            results[name] = np.zeros((plan.n_static, plan.n_points, *length), int if name in CODES else float)
+            shape = plan.n_static, plan.n_points, *width_of(name, own)
+            results[name] = np.zeros(shape, int if name in CODES else float)
         else:
             nothing = np.nan if np.dtype(dtype).kind == "f" else -1
             results[name] = np.full((plan.n_static, plan.n_points, n_draws, *own), nothing, dtype)

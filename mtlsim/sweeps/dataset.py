@@ -101,6 +101,15 @@ def counts(dataset: xr.Dataset, name: str) -> np.ndarray:
     return np.stack([(values == code).sum(-1) for code in CODES[name]], -1).reshape(-1, len(CODES[name]))
 
 
+def has_heavy_tails(dataset: xr.Dataset) -> xr.DataArray:
+    """Which cells have draws whose mean no interval would cover, the status `heavy_tailed`."""
+    if "status_draws" in dataset:
+        return dataset["status_draws"].sel(status_name=Status.heavy_tailed.name, drop=True) > 0
+    if "status" in dataset:
+        return (dataset["status"] == Status.heavy_tailed).any("seed")
+    return xr.zeros_like(dataset["gain_mean"], bool)
+
+
 def sentence_on_status(dataset: xr.Dataset) -> str | None:
     """'12 of 1271 cells: not_converged; see ds.where(ds.status == 3)', for what went wrong anywhere."""
     found = counts(dataset, "status")

@@ -68,9 +68,8 @@ def seeds_to_decide(data: "xr.Dataset") -> np.ndarray:
 
     The half width of the interval falls as 1 / sqrt(seeds). Infinite where the mean is zero or the spread unknown.
     """
-    mean, high = data["gain_mean"].values, data["gain_high"].values
+    mean, error = data["gain_mean"].values, data["gain_standard_error"].values
     used = data["gain_n_seeds"].values if "gain_n_seeds" in data else np.full(mean.shape, data.sizes["seed"])
-    error = (high - mean) / half_width(1.0, used, float(data.attrs["level"]))
     with np.errstate(divide="ignore", invalid="ignore"):
         needed = used * (half_width(error, np.full_like(used, 10**6), float(data.attrs["level"])) / np.abs(mean)) ** 2
     needed = np.where(np.isfinite(needed), np.ceil(needed), np.inf)
@@ -113,7 +112,7 @@ def _on_optima(data: "xr.Dataset") -> list[str]:
     if "gap" in data:
         fine = np.isfinite(data["gap"].values)
         if "status" in data:
-            fine &= data["status"].values == Status.ok
+            fine &= np.isin(data["status"].values, (Status.ok, Status.heavy_tailed))
         gap = data["gap"].values[fine]
         if gap.size:
             lines.append(f"gap over the target's label energy: median {np.median(gap):.1e}, largest {gap.max():.1e}")

@@ -11,7 +11,7 @@ from jaxtyping import Array, Key
 from mtlsim.core.checks import require, require_choice
 from mtlsim.sweeps.execute import Job
 from mtlsim.sweeps.grid import make_grid, with_room
-from mtlsim.sweeps.keep import CODES, KEEP
+from mtlsim.sweeps.keep import KEEP, width_of
 from mtlsim.sweeps.memory import host_bytes
 from mtlsim.sweeps.plan import Plan, bytes_per_draw, make_plan
 from mtlsim.sweeps.settings import describe
@@ -50,10 +50,11 @@ def make_job(
 
 def result_bytes(settings: dict[str, Any], plan: Plan) -> int:
     """Memory of the finished Dataset's outputs."""
-    lengths = {name: math.prod(own.values()) for name, own in settings["dimensions"].items()}
+    own = {name: tuple(axes.values()) for name, axes in settings["dimensions"].items()}
     if settings.get("keep") == "cells":
-        a_cell = sum(8 * (len(CODES[name]) if name in CODES else 3 * lengths.get(name, 1)) for name in settings["outputs"])
+        a_cell = sum(8 * math.prod(width_of(name, own.get(name, ()))) for name in settings["outputs"])
     else:
+        lengths = {name: math.prod(axes) for name, axes in own.items()}
         a_draw = sum(np.dtype(kind).itemsize * lengths.get(name, 1) for name, kind in settings["outputs"].items())
         a_cell = plan.n_seeds * plan.n_rounds * a_draw
     return plan.n_points * plan.n_static * a_cell

@@ -1,18 +1,20 @@
 """What a sweep keeps of its draws: all of them, or of each cell only sums, so that its size does not grow with the seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
 from mtlsim.core.status import Certificate, Status
-from mtlsim.transfer.verdict import summarise, summarise_moments
+from mtlsim.transfer import estimate
+from mtlsim.transfer.verdict import summarise_sums
 
 KEEP = ("draws", "cells")
+GAIN = "gain"
 CODES: dict[str, type[IntEnum]] = {"status": Status, "certificate": Certificate}
 SUMMARY = {
-    "mean": ("gain_mean", "mean gain over seeds; positive helps"),
+    "mean": ("gain_mean", "mean gain, from the seeds and the known expectation of the risk alone; positive helps"),
     "standard_error": ("gain_standard_error", "standard error of the mean gain"),
     "low": ("gain_low", "lower end of the interval of the mean gain"),
     "high": ("gain_high", "upper end of the interval of the mean gain"),
@@ -23,34 +25,49 @@ Arrays = dict[str, np.ndarray]
 Variables = dict[str, tuple[np.ndarray, tuple[str, ...], dict[str, Any]]]
 
 
-def condense(draws: Mapping[str, np.ndarray]) -> Arrays:
+def condense(draws: Arrays) -> Arrays:
     """{output: (points, seeds, ...)} -> {output_sums: its sums over the seeds}, see `sums_of`."""
-    return {f"{name}_sums": _add_up(name, values) for name, values in draws.items()}
+    return {f"{name}_sums": _add_up(name, draws) for name in draws}
 
 
 def sums_of(name: str, arrays: Arrays) -> np.ndarray | None:
     """Sums over the seeds of an output of a chunk, which keeps them or all draws; None where it has no such output.
 
-    Of statuses and certificates how often each code came, (points, codes); of all else how many are finite, their mean, and the sum
-    of squared distances from it, (points, 3, ...).
+    Of statuses and certificates how often each code came, (points, codes); of the gain what its interval needs, with its control
+    and the statuses (`mtlsim.transfer.estimate`); of all else how many are finite, their mean, and the sum of squared distances
+    from it, (points, 3, ...).
     """
     if f"{name}_sums" in arrays:
         return arrays[f"{name}_sums"]
-    return _add_up(name, arrays[name]) if name in arrays else None
+    return _add_up(name, arrays) if name in arrays else None
 
 
-def _add_up(name: str, values: np.ndarray) -> np.ndarray:
+def width_of(name: str, own: Sequence[int] = ()) -> tuple[int, ...]:
+    """Shape of the sums of one cell; own: axes of the output."""
+    return (len(CODES[name]),) if name in CODES else (estimate.WIDTH,) if name == GAIN else (3, *own)
+
+
+def _add_up(name: str, draws: Arrays) -> np.ndarray:
+    values = draws[name]
     if name in CODES:
         return np.stack([(values == code).sum(1) for code in CODES[name]], 1)
+    if name == GAIN:
+        return _sums_of_gain(draws)
     count = np.isfinite(values).sum(1)
     mean = np.nansum(values, 1, dtype=float) / np.maximum(count, 1)
     return np.stack([count, mean, np.nansum((values - mean[:, None]) ** 2, 1)], 1)
+
+
+def _sums_of_gain(draws: Arrays) -> np.ndarray:
+    return estimate.add_up(draws[GAIN], draws.get("control"), draws.get("status"))
 
 
 def join(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Sums over the seeds of both (Chan's formula)."""
     if name in CODES:
         return first + second
+    if name == GAIN:
+        return estimate.join(first, second)
     (n, mean, squares), (m, other, more) = np.moveaxis(first, 1, 0), np.moveaxis(second, 1, 0)
     both, step = np.maximum(n + m, 1), other - mean
     return np.stack([n + m, mean + step * m / both, squares + more + step**2 * n * m / both], 1)
@@ -59,7 +76,7 @@ def join(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def describe_draws(results: Arrays, dimensions: Mapping[str, Mapping], level: float) -> Variables:
     """Variables of a Dataset from outputs (static points, points, seeds, ...): all draws, and the summary of the gain."""
     found: Variables = {name: (values, ("seed", *dimensions.get(name, ())), {}) for name, values in results.items()}
-    return found | (_of_gain(summarise(results["gain"], level, 2), level) if "gain" in results else {})
+    return found | (_of_gain(_sums_of_gain(results), level) if GAIN in results else {})
 
 
 def describe_cells(results: Arrays, dimensions: Mapping[str, Mapping], level: float) -> Variables:
@@ -69,15 +86,17 @@ def describe_cells(results: Arrays, dimensions: Mapping[str, Mapping], level: fl
         if name in CODES:
             found[f"{name}_draws"] = sums, (f"{name}_name",), {"long_name": f"draws with each {name}"}
             continue
-        summary = summarise_moments(*np.moveaxis(sums, 2, 0), level)
-        if name == "gain":
-            found |= _of_gain(summary | {"n_seeds": summary["n_seeds"].astype(int)}, level)
+        if name == GAIN:
+            found |= _of_gain(sums, level)
             continue
-        for part in ("mean", "standard_error"):
+        count, mean, squares = np.moveaxis(sums, 2, 0)
+        error = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1) / np.maximum(count, 1)), np.inf)
+        for part, values in (("mean", np.where(count > 0, mean, np.nan)), ("standard_error", error)):
             words = f"{part.replace('_', ' ')} over seeds of {name.replace('_', ' ')}"
-            found[f"{name}_{part}"] = summary[part], tuple(dimensions.get(name, ())), {"long_name": words}
+            found[f"{name}_{part}"] = values, tuple(dimensions.get(name, ())), {"long_name": words}
     return found
 
 
-def _of_gain(summary: Mapping[str, np.ndarray], level: float) -> Variables:
+def _of_gain(sums: np.ndarray, level: float) -> Variables:
+    summary = summarise_sums(sums, level)
     return {SUMMARY[part][0]: (values, (), {"long_name": SUMMARY[part][1], "level": level}) for part, values in summary.items()}

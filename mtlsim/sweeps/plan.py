@@ -6,6 +6,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.sweeps.grid import Grid
+from mtlsim.transfer.verdict import level_of_looks
 
 BATCH_BYTES = 40 * 2**20  # working memory of one compiled call on one core: larger ones fall out of the caches
 BATCH_POINTS = 8
@@ -43,8 +44,8 @@ class Plan:
     batch_seeds: int
 
     def look_level(self, level: float) -> float:
-        """Level of the interval at each of n_rounds looks, so that all together keep `level` (Bonferroni)."""
-        return 1 - (1 - level) / self.n_rounds
+        """Level of the interval at each of n_rounds looks, so that all together keep `level`."""
+        return level_of_looks(level, self.n_rounds)
 
     def chunks(self, shard: tuple[int, int] = (1, 1)) -> list[Chunk]:
         """All chunks in order, or those of one shard: block b belongs to shard b mod N."""

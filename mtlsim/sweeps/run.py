@@ -19,6 +19,7 @@ from mtlsim.sweeps import dataset as datasets
 from mtlsim.sweeps.collect import collect
 from mtlsim.sweeps.execute import Job, Runner
 from mtlsim.sweeps.job import check_memory, draw_bytes, make_job, result_bytes
+from mtlsim.sweeps.keep import SUMMARY
 from mtlsim.sweeps.plan import Chunk, Plan, parse_shard
 from mtlsim.sweeps.progress import Progress
 from mtlsim.sweeps.remote import Elsewhere, ask
@@ -26,7 +27,7 @@ from mtlsim.sweeps.schedule import Here, run_chunks
 from mtlsim.sweeps.settings import facts
 from mtlsim.sweeps.store import Parts, accepted_versions, read_manifest, require_path
 from mtlsim.sweeps.watch import Tally, sign_of_life
-from mtlsim.transfer.verdict import Verdict, decide
+from mtlsim.transfer.verdict import Verdict, verdict_of
 
 
 def sweep(
@@ -54,10 +55,11 @@ def sweep(
     (rank, n_features, relation) become an outer loop, one compile each. n_seeds: per cell; seed s has the same key in every
     cell (common random numbers). path: a .nc file; chunks are kept beside it while the sweep runs, and the same call goes on
     where a killed one stopped. budget: go on in rounds of n_seeds until the sign of the mean gain is decided or this many seeds
-    are spent; each look then uses the level 1 - (1 - level) / looks (Bonferroni). shard: "i/N" runs the i-th of N parts;
-    `mtlsim.merge` joins them. devices: default all local ones. executor: runs the chunks elsewhere: a `DaskExecutor`, or any
-    of `concurrent.futures` whose workers start anew. keep: "draws", all of them, or "cells", of each cell means, standard
-    errors and how often each status came, for maps whose draws no memory holds. chunk_draws: draws that are saved together.
+    are spent; each look then has the level at which all looks together keep `level` (`mtlsim.transfer.verdict.level_of_looks`).
+    shard: "i/N" runs the i-th of N parts; `mtlsim.merge` joins them. devices: default all local ones. executor: runs the chunks
+    elsewhere: a `DaskExecutor`, or any of `concurrent.futures` whose workers start anew. keep: "draws", all of them, or "cells",
+    of each cell means, standard errors and how often each status came, for maps whose draws no memory holds. chunk_draws: draws
+    that are saved together.
     attributes: notes to keep in the result. accept_versions: go on with a sweep that other versions of jax or numpy began; the
     result says so. progress: say on stderr what is done, by a bar on a terminal and a line a minute
     elsewhere.
@@ -115,7 +117,7 @@ def sweep(
 def measure(cell: Any, n_seeds: int, key: Key[Array, ""], *, budget: int | None = None, level: float = 0.95) -> Verdict:
     """The verdict on one cell: mean gain with interval and sign; with a budget, seeds are added until it is decided."""
     result = sweep(cell, {}, n_seeds, key, budget=budget, level=level, progress=False)
-    return decide(result["gain"].values, float(result.attrs["level"]))
+    return verdict_of({part: result[name].values for part, (name, _) in SUMMARY.items()}, float(result.attrs["level"]))
 
 
 def _announcement(job: Job, kind: str, shard: tuple[int, int]) -> str:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from mtlsim.sweeps.execute import Runner
-from mtlsim.sweeps.keep import Arrays, join, sums_of
+from mtlsim.sweeps.keep import GAIN, Arrays, join, sums_of, width_of
 from mtlsim.sweeps.plan import Chunk
 from mtlsim.sweeps.store import Parts
-from mtlsim.transfer.verdict import summarise_moments
+from mtlsim.transfer.verdict import summarise_sums
 
 
 class Incomplete(RuntimeError):
@@ -112,12 +112,12 @@ def still_open(chunk: Chunk, rounds: Sequence[Arrays], level: float) -> np.ndarr
     """Points of the chunk whose sign the earlier rounds left open (all of them in the first round)."""
     if not rounds:
         return np.arange(chunk.start, chunk.stop)
-    if sums_of("gain", rounds[0]) is None:
+    if sums_of(GAIN, rounds[0]) is None:
         return np.arange(0)
-    total = np.zeros((chunk.stop - chunk.start, 3))
+    total = np.zeros((chunk.stop - chunk.start, *width_of(GAIN)))
     for arrays in rounds:
         if len(points := arrays["points"] - chunk.start):
-            total[points] = join("gain", total[points], sums_of("gain", arrays))
-    signs = summarise_moments(*total.T, level)["sign"]
+            total[points] = join(GAIN, total[points], sums_of(GAIN, arrays))
+    signs = summarise_sums(total, level)["sign"]
     ran_last = rounds[-1]["points"]
     return ran_last[signs[ran_last - chunk.start] == 0]

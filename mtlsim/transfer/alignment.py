@@ -26,6 +26,7 @@ from mtlsim.tasks.relu import ReluTasks
 from mtlsim.transfer.draw import AlignmentDraw
 from mtlsim.transfer.network import measured_risk
 from mtlsim.transfer.oracle import solve_mean_losses
+from mtlsim.transfer.tails import compare_with_expectation
 from mtlsim.weighting import find_scheme
 
 METHODS = {
@@ -122,18 +123,23 @@ class Alignment(eqx.Module):
             path_score, with_alignment = jnp.mean(found.path.scores, -1), path_risk[-1]
         else:
             path_score, path_risk = (jnp.broadcast_to(end, (self.n_records,)) for end in (scores_after[0], with_alignment))
+        alone = self._risk_alone(seen, risk, solver_key)
+        control, tails = jnp.zeros_like(alone), jnp.zeros((), jnp.int32)
+        if self.is_linear:
+            control, tails = compare_with_expectation(alone, tasks, last)
         return AlignmentDraw(
             without - with_alignment,
             without,
             with_alignment,
-            self._risk_alone(seen, risk, solver_key),
+            alone,
+            control,
             scores_before[0],
             scores_after[0],
             scores_before[1],
             scores_after[1],
             path_score,
             path_risk,
-            worst(tasks.status, status),
+            worst(tasks.status, status, tails),
             self.method,
         )
 

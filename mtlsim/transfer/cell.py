@@ -4,11 +4,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.status import Certificate, worst
+from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.gradient import Training
@@ -17,10 +17,11 @@ from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_po
 from mtlsim.solvers.single import solve_single, solve_within
 from mtlsim.solvers.solve import choose_route, solve
 from mtlsim.tasks.classification import ClassificationTasks
-from mtlsim.tasks.recipe import Recipe
+from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.transfer.draw import TransferDraw
 from mtlsim.transfer.network import compare_networks
+from mtlsim.transfer.tails import HEAD_ROWS, compare_with_expectation, is_near
 
 METHODS = {
     "hard": "a shared layer of the given rank with free heads",
@@ -109,16 +110,36 @@ class Transfer(eqx.Module):
         parameters, gap, certificate, status = self._learn_together(moments, ridge, stream(key, "solver"))
         risk_single = tasks.excess_risk(alone, self.target)
         risk_multi = tasks.excess_risk(parameters, self.target)
+        control, tails = compare_with_expectation(risk_single, tasks, self.target, ridge[self.target])
         energy = moments.energy[self.target]
         return TransferDraw(
             risk_single - risk_multi,
             risk_single,
             risk_multi,
+            control,
             gap / jnp.where(energy > 0, energy, 1),
             certificate,
-            worst(tasks.status, status),
+            worst(tasks.status, status, self._tails(tails, tasks, ridge)),
             self.route,
         )
+
+    def _tails(self, alone: Int[Array, ""], tasks: Tasks, ridge: Float[Array, " K"]) -> Int[Array, ""]:
+        """`heavy_tailed` where the risk alone is, or that together is so near to interpolation that its variance is infinite."""
+        n, d, n_tasks = tasks.n_samples, tasks.n_features, tasks.n_tasks
+        own, own_ridge = n[self.target], ridge[self.target]
+        if self.method == "pooled":
+            near = is_near(jnp.sum(n), d, jnp.max(ridge))
+        elif self.method == "soft":
+            near = is_near(n[0], d, ridge[0])
+        elif self.method == "mean-regularised":
+            near = jnp.zeros((), bool)
+        elif n_tasks <= self.rank and self.method == "hard":  # nothing is shared, and the gain is zero in every draw
+            return jnp.zeros((), jnp.int32)
+        else:
+            near = (own <= self.rank + HEAD_ROWS) & (own_ridge == 0)
+            if self.method == "hard":
+                near |= is_near(jnp.sum(n), self.rank * (d + n_tasks - self.rank), jnp.max(ridge))
+        return worst(alone, flag(near, Status.heavy_tailed))
 
     def _learn_together(self, moments: Moments, ridge: Float[Array, " K"], key: Key[Array, ""]):
         """The target's parameters, and the gap, certificate and status of how they were found."""

@@ -10,14 +10,17 @@ from mtlsim.core.status import Certificate, Status, note_on_precision
 class TransferDraw(eqx.Module):
     """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps.
 
-    Risks are exact excess risks under the population covariance. gap: the multi-task loss minus its proven lower bound, over
-    the target's label energy; of networks, of which nothing is proven, the spread of the losses that the starts lead to. Where
-    the data do not determine an answer, status says so, and its risk and the gain are NaN.
+    Risks are exact excess risks under the population covariance. control: risk_single minus its expectation over draws where
+    that is known, else 0: a control variate [glasserman2003monte] of which verdicts know that its mean is zero. gap: the
+    multi-task loss minus its proven lower bound, over the target's label energy; of networks, of which nothing is proven, the
+    spread of the losses that the starts lead to. Where the data do not determine an answer, status says so, and its risk and the
+    gain are NaN.
     """
 
     gain: Float[Array, ""]
     risk_single: Float[Array, ""]
     risk_multi: Float[Array, ""]
+    control: Float[Array, ""]
     gap: Float[Array, ""]
     certificate: Int[Array, ""]
     status: Int[Array, ""]
@@ -42,8 +45,9 @@ class TransferDraw(eqx.Module):
 class WeightingDraw(eqx.Module):
     """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps; gain_all: its mean over all tasks.
 
-    Risks are exact excess risks. share_source, share_target: of the first task and the target in the sum of the weights, mean
-    over the second half of training. loss_source, loss_target: their mean squared errors on the rows they learned from, and
+    Risks are exact excess risks. control: as of `TransferDraw`. share_source, share_target: of the first task and the target in
+    the sum of the weights, mean over the second half of training. loss_source, loss_target: their mean squared errors on the rows
+    they learned from, and
     path_source, path_target (T,) the same after T equal parts of training; exact optima have no path but their end.
     stationarity: the shortest mixture of the tasks' gradients in the shared layer over the longest gradient; 0 where no
     direction lowers all losses. n_floored: floors and caps that fired in all steps.
@@ -53,6 +57,7 @@ class WeightingDraw(eqx.Module):
     gain_all: Float[Array, ""]
     risk_single: Float[Array, ""]
     risk_multi: Float[Array, ""]
+    control: Float[Array, ""]
     share_source: Float[Array, ""]
     share_target: Float[Array, ""]
     loss_source: Float[Array, ""]
@@ -79,7 +84,8 @@ class WeightingDraw(eqx.Module):
 class AlignmentDraw(eqx.Module):
     """Outcome of one draw. gain = risk_without - risk_with on the target, the gain from alignment: positive helps.
 
-    Risks are exact excess risks: of learning together without alignment and with, and of the target alone. score_before,
+    Risks are exact excess risks: of learning together without alignment and with, and of the target alone. control: risk_alone
+    minus its known expectation, as of `TransferDraw`. score_before,
     score_after: mean over the sources of their normalised covariance similarity with the target on the rows drawn, before and
     after alignment; literal_before, literal_after: as printed in Eq. 5. path_score, path_risk (T,): after T equal parts of
     training; a closed form has its end alone.
@@ -89,6 +95,7 @@ class AlignmentDraw(eqx.Module):
     risk_without: Float[Array, ""]
     risk_with: Float[Array, ""]
     risk_alone: Float[Array, ""]
+    control: Float[Array, ""]
     score_before: Float[Array, ""]
     score_after: Float[Array, ""]
     literal_before: Float[Array, ""]

@@ -1,13 +1,16 @@
 """From gains over seeds to a verdict: mean, standard error, interval, and whether the sign is decided."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from mtlsim.core.checks import require
+from mtlsim.transfer.estimate import Arrays, add_up, estimate
 
 POSITIVE, UNDECIDED, NEGATIVE = 1, 0, -1
+MOST_LOOKS, NODES = 100, 100
 WORDS = {POSITIVE: "positive", UNDECIDED: "undecided", NEGATIVE: "negative"}
 
 
@@ -38,40 +41,63 @@ def half_width(standard_error, n_seeds, level: float = 0.95):
     return stats.t.ppf(0.5 + level / 2, freedom) * standard_error
 
 
-def summarise(gains, level: float = 0.95, axis: int = -1) -> dict[str, np.ndarray]:
-    """Mean, standard error, interval and sign of gains over seeds; NaN entries (status not ok) are left out and counted.
+def summarise(gains, level: float = 0.95, control=None, status=None) -> Arrays:
+    """Mean, standard error, interval and sign of gains over seeds, the last axis; NaN entries are left out.
 
-    Fewer than two seeds leave an infinite interval, so that the sign is undecided.
+    control: of each gain, the value of something whose mean over draws is zero (`TransferDraw.control`). status: codes of
+    `Status`. Fewer than two seeds, three with a control, leave an infinite interval and an undecided sign, and so do draws with
+    heavy tails.
     """
     gains = np.asarray(gains)
-    count = np.isfinite(gains).sum(axis)
-    mean = np.nansum(gains, axis) / np.maximum(count, 1)
-    return summarise_moments(count, mean, np.nansum((gains - np.expand_dims(mean, axis)) ** 2, axis), level)
+    return summarise_sums(add_up(gains, *(None if one is None else np.asarray(one) for one in (control, status))), level)
 
 
-def summarise_moments(count, mean, squares, level: float = 0.95) -> dict[str, np.ndarray]:
-    """The same from how many gains are finite, their mean, and the sum of their squared distances from it."""
+def summarise_sums(sums: np.ndarray, level: float = 0.95) -> Arrays:
+    """The same from sums of `mtlsim.transfer.estimate.add_up`."""
+    found = estimate(sums, level)
+    return found | {"sign": np.where(found["low"] > 0, POSITIVE, np.where(found["high"] < 0, NEGATIVE, UNDECIDED))}
+
+
+@cache
+def level_of_looks(level: float, n_looks: int) -> float:
+    """The level of the interval at each of n_looks looks, after equal numbers of draws, so that all of them together keep `level`.
+
+    The constant level of [pocock1977group]: that at which a Gaussian random walk, looked at after 1, ..., n equal steps, is
+    ever outside of its interval with probability 1 - level. Bonferroni's is 1 - (1 - level) / n_looks, for looks that know
+    nothing of each other.
+    """
     require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
-    mean = np.where(count > 0, mean, np.nan)
-    error = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1) / np.maximum(count, 1)), np.inf)
-    half = np.where(np.isfinite(error), half_width(np.where(np.isfinite(error), error, 0), count, level), np.inf)
-    low, high = mean - half, mean + half
-    sign = np.where(low > 0, POSITIVE, np.where(high < 0, NEGATIVE, UNDECIDED))
-    return {"mean": mean, "standard_error": error, "low": low, "high": high, "sign": sign, "n_seeds": count}
+    if n_looks == 1:
+        return level
+    few = min(n_looks, MOST_LOOKS)  # beyond them the level is shared out further as by Bonferroni, which is wider
+    outside = lambda limit: _ever_outside(limit, few) - (1 - level) * few / n_looks
+    limit = optimize.brentq(outside, *stats.norm.isf([(1 - level) / 2, (1 - level) / (2 * n_looks * few)]), xtol=1e-6)
+    return float(1 - 2 * stats.norm.sf(limit))
 
 
-def decide(gains, level: float = 0.95) -> Verdict:
-    """The verdict on one cell from its gains over seeds."""
-    summary = summarise(np.ravel(gains), level)
-    return Verdict(
-        float(summary["mean"]),
-        float(summary["standard_error"]),
-        float(summary["low"]),
-        float(summary["high"]),
-        int(summary["sign"]),
-        int(summary["n_seeds"]),
-        level,
-    )
+def _ever_outside(limit: float, n_looks: int) -> float:
+    """Probability that S_k = X_1 + ... + X_k, X normal, has |S_k| > limit sqrt(k) for some k to n_looks.
+
+    By the recursion of [armitage1969repeated] for the density of a walk that is inside so far.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    places, density = limit * nodes, stats.norm.pdf(limit * nodes) * limit * weights
+    for look in range(2, n_looks + 1):
+        reach = limit * np.sqrt(look)
+        density = stats.norm.pdf(reach * nodes[:, None] - places) @ density * reach * weights
+        places = reach * nodes
+    return 1 - density.sum()
+
+
+def decide(gains, level: float = 0.95, control=None, status=None) -> Verdict:
+    """The verdict on one cell from its gains over seeds, and what `summarise` takes beside them."""
+    return verdict_of(summarise(np.ravel(gains), level, control, status), level)
+
+
+def verdict_of(summary: Arrays, level: float) -> Verdict:
+    """The verdict of one cell's summary."""
+    mean, error, low, high = (float(summary[name]) for name in ("mean", "standard_error", "low", "high"))
+    return Verdict(mean, error, low, high, int(summary["sign"]), int(summary["n_seeds"]), level)
 
 
 def in_units(verdict: Verdict, unit: float) -> Verdict:

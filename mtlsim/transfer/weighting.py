@@ -23,6 +23,7 @@ from mtlsim.tasks.relu import ReluPopulation, ReluTasks
 from mtlsim.transfer.draw import WeightingDraw
 from mtlsim.transfer.network import measured_risk
 from mtlsim.transfer.oracle import best_weights, solve_mean_losses
+from mtlsim.transfer.tails import compare_with_expectation
 from mtlsim.weighting import Scheme, find_scheme, scheme_names
 from mtlsim.weighting.mgda import shortest_mixture
 
@@ -75,11 +76,15 @@ class Weighting(eqx.Module):
         shares, gains, longest = weights / jnp.sum(weights), alone - together, jnp.max(jnp.diagonal(seen.gram))
         mixture, _ = shortest_mixture(seen.gram)
         length = jnp.maximum(mixture @ seen.gram @ mixture, 0)
+        control, tails = jnp.zeros_like(gains[0]), jnp.zeros((), jnp.int32)
+        if type(tasks) is Tasks:
+            control, tails = compare_with_expectation(alone[self.target], tasks, self.target)
         return WeightingDraw(
             gains[self.target],
             jnp.mean(gains),
             alone[self.target],
             together[self.target],
+            control,
             shares[0],
             shares[self.target],
             seen.losses[0],
@@ -88,7 +93,7 @@ class Weighting(eqx.Module):
             path[:, self.target],
             jnp.sqrt(length / jnp.where(longest > 0, longest, 1)),
             n_floored,
-            worst(tasks.status, status),
+            worst(tasks.status, status, tails),
             self.scheme if self.scheme in EXACT else self.training.optimiser,
         )
 

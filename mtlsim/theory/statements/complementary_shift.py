@@ -23,9 +23,9 @@ from jaxtyping import Array, Float
 from mtlsim.core import linalg
 from mtlsim.core.keys import stream
 from mtlsim.samples.wishart import draw_moments
+from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.tasks.covariance import Covariance
 from mtlsim.tasks.recipe import Tasks
-from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
 

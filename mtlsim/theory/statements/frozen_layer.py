@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.linalg import multiply, solve_positive
+from mtlsim.solvers.expected_risk import least_squares_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
-from mtlsim.theory.risks import least_squares_risk
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 

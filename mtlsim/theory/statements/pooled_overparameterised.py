@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.linalg import multiply
+from mtlsim.solvers.expected_risk import ROUNDING, anisotropy, least_squares_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import one_covariance
-from mtlsim.theory.risks import ROUNDING, anisotropy, least_squares_risk
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.transfer.cell import Transfer
 

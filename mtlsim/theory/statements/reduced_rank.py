@@ -23,12 +23,12 @@ import numpy as np
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.wishart import draw_moments
+from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.solvers.objective import per_task
 from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import decades, full_rank
-from mtlsim.theory.risks import single_risk
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 from mtlsim.transfer.cell import Transfer
 

@@ -15,11 +15,11 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
 from mtlsim.theory.predictor import Spectra, predict_pooled
-from mtlsim.theory.risks import ROUNDING, anisotropy
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 from mtlsim.transfer.cell import Transfer

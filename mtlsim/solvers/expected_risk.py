@@ -1,4 +1,4 @@
-"""Closed forms that several statements share."""
+"""Exact expectations over draws of the risk of least squares, in closed form."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float

@@ -1,0 +1,38 @@
+"""What is known of a mean over draws before any is drawn: the expected risk alone, and where it has no finite variance.
+
+Near interpolation the least singular value s of the rows is small with probability P(s < e) ~ e^(n - d + 1) for rows with a
+density, and risks grow like s^-2: within one row of the peak n = d their mean is infinite, within three their variance, and an
+interval from a sample leans to the side of the draws that are seldom seen.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from mtlsim.core.status import Status, flag
+from mtlsim.solvers.expected_risk import least_squares_risk
+from mtlsim.tasks.recipe import Tasks
+
+NEAR_MEAN, NEAR_VARIANCE = 1, 3  # rows from the peak of interpolation
+HEAD_ROWS = 4  # the same of a head on a layer that other rows decide; measured: tail exponent (n - r) / 2 at d = 4, n_1 = 40
+
+
+def compare_with_expectation(
+    risk: Float[Array, ""], tasks: Tasks, task: int, ridge: Float[Array, ""] | float = 0.0
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """(control, status) of the risk of one task's least squares alone.
+
+    control: the risk minus its known expectation, so that its mean over draws is zero; 0 where none is known (rows that are not
+    Gaussian, a ridge, or least norm in a covariance that is no multiple of the identity). status: `heavy_tailed` where the
+    expectation is infinite, or where it is not known and the variance is infinite.
+    """
+    away = jnp.abs(tasks.n_samples[task] - tasks.n_features)
+    free = (jnp.asarray(ridge) == 0) & (tasks.noise[task] > 0)
+    expected = least_squares_risk(tasks, task)
+    known = free & jnp.isfinite(expected) if tasks.rows == "gaussian" else jnp.zeros((), bool)
+    heavy = free & ((away <= NEAR_MEAN) | ((away <= NEAR_VARIANCE) & ~known))
+    return jnp.where(known, risk - jnp.where(known, expected, 0), 0), flag(heavy, Status.heavy_tailed)
+
+
+def is_near(n_samples: Float[Array, ""], n_parameters: int, ridge: Float[Array, ""] | float = 0.0) -> Bool[Array, ""]:
+    """Whether so many rows are so near to interpolating so many parameters that the risk has no finite variance."""
+    return (jnp.abs(n_samples - n_parameters) <= NEAR_VARIANCE) & (jnp.asarray(ridge) == 0)

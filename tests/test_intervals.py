@@ -1,0 +1,193 @@
+"""Intervals of a mean gain: they cover near interpolation, they stand skewness, and where none can cover none is given."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from scipy import stats
+
+import mtlsim as mtl
+from mtlsim.core.status import Status, worst
+from mtlsim.plots.style import NO_INTERVAL
+from mtlsim.transfer.estimate import add_up, join
+from mtlsim.transfer.verdict import decide, level_of_looks, summarise
+
+KEY = jax.random.key(5)
+REPETITIONS = 2000
+SIDE = 4 * np.sqrt(0.04 * 0.96 / REPETITIONS)  # of a share of 4 %, four standard errors
+D, N_SOURCE, ISOTROPIC = 8, 40, mtl.Spiked(1.0)
+
+
+def on_the_boundary(n_target):
+    """Pooling with the distance at which the closed form of both risks is equal: the true gain is zero.
+
+    E risk of pooling = noise^2 d / (n - d - 1) + distance^2 (c n_1^2 + g n_1), n = n_1 + n_2, by moments of the inverse Wishart.
+    """
+    n, n_1 = N_SOURCE + n_target, N_SOURCE
+    below = n * (n - 1) * (n + 2) * (n - D - 1)
+    c, g = (n * n - (2 * D + 1) * n + 2) / below, ((D + 1) * n * n - (D + 5) * n + 2 * (D + 1)) / below
+    parameters = np.zeros((2, D))
+    parameters[0, 0] = np.sqrt((D / (n_target - D - 1) - D / (n - D - 1)) / (c * n_1 * n_1 + g * n_1))
+    return mtl.Transfer(mtl.LinearTasks(D, (N_SOURCE, n_target), parameters=parameters, design=ISOTROPIC), method="pooled")
+
+
+def shares(gain, control, n_seeds, truth=0.0):
+    """How many of the repetitions have an interval above the truth, and below."""
+    parts = [values[: REPETITIONS * n_seeds].reshape(REPETITIONS, n_seeds) for values in (gain, control)]
+    found = summarise(parts[0], control=parts[1])
+    return np.mean(found["low"] > truth), np.mean(found["high"] < truth)
+
+
+@pytest.mark.parametrize("away", [2, 3, 6, 30])
+def test_intervals_cover_a_gain_of_zero_near_interpolation_on_both_sides(away):
+    data = mtl.sweep(on_the_boundary(D + away), {}, 50 * REPETITIONS, KEY, progress=False)
+    gain, control = data.gain.values, data.control.values
+    for n_seeds in (20, 50):
+        above, below = shares(gain, control, n_seeds)
+        assert max(above, below) < 0.04 + SIDE and 0.93 - SIDE < 1 - above - below < 0.97 + SIDE
+    if away <= 3:  # the same without what is known of the risk alone
+        above, below = shares(gain, 0 * control, 20)
+        assert above < 0.01 and below > 0.08
+
+
+def test_a_gain_that_is_known_stays_what_it_is():
+    """With as many columns as tasks nothing is shared, at the edge of interpolation too."""
+    cell = mtl.Transfer(mtl.LinearTasks(6, (20, 7)), rank=2)
+    data = mtl.sweep(cell, {"tasks.n_samples[1]": [6, 7, 8, 20]}, 20, KEY, progress=False)
+    assert (data.gain_mean == 0).all() and (data.gain_high == 0).all() and (data.gain_low == 0).all()
+
+
+def test_sums_are_those_of_the_draws_and_join_in_any_order():
+    rng = np.random.default_rng(0)
+    gain, control = rng.exponential(size=(2, 3, 60))
+    gain[0, 5], gain[2] = np.nan, np.nan
+    status = np.zeros((3, 60), int)
+    status[1, 3] = Status.heavy_tailed
+    whole = add_up(gain, control, status)
+    pieces = [add_up(gain[:, part], control[:, part], status[:, part]) for part in (slice(7), slice(7, 8), slice(8, 60))]
+    np.testing.assert_allclose(join(join(*pieces[:2]), pieces[2]), whole, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(join(pieces[2], join(pieces[1], pieces[0])), whole, rtol=1e-10, atol=1e-10)
+    np.testing.assert_array_equal(whole[:, 0], [0, 1, 0])
+    kept = np.isfinite(gain[0])
+    away = [values[0, kept] - values[0, kept].mean() for values in (gain, control)]
+    for i, j in ((0, 0), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)):
+        np.testing.assert_allclose(whole[0, 3 + 4 * i + j], np.sum(away[0] ** i * away[1] ** j), atol=1e-10)
+
+
+def test_the_estimate_is_the_intercept_of_a_regression_on_the_control():
+    rng = np.random.default_rng(1)
+    control = rng.normal(size=30)
+    gain = 2 + 0.7 * control + 0.1 * rng.normal(size=30)
+    design = np.stack([np.ones(30), control], 1)
+    coefficients, squares, *_ = np.linalg.lstsq(design, gain, rcond=None)
+    found = summarise(gain, 0.9, control)
+    np.testing.assert_allclose(found["mean"], coefficients[0], rtol=1e-12)
+    error = np.sqrt(squares[0] / 28 * np.linalg.inv(design.T @ design)[0, 0])
+    np.testing.assert_allclose(found["standard_error"], error, rtol=1e-10)
+    skewness = stats.skew(gain - design @ coefficients) / np.sqrt(30)
+    for end, side in (("low", 1), ("high", -1)):
+        t = (found["mean"] - found[end]) / error
+        bent = t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
+        np.testing.assert_allclose(bent, side * stats.t.ppf(0.95, 28), rtol=1e-8)
+
+
+def test_without_skewness_and_control_the_interval_is_student_s():
+    gains = np.array([-3.0, -1.0, 0.0, 1.0, 3.0]) + 1
+    found = summarise(gains)
+    np.testing.assert_allclose([found["low"], found["high"]], stats.t.interval(0.95, 4, 1.0, stats.sem(gains)))
+
+
+def test_skewed_gains_are_covered_on_both_sides():
+    """Exponential gains, 20 draws: Student's interval lies below the mean in more than 6 %, with Hall's ends in less than 5 %."""
+    gains = np.random.default_rng(2).exponential(size=(20_000, 20))
+    found, error = summarise(gains), stats.sem(gains, axis=1)
+    assert np.mean(gains.mean(1) + stats.t.ppf(0.975, 19) * error < 1) > 0.06
+    assert np.mean(found["high"] < 1) < 0.05 and np.mean(found["low"] > 1) < 0.04
+
+
+def test_the_largest_of_gains_do_not_overflow():
+    for size in (1e-140, 1e120, 1e140):
+        found = summarise(size * np.array([1.0, 2.0, 4.0, 1.5]))
+        assert np.isfinite([found["low"], found["high"]]).all() and found["low"] < found["mean"] < found["high"]
+
+
+@pytest.mark.parametrize(("n_looks", "limit"), [(2, 2.178), (3, 2.289), (5, 2.413), (10, 2.555), (20, 2.672)])
+def test_looks_have_the_level_of_the_published_table(n_looks, limit):
+    """Pocock's critical values for a total of 5 %."""
+    assert abs(stats.norm.isf((1 - level_of_looks(0.95, n_looks)) / 2) - limit) < 6e-4
+
+
+def test_one_look_has_the_level_and_many_have_more_than_bonferroni():
+    assert level_of_looks(0.9, 1) == 0.9
+    for n_looks in (2, 30, 400):
+        assert 0.95 < level_of_looks(0.95, n_looks) < 1 - 0.05 / n_looks
+
+
+def heavy(cell, **grid):
+    data = mtl.sweep(cell, {name.replace("__", "."): values for name, values in grid.items()}, 4, KEY, progress=False)
+    return (data.status == Status.heavy_tailed).any("seed"), data
+
+
+TASKS = mtl.LinearTasks(6, (60, 20), design=ISOTROPIC)
+
+
+@pytest.mark.parametrize(
+    ("options", "tasks", "rows", "wanted"),
+    [
+        ({"method": "pooled"}, {}, [3, 4, 5, 6, 7, 8, 9], [False, False, True, True, True, False, False]),
+        ({"method": "pooled"}, {"design": mtl.Spiked(9.0)}, [2, 3, 4, 5, 7, 8], [False, True, True, True, True, False]),
+        ({"method": "pooled"}, {"rows": "student"}, [2, 3, 9, 10], [False, True, True, False]),
+        ({"method": "pooled"}, {"noise": 0.0}, [6, 7], [False, False]),
+        ({"method": "pooled", "ridge": (0.0, 0.1)}, {}, [6, 7], [False, False]),
+        ({"method": "mean-regularised"}, {}, [7, 8], [True, False]),
+        ({"rank": 2}, {}, [6, 7], [False, False]),
+        ({"method": "frozen"}, {}, [4, 5, 20], [True, True, False]),
+    ],
+)
+def test_cells_near_interpolation_have_no_interval(options, tasks, rows, wanted):
+    cell = mtl.Transfer(dataclasses.replace(TASKS, **tasks) if tasks else TASKS, **options)
+    found, data = heavy(cell, **{"tasks__n_samples[1]": rows})
+    assert found.values.tolist() == wanted
+    assert (np.isinf(data.gain_high) == found).all() and (data.gain_sign.values[found] == 0).all()
+    assert np.isfinite(data.gain).all()
+
+
+def test_what_is_known_of_the_risk_alone_is_its_expectation():
+    """The control is the risk less noise^2 d / (n - d - 1), which is known where its variance is infinite too."""
+    data = mtl.sweep(mtl.Transfer(TASKS, method="pooled"), {"tasks.n_samples[1]": [8, 20]}, 3, KEY, progress=False)
+    for n, part in zip((8, 20), (data.isel({"tasks.n_samples[1]": i}) for i in range(2)), strict=True):
+        np.testing.assert_allclose(part.risk_single - part.control, 6 / (n - 7), rtol=1e-10)
+
+
+def test_cells_and_draws_tell_the_same_and_figures_cross_them():
+    cell = mtl.Transfer(TASKS, method="pooled")
+    grid = {"tasks.n_samples[1]": [6, 7, 20], "tasks.cosine": [0.5, 0.9]}
+    draws, cells = (mtl.sweep(cell, grid, 20, KEY, keep=keep, progress=False) for keep in ("draws", "cells"))
+    for name in ("gain_mean", "gain_low", "gain_high"):
+        np.testing.assert_allclose(cells[name], draws[name], rtol=1e-10)
+    assert "heavy_tailed on" in mtl.explain(draws) and mtl.explain(cells).startswith(mtl.explain(draws)[:60])
+    for data in (draws, cells):
+        figure = mtl.plots.transfer_map(data)
+        assert NO_INTERVAL in [text.get_text() for text in figure.legends[0].get_texts()]
+        mesh = figure.axes[0].collections[0].get_array()
+        assert np.ma.getmaskarray(mesh).reshape(2, 3).sum() == 4
+        plt.close(figure)
+    _, ax = plt.subplots()
+    mtl.plots.gain_curve(ax, draws.isel({"tasks.cosine": 0}), "tasks.n_samples[1]")
+    assert NO_INTERVAL in ax.get_legend_handles_labels()[1]
+    plt.close()
+
+
+def test_heavy_tails_are_the_mildest_status():
+    heavy, bad, ok = (jnp.int32(int(status)) for status in (Status.heavy_tailed, Status.ill_conditioned, Status.ok))
+    assert worst(heavy, ok) == worst(ok, heavy) == heavy and worst(heavy, bad) == worst(bad, heavy) == bad
+
+
+def test_a_measured_cell_uses_what_is_known():
+    cell = on_the_boundary(D + 2)
+    verdict, data = mtl.measure(cell, 20, KEY), mtl.sweep(cell, {}, 20, KEY, progress=False)
+    again = decide(data.gain.values, 0.95, data.control.values, data.status.values)
+    assert verdict == again != decide(data.gain.values)

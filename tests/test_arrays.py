@@ -15,7 +15,7 @@ import mtlsim as mtl
 from mtlsim.solvers.leave_one_out import residuals_alone, residuals_together, source_spectrum
 from mtlsim.transfer.arrays import run_files, transfer_between_arrays
 from mtlsim.transfer.files import load_task
-from mtlsim.transfer.resampling import decide_resampled, variance_of_mean
+from mtlsim.transfer.resampling import Splits, decide_resampled, variance_of_mean
 from mtlsim.transfer.splits import compare, standardise
 
 N_SOURCE, N_TARGET, N_FEATURES = 300, 60, 8  # one set of shapes for most tests, so that they share a compile
@@ -165,12 +165,12 @@ def test_variance_follows_the_printed_formulas():
 
 
 def resampled_means(n, n_train, n_splits, n_data, random):
-    """Differences of squared errors, (n_data, J, n_test), of two predictions of N(0.5, 1): the mean and 0.3 of it."""
+    """Differences of squared errors, (n_data, J, n_test), of two predictions of N(0.5, 1): the mean and 0.3 of it; test rows."""
     labels = 0.5 + random.normal(size=(n_data, 1, n))
     order = np.argsort(random.random((n_data, n_splits, n)), -1)
     drawn = np.take_along_axis(np.broadcast_to(labels, order.shape), order, -1)
     mean, test = drawn[..., :n_train].mean(-1, keepdims=True), drawn[..., n_train:]
-    return (test - mean) ** 2 - (test - 0.3 * mean) ** 2
+    return (test - mean) ** 2 - (test - 0.3 * mean) ** 2, order[..., n_train:]
 
 
 @pytest.mark.parametrize(("n", "n_train"), [(100, 5), (100, 20), (60, 30), (50, 40)])
@@ -178,8 +178,8 @@ def test_interval_covers_where_the_naive_one_does_not(n, n_train):
     """Nominal 95 %: measured 96.0 to 99.8 % (asserted at least 93 %), against 50 to 78 % of the naive interval."""
     random = np.random.default_rng(n_train)
     truth = 1 / n_train - 0.7**2 * 0.25 - 0.3**2 / n_train  # (1 + 1/m) - (1 + 0.49 / 4 + 0.09 / m)
-    data = resampled_means(n, n_train, 25, 400, random)
-    verdicts = [decide_resampled(differences, n_train) for differences in data]
+    data, tests = resampled_means(n, n_train, 25, 400, random)
+    verdicts = [decide_resampled(differences, Splits(n_train, rows)) for differences, rows in zip(data, tests, strict=True)]
     covered = np.mean([v.low <= truth <= v.high for v in verdicts])
     naive = np.mean([abs(m.mean() - truth) <= 2.06 * m.std(ddof=1) / 5 for m in data.mean(2)])
     assert covered >= 0.93 and naive <= 0.9, (covered, naive)
@@ -204,14 +204,14 @@ def test_interval_covers_for_the_learners_themselves():
 
 
 def test_undetermined_splits_are_left_out_and_none_is_undecided():
-    differences = np.ones((5, 3)) + 0.01 * np.arange(5)[:, None]
+    differences, rows = np.ones((5, 3)) + 0.01 * np.arange(5)[:, None], np.arange(15).reshape(5, 3)
     differences[1] = np.nan
-    verdict = decide_resampled(differences, 6)
+    verdict = decide_resampled(differences, Splits(6, rows))
     assert (verdict.n_seeds, verdict.word) == (4, "positive")
     for kept in (0, 1):
         differences[kept:] = np.nan
-        assert decide_resampled(differences, 6).word == "undecided"
-    assert decide_resampled(np.full((5, 3), 1e-18), 6, rounding=1e-13).word == "undecided"
+        assert decide_resampled(differences, Splits(6, rows)).word == "undecided"
+    assert decide_resampled(np.full((5, 3), 1e-18), Splits(6, rows), rounding=1e-13).word == "undecided"
 
 
 # planted signs

@@ -144,7 +144,10 @@ TASKS = mtl.LinearTasks(6, (60, 20), design=ISOTROPIC)
         ({"method": "pooled", "ridge": (0.0, 0.1)}, {}, [6, 7], [False, False]),
         ({"method": "mean-regularised"}, {}, [7, 8], [True, False]),
         ({"rank": 2}, {}, [6, 7], [False, False]),
-        ({"method": "frozen"}, {}, [4, 5, 20], [True, True, False]),
+        ({"method": "frozen"}, {}, [4, 6, 20], [True, True, False]),
+        ({}, {}, [6, 7, 10, 20], [True, True, False, False]),
+        ({}, {"n_samples": (1000, 20)}, [6, 9, 20], [True, False, False]),
+        ({}, {"n_samples": (3, 20)}, [5, 7, 20], [True, True, False]),
     ],
 )
 def test_cells_near_interpolation_have_no_interval(options, tasks, rows, wanted):

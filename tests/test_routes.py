@@ -126,18 +126,26 @@ def test_every_form_of_the_secular_function_finds_the_same(route, n):
 def test_gradients_of_drawn_moments_are_those_of_finite_differences(n, ridge):
     """Of the parameters of both tasks, alone and together, where factors are used and where a ridge forbids it."""
     tasks = mtl.LinearTasks(n_features=D, n_samples=n, alignment=0.8).draw(key=KEY)
+    noise, step, ridge = jnp.array([0.7, 0.4]), jnp.array([0.6, -0.8]), jnp.broadcast_to(jnp.asarray(ridge), (2,))
+    wanted = (value_of_drawn(noise + 1e-5 * step, tasks, ridge) - value_of_drawn(noise - 1e-5 * step, tasks, ridge)) / 2e-5
+    np.testing.assert_allclose(slope_of_drawn(noise, tasks, ridge) @ step, wanted, rtol=1e-5)
+    np.testing.assert_allclose(slope_along_step(noise, step, tasks, ridge), wanted, rtol=1e-5)
 
-    @jax.jit
-    def value(noise):
-        moments = mtl.draw_moments(eqx.tree_at(lambda t: t.noise, tasks, noise), key=KEY)
-        together = mtl.solve(moments, 1, ridge=ridge).parameters
-        alone = jnp.stack([mtl.solve_single(moments[i], jnp.broadcast_to(jnp.asarray(ridge), (2,))[i]) for i in range(2)])
-        return jnp.sum(jnp.sin(together) + alone**2)
 
-    noise, step = jnp.array([0.7, 0.4]), jnp.array([0.6, -0.8])
-    wanted = (value(noise + 1e-5 * step) - value(noise - 1e-5 * step)) / 2e-5
-    np.testing.assert_allclose(jax.grad(value)(noise) @ step, wanted, rtol=1e-5)
-    np.testing.assert_allclose(jax.jvp(value, (noise,), (step,))[1], wanted, rtol=1e-5)
+@jax.jit
+def value_of_drawn(noise, tasks, ridge):
+    moments = mtl.draw_moments(eqx.tree_at(lambda t: t.noise, tasks, noise), key=KEY)
+    together = mtl.solve(moments, 1, ridge=ridge).parameters
+    alone = jnp.stack([mtl.solve_single(moments[i], ridge[i]) for i in range(2)])
+    return jnp.sum(jnp.sin(together) + alone**2)
+
+
+slope_of_drawn = jax.jit(jax.grad(value_of_drawn))
+
+
+@jax.jit
+def slope_along_step(noise, step, tasks, ridge):
+    return jax.jvp(lambda noise: value_of_drawn(noise, tasks, ridge), (noise,), (step,))[1]
 
 
 def test_coordinate_ascent_of_two_tasks_is_the_secular_optimum():

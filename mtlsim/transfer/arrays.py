@@ -21,7 +21,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.transfer.files import load_task
 from mtlsim.transfer.intake import make_ready, sources_of
 from mtlsim.transfer.metrics import Compared, areas_under_the_curve, balanced_decisions, base_rate
-from mtlsim.transfer.resampling import decide_resampled
+from mtlsim.transfer.resampling import Splits, decide_resampled
 from mtlsim.transfer.splits import Outcome, compare, describe
 from mtlsim.transfer.verdict import Verdict, in_units
 
@@ -190,18 +190,19 @@ def transfer_between_arrays(
     strengths = None if _is_loo(ridge, rank) else per_task(ridge, 0.0, n_tasks, "ridge", jnp.result_type(float))
 
     *sources, whole = [(jnp.asarray(X), jnp.asarray(y)) for X, y in tasks]
-    outcomes, labels = [], []
+    outcomes, tests = [], []
     for split in range(n_splits):
         order = jax.random.permutation(jax.random.fold_in(stream(key, "splits"), split), n)
         train, test = order[:n_train], order[n_train:]
         outcomes.append(jax.device_get(compare(tuple(sources), whole, train, test, strengths, rank=int(rank))))
-        labels.append(tasks[-1][1][np.asarray(test)])
-    outcome, labels = Outcome(*(np.stack(part) for part in zip(*outcomes, strict=True))), np.stack(labels)
+        tests.append(np.asarray(test))
+    outcome, splits = Outcome(*(np.stack(part) for part in zip(*outcomes, strict=True))), Splits(n_train, np.stack(tests), level)
+    labels, values = tasks[-1][1][splits.tests], np.unique(tasks[-1][1])
     description = describe(tuple(sources), whole, strengths)
 
     squares = [(predicted - labels) ** 2 for predicted in (outcome.alone, outcome.together)]
-    gain, risk_single, risk_multi = _paired(*squares, n_train, level)
-    accuracy_gain, accuracy_single, accuracy_multi = _accuracies(outcome, labels, np.unique(tasks[-1][1]), n_train, level)
+    gain, risk_single, risk_multi = _paired(*squares, splits)
+    accuracy_gain, accuracy_single, accuracy_multi = _accuracies(outcome, labels, values, splits)
     return ArraysTransfer(
         gain=in_units(gain, unit**2),
         risk_single=risk_single * unit**2,
@@ -209,8 +210,8 @@ def transfer_between_arrays(
         accuracy_gain=accuracy_gain,
         accuracy_single=accuracy_single,
         accuracy_multi=accuracy_multi,
-        **_decisions(outcome, labels, np.unique(tasks[-1][1]), n_train, level),
-        tuned=None if strengths is None else _compared((outcome.tuned - labels) ** 2, squares[1], n_train, level, unit**2),
+        **_decisions(outcome, labels, values, splits),
+        tuned=None if strengths is None else _compared((outcome.tuned - labels) ** 2, squares[1], splits, unit**2),
         **{name: tuple(float(value) for value in values) for name, values in description._asdict().items()},
         ridge_single=float(np.median(outcome.ridge_alone)),
         ridge_multi=float(np.median(outcome.ridge_together)),
@@ -250,30 +251,30 @@ def run_files(source: Path | str, target: Path | str, *options, as_json: bool = 
     return json.dumps(result.to_dict(), indent=1, allow_nan=False) if as_json else str(result)
 
 
-def _paired(alone: np.ndarray, together: np.ndarray, n_train: int, level: float) -> tuple[Verdict, float, float]:
+def _paired(alone: np.ndarray, together: np.ndarray, splits: Splits) -> tuple[Verdict, float, float]:
     """Verdict on losses alone less losses together, (J, n_test) each, and both means over the splits where both are finite."""
     kept = np.isfinite(alone - together).all(1)
     means = [float(losses[kept].mean()) if kept.any() else float("nan") for losses in (alone, together)]
     rounding = ROUNDING * float(np.finfo(alone.dtype).eps) * max(means) if kept.any() else 0.0
-    return decide_resampled(alone - together, n_train, level, rounding), *means
+    return decide_resampled(alone - together, splits, rounding), *means
 
 
-def _accuracies(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_train: int, level: float):
+def _accuracies(outcome: Outcome, labels: np.ndarray, values: np.ndarray, splits: Splits):
     """Verdict on the accuracy gained, and both accuracies, at the threshold midway between two label values; else None."""
     if len(values) != 2:
         return None, None, None
     middle, predictions = values.mean(), (outcome.alone, outcome.together)
     wrong = [np.where(np.isfinite(p), (p > middle) != (labels > middle), np.nan).astype(labels.dtype) for p in predictions]
-    gain, *errors = _paired(*wrong, n_train, level)
+    gain, *errors = _paired(*wrong, splits)
     return gain, *(1 - error for error in errors)
 
 
-def _compared(alone: np.ndarray, together: np.ndarray, n_train: int, level: float, unit: float) -> Compared:
-    gain, *errors = _paired(alone, together, n_train, level)
+def _compared(alone: np.ndarray, together: np.ndarray, splits: Splits, unit: float) -> Compared:
+    gain, *errors = _paired(alone, together, splits)
     return Compared(in_units(gain, unit), *(error * unit for error in errors))
 
 
-def _decisions(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_train: int, level: float) -> dict[str, Any]:
+def _decisions(outcome: Outcome, labels: np.ndarray, values: np.ndarray, splits: Splits) -> dict[str, Any]:
     """What stands beside the accuracy for labels of two values; else None."""
     if len(values) != 2:
         return dict.fromkeys(("balanced", "area", "base_rate"))
@@ -281,7 +282,7 @@ def _decisions(outcome: Outcome, labels: np.ndarray, values: np.ndarray, n_train
     found = {}
     for name, metric in (("balanced", partial(balanced_decisions, threshold=middle)), ("area", areas_under_the_curve)):
         losses = [1 - metric(predictions, positive) for predictions in (outcome.alone, outcome.together)]
-        gain, *errors = _paired(*losses, n_train, level)
+        gain, *errors = _paired(*losses, splits)
         found[name] = Compared(gain, *(1 - error for error in errors))
     return found | {"base_rate": base_rate(positive)}
 

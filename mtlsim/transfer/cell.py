@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
@@ -21,7 +21,7 @@ from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.transfer.draw import TransferDraw
 from mtlsim.transfer.network import compare_networks
-from mtlsim.transfer.tails import HEAD_ROWS, compare_with_expectation, is_near
+from mtlsim.transfer.tails import HEAD_ROWS, LEAD, compare_with_expectation, is_near
 
 METHODS = {
     "hard": "a shared layer of the given rank with free heads",
@@ -139,7 +139,16 @@ class Transfer(eqx.Module):
             near = (own <= self.rank + HEAD_ROWS) & (own_ridge == 0)
             if self.method == "hard":
                 near |= is_near(jnp.sum(n), self.rank * (d + n_tasks - self.rank), jnp.max(ridge))
+                near |= is_near(own, d, own_ridge) & ~self._sources_lead(tasks)
         return worst(alone, flag(near, Status.heavy_tailed))
+
+    def _sources_lead(self, tasks: Tasks) -> Bool[Array, ""]:
+        """Whether the sources' signal is so much larger than the target's noise that the layer never turns to the latter."""
+        weights = per_task(self.weights, 1.0, tasks.n_tasks, "weights", tasks.parameters.dtype)
+        signals = [covariance.quadratic(own) for covariance, own in zip(tasks.covariances, tasks.parameters, strict=True)]
+        energies = weights * tasks.n_samples * jnp.stack(signals)
+        noise = weights[self.target] * tasks.n_samples[self.target] * tasks.noise[self.target] ** 2
+        return jnp.sum(energies) - energies[self.target] >= LEAD * noise
 
     def _learn_together(self, moments: Moments, ridge: Float[Array, " K"], key: Key[Array, ""]):
         """The target's parameters, and the gap, certificate and status of how they were found."""

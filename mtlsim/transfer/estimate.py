@@ -97,11 +97,11 @@ def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:
     pull = np.where(np.isfinite(pull), pull, 0)
     quantile = stats.t.ppf(0.5 + level / 2, freedom)
     error = np.where(fine, error, np.inf)
-    width = [np.where(fine, np.where(fine, error, 0) * _hall(side * quantile, pull), side * np.inf) for side in (1, -1)]
+    width = [np.where(fine, np.where(fine, error, 0) * turn(side * quantile, pull), side * np.inf) for side in (1, -1)]
     return {"mean": mean, "standard_error": error, "low": mean - width[0], "high": mean - width[1], "n_seeds": count.astype(int)}
 
 
-def _hall(quantile, pull):
+def turn(quantile, pull):
     """The t at which t + pull t^2 / 3 + pull^2 t^3 / 27 + pull / 6 is this quantile; pull: skewness over the root of n."""
     bent = np.abs(pull) > 1e-6
     safe = np.where(bent, pull, 1)

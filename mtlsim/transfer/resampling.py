@@ -1,9 +1,12 @@
 """An honest interval from repeated held-out splits of the same rows, which overlap and so are not independent."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import stats
 
 from mtlsim.core.checks import require
+from mtlsim.transfer.estimate import turn
 from mtlsim.transfer.verdict import NEGATIVE, POSITIVE, UNDECIDED, Verdict
 
 
@@ -31,21 +34,42 @@ def variance_of_mean(differences: np.ndarray, n_train: int) -> float:
     return min(overlapping, between / n_splits + n_train / n_test * trained + within / n)
 
 
-def decide_resampled(differences: np.ndarray, n_train: int, level: float = 0.95, rounding: float = 0.0) -> Verdict:
-    """Verdict on a mean difference of losses, from Student's interval with the variance of `variance_of_mean` and J - 1 degrees.
+class Splits(NamedTuple):
+    """How J splits were made: rows that train in each, and the numbers of those that test, (J, n_test); level of the intervals."""
 
-    differences: (J, n_test), positive helps; splits that are not finite are left out. rounding: a mean difference within it has
-    no sign. Fewer than two splits leave an infinite interval. `n_seeds` of the verdict is the number of splits.
+    n_train: int
+    tests: np.ndarray
+    level: float = 0.95
+
+
+def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 0.0) -> Verdict:
+    """Verdict on a mean difference of losses, with the variance of `variance_of_mean` and Student's t of J - 1 degrees.
+
+    The ends are turned by Hall's transform [hall1992removal] of the skewness of the rows' own mean differences: a source that
+    harms does so by few rows, and then mean and error are both too small where these are missing. differences: (J, n_test),
+    positive helps; splits that are not finite are left out. rounding: a mean difference within it has no sign. Fewer than two
+    splits leave an infinite interval. `n_seeds` of the verdict is the number of splits.
     """
-    require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
+    require(0 < splits.level < 1, "level", "between 0 and 1", splits.level, "use 0.95")
     differences = np.asarray(differences, np.float64)
-    kept = differences[np.isfinite(differences).all(1)]
-    count = len(kept)
+    fine = np.isfinite(differences).all(1)
+    kept, count = differences[fine], int(fine.sum())
     mean = float(kept.mean()) if count else float("nan")
-    error = half = float("inf")
+    error, low, high = float("inf"), -float("inf"), float("inf")
     if count > 1:
-        error = float(np.sqrt(variance_of_mean(kept, n_train)))
-        half = max(float(stats.t.ppf(0.5 + level / 2, count - 1)) * error, rounding)
-    low, high = mean - half, mean + half
+        error = float(np.sqrt(variance_of_mean(kept, splits.n_train)))
+        quantile = stats.t.ppf(0.5 + splits.level / 2, count - 1)
+        pull = _pull(kept, splits.tests[fine])
+        low = mean - max(error * float(turn(quantile, pull)), rounding)
+        high = mean + max(-error * float(turn(-quantile, pull)), rounding)
     sign = POSITIVE if low > 0 else NEGATIVE if high < 0 else UNDECIDED
-    return Verdict(mean, error, low, high, sign, count, level)
+    return Verdict(mean, error, low, high, sign, count, splits.level)
+
+
+def _pull(differences: np.ndarray, tests: np.ndarray) -> float:
+    """Skewness of the mean differences of the rows that were tested, over the root of their number."""
+    sums, counts = np.bincount(tests.ravel(), differences.ravel()), np.bincount(tests.ravel())
+    means = sums[counts > 0] / counts[counts > 0]
+    away = means - means.mean()
+    spread = np.sqrt(np.mean(away**2))
+    return float(np.mean((away / spread) ** 3) / np.sqrt(len(means))) if spread > 0 else 0.0

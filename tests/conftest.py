@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # tests compile much and run little: the passes that make programs fast cost much of the compile time; benchmarks need them.
-# Not level 1, at which the compiler of jaxlib 0.8.3 crashes on some paddings, nor 0, at which the longest tests take thrice as long.
+# Not level 1, at which the compiler of jaxlib 0.8.3 crashes on some paddings, nor 0: the longest tests take thrice as long.
 if not any("benchmarks" in argument for argument in sys.argv):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=2".strip()
     if version("jaxlib").startswith("0.8."):  # which compiles a third faster without them; later ones do not know the flag

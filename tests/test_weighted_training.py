@@ -169,9 +169,12 @@ def test_rows_with_nan_and_a_rank_of_zero_are_sentences():
         train_weighted(rows, scheme, 0, LONG, KEY)
 
 
-@pytest.mark.parametrize(("normalized", "status"), [(False, Status.degenerate), (True, Status.ok)])
+@pytest.mark.parametrize(("normalized", "status"), [(False, Status.degenerate), (True, Status.not_converged)])
 def test_raw_weights_of_zero_for_all_tasks_are_a_status(normalized, status):
-    """Labels of zero have no direction for Algorithm 2; divided by their mean, its weights are equal ones, and counted."""
+    """Labels of zero have no direction for Algorithm 2; divided by their mean, its weights are equal ones, and counted.
+
+    These train, and three steps are not enough.
+    """
     moments = moments_of([(X, 0 * y) for X, y in TASKS])
     found = train_weighted(moments, find_scheme("algorithm-2")(), 2, WeightedTraining(n_steps=3, normalized=normalized), KEY)
     assert found.status == status and found.n_floored == 3
@@ -265,6 +268,22 @@ def bench():
 def front():
     cell = Weighting(SHARED, "given", weights=(1.0, 1.0))
     return mtl.sweep(cell, {"weights[0]": [0.01, 0.1, 1.0, 10.0, 100.0]}, 12, KEY, progress=False)
+
+
+@pytest.mark.parametrize("name", ["equal", "gradnorm", "mgda"])
+def test_training_that_was_cut_short_says_so(name):
+    """Labels times 1000 are further away than the default steps reach; labels over 1000 are not. More steps get there."""
+    moments = draw_moments(SHARED.draw(key=KEY), key=KEY)
+    for size, training, settled in (
+        (1.0, {}, True),
+        (1000.0, {}, False),
+        (1e-3, {}, True),
+        (1000.0, {"learning_rate": 1.0}, name != "gradnorm"),
+    ):
+        scaled = mtl.Moments(moments.gram, size * moments.cross, size**2 * moments.energy, moments.n_samples)
+        found = mtl.train_weighted(scaled, find_scheme(name)(), 1, mtl.WeightedTraining(**training), KEY)
+        assert np.isfinite(found.losses).all()
+        assert found.status == (Status.ok if settled else Status.not_converged), (size, training)
 
 
 def test_a_bench_of_schemes_is_one_sweep(bench):

@@ -259,8 +259,11 @@ class Verify:
     """How many times the draws of the first look may be drawn in all."""
     seed: int = 0
     """Random seed of instances and draws."""
+    holes: int = 0
+    """Random cells over all that a statement may be bound to, as many for each: those in which it is false are shown."""
 
     def run(self) -> int:
+        from mtlsim.verification.holes import search_all
         from mtlsim.verification.run import verify
 
         sizes = {"n_instances": self.instances, "n_seeds": self.seeds, "budget": self.budget}
@@ -270,7 +273,8 @@ class Verify:
             print(f"not as expected: {', '.join(surprises)}", file=sys.stderr)
         if self.out is not None:
             _report([self.out / "report.html", self.out / "report.json"])
-        return 1 if surprises else 0
+        searches = search_all(self.names, self.holes, seed=self.seed, show=True) if self.holes else []
+        return 1 if surprises or any(search.holes for search in searches) else 0
 
 
 @dataclass(frozen=True)

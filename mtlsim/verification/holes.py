@@ -17,8 +17,9 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.sweeps.one_shape import for_shape
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import Statement
-from mtlsim.verification.rules import REFUTED, Evidence, judge
+from mtlsim.verification.rules import CONFIRMED, REFUTED, Evidence, judge
 from mtlsim.verification.variations import vary
 
 AGAIN = 8
@@ -61,9 +62,14 @@ class Search:
     holes: list[Hole]
     seconds: float
 
+    @property
+    def n_holes(self) -> int:
+        """Cells that are holes, in one quantity or more."""
+        return len({id(hole.instance) for hole in self.holes})
+
     def __str__(self) -> str:
         return (
-            f"{self.statement.name}: {len({id(hole.instance) for hole in self.holes})} holes in {self.n_inside} cells inside "
+            f"{self.statement.name}: {self.n_holes} holes in {self.n_inside} cells inside "
             f"(of {self.n_drawn} drawn, {self.n_shapes} shapes), {self.n_seeds} draws each, {self.seconds:.0f} s"
         )
 
@@ -90,6 +96,26 @@ def search_holes(statement: Statement, n_cells: int = 200, n_seeds: int = 100, s
         n_drawn, n_inside, n_shapes = n_drawn + len(drawn), n_inside + len(kept), n_shapes + 1
         holes += _twice_wrong(statement, run, kept, n_seeds, seed) if kept else []
     return Search(statement, n_drawn, n_inside, n_shapes, n_seeds, holes, time.perf_counter() - start)
+
+
+def search_all(
+    names: Sequence[str] = (), n_cells: int = 200, n_seeds: int = 100, seed: int = 0, show: bool = False
+) -> list[Search]:
+    """`search_holes` of every statement that is expected to hold (all names if none are given), each printed when it is there.
+
+    show: print the cells that were found, too.
+    """
+    found = []
+    for statement in map(find_statement, names or statement_names()):
+        if statement.expected != CONFIRMED:
+            continue
+        found.append(search_holes(statement, n_cells, n_seeds, seed))
+        print(found[-1], flush=True)
+        for hole in found[-1].holes if show else ():
+            print(f"   {hole}, margin {hole.margin:.3g}\n      {hole.instance}", flush=True)
+    holes, inside = sum(one.n_holes for one in found), sum(one.n_inside for one in found)
+    print(f"in all: {holes} holes in {inside} cells inside the assumptions")
+    return found
 
 
 def holes_among(statement: Statement, instances: Sequence[Any], n_seeds: int = 100, seed: int = 0) -> list[Hole]:

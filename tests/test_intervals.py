@@ -184,6 +184,12 @@ def test_cells_and_draws_tell_the_same_and_figures_cross_them():
     plt.close()
 
 
+def test_no_budget_is_spent_where_no_seeds_decide():
+    cell = mtl.Transfer(TASKS, method="pooled")
+    data = mtl.sweep(cell, {"tasks.n_samples[1]": [6, 9], "tasks.cosine": [0.6]}, 10, KEY, budget=40, progress=False)
+    assert data.gain_n_seeds.values[0].tolist() == [10]
+
+
 def test_heavy_tails_are_the_mildest_status():
     heavy, bad, ok = (jnp.int32(int(status)) for status in (Status.heavy_tailed, Status.ill_conditioned, Status.ok))
     assert worst(heavy, ok) == worst(ok, heavy) == heavy and worst(heavy, bad) == worst(bad, heavy) == bad

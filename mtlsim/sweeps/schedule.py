@@ -11,6 +11,7 @@ from mtlsim.sweeps.execute import Runner
 from mtlsim.sweeps.keep import GAIN, Arrays, join, sums_of, width_of
 from mtlsim.sweeps.plan import Chunk
 from mtlsim.sweeps.store import Parts
+from mtlsim.transfer.estimate import has_heavy_tails
 from mtlsim.transfer.verdict import summarise_sums
 
 
@@ -109,7 +110,7 @@ def run_chunks(
 
 
 def still_open(chunk: Chunk, rounds: Sequence[Arrays], level: float) -> np.ndarray:
-    """Points of the chunk whose sign the earlier rounds left open (all of them in the first round)."""
+    """Points of the chunk whose sign the earlier rounds left open and seeds may decide (all of them in the first round)."""
     if not rounds:
         return np.arange(chunk.start, chunk.stop)
     if sums_of(GAIN, rounds[0]) is None:
@@ -118,6 +119,6 @@ def still_open(chunk: Chunk, rounds: Sequence[Arrays], level: float) -> np.ndarr
     for arrays in rounds:
         if len(points := arrays["points"] - chunk.start):
             total[points] = join(GAIN, total[points], sums_of(GAIN, arrays))
-    signs = summarise_sums(total, level)["sign"]
+    undecided = (summarise_sums(total, level)["sign"] == 0) & ~has_heavy_tails(total)  # which no seeds would decide
     ran_last = rounds[-1]["points"]
-    return ran_last[signs[ran_last - chunk.start] == 0]
+    return ran_last[undecided[ran_last - chunk.start]]

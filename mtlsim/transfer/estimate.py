@@ -71,6 +71,11 @@ def _about(sums: np.ndarray, means: np.ndarray) -> np.ndarray:
     return np.where(np.add.outer(np.arange(ORDER + 1), np.arange(ORDER + 1)) <= ORDER, moved, 0)
 
 
+def has_heavy_tails(sums: np.ndarray) -> np.ndarray:
+    """Where some draws had the status `heavy_tailed`, so that no interval would cover."""
+    return sums[..., 0] > 0
+
+
 def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:
     """{mean, standard_error, low, high, n_seeds} of the mean gain from sums (..., WIDTH).
 
@@ -80,13 +85,13 @@ def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:
     skewness [hall1992removal]. Infinite with too few draws, and where draws have heavy tails.
     """
     require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
-    heavy, gain, control = (sums[..., i] for i in range(3))
+    gain, control = sums[..., 1], sums[..., 2]
     moments = sums[..., 3:].reshape(*sums.shape[:-1], ORDER + 1, ORDER + 1)
     count, spread = moments[..., 0, 0], moments[..., 0, 2]
     known = spread > 0
     slope = np.where(known, moments[..., 1, 1], 0) / np.where(known, spread, 1)
     freedom = count - 1 - known
-    fine = (freedom > 0) & (heavy == 0)
+    fine = (freedom > 0) & ~has_heavy_tails(sums)
     n, freedom = np.maximum(count, 1), np.maximum(freedom, 1)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         left = np.maximum(moments[..., 2, 0] - slope * moments[..., 1, 1], 0)

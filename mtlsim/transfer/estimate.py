@@ -73,7 +73,7 @@ def _about(sums: np.ndarray, means: np.ndarray) -> np.ndarray:
 
 def has_heavy_tails(sums: np.ndarray) -> np.ndarray:
     """Where some draws had the status `heavy_tailed`, so that no interval would cover."""
-    return sums[..., 0] > 0
+    return np.asarray(sums[..., 0] > 0)
 
 
 def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:

@@ -54,14 +54,14 @@ def test_the_cures_work():
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_a_draw_says_its_precision(dtype):
-    numbers = [jnp.asarray(value, dtype) for value in (0.5, 1.0, 0.5, 0.0)]
+    numbers = [jnp.asarray(value, dtype) for value in (0.5, 1.0, 0.5, 0.0, 0.0)]
     shown = repr(TransferDraw(*numbers, jnp.int32(0), jnp.int32(0), "secular"))
     assert (IN_FLOAT32 in shown) == (dtype == jnp.float32)
 
 
 @pytest.mark.parametrize("wide", [True, False])
 def test_a_stored_result_says_its_precision(wide):
-    gains = {f"gain_{name}": (np.zeros((1, 1)), (), {}) for name in ("mean", "low", "high", "sign", "n_seeds")}
+    gains = {f"gain_{name}": (np.zeros((1, 1)), (), {}) for name in ("mean", "standard_error", "low", "high", "sign", "n_seeds")}
     data = assemble(Grid(()), gains, {}, {"float64": wide, "outputs": {}}, 0.95)
     assert data.attrs["precision"] == ("float64" if wide else "float32")
     assert (IN_FLOAT32 in explain(data)) != wide

@@ -55,8 +55,13 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     if moments.rank_known:
         found = _search_pencil(*fixed, form)
         reach = jnp.maximum(TRUSTED * jnp.min(found.energies), TRUSTED_ROUNDINGS * _last_digits(found.energies))
-        without_gram = replace(fixed[0], gram=fixed[0].factor)  # which nobody reads there, and which costs a product to compute
-        found = linalg.repair(~(found.rounding <= reach), _search_directions, found, without_gram, *fixed[1:])
+        drawn, *rest = fixed
+
+        def search(factor, scores):
+            # its gram nobody reads, and to compute it costs a product
+            return _search_directions(replace(drawn, gram=factor, factor=factor, scores=scores), *rest)
+
+        found = linalg.repair(~(found.rounding <= reach), search, found, drawn.factor, drawn.scores)
     else:
         found = _search_directions(*fixed)
     grams = tuple(moments.gram[i] + ridge[i] * jnp.eye(d, dtype=ridge.dtype) for i in range(2))

@@ -73,8 +73,9 @@ def repair(broken: Bool[Array, ""], mend: Callable, value: Any, *data: Any) -> A
     """mend(*data) where broken, else the value. Of a mapped batch none pays for it unless some are broken."""
 
     def turn(state):
-        # without the barrier the compiler computes mend before the loop, and for all
-        return jnp.zeros_like(broken), mend(*jax.lax.optimization_barrier((state, data))[1])
+        # what does not depend on the state, and be it by a barrier, the compiler computes before the loop, and for all
+        own = jax.tree.map(lambda leaf: jnp.where(state[0], leaf, jnp.zeros_like(leaf)), data)
+        return jnp.zeros_like(broken), mend(*own)
 
     return jax.lax.while_loop(lambda state: state[0], turn, (broken, value))[1]
 

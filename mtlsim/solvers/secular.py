@@ -27,7 +27,7 @@ N_SECANT = 4
 REACH_SINGULAR = 9.0  # REACH on the side of a singular Gram, where rounding takes missing directions for real ones
 N_PROBES = 4  # vectors by which the condition of a factor is estimated
 SAFETY = 100.0  # by how much all probes may miss it together, but once in 10^8 factors
-MARGIN = 4.0  # how far the first table goes past the last direction that turns over
+MARGIN = 6.0  # how far the first table goes past the last direction that turns over
 
 
 class Window(NamedTuple):

@@ -158,6 +158,13 @@ def test_cells_near_interpolation_have_no_interval(options, tasks, rows, wanted)
     assert np.isfinite(data.gain).all()
 
 
+def test_rows_that_all_share_interpolate_where_one_task_does():
+    cell = mtl.Transfer(mtl.LinearTasks(6, (9, 9), design=ISOTROPIC, shared_covariates=True), method="pooled")
+    assert cell(key=KEY).status == Status.heavy_tailed
+    far = mtl.LinearTasks(6, (20, 20), design=ISOTROPIC, shared_covariates=True)
+    assert mtl.Transfer(far, method="pooled")(key=KEY).status == Status.ok
+
+
 def test_what_is_known_of_the_risk_alone_is_its_expectation():
     """The control is the risk less noise^2 d / (n - d - 1), which is known where its variance is infinite too."""
     data = mtl.sweep(mtl.Transfer(TASKS, method="pooled"), {"tasks.n_samples[1]": [8, 20]}, 3, KEY, progress=False)

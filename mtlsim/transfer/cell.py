@@ -128,7 +128,7 @@ class Transfer(eqx.Module):
         n, d, n_tasks = tasks.n_samples, tasks.n_features, tasks.n_tasks
         own, own_ridge = n[self.target], ridge[self.target]
         if self.method == "pooled":
-            near = is_near(jnp.sum(n), d, jnp.max(ridge))
+            near = is_near(own if tasks.shared_covariates else jnp.sum(n), d, jnp.max(ridge))  # equal rows see no more together
         elif self.method == "soft":
             near = is_near(n[0], d, ridge[0])
         elif self.method == "mean-regularised":

@@ -1,16 +1,24 @@
 """One BLAS thread, float64, and annotations checked at run time; all of it before mtlsim is imported."""
 
 import os
+import shutil
 import sys
+import tempfile
 from importlib.metadata import version
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # tests compile much and run little: the passes that make programs fast cost much of the compile time; benchmarks need them.
 # Not level 1, at which the compiler of jaxlib 0.8.3 crashes on some paddings, nor 0: the longest tests take thrice as long.
+PROGRAMS = None
+COMPILER = "--xla_backend_optimization_level=2 --xla_llvm_disable_expensive_passes=true"
+if version("jaxlib").startswith("0.8."):  # which compiles a third faster without them; later ones do not know the flag
+    COMPILER += " --xla_cpu_use_fusion_emitters=false"
 if not any("benchmarks" in argument for argument in sys.argv):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=2".strip()
-    if version("jaxlib").startswith("0.8."):  # which compiles a third faster without them; later ones do not know the flag
-        os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {COMPILER}".strip()
+    if "PYTEST_XDIST_WORKER" not in os.environ and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        # what one process of this run has compiled, the others need not
+        PROGRAMS = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mtlsim-programs-")
+        os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 import inspect
 import warnings
@@ -60,6 +68,11 @@ def pytest_configure() -> None:
 
     if "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", ""):
         pencil.UNROLL = 1
+
+
+def pytest_unconfigure() -> None:
+    if PROGRAMS is not None:
+        shutil.rmtree(PROGRAMS, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True, scope="module")

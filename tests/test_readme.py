@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from conftest import COMPILER
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -23,7 +25,7 @@ def numbers_rounded(text: str) -> str:
 
 
 def test_the_example_prints_what_the_readme_says(tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_ENABLE_X64")}
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_ENABLE_X64"} | {"XLA_FLAGS": COMPILER}
     program = [sys.executable, "-c", block_after("example")]
     run = subprocess.run(program, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
     assert numbers_rounded(run.stdout).split() == numbers_rounded(block_after("example output")).split()

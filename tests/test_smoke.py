@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import tyro
+from conftest import COMPILER
 
 from mtlsim.cli import Command
 
@@ -58,8 +59,7 @@ def test_every_named_file_exists():
 
 
 def smoke(*arguments: str) -> str:
-    flags = "--xla_backend_optimization_level=2"
-    environment = {**os.environ, "MTLSIM_SMOKE": "1", "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, "MTLSIM_SMOKE": "1", "XLA_FLAGS": COMPILER, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return run.stdout

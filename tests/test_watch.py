@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from conftest import COMPILER
 from noisy import Noisy
 
 import mtlsim as mtl
@@ -30,7 +31,7 @@ def run(path=None, cell=None, **options):
 def test_numbers_do_not_depend_on_devices():
     script = Path(__file__).with_name("sweep_on_devices.py")
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=2"
+    environment["XLA_FLAGS"] = COMPILER
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
     n_devices, worst = done.stdout.split()
     assert n_devices == "8" and float(worst) < 1e-12

@@ -8,12 +8,12 @@ from mtlsim.core.checks import require
 from mtlsim.sweeps.grid import Grid
 from mtlsim.transfer.verdict import level_of_looks
 
-BATCH_BYTES = 40 * 2**20  # working memory of one compiled call on one core: larger ones fall out of the caches
+BATCH_BYTES = 28 * 2**20  # working memory of one call on one core: from 32 MiB on, the C library gives it back after each call
 BATCH_POINTS = 8
 ACCELERATOR = 2 * 2**30, 256  # the same two on a GPU or TPU, which wants many small problems at once; chosen, not measured
 CHUNK_DRAWS = 20_000
 CHUNKS = 5_000  # of a large sweep, about: its chunks are larger, since a folder of many files is slow
-MATRICES = 12  # (d, d) arrays alive at once per task and draw, as the compiler reports for the exact pair solver
+MATRICES, VECTORS = 6, 130  # (d, d) and (d,) arrays alive at once per task and draw, as reported for the exact pair solver
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Plan:
 
 def bytes_per_draw(n_features: int, n_tasks: int, itemsize: int) -> int:
     """Estimated working memory of one (point, seed) pair."""
-    return max(MATRICES * n_tasks * n_features**2 * itemsize, 4096)
+    return n_tasks * (MATRICES * n_features + VECTORS) * n_features * itemsize
 
 
 def make_plan(

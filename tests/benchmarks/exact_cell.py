@@ -32,12 +32,12 @@ from mtlsim.solvers.secular import make_pencil, maximize
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solve import PAIR_FORMS
 from mtlsim.sweeps.execute import as_leaves, compile_batch
+from mtlsim.sweeps.plan import BATCH_BYTES, bytes_per_draw
 
 KEY = jax.random.key(0)
 REPETITIONS = sized(15, 1)
 DIMENSIONS = sized((20, 50, 100, 200), (3,))
 N_POINTS = 8
-N_DRAWS = {20: 512, 50: 128, 100: 32, 200: 8}  # what a sweep gives one compiled call on a CPU
 ON_ACCELERATOR = 64  # times as many
 
 
@@ -64,9 +64,15 @@ def is_on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
+def draws_of_a_call(d: int) -> int:
+    """What a sweep gives one compiled call on a CPU core."""
+    fitting = BATCH_BYTES // bytes_per_draw(d, 2, np.dtype(jnp.result_type(float)).itemsize)
+    return sized(max(1, fitting // N_POINTS), 1) * N_POINTS
+
+
 def measure(d: int) -> dict:
     """Seconds per problem of the cell and of its parts, in the present precision, and the gains of the first draws."""
-    n_draws = sized(N_DRAWS.get(d, 32), N_POINTS) * (1 if is_on_cpu() else ON_ACCELERATOR)
+    n_draws = draws_of_a_call(d) * (1 if is_on_cpu() else ON_ACCELERATOR)
     cell = mtl.Transfer(mtl.LinearTasks(n_features=d, n_samples=(10 * d, 2 * d)))
     keys = jax.random.split(KEY, n_draws)
     tasks = jax.jit(jax.vmap(lambda key: cell.tasks.draw(key=key)))(keys)
@@ -125,7 +131,7 @@ def measure(d: int) -> dict:
         "floor": floor,
         "parts": parts,
         "forms": forms,
-        "gain": np.asarray(call()["gain"])[: N_DRAWS.get(d, 32) // N_POINTS],
+        "gain": np.asarray(call()["gain"])[: draws_of_a_call(d) // N_POINTS],
     }
 
 

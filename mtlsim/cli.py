@@ -142,11 +142,13 @@ class Merge:
     """RESULT.nc.parts folders of the shards."""
     out: Path = Path("merged.nc")
     """Result file."""
+    accept_versions: bool = False
+    """Join shards that other versions of jax or numpy ran; the result says so."""
 
     def run(self) -> int:
         from mtlsim.sweeps.collect import merge
 
-        merge(self.pieces, self.out)
+        merge(self.pieces, self.out, accept_versions=self.accept_versions)
         return _report([self.out])
 
 

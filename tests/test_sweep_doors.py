@@ -13,6 +13,7 @@ from noisy import Noisy
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.experiments._experiment import redraw
+from mtlsim.sweeps import dataset as datasets
 from mtlsim.sweeps import progress, settings, store, watch
 from mtlsim.sweeps.watch import sign_of_life, status
 
@@ -157,6 +158,30 @@ def test_a_sweep_of_another_patch_release_goes_on_knowingly(tmp_path, monkeypatc
     assert others["numpy"] == "9.9.9" and json.loads(found.attrs["settings"])["versions"]["numpy"] != "9.9.9"
     assert "other versions went on with it: numpy 9.9.9" in mtl.explain(found)
     assert "accepted_versions" in run(path, accept_versions=True).attrs and "accepted_versions" not in wanted.attrs
+
+
+def test_shards_of_two_patch_releases_are_joined_knowingly(tmp_path, monkeypatch):
+    shards = [tmp_path / f"s{i}.nc" for i in (1, 2)]
+    run(shards[0], shard="1/2")
+    with monkeypatch.context() as context:
+        of_other_versions(context, numpy="9.9.9")
+        run(shards[1], shard="2/2")
+    with pytest.raises(ValueError, match=r"versions.numpy is \"9.9.9\" there .*--accept-versions"):
+        mtl.merge(shards, tmp_path / "all.nc")
+    assert cli.main(["merge", *map(str, shards), "--out", str(tmp_path / "all.nc"), "--accept-versions"]) == 0
+    found = datasets.load(tmp_path / "all.nc")
+    np.testing.assert_array_equal(found.gain, run().gain)
+    (others,) = json.loads(found.attrs["accepted_versions"])
+    assert others["numpy"] == "9.9.9" and json.loads(found.attrs["settings"])["versions"]["numpy"] != "9.9.9"
+
+
+def test_shards_of_a_sweep_that_went_on_say_so(tmp_path, monkeypatch):
+    path = tmp_path / "a.nc"
+    begin(path, monkeypatch)
+    of_other_versions(monkeypatch, numpy="9.9.9")
+    run(path, shard="1/2", accept_versions=True)
+    run(path, shard="2/2", accept_versions=True)
+    assert "9.9.9" in mtl.merge([path], tmp_path / "all.nc").attrs["accepted_versions"]
 
 
 def test_another_mtlsim_is_never_accepted(tmp_path, monkeypatch):

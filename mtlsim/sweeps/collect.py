@@ -12,12 +12,23 @@ from mtlsim.sweeps import dataset as datasets
 from mtlsim.sweeps.keep import CODES, describe_cells, describe_draws, join, sums_of, width_of
 from mtlsim.sweeps.plan import Chunk, Plan
 from mtlsim.sweeps.settings import grid_of
-from mtlsim.sweeps.store import check_complete, check_writable, differences, fingerprint, read_chunk, read_manifest, require_path
+from mtlsim.sweeps.store import (
+    accepted_versions,
+    check_complete,
+    check_writable,
+    differences,
+    fingerprint,
+    other_versions,
+    read_chunk,
+    read_manifest,
+    require_path,
+)
 
 
-def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
+def merge(pieces: Sequence[str | Path], path: str | Path, *, accept_versions: bool = False) -> xr.Dataset:
     """Join the shards of one sweep, given as their `.parts` folders (or the .nc names beside them), into `path`.
 
+    accept_versions: join shards that other versions of jax or numpy ran; the result says so.
     Raises ValueError where the folders are of different sweeps, and where chunks are missing (which ones are named).
     The folders are left as they are.
     """
@@ -27,22 +38,20 @@ def merge(pieces: Sequence[str | Path], path: str | Path) -> xr.Dataset:
     settings = read_manifest(folders[0])
     for folder in folders[1:]:
         other = read_manifest(folder)
-        if fingerprint(other) != fingerprint(settings):
-            what = "; ".join(differences(other, settings)[:4])
-            require(
-                False,
-                "pieces",
-                f"of one sweep, that of {folders[0]}",
-                f"joined by {folder} of other settings ({what})",
-                "leave it out",
-            )
+        versions = other_versions(other, settings)
+        what = f"joined by {folder} of other settings ({'; '.join((versions or differences(other, settings))[:4])})"
+        knowingly = ", or join it with accept_versions=True (--accept-versions), which the result will say"
+        cure = "leave it out" + (knowingly if versions else "")
+        same = fingerprint(other) == fingerprint(settings) or bool(versions and accept_versions)
+        require(same, "pieces", f"of one sweep, that of {folders[0]}", what, cure)
     if path.exists():
-        return datasets.load_same(path, settings)
+        return datasets.load_same(path, settings, accept_versions)
     check_writable(path.parent, "path")
     plan = Plan(**settings["plan"])
     candidates = ((chunk, (read_chunk(folder, chunk) for folder in folders)) for chunk in plan.chunks())
     found = ((chunk, next((arrays for arrays in several if arrays is not None), None)) for chunk, several in candidates)
     result = collect(settings, plan, found)
+    result.attrs |= accepted_versions(folders)
     datasets.save(result, path)
     return result
 

@@ -182,8 +182,9 @@ class Parts:
 
 
 def accepted_versions(folders: list[Path]) -> dict[str, str]:
-    """Of which other versions processes went on with a sweep, as an attribute of its result; empty where none did."""
-    texts = {file.read_text() for folder in folders for file in folder.glob("versions-*.json")}
+    """Of which other versions processes ran parts of a sweep, as an attribute of its result; empty where none did."""
+    first, *others = [json.dumps(read_manifest(folder)["versions"]) for folder in folders]
+    texts = {file.read_text() for folder in folders for file in folder.glob("versions-*.json")} | set(others) - {first}
     return {"accepted_versions": json.dumps([json.loads(text) for text in sorted(texts)])} if texts else {}
 
 

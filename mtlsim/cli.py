@@ -90,8 +90,8 @@ class Sweep:
         more = {"progress": not self.quiet, "accept_versions": self.accept_versions}
         path = run_configuration(self.config, self.overrides, self.out, self.shard, self.scheduler, **more)
         if self.shard is None and not self.quiet:
-            from mtlsim.sweeps.dataset import load
-            from mtlsim.sweeps.explain import explain
+            from mtlsim.results.dataset import load
+            from mtlsim.results.explain import explain
 
             print(explain(load(path)), file=sys.stderr)
         return _report([path])
@@ -128,7 +128,7 @@ class Status:
     """Its result file, which need not be there yet, or its folder of parts."""
 
     def run(self) -> int:
-        from mtlsim.sweeps.watch import status
+        from mtlsim.results.watch import status
 
         print(status(self.result))
         return 0
@@ -146,7 +146,7 @@ class Merge:
     """Join shards that other versions of jax or numpy ran; the result says so."""
 
     def run(self) -> int:
-        from mtlsim.sweeps.collect import merge
+        from mtlsim.results.collect import merge
 
         merge(self.pieces, self.out, accept_versions=self.accept_versions)
         return _report([self.out])
@@ -178,7 +178,7 @@ class Transfer:
     def run(self) -> int:
         from json import dumps
 
-        from mtlsim.transfer.arrays import compare_files
+        from mtlsim.arrays.pairs import compare_files
 
         options = self.rank, self.target_samples, self.splits, self.seed, self.level, self.duplicates
         result = compare_files(self.source, self.target, *options)
@@ -202,7 +202,7 @@ class Weights:
     """Take directions after whitening X, which are those of the optimal shared layer."""
 
     def run(self) -> int:
-        from mtlsim.transfer.files import load_array
+        from mtlsim.core.files import load_array
         from mtlsim.weighting.algorithm_2 import svd_task_weights
 
         weights = svd_task_weights(load_array(self.X), load_array(self.Y), self.rank, self.normalized, self.whitened).tolist()
@@ -226,9 +226,9 @@ class Score:
 
     def run(self) -> int:
         from mtlsim.core.checks import require
+        from mtlsim.core.files import load_array
         from mtlsim.samples.moments import Moments
         from mtlsim.similarity import covariance_similarity, scatter
-        from mtlsim.transfer.files import load_array
 
         pair = []
         for path in (self.first, self.second):
@@ -287,8 +287,8 @@ class Explain:
     """A .nc file made by `mtlsim figure` or `mtlsim sweep`."""
 
     def run(self) -> int:
-        from mtlsim.sweeps.dataset import load
-        from mtlsim.sweeps.explain import explain
+        from mtlsim.results.dataset import load
+        from mtlsim.results.explain import explain
 
         print(explain(load(self.result)))
         return 0

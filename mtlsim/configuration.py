@@ -31,12 +31,12 @@ FAMILIES = {
     "classification": ("classification", "ClassificationTasks"),
 }
 CELLS = {  # module, class, and how it trains
-    "transfer": ("transfer.cell", "Transfer", "solvers.gradient.Training"),
-    "weighting": ("transfer.weighting", "Weighting", "solvers.weighted.WeightedTraining"),
-    "alignment": ("transfer.alignment", "Alignment", "alignment.training.AlignmentTraining"),
-    "training-curve": ("transfer.training", "TrainingCurve", "solvers.weighted.WeightedTraining"),
-    "population": ("transfer.population", "Population", None),
-    "decomposition": ("transfer.decomposition", "Decomposition", None),
+    "transfer": ("cells.transfer", "Transfer", "solvers.gradient.Training"),
+    "weighting": ("cells.weighting", "Weighting", "solvers.weighted.WeightedTraining"),
+    "alignment": ("cells.alignment", "Alignment", "alignment.training.AlignmentTraining"),
+    "training-curve": ("cells.training_curve", "TrainingCurve", "solvers.weighted.WeightedTraining"),
+    "population": ("cells.population", "Population", None),
+    "decomposition": ("cells.decomposition", "Decomposition", None),
 }
 DESIGNS = {
     "isotropic": ("Isotropic", ("scale",)),
@@ -150,7 +150,7 @@ def _design(table: Any) -> Any:
     for name in design:
         require_choice(name, entries, "[tasks.design]'s entries")
     if kind == "from_matrix":
-        from mtlsim.transfer.files import load_array
+        from mtlsim.core.files import load_array
 
         require("matrix" in design, "[tasks.design]", "with a matrix", "without", 'write rows of numbers, or "sigma.npy"')
         matrix = design["matrix"]

@@ -22,9 +22,11 @@ FLOORS = {  # a room imports only rooms of lower number, and its own modules
     "weighting": 3,
     "solvers": 4,
     "alignment": 4.5,  # beside the solvers, and made of them
-    "transfer": 5,
+    "cells": 5,
+    "arrays": 5,
     "theory": 6,
-    "sweeps": 7,
+    "results": 7,
+    "sweeps": 7.5,
     "plots": 8,
     "verification": 8.5,
     "experiments": 9,
@@ -34,8 +36,10 @@ FLOORS = {  # a room imports only rooms of lower number, and its own modules
     "probes": 9,
     "cli": 10,
 }
+MACHINE = {"results", "sweeps", "plots", "configuration"}  # knows a cell only as a callable of a key
+BELOW_THE_MACHINE = {"core", "launcher"}
 EXEMPT = {"__init__", "__main__", "citations", "doctor", "probes"}  # may import from any floor
-ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "xarray": {"sweeps"}, "optax": {"solvers", "alignment"}}
+ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "xarray": {"results", "sweeps"}, "optax": {"solvers", "alignment"}}
 HINTS = {"xarray"}  # may be imported anywhere for type hints alone
 VMAP_IN = {"sweeps", "probes"}
 NAMELESS = {"utils", "util", "helpers", "helper", "misc"}
@@ -69,6 +73,8 @@ def _broken(path: Path, source: str, homes: dict[str, str]) -> Iterator[str]:
             yield f"imports {top}"
         if other not in (None, room) and room not in EXEMPT and FLOORS.get(other, 99) >= FLOORS.get(room, 99):
             yield f"imports {other}, which is not on a lower floor"
+        elif room in MACHINE and other not in (None, *MACHINE, *BELOW_THE_MACHINE):
+            yield f"imports {other}, of the laboratory"
         if other not in (None, room) and way == "import":
             yield f"imports {target} whole; import names from it"
         if other is not None and way == "from" and target.split(".")[-1].startswith("_"):
@@ -130,6 +136,22 @@ def _homes(init: Path) -> dict[str, str]:
     return {}
 
 
+def circles(root: Path) -> list[str]:
+    """Modules that need each other, directly or through others, hints and imports inside functions included."""
+    modules = {f"mtlsim.{'.'.join(file.relative_to(root).with_suffix('').parts)}": file for file in sorted(root.rglob("*.py"))}
+    needs = {}
+    for name, file in modules.items():
+        targets = [target for _, target, _ in _imports(ast.parse(file.read_text(encoding="utf-8")), file.relative_to(root))]
+        found = {target if target in modules else target.rpartition(".")[0] for target in targets}
+        needs[name] = (found & modules.keys()) - {name}
+    reach = {name: set(needs[name]) for name in needs}
+    for middle in needs:
+        for name in needs:
+            if middle in reach[name]:
+                reach[name] |= reach[middle]
+    return [name for name in needs if name in reach[name]]
+
+
 def _is_for_hints(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test).split(".")[-1] == "TYPE_CHECKING"
 
@@ -147,6 +169,17 @@ def _is_hidden(part: str) -> bool:
 
 def test_the_house_keeps_its_floors():
     assert violations(ROOT) == []
+
+
+def test_no_module_needs_itself():
+    assert circles(ROOT) == []
+
+
+def test_a_circle_is_found(tmp_path):
+    for name, line in (("a", "from mtlsim.b import x"), ("b", "def f():\n    from mtlsim import c"), ("c", "import mtlsim.a")):
+        (tmp_path / f"{name}.py").write_text(line)
+    (tmp_path / "d.py").write_text("from mtlsim.a import y")
+    assert circles(tmp_path) == ["mtlsim.a", "mtlsim.b", "mtlsim.c"]
 
 
 def test_the_repository_stands_alone():
@@ -172,6 +205,8 @@ PLANTED = [
     ("similarity.py", "from mtlsim.plots.style import figure", "imports plots, which"),
     ("plots/a.py", "from mtlsim.verification.run import verify", "imports verification, which"),
     ("samples/a.py", "from mtlsim.doctor import main", "imports doctor, which"),
+    ("sweeps/a.py", "from mtlsim.cells.transfer import Transfer", "imports cells, of the laboratory"),
+    ("plots/a.py", "from mtlsim.tasks.linear import LinearTasks", "imports tasks, of the laboratory"),
     ("tasks/a.py", "from mtlsim.elsewhere import x", "imports elsewhere, which"),
     ("elsewhere.py", "x = 1", "on no floor"),
     ("solvers/a.py", "def f():\n    import matplotlib.pyplot as plt", "imports matplotlib"),

@@ -12,11 +12,11 @@ import pytest
 from conftest import untyped
 
 import mtlsim as mtl
+from mtlsim.arrays.pairs import run_files, transfer_between_arrays
+from mtlsim.arrays.resampling import Splits, decide_resampled, variance_of_mean
+from mtlsim.arrays.splits import compare, standardise
+from mtlsim.core.files import load_task
 from mtlsim.solvers.leave_one_out import residuals_alone, residuals_together, source_spectrum
-from mtlsim.transfer.arrays import run_files, transfer_between_arrays
-from mtlsim.transfer.files import load_task
-from mtlsim.transfer.resampling import Splits, decide_resampled, variance_of_mean
-from mtlsim.transfer.splits import compare, standardise
 
 N_SOURCE, N_TARGET, N_FEATURES = 300, 60, 8  # one set of shapes for most tests, so that they share a compile
 FEW = (150, 200), 200  # rows and features of those where only 15 rows of the target train
@@ -102,7 +102,7 @@ def test_splits_are_disjoint_whole_and_different(monkeypatch):
         seen.append((np.asarray(train), np.asarray(test)))
         return compare(sources, target, train, test, ridge, rank=rank)
 
-    monkeypatch.setattr("mtlsim.transfer.arrays.compare", spy)
+    monkeypatch.setattr("mtlsim.arrays.pairs.compare", spy)
     result = transfer_between_arrays(*make_pair(0.8, (0.3, 0.5)), n_splits=6)
     assert (result.n_train, result.n_test, len(seen)) == (48, 12, 6)
     for train, test in seen:

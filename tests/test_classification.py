@@ -9,11 +9,11 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 import mtlsim as mtl
+from mtlsim.cells.network import N_HELD_OUT, measured_risk
 from mtlsim.samples.data import Rows, draw_rows
 from mtlsim.solvers.gradient import Training, solve_network
 from mtlsim.solvers.network import Network
 from mtlsim.theory.statements import classification_least_squares
-from mtlsim.transfer.network import N_HELD_OUT, measured_risk
 
 N = 200_000
 

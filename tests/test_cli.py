@@ -15,10 +15,10 @@ from mtlsim import cli
 from mtlsim.configuration import CELLS, build, read
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure
 from mtlsim.experiments.dimension import STATEMENTS
+from mtlsim.results.dataset import load
+from mtlsim.results.grid import at_point
+from mtlsim.results.outputs import outputs
 from mtlsim.sweeps import execute
-from mtlsim.sweeps.dataset import load
-from mtlsim.sweeps.execute import outputs
-from mtlsim.sweeps.grid import at_point
 
 matplotlib.use("Agg")
 TOML = """
@@ -191,7 +191,9 @@ def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, mon
         assert call("plot", files[-1], "--out", tmp_path / "again") == 0
         assert (tmp_path / "again" / files[0].name).read_bytes() == before
     else:
-        find_experiment(name).draw(data).savefig(tmp_path / "again.png", bbox_inches="tight")
+        fig = find_experiment(name).draw(data)
+        fig.savefig(tmp_path / "again.png", bbox_inches="tight")
+        matplotlib.pyplot.close(fig)
         assert (tmp_path / "again.png").read_bytes() == before
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
-from mtlsim.transfer.arrays import transfer_between_arrays
-from mtlsim.transfer.metrics import areas_under_the_curve, balanced_decisions, base_rate, right_decisions
+from mtlsim.arrays.metrics import areas_under_the_curve, balanced_decisions, base_rate, right_decisions
+from mtlsim.arrays.pairs import transfer_between_arrays
 
 RNG = np.random.default_rng(0)
 D, N = 10, 60

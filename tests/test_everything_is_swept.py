@@ -9,10 +9,10 @@ import pytest
 
 import mtlsim as mtl
 from mtlsim import configuration
+from mtlsim.results.grid import at_point, parameters
+from mtlsim.results.settings import facts
 from mtlsim.sweeps.execute import as_leaves, compile_batch
-from mtlsim.sweeps.grid import at_point, parameters
 from mtlsim.sweeps.job import make_job
-from mtlsim.sweeps.settings import facts
 from mtlsim.tasks import covariance
 from mtlsim.tasks.recipe import ROWS
 from mtlsim.tasks.relations import RELATIONS

@@ -12,9 +12,9 @@ from conftest import untyped
 
 import mtlsim as mtl
 from mtlsim import cli
-from mtlsim.transfer import arrays
-from mtlsim.transfer.arrays import transfer_between_arrays
-from mtlsim.transfer.intake import make_ready, sources_of
+from mtlsim.arrays import pairs as arrays
+from mtlsim.arrays.intake import make_ready, sources_of
+from mtlsim.arrays.pairs import transfer_between_arrays
 
 D, N_SOURCE, N_TARGET = 8, 300, 60  # the shapes of tests/test_arrays.py
 NAMES = [f"feature {i}" for i in range(D)]

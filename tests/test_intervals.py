@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 
 import mtlsim as mtl
+from mtlsim.core.mean_gain import add_up, join
 from mtlsim.core.status import Status, worst
+from mtlsim.core.verdict import decide, level_of_looks, summarise
 from mtlsim.plots.style import NO_INTERVAL
-from mtlsim.transfer.estimate import add_up, join
-from mtlsim.transfer.verdict import decide, level_of_looks, summarise
 
 KEY = jax.random.key(5)
 REPETITIONS = 2000

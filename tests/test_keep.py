@@ -7,11 +7,11 @@ from noisy import Noisy
 
 import mtlsim as mtl
 from mtlsim.core.status import Status
+from mtlsim.core.verdict import summarise_sums
+from mtlsim.results.dataset import counts, load, sentence_on_status
+from mtlsim.results.keep import condense, join
+from mtlsim.results.watch import status
 from mtlsim.sweeps import job
-from mtlsim.sweeps.dataset import counts, load, sentence_on_status
-from mtlsim.sweeps.keep import condense, join
-from mtlsim.sweeps.watch import status
-from mtlsim.transfer.verdict import summarise_sums
 
 GRID = {"drift": np.linspace(-1, 1, 12)}
 SUMMARY = ["gain_mean", "gain_standard_error", "gain_low", "gain_high", "gain_sign", "gain_n_seeds"]
@@ -80,8 +80,8 @@ def test_a_single_cell_too():
 
 
 def test_accelerators_get_more_points_at_once():
-    from mtlsim.sweeps.grid import make_grid
-    from mtlsim.sweeps.plan import make_plan
+    from mtlsim.results.grid import make_grid
+    from mtlsim.results.plan import make_plan
 
     grid = make_grid(Noisy(), {"drift": list(range(1000))})
     cpu, gpu = (make_plan(grid, 10_000, 200, 1, 2, None, platform=platform) for platform in ("cpu", "gpu"))

@@ -9,9 +9,9 @@ from conftest import close
 from instances import moments_of, random_tasks
 
 import mtlsim as mtl
+from mtlsim.cells.transfer import METHODS
 from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_pooled
 from mtlsim.solvers.single import solve_within
-from mtlsim.transfer.cell import METHODS
 
 RNG = np.random.default_rng(4)
 D = 5

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import mtlsim as mtl
+from mtlsim.cells.draw import TransferDraw
 from mtlsim.core.status import IN_FLOAT32
 from mtlsim.launcher import prepare
-from mtlsim.sweeps.dataset import assemble
-from mtlsim.sweeps.explain import explain
-from mtlsim.sweeps.grid import Grid
-from mtlsim.transfer.draw import TransferDraw
+from mtlsim.results.dataset import assemble
+from mtlsim.results.explain import explain
+from mtlsim.results.grid import Grid
 
 
 def too_late(monkeypatch, wide, environment=None):

@@ -11,6 +11,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq, minimize
 
 import mtlsim as mtl
+from mtlsim.cells.network import measured_risk
 from mtlsim.core.arc_cosine import angle_between, kappa, kappa_slope, shortfall
 from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.data import Rows, draw_rows
@@ -18,7 +19,6 @@ from mtlsim.solvers.gradient import Training, solve_network
 from mtlsim.solvers.network import Layers, Network, balanced, descend, objective, outputs, predicted_fall
 from mtlsim.solvers.relu_population import make_pair, solve_relu_pair
 from mtlsim.tasks.relu import ReluPopulation, unit_products
-from mtlsim.transfer.network import measured_risk
 
 solve_pair = jax.jit(lambda spectra, parameters, energies: solve_relu_pair(make_pair(spectra, parameters, energies)))
 

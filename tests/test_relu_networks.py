@@ -9,11 +9,11 @@ import pytest
 from conftest import Z_LIMIT, close, z_score
 
 import mtlsim as mtl
+from mtlsim.cells.training_curve import TrainingCurve
 from mtlsim.samples.data import draw_rows
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.task_gradients import linear_gradients, population_gradients, population_moments, relu_gradients
 from mtlsim.solvers.weighted import WeightedTraining
-from mtlsim.transfer.training import TrainingCurve
 
 RECIPE = mtl.ReluTasks(4, (60, 40, 50), cosine=(0.7, -0.3), amplitude=(1.0, -2.0, 0.5), noise=0.3, design=mtl.Spiked(6.0))
 TASKS = RECIPE.draw(key=jax.random.key(0))

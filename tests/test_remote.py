@@ -22,7 +22,8 @@ from conftest import untyped
 from noisy import Noisy
 
 import mtlsim as mtl
-from mtlsim.sweeps import execute, store
+from mtlsim.results import store
+from mtlsim.sweeps import execute
 from mtlsim.sweeps.remote import DaskExecutor
 from mtlsim.sweeps.schedule import Incomplete
 

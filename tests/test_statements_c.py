@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.alternating import best_shared
 from mtlsim.tasks.covariance import Isotropic, PowerLaw
@@ -21,7 +22,6 @@ from mtlsim.theory.statements import (
 )
 from mtlsim.theory.statements import evgeniou_pontil_lifting as lifting
 from mtlsim.theory.statements import mean_regularised_orthonormal as mean_regularised
-from mtlsim.transfer.cell import Transfer
 
 KEY = jax.random.key(3)
 

@@ -14,9 +14,9 @@ import sweep_to_kill
 import xarray as xr
 
 import mtlsim as mtl
+from mtlsim.results import store
+from mtlsim.results.dataset import load
 from mtlsim.sweeps import execute as runs
-from mtlsim.sweeps import store
-from mtlsim.sweeps.dataset import load
 
 KEY = jax.random.key(3)
 CELL = mtl.Transfer(mtl.LinearTasks(n_features=5, n_samples=(30, 15)))

@@ -13,9 +13,10 @@ from noisy import Noisy
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.experiments._experiment import redraw
-from mtlsim.sweeps import dataset as datasets
-from mtlsim.sweeps import progress, settings, store, watch
-from mtlsim.sweeps.watch import sign_of_life, status
+from mtlsim.results import dataset as datasets
+from mtlsim.results import settings, store, watch
+from mtlsim.results.watch import sign_of_life, status
+from mtlsim.sweeps import progress
 
 matplotlib.use("Agg")
 KEY, GRID = jax.random.key(4), {"drift": np.linspace(-3, 3, 6)}

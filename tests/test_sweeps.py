@@ -9,9 +9,9 @@ from conftest import untyped
 from noisy import Noisy
 
 import mtlsim as mtl
+from mtlsim.results.grid import at_point, make_grid, parameters
+from mtlsim.results.plan import bytes_per_draw, make_plan, parse_shard
 from mtlsim.sweeps import execute
-from mtlsim.sweeps.grid import at_point, make_grid, parameters
-from mtlsim.sweeps.plan import bytes_per_draw, make_plan, parse_shard
 
 KEY = jax.random.key(7)
 CELL = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(30, 15)))

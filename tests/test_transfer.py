@@ -10,7 +10,7 @@ from scipy import stats
 
 import mtlsim as mtl
 from mtlsim.core.status import Status
-from mtlsim.transfer.verdict import decide, summarise
+from mtlsim.core.verdict import decide, summarise
 
 KEY = jax.random.key(11)
 N_SEEDS = 4000

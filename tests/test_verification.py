@@ -16,9 +16,10 @@ from mtlsim import theory
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.counterexample import search_counterexample
 from mtlsim.verification.evidence import Evidence
+from mtlsim.verification.finding import family_wise, settle
 from mtlsim.verification.report import as_json, write_report
 from mtlsim.verification.rules import FAMILY, consider, holm, judge
-from mtlsim.verification.run import examine, family_wise, settle
+from mtlsim.verification.run import examine
 
 NORMAL = np.random.default_rng(1).normal(size=2000)
 

@@ -15,10 +15,10 @@ from noisy import Noisy
 
 import mtlsim as mtl
 from mtlsim.cli import main
+from mtlsim.results.watch import SILENCE, sign_of_life, status
 from mtlsim.sweeps import estimate as estimates
 from mtlsim.sweeps import execute
 from mtlsim.sweeps.estimate import Estimate, estimate
-from mtlsim.sweeps.watch import SILENCE, sign_of_life, status
 
 KEY = jax.random.key(4)
 GRID = {"drift": np.linspace(-3, 3, 30)}

@@ -8,6 +8,8 @@ from conftest import close
 from instances import moments_of, random_tasks
 
 import mtlsim as mtl
+from mtlsim.cells.oracle import best_weights, solve_mean_losses
+from mtlsim.cells.weighting import Weighting
 from mtlsim.configuration import build, read
 from mtlsim.core.keys import stream
 from mtlsim.core.status import Status
@@ -17,8 +19,6 @@ from mtlsim.solvers.network import Layers
 from mtlsim.solvers.task_gradients import batch_of, facts_of, linear_gradients, mean_moments, relu_gradients
 from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.covariance import Isotropic
-from mtlsim.transfer.oracle import best_weights, solve_mean_losses
-from mtlsim.transfer.weighting import Weighting
 from mtlsim.weighting import find_scheme, scheme_names
 
 KEY = jax.random.key(3)

@@ -11,9 +11,9 @@ import mtlsim.experiments as experiments
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.registry import find, names
 from mtlsim.plots import style
-from mtlsim.sweeps.dataset import load
+from mtlsim.results.dataset import load
+from mtlsim.results.store import check_writable
 from mtlsim.sweeps.run import sweep
-from mtlsim.sweeps.store import check_writable
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.maps import difference_map
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.cell import Transfer
 
 SOURCE, TARGET, NOISE, RELATION = "tasks.n_samples[0]", "tasks.n_samples[1]", "tasks.noise", "tasks.relation"
 D, COSINE, CONDITION, FRACTION = 50, 0.96, 1e4, 0.1

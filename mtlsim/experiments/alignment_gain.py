@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import binomtest, spearmanr
 
 from mtlsim.alignment.training import AlignmentTraining
+from mtlsim.cells.alignment import Alignment
 from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis
@@ -20,7 +21,6 @@ from mtlsim.plots.style import figure
 from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relu import ReluTasks
-from mtlsim.transfer.alignment import Alignment
 
 MODE, WAY = "cell.mode", "way"
 BATCH, N_STEPS, RATE = 16, 200, 0.01

@@ -3,11 +3,11 @@
 import numpy as np
 
 from mtlsim.alignment.training import AlignmentTraining
+from mtlsim.cells.alignment import Alignment
+from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import RISK_LABEL, SERIES, figure
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.alignment import Alignment
-from mtlsim.transfer.verdict import half_width
 
 COSINE, MODE, CONSTRAINT = "tasks.cosine", "mode", "training.constraint"
 STYLES = {"free": "-", "orthogonal": "--"}

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim import theory
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import legend_above, points_on_lines
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Covariance, Spiked
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.cell import Transfer
 
 SOURCE, SIZE, CONDITION = "tasks.n_samples[0]", "tasks.parameter_norm", "tasks.design.condition_number"
 RATIOS, RATIO = (100.0, 16.0, 4.0, 1.0), 16.0  # lambda^2 for lambda = 10, 4, 2, 1

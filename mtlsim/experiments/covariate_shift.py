@@ -3,12 +3,12 @@
 import numpy as np
 
 from mtlsim import theory
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import legend_above, points_on_lines
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.cell import Transfer
 
 SOURCE, TARGET, FEATURES = "tasks.n_samples[0]", "tasks.n_samples[1]", "tasks.n_features"
 CONDITION = "tasks.design.condition_number"

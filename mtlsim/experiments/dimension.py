@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import curve_fit
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import SERIES, figure, label_of
 from mtlsim.tasks.covariance import Isotropic, Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory import find_statement
 from mtlsim.theory.statements.frozen_layer import ENDLESS
-from mtlsim.transfer.cell import Transfer
 
 FEATURES = (25, 50, 100, 200, 400)
 SHIFTED = {"cosine": 1.0, "design": Spiked(16.0, fraction=0.5), "relation": "disjoint"}

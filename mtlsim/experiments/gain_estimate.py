@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, risk_curve
@@ -12,7 +13,6 @@ from mtlsim.samples.wishart import draw_moments
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statements.gain_estimate import accept_source, estimate_gain, expected_gain
-from mtlsim.transfer.cell import Transfer
 
 COSINE, TARGET, DISTANCE = "tasks.cosine", "tasks.n_samples[1]", "distance"
 EARNED = 60  # target rows in the panel of what the rule earns

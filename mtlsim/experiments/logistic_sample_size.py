@@ -1,11 +1,11 @@
 """Gain of classification tasks against source samples: cross-entropy on both sides, error known exactly."""
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
 from mtlsim.plots.style import figure
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import Spiked
-from mtlsim.transfer.cell import Transfer
 
 SOURCE, COSINE, RELATION = "tasks.n_samples[0]", "tasks.cosine", "tasks.relation"
 RELATIONS = ("same", "disjoint")

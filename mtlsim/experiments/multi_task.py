@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim import theory
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import legend_above, points_on_lines
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.cell import Transfer
 
 ROWS, SPREAD, RANK = "tasks.n_samples", "tasks.spread", "rank"
 N_TASKS = 10

@@ -3,12 +3,12 @@
 import numpy as np
 
 from mtlsim import theory
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import points_on_lines
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.cell import Transfer
 
 WEIGHT, COSINE = "weights[0]", "tasks.cosine"
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from mtlsim import theory
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.maps import transfer_map
 from mtlsim.plots.predictions import legend_handle, overlay
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.cell import Transfer
 
 YELLOW = "#f0c000"
 SOURCE, COSINE, TARGET = "tasks.n_samples[0]", "tasks.cosine", "tasks.n_samples[1]"

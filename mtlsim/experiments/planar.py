@@ -8,14 +8,14 @@ with 24 seeds and then, for the best 40, with 200 others. The figure's seeds are
 import jax
 import numpy as np
 
+from mtlsim.cells.network import fit_networks
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import HELPS, HURTS, SERIES, figure
+from mtlsim.results.grid import at_point
 from mtlsim.solvers.gradient import Training
-from mtlsim.sweeps.grid import at_point
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import Spiked
-from mtlsim.transfer.cell import Transfer
-from mtlsim.transfer.network import fit_networks
 
 RELATION = "tasks.relation"
 SOURCES = {"same": "task 2: the target's own data distribution", "disjoint": "task 3: spread out the other way"}

@@ -4,13 +4,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.population import Population
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.theory.statements.relu_critical_angle import CRITICAL
-from mtlsim.transfer.population import Population
 
 ANGLE, WEIGHT = "degrees", "weight"
 

@@ -6,11 +6,11 @@ beyond its line a source hurts a target of that many rows.
 
 import numpy as np
 
+from mtlsim.cells.population import Population
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import figure, label_of
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.relu import ReluTasks
-from mtlsim.transfer.population import Population
 
 COSINE, SOURCE, RELATION = "tasks.cosine", "tasks.n_samples[0]", "tasks.relation"
 N_FEATURES, NOISE, N_TARGET = 20, 0.5, 100

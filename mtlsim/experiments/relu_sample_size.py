@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.arc_cosine import angle_between
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve, legend_above
@@ -12,7 +13,6 @@ from mtlsim.plots.style import SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.theory.statements.relu_plateau import plateau
-from mtlsim.transfer.cell import Transfer
 
 SOURCE, COSINE = "tasks.n_samples[0]", "tasks.cosine"
 N_TARGET, NOISE = 60, 0.5

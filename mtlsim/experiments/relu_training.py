@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from mtlsim.cells.training_curve import TrainingCurve
+from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import RISK_LABEL, SERIES, figure
 from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.relu import ReluTasks
-from mtlsim.transfer.training import TrainingCurve
-from mtlsim.transfer.verdict import half_width
 
 ROWS, POPULATION = "tasks.n_samples", "population"
 RATE, TIME = 0.05, 200.0

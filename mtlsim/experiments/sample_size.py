@@ -3,13 +3,13 @@
 import numpy as np
 
 from mtlsim import theory
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
 from mtlsim.plots.predictions import DASHES, overlay
 from mtlsim.plots.style import GAIN_LABEL, figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.cell import Transfer
 
 SOURCE, TARGET, NOISE, RELATION = "tasks.n_samples[0]", "tasks.n_samples[1]", "tasks.noise", "tasks.relation"
 RELATIONS = ("same", "disjoint", "rotated")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import risk_curve
 from mtlsim.plots.style import RISK_LABEL, figure
@@ -10,7 +11,6 @@ from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe
 from mtlsim.tasks.relu import ReluTasks
-from mtlsim.transfer.cell import Transfer
 
 COSINE = "tasks.cosine"
 NOISE, FLIP = "tasks.noise", "tasks.flip"

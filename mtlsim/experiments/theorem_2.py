@@ -4,12 +4,12 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import SERIES, figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statements import theorem_2
-from mtlsim.transfer.cell import Transfer
 
 COSINE, CONDITION = "tasks.cosine", "tasks.design.condition_number"
 PAPER = 0.96

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.checks import require, require_choice
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.maps import transfer_map
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relations import lowest_alignment
-from mtlsim.transfer.cell import Transfer
 
 D = 40
 DESIGN = Spiked(condition_number=10.0, fraction=0.2)

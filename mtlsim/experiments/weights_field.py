@@ -5,12 +5,12 @@ Where heads begin with opposite signs, unit gradients of two tasks cancel: such 
 
 import numpy as np
 
+from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import figure, label_of
 from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.transfer.weighting import Weighting
 
 NOISE, SOURCE = "tasks.noise[0]", "tasks.n_samples[0]"
 SCHEMES = ("oracle", "algorithm-2", "inverse-loss", "inverse-gradient-norm", "gradnorm", "mgda")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mtlsim.core.verdict import summarise
 from mtlsim.plots.predictions import DASHES, overlay, remember
 from mtlsim.plots.style import (
     GAIN_LABEL,
@@ -19,8 +20,7 @@ from mtlsim.plots.style import (
     places,
     set_scale,
 )
-from mtlsim.sweeps.dataset import has_heavy_tails
-from mtlsim.transfer.verdict import summarise
+from mtlsim.results.dataset import has_heavy_tails
 
 if TYPE_CHECKING:
     import xarray as xr

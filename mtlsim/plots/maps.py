@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 from scipy.ndimage import binary_dilation, binary_opening
 
 from mtlsim.core.checks import require
+from mtlsim.core.verdict import summarise
 from mtlsim.plots.predictions import remember
 from mtlsim.plots.style import (
     GAIN_LABEL,
@@ -21,8 +22,7 @@ from mtlsim.plots.style import (
     set_scale,
     short_label_of,
 )
-from mtlsim.sweeps.dataset import has_heavy_tails
-from mtlsim.transfer.verdict import summarise
+from mtlsim.results.dataset import has_heavy_tails
 
 if TYPE_CHECKING:
     import xarray as xr

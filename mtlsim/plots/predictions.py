@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from mtlsim.core.checks import require
 from mtlsim.plots.style import are_words, is_logarithmic, places
-from mtlsim.sweeps.grid import parameters
+from mtlsim.results.grid import parameters
 from mtlsim.sweeps.predict import predict
 
 if TYPE_CHECKING:

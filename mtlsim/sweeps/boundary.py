@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
+from mtlsim.core.verdict import summarise
+from mtlsim.results.grid import at_point, make_grid
 from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
-from mtlsim.sweeps.grid import at_point, make_grid
-from mtlsim.transfer.verdict import summarise
 
 N_SCAN = 13  # of a prediction, per axis: a branch that no edge of this mesh meets is not seen
 STEP = 0.02  # of the continuation, in units of the box

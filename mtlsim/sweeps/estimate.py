@@ -11,10 +11,10 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.keys import check_key
+from mtlsim.results.settings import facts
+from mtlsim.results.watch import duration
 from mtlsim.sweeps.execute import Runner
 from mtlsim.sweeps.job import make_job, result_bytes
-from mtlsim.sweeps.settings import facts
-from mtlsim.sweeps.watch import duration
 
 PROGRAMS = 3  # static combinations that are compiled and timed, at most: the first, the last, and one between
 SECONDS = 2.0  # of timed batches for each of them, at least

@@ -5,32 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Key
 
-from mtlsim.sweeps.grid import Grid, at_point
-from mtlsim.sweeps.keep import condense
+from mtlsim.results.grid import Grid, at_point
+from mtlsim.results.keep import condense
+from mtlsim.results.outputs import outputs
+from mtlsim.results.plan import Chunk, Plan
 from mtlsim.sweeps.memory import available_bytes
-from mtlsim.sweeps.plan import Chunk, Plan
-
-
-def outputs(cell: Any, key: Key[Array, ""]) -> dict[str, Array]:
-    """The array fields of what a cell returns, by name."""
-    result = cell(key=key)
-    fields = result if isinstance(result, dict) else {name: getattr(result, name) for name in result.__dataclass_fields__}
-    return {name: value for name, value in fields.items() if eqx.is_array(value)}
-
-
-def describe_outputs(cell: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, str]]:
-    """Shapes and dtypes of a cell's array outputs, and its text outputs (the route), without running it."""
-    result = eqx.filter_eval_shape(lambda key: cell(key=key), jax.random.key(0))
-    fields = result if isinstance(result, dict) else {name: getattr(result, name) for name in result.__dataclass_fields__}
-    arrays = {name: value for name, value in fields.items() if hasattr(value, "dtype")}
-    return arrays, {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
 @functools.cache

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
+from mtlsim.results.grid import make_grid, with_room
+from mtlsim.results.keep import KEEP, width_of
+from mtlsim.results.plan import Plan, bytes_per_draw, make_plan
+from mtlsim.results.settings import describe
 from mtlsim.sweeps.execute import Job
-from mtlsim.sweeps.grid import make_grid, with_room
-from mtlsim.sweeps.keep import KEEP, width_of
 from mtlsim.sweeps.memory import host_bytes
-from mtlsim.sweeps.plan import Plan, bytes_per_draw, make_plan
-from mtlsim.sweeps.settings import describe
 
 
 def make_job(

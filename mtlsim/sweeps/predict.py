@@ -11,8 +11,8 @@ import xarray as xr
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
+from mtlsim.results.grid import at_point, make_grid
 from mtlsim.sweeps.execute import as_leaves
-from mtlsim.sweeps.grid import at_point, make_grid
 
 BATCH_POINTS = 256
 

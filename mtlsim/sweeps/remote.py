@@ -98,7 +98,7 @@ def facts_there(float64: bool) -> dict[str, Any]:
     _make_ready(float64)
     import jax
 
-    from mtlsim.sweeps.settings import facts
+    from mtlsim.results.settings import facts
 
     return facts(jax.local_devices()) | {"n_devices": jax.local_device_count()}
 
@@ -116,8 +116,8 @@ def _runner(payload: bytes):
     here = {name: value for name, value in facts_there(wanted["float64"]).items() if name != "n_devices"}
     import jax
 
+    from mtlsim.results.store import differences
     from mtlsim.sweeps.execute import Runner
-    from mtlsim.sweeps.store import differences
 
     if here != wanted:
         raise ValueError(

@@ -15,19 +15,19 @@ from jaxtyping import Array, Key
 from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import IN_FLOAT32
-from mtlsim.sweeps import dataset as datasets
-from mtlsim.sweeps.collect import collect
+from mtlsim.core.verdict import Verdict, verdict_of
+from mtlsim.results import dataset as datasets
+from mtlsim.results.collect import collect
+from mtlsim.results.keep import SUMMARY
+from mtlsim.results.plan import Chunk, Plan, parse_shard
+from mtlsim.results.settings import facts
+from mtlsim.results.store import Parts, accepted_versions, read_manifest, require_path
+from mtlsim.results.watch import Tally, sign_of_life
 from mtlsim.sweeps.execute import Job, Runner
 from mtlsim.sweeps.job import check_memory, draw_bytes, make_job, result_bytes
-from mtlsim.sweeps.keep import SUMMARY
-from mtlsim.sweeps.plan import Chunk, Plan, parse_shard
 from mtlsim.sweeps.progress import Progress
 from mtlsim.sweeps.remote import Elsewhere, ask
 from mtlsim.sweeps.schedule import Here, run_chunks
-from mtlsim.sweeps.settings import facts
-from mtlsim.sweeps.store import Parts, accepted_versions, read_manifest, require_path
-from mtlsim.sweeps.watch import Tally, sign_of_life
-from mtlsim.transfer.verdict import Verdict, verdict_of
 
 
 def sweep(
@@ -55,7 +55,7 @@ def sweep(
     (rank, n_features, relation) become an outer loop, one compile each. n_seeds: per cell; seed s has the same key in every
     cell (common random numbers). path: a .nc file; chunks are kept beside it while the sweep runs, and the same call goes on
     where a killed one stopped. budget: go on in rounds of n_seeds until the sign of the mean gain is decided or this many seeds
-    are spent; each look then has the level at which all looks together keep `level` (`mtlsim.transfer.verdict.level_of_looks`).
+    are spent; each look then has the level at which all looks together keep `level` (`mtlsim.core.verdict.level_of_looks`).
     shard: "i/N" runs the i-th of N parts; `mtlsim.merge` joins them. devices: default all local ones. executor: runs the chunks
     elsewhere: a `DaskExecutor`, or any of `concurrent.futures` whose workers start anew. keep: "draws", all of them, or "cells",
     of each cell means, standard errors and how often each status came, for maps whose draws no memory holds. chunk_draws: draws

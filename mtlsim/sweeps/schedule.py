@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mtlsim.results.keep import Arrays, still_open
+from mtlsim.results.plan import Chunk
+from mtlsim.results.store import Parts
 from mtlsim.sweeps.execute import Runner
-from mtlsim.sweeps.keep import GAIN, Arrays, join, sums_of, width_of
-from mtlsim.sweeps.plan import Chunk
-from mtlsim.sweeps.store import Parts
-from mtlsim.transfer.estimate import has_heavy_tails
-from mtlsim.transfer.verdict import summarise_sums
 
 
 class Incomplete(RuntimeError):
@@ -107,18 +105,3 @@ def run_chunks(
             future.cancel()
     if causes:
         raise Incomplete([chunk for chunk in chunks if not parts.holds(chunk)], len(chunks), str(causes[-1]))
-
-
-def still_open(chunk: Chunk, rounds: Sequence[Arrays], level: float) -> np.ndarray:
-    """Points of the chunk whose sign the earlier rounds left open and seeds may decide (all of them in the first round)."""
-    if not rounds:
-        return np.arange(chunk.start, chunk.stop)
-    if sums_of(GAIN, rounds[0]) is None:
-        return np.arange(0)
-    total = np.zeros((chunk.stop - chunk.start, *width_of(GAIN)))
-    for arrays in rounds:
-        if len(points := arrays["points"] - chunk.start):
-            total[points] = join(GAIN, total[points], sums_of(GAIN, arrays))
-    undecided = (summarise_sums(total, level)["sign"] == 0) & ~has_heavy_tails(total)  # which no seeds would decide
-    ran_last = rounds[-1]["points"]
-    return ran_last[undecided[ran_last - chunk.start]]

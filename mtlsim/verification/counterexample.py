@@ -13,11 +13,11 @@ from jaxtyping import Array, Bool, Float
 from scipy.optimize import minimize
 
 from mtlsim.core.checks import require
+from mtlsim.results.grid import at_point, make_grid
+from mtlsim.results.store import check_writable, require_path, write_whole
 from mtlsim.sweeps.boundary import Box
 from mtlsim.sweeps.execute import as_leaves
-from mtlsim.sweeps.grid import at_point, make_grid
 from mtlsim.sweeps.instances import compile_quickly, over_instances
-from mtlsim.sweeps.store import check_writable, require_path, write_whole
 from mtlsim.theory import find_statement
 from mtlsim.theory.statement import Statement
 

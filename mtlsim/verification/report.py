@@ -8,11 +8,11 @@ import numpy as np
 
 from mtlsim.plots.style import as_data_uri
 from mtlsim.plots.verification import agreement
-from mtlsim.sweeps.store import check_writable, write_whole
+from mtlsim.results.store import check_writable, write_whole
 from mtlsim.theory.statement import PLACES
 from mtlsim.verification.evidence import Evidence
+from mtlsim.verification.finding import Finding, family_wise
 from mtlsim.verification.rules import FAMILY, RULES
-from mtlsim.verification.run import Finding, family_wise
 
 SOURCES = {"says": "The text says", "proves": "It proves", "inferred": "Inferred here"}
 

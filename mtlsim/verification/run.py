@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,47 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require
+from mtlsim.results.store import check_writable
 from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
-from mtlsim.sweeps.store import check_writable
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
 from mtlsim.verification.evidence import Evidence
-from mtlsim.verification.rules import FAMILY, REFUTED, UNDECIDED, Judgement, consider, holm
+from mtlsim.verification.finding import Finding, family_wise, settle
+from mtlsim.verification.report import write_report
+from mtlsim.verification.rules import FAMILY, UNDECIDED, consider
 
 MAX_THREADS = 4
 MAX_TRIES = 20
 BUDGET = 32  # times the draws of the first look
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What verification found about one statement.
-
-    n_seeds: draws per instance inside and on the edge at the last look; looks: how often they were judged, at twice as many draws
-    each time. p_value: of the evidence against, all looks paid for; adjusted: by Holm's rule over all statements of the run.
-    """
-
-    statement: Statement
-    verdict: str
-    worst: float
-    evidence: list[Evidence] = field(repr=False)
-    n_instances: int
-    n_seeds: int
-    seconds: float
-    looks: int
-    p_value: float
-    adjusted: float
-    judgement: Judgement = field(repr=False)
-
-    @property
-    def as_expected(self) -> bool:
-        return self.verdict == self.statement.expected
-
-    def __str__(self) -> str:
-        note = "" if self.as_expected else f" (expected: {self.statement.expected})"
-        size = f"{self.n_instances} instances x {self.n_seeds} draws"
-        lacks = f"; lacking: {'; '.join(self.judgement.lacks)}" if self.verdict == UNDECIDED else ""
-        return f"{self.statement.name}: {self.verdict}{note}; worst score {self.worst:.3g}, {size}{lacks}"
 
 
 def verify(
@@ -99,28 +69,8 @@ def verify(
                 print(f"over all statements: {new}", flush=True)
         print(family_wise(findings), flush=True)
     if out is not None:
-        from mtlsim.verification.report import write_report
-
         write_report(findings, Path(out))
     return findings
-
-
-def settle(findings: Sequence[Finding], level: float = FAMILY) -> list[Finding]:
-    """Findings with p-values adjusted by Holm's rule; those that it refutes and no look did become refuted."""
-    adjusted = holm([finding.p_value for finding in findings])
-    settled = [replace(finding, adjusted=float(p)) for finding, p in zip(findings, adjusted, strict=True)]
-    return [replace(one, verdict=REFUTED) if one.verdict == UNDECIDED and one.adjusted <= level else one for one in settled]
-
-
-def family_wise(findings: Sequence[Finding]) -> str:
-    """One sentence on the error of all verdicts together."""
-    kept = [(one.adjusted, one.statement.name) for one in findings if one.verdict != REFUTED]
-    nearest = f"; of the others {min(kept)[1]} is nearest, at an adjusted p-value of {min(kept)[0]:.2g}" if kept else ""
-    n_refuted = len(findings) - len(kept)
-    return (
-        f"{len(findings)} statements, {n_refuted} refuted: the probability that any of them is so by chance is at most {FAMILY:g}, "
-        f"over all statements (Holm), instances and looks{nearest}"
-    )
 
 
 def examine(

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import METHODS, Transfer
 from mtlsim.tasks.covariance import Isotropic, PowerLaw, Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe
 from mtlsim.tasks.relations import USE_ALIGNMENT, lowest_alignment
 from mtlsim.theory.statement import Cells, Statement
-from mtlsim.transfer.cell import METHODS, Transfer
 
 RELATIONS = ("same", "disjoint", "rotated", "geodesic")
 ROWS = ("gaussian", "student", "rademacher")

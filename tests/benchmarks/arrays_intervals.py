@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from smoke import sized
 
-from mtlsim.transfer.resampling import Splits, decide_resampled
-from mtlsim.transfer.splits import compare
+from mtlsim.arrays.resampling import Splits, decide_resampled
+from mtlsim.arrays.splits import compare
 
 jax.config.update("jax_enable_x64", True)
 D, N_SPLITS, N_TESTED = 8, 25, 200

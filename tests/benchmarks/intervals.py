@@ -18,8 +18,8 @@ from smoke import sized
 
 import mtlsim as mtl
 from mtlsim.core.status import Status
+from mtlsim.core.verdict import level_of_looks, summarise
 from mtlsim.theory import find_statement
-from mtlsim.transfer.verdict import level_of_looks, summarise
 
 AWAY, SEEDS, N_SOURCE, D = (2, 3, 4, 6, 10, 30), (20, 50, 200), 40, 8
 BLOCK = 20_000

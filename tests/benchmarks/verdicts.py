@@ -26,7 +26,8 @@ def main() -> int:
     parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
     prepare()
-    from mtlsim.verification.run import family_wise, verify
+    from mtlsim.verification.finding import family_wise
+    from mtlsim.verification.run import verify
 
     surprises, looks = 0, {}
     for seed in options.seeds:

@@ -9,6 +9,7 @@ refuted for every spectrum that is not flat. After whitening it is true: see `al
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.similarity import principal_angles
 from mtlsim.solvers.solve import solve
@@ -16,7 +17,6 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
 from mtlsim.theory.statement import INSIDE, Cells, Statement, tasks_of
-from mtlsim.transfer.cell import Transfer
 from mtlsim.weighting.algorithm_2 import top_directions
 
 

@@ -21,11 +21,11 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relations import lowest_alignment
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 
 class TwoSources(eqx.Module):

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank, one_number
 from mtlsim.theory.predictor import SPREAD, predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 N_BISECTIONS = 60
 

@@ -11,12 +11,12 @@ for Gaussian rows of any common covariance. Each task may have fewer rows than f
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank, one_covariance
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 
 def assume(cell, key):

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import EDGE, INSIDE, Cells, Statement, measure_transfer, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 
 def lifted_ridge(moments: Moments, strength: Float[Array, ""], shared_ridge: Float[Array, ""] | float = 0.0):

@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 GRID = np.linspace(-4, 4, 25)  # of log |t| about the ratio of the tasks' sizes
 N_NEWTON = 6

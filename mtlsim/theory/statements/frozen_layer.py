@@ -13,13 +13,13 @@ noise^2 d / (n - d - 1), so that a layer that reaches the target (tau = 0) alway
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.solvers.expected_risk import least_squares_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 ENDLESS = 1e9  # source rows that count as without end: what they leave unknown is below 1e-9 of what the target's rows leave
 

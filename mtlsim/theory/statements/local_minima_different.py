@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import inverse_square_root, multiply
 from mtlsim.solvers.solve import solve
@@ -22,7 +23,6 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
 from mtlsim.theory.statement import INSIDE, Cells, Statement, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 ROUNDS = 2000
 

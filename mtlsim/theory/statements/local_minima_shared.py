@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.solvers.objective import absorb
@@ -21,7 +22,6 @@ from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, weights_of
 from mtlsim.theory.statement import INSIDE, Cells, Statement, tasks_of
 from mtlsim.theory.statements.proposition_3 import least_loss
-from mtlsim.transfer.cell import Transfer
 
 ROUNDS = 60
 STEPS = 1200

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 GRID = np.linspace(-9, 5, 29)  # of log w
 N_GOLDEN = 24

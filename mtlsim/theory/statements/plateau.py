@@ -15,6 +15,7 @@ the risk is several times this. `source_prevails` (`mtlsim.theory.margins`) says
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.solvers.expected_risk import least_squares_risk
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
@@ -22,7 +23,6 @@ from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank, source_prevails
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS, frozen_risk, unreachable
-from mtlsim.transfer.cell import Transfer
 
 
 def critical_cosine(risk_alone, noise, n_samples, energy):

@@ -12,13 +12,13 @@ because S^-1/2 S_i S^-1/2 is a matrix Dirichlet variable independent of S = sum_
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.linalg import multiply
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank, one_covariance
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 
 def pooled_risk(n, shift, size, noise, n_features):

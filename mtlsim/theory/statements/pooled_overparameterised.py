@@ -12,13 +12,13 @@ The first term is what no row sees, the second how rows of other tasks are mista
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.linalg import multiply
 from mtlsim.solvers.expected_risk import ROUNDING, anisotropy, least_squares_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import one_covariance
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 
 def interpolator_risk(n, energy, shift, size, noise, n_features):

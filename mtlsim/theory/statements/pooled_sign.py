@@ -18,12 +18,12 @@ n_2 < 3 d, and q is not much larger, there is a window: more source rows help af
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.pooled_least_squares import assume as assume_pooled
 from mtlsim.theory.statements.pooled_least_squares import pooled_risk
-from mtlsim.transfer.cell import Transfer
 
 
 def largest_shift(n_source, n_target, n_features):

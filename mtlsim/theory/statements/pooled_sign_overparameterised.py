@@ -11,11 +11,11 @@ Where the right side is negative (low SNR) a source hurts however similar it is:
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
 from mtlsim.theory.statements.pooled_overparameterised import assume as assume_pooled
-from mtlsim.transfer.cell import Transfer
 
 N_FEATURES = 20  # of the instances
 

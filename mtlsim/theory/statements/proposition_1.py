@@ -12,6 +12,7 @@ on rows. With fewer rows than features the statement does not constrain training
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.solvers.solution import penalised_loss
@@ -20,7 +21,6 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of, weights_of
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 ROUNDS = 2  # the first reaches the optimum where the random heads are independent
 

@@ -12,6 +12,7 @@ give the span as (X'X)^-1 b diag(w)^1/2 q: the strongest r combinations of the t
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import cholesky, multiply, solve_lower, solve_upper
 from mtlsim.similarity import principal_angles
@@ -20,7 +21,6 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of, weights_of
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 
 def best_layer(gram, cross, weights, rank):

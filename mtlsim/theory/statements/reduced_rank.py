@@ -20,6 +20,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.wishart import draw_moments
@@ -30,7 +31,6 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import decades, full_rank
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 ABOVE = 5.0  # kept modes stand out from dropped ones by this many times the variance of one mode
 

@@ -13,11 +13,11 @@ model has nothing like it: cos^2 shares opposite tasks perfectly, because a head
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.population import Population
 from mtlsim.core.arc_cosine import kappa
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.theory.statement import EDGE, INSIDE, Statement, tasks_of
-from mtlsim.transfer.population import Population
 
 CRITICAL = 1.490610378  # radians: twice the root of (kappa^2)''
 

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.population import Population
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import diagonalise_pair, multiply
 from mtlsim.solvers.relu_population import make_pair, solve_relu_pair
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.theory.statement import EDGE, INSIDE, Statement, tasks_of
-from mtlsim.transfer.population import Population
 
 N_STARTS, N_STEPS = 2, 80
 

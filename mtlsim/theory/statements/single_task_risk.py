@@ -13,12 +13,12 @@ subspace, which misses the share 1 - n/d of theta, and the mean trace is that of
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.solvers.expected_risk import ROUNDING, anisotropy, minimum_norm_risk, single_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 
 def assume(cell, key):

@@ -15,6 +15,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -22,7 +23,6 @@ from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
 from mtlsim.theory.predictor import Spectra, predict_pooled
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
-from mtlsim.transfer.cell import Transfer
 
 SIZES = 32, 64  # features of the instances
 ERROR = 2.0  # times 1/d: the relative error that the limit may have at d features (up to 1.5 was seen)

@@ -13,13 +13,13 @@ otherwise). For w = theta_1 this is cos(theta_1, theta_2) > |theta_1| / (2 |thet
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
 from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
-from mtlsim.transfer.cell import Transfer
 
 
 def assume(cell, key):

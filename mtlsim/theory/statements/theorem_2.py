@@ -17,13 +17,13 @@ weight on the source, the error passes the bound, so that no cell with either ma
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
-from mtlsim.transfer.cell import Transfer
 
 
 def condition_number(gram, n_samples):

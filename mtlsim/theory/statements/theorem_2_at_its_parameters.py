@@ -10,11 +10,11 @@ import dataclasses
 
 import numpy as np
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import INSIDE
 from mtlsim.theory.statements import theorem_2
-from mtlsim.transfer.cell import Transfer
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:

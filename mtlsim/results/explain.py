@@ -7,8 +7,8 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.status import IN_FLOAT32, Certificate, Status
-from mtlsim.sweeps.dataset import counts
-from mtlsim.transfer.verdict import half_width
+from mtlsim.core.verdict import half_width
+from mtlsim.results.dataset import counts
 
 if TYPE_CHECKING:
     import xarray as xr

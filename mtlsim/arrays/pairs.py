@@ -13,17 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from mtlsim.arrays.intake import make_ready, sources_of
+from mtlsim.arrays.metrics import Compared, areas_under_the_curve, balanced_decisions, base_rate
+from mtlsim.arrays.resampling import Splits, decide_resampled
+from mtlsim.arrays.splits import Outcome, compare, describe
 from mtlsim.core.checks import require
 from mtlsim.core.containers import numbers_of
+from mtlsim.core.files import load_task
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Certificate, Status
+from mtlsim.core.verdict import Verdict, in_units
 from mtlsim.solvers.objective import per_task
-from mtlsim.transfer.files import load_task
-from mtlsim.transfer.intake import make_ready, sources_of
-from mtlsim.transfer.metrics import Compared, areas_under_the_curve, balanced_decisions, base_rate
-from mtlsim.transfer.resampling import Splits, decide_resampled
-from mtlsim.transfer.splits import Outcome, compare, describe
-from mtlsim.transfer.verdict import Verdict, in_units
 
 SHARE_TRAINED = 0.8  # of the target's rows, where the caller does not say
 ROUNDING = 1e3  # times eps times the larger mean loss: a mean difference within it has no sign
@@ -172,7 +172,7 @@ def transfer_between_arrays(
 
     Splits overlap, so the plain standard error over splits is too small (measured: 95 % intervals that cover 29 to 88 %). The
     interval takes the corrected resampled variance of [nadeau2003inference], or a bound that parts training from test rows where
-    that is smaller, which is where few rows train (see `mtlsim.transfer.resampling`). It speaks of the mean gain over target rows
+    that is smaller, which is where few rows train (see `mtlsim.arrays.resampling`). It speaks of the mean gain over target rows
     drawn anew with these source rows given, and assumes independent rows: no time series, no groups.
 
     Columns of data frames are matched by name. duplicates: what becomes of a source's rows that are rows of the target, label

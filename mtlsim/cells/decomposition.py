@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from mtlsim.cells.transfer import Transfer
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete
 from mtlsim.core.keys import check_key, stream
@@ -15,7 +16,6 @@ from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.objective import per_task
 from mtlsim.solvers.pooled import pool, solve_pooled
 from mtlsim.tasks.recipe import Tasks
-from mtlsim.transfer.cell import Transfer
 
 
 class DecompositionDraw(eqx.Module):

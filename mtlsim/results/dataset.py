@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from mtlsim.core.status import Status
-from mtlsim.sweeps.grid import Grid
-from mtlsim.sweeps.keep import CODES, Variables
-from mtlsim.sweeps.store import check_same, write_whole
+from mtlsim.results.grid import Grid
+from mtlsim.results.keep import CODES, Variables
+from mtlsim.results.store import check_same, write_whole
 
 DESCRIPTIONS = {
     "gain": "transfer gain: excess risk alone minus together; positive helps",

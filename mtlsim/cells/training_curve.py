@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from mtlsim.cells.network import measured_risk
 from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import worst
 from mtlsim.samples.data import draw_rows
 from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.relu import ReluTasks
-from mtlsim.transfer.network import measured_risk
 from mtlsim.weighting import find_scheme
 
 

@@ -14,12 +14,11 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
-from mtlsim.sweeps import dataset as datasets
-from mtlsim.sweeps.keep import sums_of
-from mtlsim.sweeps.plan import Chunk, Plan
-from mtlsim.sweeps.schedule import still_open
-from mtlsim.sweeps.settings import version_of
-from mtlsim.sweeps.store import differences, other_versions, read_chunk, read_manifest, writer
+from mtlsim.results import dataset as datasets
+from mtlsim.results.keep import still_open, sums_of
+from mtlsim.results.plan import Chunk, Plan
+from mtlsim.results.settings import version_of
+from mtlsim.results.store import differences, other_versions, read_chunk, read_manifest, writer
 
 BEAT = 5.0  # seconds between signs of life
 SILENCE = 6 * BEAT  # after which a process counts as dead

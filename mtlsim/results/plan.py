@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlsim.core.checks import require
-from mtlsim.sweeps.grid import Grid
-from mtlsim.transfer.verdict import level_of_looks
+from mtlsim.core.verdict import level_of_looks
+from mtlsim.results.grid import Grid
 
 BATCH_BYTES = 28 * 2**20  # working memory of one call on one core: from 32 MiB on, the C library gives it back after each call
 BATCH_POINTS = 8

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mtlsim.core.checks import require
-from mtlsim.sweeps.plan import Chunk
+from mtlsim.results.plan import Chunk
 
 MANIFEST = "manifest.json"
 IGNORED = ("plan",)  # how the sweep was cut does not change its numbers

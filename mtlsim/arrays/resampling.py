@@ -6,8 +6,8 @@ import numpy as np
 from scipy import stats
 
 from mtlsim.core.checks import require
-from mtlsim.transfer.estimate import turn
-from mtlsim.transfer.verdict import NEGATIVE, POSITIVE, UNDECIDED, Verdict
+from mtlsim.core.mean_gain import turn
+from mtlsim.core.verdict import NEGATIVE, POSITIVE, UNDECIDED, Verdict
 
 
 def variance_of_mean(differences: np.ndarray, n_train: int) -> float:

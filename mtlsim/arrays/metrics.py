@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlsim.transfer.verdict import Verdict
+from mtlsim.core.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from mtlsim.core import mean_gain
+from mtlsim.core.mean_gain import has_heavy_tails
 from mtlsim.core.status import Certificate, Status
-from mtlsim.transfer import estimate
-from mtlsim.transfer.verdict import summarise_sums
+from mtlsim.core.verdict import summarise_sums
+from mtlsim.results.plan import Chunk
 
 KEEP = ("draws", "cells")
 GAIN = "gain"
@@ -34,7 +36,7 @@ def sums_of(name: str, arrays: Arrays) -> np.ndarray | None:
     """Sums over the seeds of an output of a chunk, which keeps them or all draws; None where it has no such output.
 
     Of statuses and certificates how often each code came, (points, codes); of the gain what its interval needs, with its control
-    and the statuses (`mtlsim.transfer.estimate`); of all else how many are finite, their mean, and the sum of squared distances
+    and the statuses (`mtlsim.core.mean_gain`); of all else how many are finite, their mean, and the sum of squared distances
     from it, (points, 3, ...).
     """
     if f"{name}_sums" in arrays:
@@ -44,7 +46,7 @@ def sums_of(name: str, arrays: Arrays) -> np.ndarray | None:
 
 def width_of(name: str, own: Sequence[int] = ()) -> tuple[int, ...]:
     """Shape of the sums of one cell; own: axes of the output."""
-    return (len(CODES[name]),) if name in CODES else (estimate.WIDTH,) if name == GAIN else (3, *own)
+    return (len(CODES[name]),) if name in CODES else (mean_gain.WIDTH,) if name == GAIN else (3, *own)
 
 
 def _add_up(name: str, draws: Arrays) -> np.ndarray:
@@ -59,7 +61,7 @@ def _add_up(name: str, draws: Arrays) -> np.ndarray:
 
 
 def _sums_of_gain(draws: Arrays) -> np.ndarray:
-    return estimate.add_up(draws[GAIN], draws.get("control"), draws.get("status"))
+    return mean_gain.add_up(draws[GAIN], draws.get("control"), draws.get("status"))
 
 
 def join(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -67,7 +69,7 @@ def join(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     if name in CODES:
         return first + second
     if name == GAIN:
-        return estimate.join(first, second)
+        return mean_gain.join(first, second)
     (n, mean, squares), (m, other, more) = np.moveaxis(first, 1, 0), np.moveaxis(second, 1, 0)
     both, step = np.maximum(n + m, 1), other - mean
     return np.stack([n + m, mean + step * m / both, squares + more + step**2 * n * m / both], 1)
@@ -100,3 +102,18 @@ def describe_cells(results: Arrays, dimensions: Mapping[str, Mapping], level: fl
 def _of_gain(sums: np.ndarray, level: float) -> Variables:
     summary = summarise_sums(sums, level)
     return {SUMMARY[part][0]: (values, (), {"long_name": SUMMARY[part][1], "level": level}) for part, values in summary.items()}
+
+
+def still_open(chunk: Chunk, rounds: Sequence[Arrays], level: float) -> np.ndarray:
+    """Points of the chunk whose sign the earlier rounds left open and seeds may decide (all of them in the first round)."""
+    if not rounds:
+        return np.arange(chunk.start, chunk.stop)
+    if sums_of(GAIN, rounds[0]) is None:
+        return np.arange(0)
+    total = np.zeros((chunk.stop - chunk.start, *width_of(GAIN)))
+    for arrays in rounds:
+        if len(points := arrays["points"] - chunk.start):
+            total[points] = join(GAIN, total[points], sums_of(GAIN, arrays))
+    undecided = (summarise_sums(total, level)["sign"] == 0) & ~has_heavy_tails(total)  # which no seeds would decide
+    ran_last = rounds[-1]["points"]
+    return ran_last[undecided[ran_last - chunk.start]]

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from mtlsim.core.checks import require
-from mtlsim.transfer.estimate import Arrays, add_up, estimate
+from mtlsim.core.mean_gain import Arrays, add_up, estimate
 
 POSITIVE, UNDECIDED, NEGATIVE = 1, 0, -1
 MOST_LOOKS, NODES = 100, 100
@@ -53,7 +53,7 @@ def summarise(gains, level: float = 0.95, control=None, status=None) -> Arrays:
 
 
 def summarise_sums(sums: np.ndarray, level: float = 0.95) -> Arrays:
-    """The same from sums of `mtlsim.transfer.estimate.add_up`."""
+    """The same from sums of `mtlsim.core.mean_gain.add_up`."""
     found = estimate(sums, level)
     return found | {"sign": np.where(found["low"] > 0, POSITIVE, np.where(found["high"] < 0, NEGATIVE, UNDECIDED))}
 

@@ -6,6 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from mtlsim.cells.draw import TransferDraw
+from mtlsim.cells.network import compare_networks
+from mtlsim.cells.tails import HEAD_ROWS, LEAD, compare_with_expectation, is_near
 from mtlsim.core.checks import is_concrete, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Certificate, Status, flag, worst
@@ -19,9 +22,6 @@ from mtlsim.solvers.solve import choose_route, solve
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluTasks
-from mtlsim.transfer.draw import TransferDraw
-from mtlsim.transfer.network import compare_networks
-from mtlsim.transfer.tails import HEAD_ROWS, LEAD, compare_with_expectation, is_near
 
 METHODS = {
     "hard": "a shared layer of the given rank with free heads",

@@ -6,6 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from mtlsim.cells.draw import WeightingDraw
+from mtlsim.cells.network import measured_risk
+from mtlsim.cells.oracle import best_weights, solve_mean_losses
+from mtlsim.cells.tails import compare_with_expectation
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import multiply
@@ -20,10 +24,6 @@ from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluPopulation, ReluTasks
-from mtlsim.transfer.draw import WeightingDraw
-from mtlsim.transfer.network import measured_risk
-from mtlsim.transfer.oracle import best_weights, solve_mean_losses
-from mtlsim.transfer.tails import compare_with_expectation
 from mtlsim.weighting import Scheme, find_scheme, scheme_names
 from mtlsim.weighting.mgda import shortest_mixture
 
@@ -34,7 +34,7 @@ class Weighting(eqx.Module):
     """A cell: `cell(key=...)` draws tasks and samples, and compares learning each alone (STL) with learning all under weights.
 
     tasks: `LinearTasks` or `ReluTasks`. scheme: a name of `mtlsim.weighting.scheme_names()`, or "oracle" / "oracle-mean": the
-    weights whose exact optimum has the least risk on the target / over all tasks (see `mtlsim.transfer.oracle`), or "given": the
+    weights whose exact optimum has the least risk on the target / over all tasks (see `mtlsim.cells.oracle`), or "given": the
     exact optimum under `weights`, which sweeps along the Pareto front; these three need linear tasks.
     rank: columns of the shared layer. target: which task is measured. training: how the shared layer is trained, on mean losses.
     hyperparameters: a scheme object instead of the one named `scheme` with the values of its paper. Alone, linear tasks are

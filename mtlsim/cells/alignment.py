@@ -10,6 +10,10 @@ from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_
 from mtlsim.alignment.learned import align_covariances
 from mtlsim.alignment.training import AlignmentTraining
 from mtlsim.alignment.whitening import whiten_and_recolour
+from mtlsim.cells.draw import AlignmentDraw
+from mtlsim.cells.network import measured_risk
+from mtlsim.cells.oracle import solve_mean_losses
+from mtlsim.cells.tails import compare_with_expectation
 from mtlsim.core.checks import require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import minimum_norm, multiply
@@ -23,10 +27,6 @@ from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe
 from mtlsim.tasks.relu import ReluTasks
-from mtlsim.transfer.draw import AlignmentDraw
-from mtlsim.transfer.network import measured_risk
-from mtlsim.transfer.oracle import solve_mean_losses
-from mtlsim.transfer.tails import compare_with_expectation
 from mtlsim.weighting import find_scheme
 
 METHODS = {

@@ -1,11 +1,12 @@
 """One draw of networks learned alone and together: hidden units shared by all tasks, a head for each."""
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from mtlsim.cells.draw import TransferDraw
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status, worst
@@ -15,17 +16,26 @@ from mtlsim.solvers.network import Network
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.classification import ClassificationPopulation
 from mtlsim.tasks.relu import ReluPopulation
-from mtlsim.transfer.draw import TransferDraw
-
-if TYPE_CHECKING:
-    from mtlsim.transfer.cell import Transfer
 
 N_HELD_OUT = 4096  # rows for the risk where it is not known exactly
 LOGISTIC_RIDGE = 1e-3  # unless one is given: separable labels would send the weights to infinity
 NetworkTasks = ReluPopulation | ClassificationPopulation
 
 
-def fit_networks(tasks: NetworkTasks, cell: "Transfer", key: Key[Array, ""]) -> tuple[Rows, NetworkSolution, NetworkSolution]:
+@runtime_checkable
+class FitsNetworks(Protocol):
+    """What a cell that compares networks says of them: see `mtlsim.Transfer`."""
+
+    rank: int
+    target: int
+    weights: Any
+    ridge: Any
+    training: Training | None
+    loss_fitted: str
+    route: str
+
+
+def fit_networks(tasks: NetworkTasks, cell: FitsNetworks, key: Key[Array, ""]) -> tuple[Rows, NetworkSolution, NetworkSolution]:
     """The rows of all tasks, and what is learned from the target's alone and from all, by the same training."""
     rows, target = draw_rows(tasks, key=stream(key, "samples")), range(tasks.n_tasks)[cell.target]
     training, dtype = cell.training or Training(), rows.X.dtype
@@ -36,7 +46,7 @@ def fit_networks(tasks: NetworkTasks, cell: "Transfer", key: Key[Array, ""]) -> 
     return rows, single, solve_network(together, rows, cell.rank, training, stream(key, "solver"))
 
 
-def compare_networks(tasks: NetworkTasks, cell: "Transfer", key: Key[Array, ""]) -> TransferDraw:
+def compare_networks(tasks: NetworkTasks, cell: FitsNetworks, key: Key[Array, ""]) -> TransferDraw:
     """The target learned alone and with the other tasks."""
     _, single, multi = fit_networks(tasks, cell, key)
     target = range(tasks.n_tasks)[cell.target]

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
-from mtlsim.sweeps.execute import describe_outputs
-from mtlsim.sweeps.grid import Axis, Grid, at_point
-from mtlsim.sweeps.plan import Plan
+from mtlsim.results.grid import Axis, Grid, at_point
+from mtlsim.results.outputs import describe_outputs
+from mtlsim.results.plan import Plan
 
 PACKAGES = ("mtlsim", "jax", "jaxlib", "numpy")
 

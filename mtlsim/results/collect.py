@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 
 from mtlsim.core.checks import require
-from mtlsim.sweeps import dataset as datasets
-from mtlsim.sweeps.keep import CODES, describe_cells, describe_draws, join, sums_of, width_of
-from mtlsim.sweeps.plan import Chunk, Plan
-from mtlsim.sweeps.settings import grid_of
-from mtlsim.sweeps.store import (
+from mtlsim.results import dataset as datasets
+from mtlsim.results.keep import CODES, describe_cells, describe_draws, join, sums_of, width_of
+from mtlsim.results.plan import Chunk, Plan
+from mtlsim.results.settings import grid_of
+from mtlsim.results.store import (
     accepted_versions,
     check_complete,
     check_writable,

@@ -19,7 +19,7 @@ LONG = {
     "covariate-shift",
     "free-heads",
     "frozen-layer",
-    "local-minima-different",  # two searches in `test_statements_of_the_paper.py` reach such minima and the optimum of `proposition-1`
+    "local-minima-different",  # `test_statements_of_the_paper.py` reaches such minima and the optimum of `proposition-1`
     "mean-regularised",
     "optimal-weight",
     "plateau",

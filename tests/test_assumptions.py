@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mtlsim import LinearTasks, Transfer
+from mtlsim.sweeps.execute import as_leaves
 from mtlsim.tasks.covariance import Covariance, Isotropic, PowerLaw
 from mtlsim.tasks.recipe import Tasks
-from mtlsim.theory import find_statement
+from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.margins import decades, full_rank, one_covariance, own_variance
 from mtlsim.theory.statement import INSIDE
 from mtlsim.theory.statements.alignment_claim import source_of_same_helps_more
@@ -155,3 +156,41 @@ def test_variations_reach_what_cells_accept():
     assert {"student", "rademacher", "disjoint", "geodesic", "Spiked", "Isotropic", ("K", 4), ("shared", True)} <= seen
     assert {("weights", True), ("weights", False), ("ridge", True), ("ridge", False), ("d", 3)} <= seen
     assert statement.instance(INSIDE, rng) is not None
+
+
+@pytest.mark.parametrize("name", [name for name in statement_names() if find_statement(name).cells is not None])
+def test_whatever_may_be_bound_is_understood(name):
+    """Rows of the other kind, another law, no noise, another target: refused in a sentence, or predicted and measured."""
+    statement = find_statement(name)
+    inside, key = statement.instance(INSIDE, np.random.default_rng(0)), jax.random.key(0)
+    if not isinstance(inside, Transfer):
+        return
+    tasks = inside.tasks
+    other_rows = {"shared_covariates": not tasks.shared_covariates}
+    if not tasks.shared_covariates:
+        other_rows |= {"n_samples": (tasks.n_samples[-1],) * tasks.n_tasks, "relation": "same"}
+    changes = [other_rows, {"rows": "student"}, {"noise": 0.0}, {}]
+    understood = 0
+    for change in changes:
+        try:
+            cell = dataclasses.replace(inside, tasks=dataclasses.replace(tasks, **change), target=inside.target if change else 0)
+            statement.cells.check(cell)
+        except ValueError as error:
+            assert str(error).startswith(("cell must be ", "target must be the last")), error
+            continue
+        understood += 1
+        predicted, measured, found_margins = (
+            jax.eval_shape(f, as_leaves(cell), key) for f in (statement.predict, statement.measure, statement.assume)
+        )
+        assert predicted.keys() & measured.keys() and found_margins
+    assert understood >= 2
+
+
+def test_rows_of_the_other_kind_are_refused_with_a_cure_that_cures():
+    statement = find_statement("proposition-3")
+    apart = Transfer(two(8, (20, 20), **COMMON))
+    with pytest.raises(
+        ValueError, match="must be of labels on the same rows, but is of rows of its own .* use shared_covariates=True"
+    ):
+        statement.cells.check(apart)
+    statement.cells.check(Transfer(two(8, (20, 20), shared_covariates=True, **COMMON)))

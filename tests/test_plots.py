@@ -11,7 +11,7 @@ import xarray as xr
 
 from mtlsim.plots import curves, maps
 from mtlsim.plots.predictions import overlay
-from mtlsim.plots.style import are_words, is_logarithmic, places
+from mtlsim.plots.style import are_words, is_logarithmic, places, symmetric_ticks
 
 WORDS = ["same", "disjoint", "rotated"]
 
@@ -79,3 +79,33 @@ def test_numbers_stay_where_they_are():
     assert not are_words([1, 2.5]) and are_words(["1"]) and are_words([True])
     np.testing.assert_array_equal(places([3.0, 1.0]), [3, 1])
     assert is_logarithmic([1, 100]) and not is_logarithmic([1, 10]) and not is_logarithmic(WORDS)
+
+
+def test_cells_without_an_interval_do_not_set_the_scale():
+    """The sample mean of a heavy tail may be anything, and stands no further out than the intervals of the others."""
+    data = result(rows=[7.0, 8.0, 9.0, 10.0])
+    status = np.zeros((4, 3), int)
+    status[1] = 5
+    data["status"] = (("rows", "seed"), status)
+    data["gain_mean"][1], data["gain_sign"][1] = 1e6, 0
+    fig = curves.transfer_curve(data, "rows")
+    (ax,) = fig.axes
+    assert ax.get_ylim()[1] < 3 and sum(line.get_marker() == "x" for line in ax.lines) == 1
+    assert curves.NO_INTERVAL in [text.get_text() for text in ax.get_legend().get_texts()]
+    data["status"][:] = 5
+    curves.transfer_curve(data, "rows")
+
+
+def test_undecided_points_of_a_curve_are_in_its_legend():
+    data = result(rows=[7.0, 8.0, 9.0, 10.0])
+    data["gain_sign"][:] = 1
+    (ax,) = curves.transfer_curve(data, "rows").axes
+    assert ax.get_legend() is None
+    data["gain_sign"][0] = 0
+    (ax,) = curves.transfer_curve(data, "rows").axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["undecided at 95 %"]
+
+
+def test_ticks_on_both_sides_of_zero_stand_apart():
+    assert symmetric_ticks(55.0, 100.0) == [-10.0, -1.0, 0.0, 1.0, 10.0]
+    assert symmetric_ticks(0.02, 50.0) == pytest.approx([-0.01, -0.001, 0.0, 0.001, 0.01])

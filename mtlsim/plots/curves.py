@@ -19,6 +19,7 @@ from mtlsim.plots.style import (
     label_of,
     places,
     set_scale,
+    symmetric_ticks,
 )
 from mtlsim.results.dataset import has_heavy_tails
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series: int = 0, line: bool = True):
     """Mean gain over one swept parameter with its interval; open markers where the sign is undecided, crosses where no interval
-    would cover the mean (status `heavy_tailed`).
+    would cover the mean (status `heavy_tailed`), no further out than the intervals of the others.
 
     line: join the points and draw the interval as a band; without, points and bars, which leave the line to a theory's overlay.
     """
@@ -48,7 +49,9 @@ def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series:
     ax.plot(xs[undecided], mean[undecided], linestyle="none", marker=marker, color=colour, markerfacecolor="white")
     if heavy.any():
         known = NO_INTERVAL in ax.get_legend_handles_labels()[1]
-        ax.plot(xs[heavy], mean[heavy], linestyle="none", marker="x", color="0.3", label=None if known else NO_INTERVAL)
+        # whose sample mean may be anything: it does not set the scale for the others
+        seen = np.clip(mean, np.nanmin(low), np.nanmax(high)) if np.isfinite(low).any() else mean
+        ax.plot(xs[heavy], seen[heavy], linestyle="none", marker="x", color="0.3", label=None if known else NO_INTERVAL)
     return ax
 
 
@@ -64,6 +67,11 @@ def transfer_curve(data: "xr.Dataset", x: str):
     finish_gain_axis(ax, x, np.ones(1) if words else values)
     if words:
         ax.set_xticks(range(len(values)), [str(value) for value in values])
+    if np.any((data["gain_sign"].values == 0) & ~has_heavy_tails(data).values):
+        level = f"undecided at {100 * data.attrs['level']:.3g} %"
+        ax.plot([], [], linestyle="none", marker=MARKERS[0], color=SERIES[0], markerfacecolor="white", label=level)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend()
     return fig
 
 
@@ -75,8 +83,7 @@ def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, r
     if symlog:
         largest = max(abs(value) for value in ax.get_ylim())
         ax.set_yscale("symlog", linthresh=largest / 100, linscale=0.5)
-        powers = 10.0 ** np.arange(np.ceil(np.log10(largest / 50)), np.floor(np.log10(largest)) + 1)
-        ax.set_yticks([*-powers[::-1], 0, *powers])
+        ax.set_yticks(symmetric_ticks(float(largest), 50.0))
         low, high = ax.get_ylim()
         ax.set_ylim(*(1.5 * end for end in (low, high)))  # on this scale the usual margin is hardly seen
         ax.minorticks_off()

@@ -21,6 +21,7 @@ from mtlsim.plots.style import (
     places,
     set_scale,
     short_label_of,
+    symmetric_ticks,
 )
 from mtlsim.results.dataset import has_heavy_tails
 
@@ -102,10 +103,11 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
             ax.set_title(f"{short_label_of(panels)} {shown}\n{_in_words(mean[~heavy], sign[~heavy])}")
     for row in panel_axes:
         row[0].set_ylabel(label_of(y))
-    bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01)
+    bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01, ticks=symmetric_ticks(float(norm.vmax), 100.0))
+    bar.minorticks_off()
     bar.set_label(GAIN_LABEL.replace(": ", ":\n"))
     handles = [*_legend(data.attrs["level"], "mean gain zero", bool(has_heavy_tails(data).any())), *handles]
-    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), n_columns))
     return fig
 
 
@@ -134,7 +136,7 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
     axes[0, 0].set_ylabel(label_of(y))
     bar = fig.colorbar(mesh, ax=axes)
     bar.set_label(f"gain with {pair[0]} minus gain with {pair[1]} covariance,\nover the mean size of both gains")
-    fig.legend(handles=_legend(data.attrs["level"], "both equal"), loc="outside lower center", ncols=2)
+    fig.legend(handles=_legend(data.attrs["level"], "both equal"), loc="outside lower center", ncols=min(2, len(values)))
     return fig
 
 

@@ -99,6 +99,12 @@ def set_scale(axis, values) -> None:
         axis._set_axes_scale("log")
 
 
+def symmetric_ticks(largest: float, span: float) -> list[float]:
+    """Zero, and on both sides the powers of ten from the largest down to the largest / span: smaller ones stand on the zero."""
+    powers = 10.0 ** np.arange(np.ceil(np.log10(largest / span)), np.floor(np.log10(largest)) + 1)
+    return [*-powers[::-1], 0.0, *powers]
+
+
 def is_logarithmic(values) -> bool:
     """Whether values are positive numbers and span more than a factor of 30."""
     if are_words(values):

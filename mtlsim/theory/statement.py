@@ -29,13 +29,15 @@ KINDS = {
 class Cells:
     """The cells a statement speaks of, beyond their type. Any other is refused where it is bound; `assume` is about its tasks.
 
-    method, n_tasks, rank: what they must be, None for any; "sources": as many as there are sources. weights, ridge, target:
-    whether the cell may set them (target: to another task than the last).
+    method, n_tasks, rank: what they must be, None for any; "sources": as many as there are sources. same_rows: whether all tasks
+    are labels on the same rows, None for both. weights, ridge, target: whether the cell may set them (target: to another task than
+    the last).
     """
 
     method: str | None = None
     n_tasks: int | None = None
     rank: int | str | None = None
+    same_rows: bool | None = None
     weights: bool = False
     ridge: bool = False
     target: bool = False
@@ -48,6 +50,9 @@ class Cells:
         require(self.n_tasks in (None, count), "cell", f"of {self.n_tasks} tasks", f"of {count}", "drop or add tasks")
         wanted = count - 1 if self.rank == "sources" else self.rank
         require(wanted is None or cell.rank == wanted, "cell", f"of rank {wanted}", f"of rank {cell.rank}", f"use rank={wanted}")
+        same, ways = cell.tasks.shared_covariates, {True: "of labels on the same rows", False: "of rows of its own for each task"}
+        cure = f"use shared_covariates={self.same_rows}"
+        require(self.same_rows in (None, same), "cell", ways.get(self.same_rows, "any"), ways[same], cure)
         last = cell.target in (-1, count - 1)
         require(self.target or last, "cell", "measured on its last task", f"on task {cell.target}", "put the target last")
         for name in ("weights", "ridge"):

@@ -95,6 +95,8 @@ def _vary_transfer(base: Transfer, cells: Cells, near: Make, rng: np.random.Gene
     if cells.n_tasks is None and base.tasks.parameters is None and rng.random() < 0.4:
         n_tasks = int(rng.integers(2, 5))
     changes = _static_of_tasks(base.tasks, rng, n_tasks)
+    if cells.same_rows is not None:
+        changes["shared_covariates"] = cells.same_rows
     method = cells.method or str(rng.choice(list(METHODS)))
     rank = base.rank
     if cells.rank == "sources":

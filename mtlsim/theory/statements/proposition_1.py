@@ -35,10 +35,16 @@ def assume(cell, key):
 
 def predict(cell, key):
     tasks, moments = tasks_of(cell, key), moments_of(cell, key)
-    own = jnp.stack([jnp.linalg.solve(moments.gram[i], moments.cross[i]) for i in range(moments.n_tasks)])
+    tasks_apart = [moments[i] for i in range(moments.n_tasks)]
+    own = jnp.stack([jnp.linalg.solve(one.gram, one.cross) for one in tasks_apart])
     left = moments.energy - jnp.sum(moments.cross * own, -1)
     loss = multiply(weights_of(cell, moments), left)
-    return {"loss": loss, "loss_of_layer": loss, "loss_of_search": loss, "risk_multi": tasks.excess_risk(own[-1])}
+    return {
+        "loss": loss,
+        "loss_of_layer": loss,
+        "loss_of_search": loss,
+        "risk_multi": tasks.excess_risk(own[cell.target], cell.target),
+    }
 
 
 def measure(cell, key):
@@ -52,7 +58,7 @@ def measure(cell, key):
         "loss": solution.loss,
         "loss_of_layer": reached,
         "loss_of_search": searched,
-        "risk_multi": tasks.excess_risk(parameters[-1]),
+        "risk_multi": tasks.excess_risk(parameters[cell.target], cell.target),
     }
 
 

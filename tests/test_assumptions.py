@@ -7,15 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtlsim import LinearTasks, Transfer
+from mtlsim import ClassificationTasks, LinearTasks, Transfer
 from mtlsim.sweeps.execute import as_leaves
-from mtlsim.tasks.covariance import Covariance, Isotropic, PowerLaw
+from mtlsim.tasks.covariance import Covariance, Isotropic, PowerLaw, Spiked
 from mtlsim.tasks.recipe import Tasks
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.margins import decades, full_rank, one_covariance, own_variance
 from mtlsim.theory.statement import INSIDE
 from mtlsim.theory.statements.alignment_claim import source_of_same_helps_more
+from mtlsim.theory.statements.classification_least_squares import PooledLabels
 from mtlsim.theory.statements.complementary_shift import ComplementaryShift
+from mtlsim.theory.statements.lampinen_ganguli import TwoTeachers
+from mtlsim.theory.statements.nuclear_norm import Decayed
+from mtlsim.theory.statements.weighted_pair import Reweighting
 from mtlsim.verification.holes import holes_among, search_holes
 from mtlsim.verification.variations import vary
 
@@ -43,6 +47,36 @@ def shift(scale, n):
     return ComplementaryShift(40, jnp.full(2, float(n)), jnp.ones(2), scale)
 
 
+def hard(n_samples, noise, sizes=(1.9, 4.9), weights=None, relation="same", scale=0.56):
+    tasks = two(80, n_samples, cosine=1.0, noise=noise, parameter_norm=sizes, relation=relation, design=Isotropic(scale))
+    return Transfer(tasks, weights=weights)
+
+
+def regularised(n_samples, strength, **changes):
+    return Transfer(
+        two(6, n_samples, cosine=(1.0,) * (len(n_samples) - 1), **changes), method="mean-regularised", strength=strength
+    )
+
+
+def on_the_same_rows(cosine=1.0, size=1.0):
+    tasks = two(12, (27, 27), cosine=cosine, noise=(0.0, 1.8), parameter_norm=(size, size), shared_covariates=True)
+    return Reweighting(tasks, 0.1, 1.0)
+
+
+def three_on_the_same_rows(strengths, condition=1.0):
+    parameters, design = np.diag(strengths) @ np.eye(3, 5), Spiked(condition, 0.4)
+    return Transfer(two(5, (181,) * 3, noise=0.3, parameters=parameters, design=design, shared_covariates=True))
+
+
+def decayed(decay, *strengths):
+    return Decayed(jnp.asarray(strengths), decay, 3)
+
+
+def labels(labels="sign", activation="identity"):
+    tasks = ClassificationTasks(40, (160, 109), cosine=0.9, relation="same", labels=labels, activation=activation)
+    return PooledLabels(tasks, (1.0, 1.0))
+
+
 COMMON = {"cosine": 1.0, "design": PowerLaw(1.0)}
 FALSE = {  # name: (a cell of the kind where the statement is true, [cells where it was seen to be false])
     "plateau": (Transfer(two()), [Transfer(two(noise=(1e6, 1.0))), Transfer(two(), weights=(1e-12, 1.0))]),
@@ -56,6 +90,21 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     ),
     "soft-transfer-sign": (soft_of_best_strength(), [soft_of_best_strength(noise=1e6), soft_of_best_strength(ridge=1e12)]),
     "complementary-shift": (shift(20.0, 60), [shift(20.0, 25), shift(20.0, 30)]),
+    # an error of the target's head that is all the risk; two rows of a weight that is 600 times the others'
+    "free-heads": (
+        hard((300, 160), 0.5),
+        [hard((1e12, 117), (0.02, 0.6)), hard((2, 9502), 0.54, (1.4, 2.6), (22163.0, 33.9)), hard((1e12, 123), 0.5, (0.02, 0.02))],
+    ),
+    # a system of condition 1e17, in which the statement's own side was the wrong one
+    "evgeniou-pontil-lifting": (regularised((20, 20), 1.0), [regularised((1e12, 1e12, 8), 4.6e-5, noise=0.0)]),
+    "weighted-pair": (on_the_same_rows(), [on_the_same_rows(cosine=0.99), on_the_same_rows(cosine=-0.004)]),
+    # searches that were still on their way
+    "local-minima-shared": (
+        three_on_the_same_rows((3.0, 1.0, 0.3)),
+        [three_on_the_same_rows((3.0, 1.0, 0.3), 2e6), three_on_the_same_rows((3.0, 2.99, 0.3))],
+    ),
+    "nuclear-norm": (decayed(1.0, 3.0, 2.0, 0.5), [decayed(0.0317, 2648.0, 1.0, 0.001), decayed(1.0, 3.0, 1.001, 0.5)]),
+    "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu")]),
 }
 OTHER_ROWS = {
     "data-amplification": Transfer(two(8, (20, 20), **COMMON), method="pooled"),
@@ -114,6 +163,16 @@ def test_variance_of_a_source_by_numpy():
     found = own_variance(drawn(Covariance(jnp.asarray(source)), Covariance(jnp.asarray(target)), noise=3.0), 0)
     np.testing.assert_allclose(float(found), 9 / 1000 * np.sum(target / source), rtol=1e-12)
     assert float(decades(1.0, 0.01)) == 2 and float(decades(1.0, np.nan)) == -1 and float(decades(0.0, 1.0)) == -1
+
+
+def test_two_teachers_whose_overlap_is_no_cosine_are_refused():
+    for fields, argument in (
+        ((jnp.ones(2), 1.5), "overlap"),
+        ((-jnp.ones(2), 0.5), "strengths"),
+        ((jnp.ones(2), 0.5, 0.0), "start"),
+    ):
+        with pytest.raises(ValueError, match=f"^{argument} must be"):
+            TwoTeachers(100, 25, *fields)
 
 
 def test_noise_alone_does_not_make_the_published_order_hold():

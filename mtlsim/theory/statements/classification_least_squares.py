@@ -1,8 +1,9 @@
 """0-1 error of classification by pooled least squares, for many features: a case of the general predictor.
 
-Labels are sign(x'theta_i), a share p_i of them turned round. Least squares sees the linear model
+Labels are sign(x'theta_i + s_i z) with z standard normal, a share p_i of them turned round. Least squares sees the linear model
 
-    theta_i -> (1 - 2 p_i) sqrt(2 / pi) theta_i / |theta_i|_Sigma_i,      noise_i^2 -> 1 - (1 - 2 p_i)^2 2 / pi,
+    theta_i -> k_i theta_i / |theta_i|_Sigma_i,   noise_i^2 -> 1 - k_i^2,
+    k_i = (1 - 2 p_i) sqrt(2 / pi) |theta_i|_Sigma_i / sqrt(|theta_i|_Sigma_i^2 + s_i^2),
 
 so that the predictor (`mtlsim.theory.predictor`) gives |beta - theta|^2 and, for a task of no weight with theta = 0, |beta|^2 in
 the target's covariance. From these the angle of beta and the target's parameters, and the error, which is that angle over pi.
@@ -33,9 +34,10 @@ class PooledLabels(eqx.Module):
 
 def _predicted(case, key):
     tasks = tasks_of(case, key)
-    kept = (1 - 2 * tasks.flip) * np.sqrt(2 / np.pi)
     sizes = jnp.sqrt(jnp.stack([c.quadratic(theta) for c, theta in zip(tasks.covariances, tasks.parameters, strict=True)]))
-    seen = eqx.tree_at(lambda t: t.parameters, tasks, tasks.parameters * (kept / sizes)[:, None])
+    per_size = (1 - 2 * tasks.flip) * np.sqrt(2 / np.pi) / jnp.hypot(sizes, tasks.noise)
+    kept = per_size * sizes
+    seen = eqx.tree_at(lambda t: t.parameters, tasks, tasks.parameters * per_size[:, None])
     form = simplest_form(seen, True)
     # a task of no weight with parameters zero tells the length of what is learned
     lengthened = Spectra(
@@ -56,7 +58,7 @@ def assume(case, key):
     tasks = tasks_of(case, key)
     return {
         "Gaussian rows": 1.0 if tasks.rows == "gaussian" else -1.0,
-        "labels that are signs without noise": (1.0 if tasks.labels == "sign" else -1.0) - jnp.max(tasks.noise),
+        "labels that are signs of scores": 1.0 if tasks.labels == "sign" and tasks.activation == "identity" else -1.0,
         "rows in all away from the number of features": _predicted(case, key)[1],
     }
 
@@ -84,7 +86,8 @@ def instance(place: str, rng: np.random.Generator) -> PooledLabels:
         n_features=d,
         n_samples=rng.integers(d, 4 * d, n_tasks).tolist(),
         cosine=rng.uniform(0.2, 1, n_tasks - 1).tolist(),
-        noise=0.0 if place == INSIDE else 2.0,
+        noise=rng.uniform(0, 2, n_tasks).tolist(),
+        labels="sign" if place == INSIDE else "logistic",
         flip=rng.uniform(0, 0.2, n_tasks).tolist(),
         capacity=4 * d,
         design=PowerLaw(float(rng.uniform(0, 0.7))),

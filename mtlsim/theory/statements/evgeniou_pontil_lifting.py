@@ -20,21 +20,34 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import EDGE, INSIDE, Cells, Statement, measure_transfer, tasks_of
 
+DIGITS = 1e8  # the condition number up to which the lifted system, solved as it stands, keeps half of float64
 
-def lifted_ridge(moments: Moments, strength: Float[Array, ""], shared_ridge: Float[Array, ""] | float = 0.0):
-    """Parameters (K, d) by ridge regression on the lifted features; shared_ridge: on the first block (mu)."""
+
+def lifted_system(moments: Moments, strength: Float[Array, ""] | float, shared_ridge: Float[Array, ""] | float = 0.0):
+    """Lift (K, K + 1), and matrix and right side of the ridge regression on the lifted features; shared_ridge: mu."""
     n_tasks, d = moments.cross.shape
     lift = jnp.concatenate([jnp.ones((n_tasks, 1)), jnp.eye(n_tasks) / jnp.sqrt(strength)], 1)
     grams = jnp.broadcast_to(moments.gram, (n_tasks, d, d))
     gram = jnp.einsum("ka,kb,kde->adbe", lift, lift, grams, precision="highest").reshape((n_tasks + 1) * d, -1)
     cross = jnp.einsum("ka,kd->ad", lift, moments.cross, precision="highest").reshape(-1)
     ridge = jnp.ones((n_tasks + 1, d)).at[0].set(shared_ridge).reshape(-1)
-    blocks = jnp.linalg.solve(gram + jnp.diag(ridge), cross).reshape(n_tasks + 1, d)
+    return lift, gram + jnp.diag(ridge), cross
+
+
+def lifted_ridge(moments: Moments, strength: Float[Array, ""] | float, shared_ridge: Float[Array, ""] | float = 0.0):
+    """Parameters (K, d) by ridge regression on the lifted features; shared_ridge: on the first block (mu)."""
+    lift, matrix, cross = lifted_system(moments, strength, shared_ridge)
+    blocks = jnp.linalg.solve(matrix, cross).reshape(lift.shape[1], -1)
     return jnp.einsum("ka,ad->kd", lift, blocks, precision="highest")
 
 
 def assume(cell, key):
-    return {"more rows in all than features": jnp.sum(tasks_of(cell, key).n_samples) - cell.tasks.n_features + 0.5}
+    tasks = tasks_of(cell, key)
+    _, matrix, _ = lifted_system(draw_moments(tasks, key=stream(key, "samples")), cell.strength)
+    return {
+        "more rows in all than features": jnp.sum(tasks.n_samples) - cell.tasks.n_features + 0.5,
+        "a lifted system that keeps its digits": 1 - jnp.linalg.cond(matrix) / DIGITS,
+    }
 
 
 def predict(cell, key):

@@ -4,7 +4,9 @@ For heads in the ratio t (source over target), hard sharing is pooled least squa
 theta_1 / t and source noise noise_1 / t (`mtlsim.theory.predictor`). Its training loss t^2 loss_1 + loss_2 is deterministic
 in the limit, so the heads that training finds are its minimum t* over both signs, and the target's risk is the predicted one
 there. Where the loss hardly rises around t*, samples decide and the prediction does not hold: `depth` is by how many noise
-variances the loss rises from its minimum to heads twice as large or half as large, or of the other sign.
+variances (the larger w_i noise_i^2) the loss rises from its minimum to heads twice as large or half as large, or of the other
+sign. What the limit leaves out even in a deep valley is the error of the heads themselves, about noise^2 risk''(t*) / loss''(t*)
+(noise_2^2 / n_2 of a source with rows without end): `omitted`, as a share of the risk.
 """
 
 import equinox as eqx
@@ -28,11 +30,12 @@ DEPTH = 10.0  # noise variances
 
 
 class FreeHeads(eqx.Module):
-    """risk: of the target. ratio: t*. depth: see the module. margin: that of the predictor at t*."""
+    """risk: of the target. ratio: t*. depth, omitted: see the module. margin: that of the predictor at t*."""
 
     risk: Float[Array, ""]
     ratio: Float[Array, ""]
     depth: Float[Array, ""]
+    omitted: Float[Array, ""]
     margin: Float[Array, ""]
 
 
@@ -71,9 +74,13 @@ def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> F
     ratio = sign * jnp.exp(u)
     least, predicted = at_ratio(form, n_samples, noise, weights, ratio)
     around = jax.lax.map(lambda factor: at_ratio(*held, factor * ratio)[0], jnp.array([0.5, 2.0]))
+    unit = jnp.max(weights * noise**2)
+    risks = jax.lax.map(lambda step: at_ratio(*held, ratio * jnp.exp(step))[1].risk[1], NUDGE * jnp.array([-1.0, 0.0, 1.0]))
+    bend = (risks[0] - 2 * risks[1] + risks[2]) / NUDGE**2
+    omitted = unit * jnp.abs(bend) / jnp.where(curvature > 0, curvature, 1) / risks[1]
     other = jnp.min(jnp.where((signs == sign) | ~jnp.isfinite(losses), jnp.inf, losses))
     rise = jnp.minimum(jnp.min(around), other) - least
-    return FreeHeads(predicted.risk[1], ratio, rise / noise[1] ** 2, predicted.margin)
+    return FreeHeads(predicted.risk[1], ratio, rise / unit, omitted, predicted.margin)
 
 
 def _predicted(cell, key) -> tuple[FreeHeads, Float[Array, ""]]:
@@ -89,6 +96,7 @@ def assume(cell, key):
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "a valley of heads that is deep against the noise": heads.depth / DEPTH - 1,
+        "a risk to which the error of the heads adds little": 1 - heads.omitted / trust(cell),
         "rows in all away from the number of features": heads.margin,
         "more target rows than features + 1": tasks.n_samples[-1] - tasks.n_features - 1.5,
     }

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mtlsim.core.checks import require_all
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
@@ -40,6 +41,11 @@ class TwoTeachers(eqx.Module):
     strengths: Float[Array, "2"]
     overlap: Array | float
     start: Array | float = 1e-4
+
+    def __check_init__(self):
+        require_all(self.overlap, lambda q: np.abs(q) <= 1, "overlap", "a cosine, from -1 to 1", "use 0 for tasks apart")
+        require_all(self.strengths, lambda s: s >= 0, "strengths", "singular values >= 0", "turn a mode round by its overlap")
+        require_all(self.start, lambda s: s > 0, "start", "a number > 0", "use 1e-4")
 
     def draw(self, *, key) -> Float[Array, "outputs inputs"]:
         """What both tasks' labels show, stacked, in coordinates where each u_i is the first output and v_1 the first input."""
@@ -99,6 +105,7 @@ def assume(case, key):
     strengths = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(_gram(case)), 0))
     away = lambda ratio: jnp.min(jnp.abs(ratio - 1)) - 0.4
     return {
+        "an overlap that is a cosine": 1 + 1e-12 - jnp.abs(jnp.asarray(case.overlap)),
         "no more outputs in all than inputs": case.n_inputs - 2 * case.n_outputs + 0.5,
         "the task alone is away from the threshold of detection": away(case.strengths[:1] / threshold),
         "the modes of both together are away from it": away(strengths / (2**0.25 * threshold)),

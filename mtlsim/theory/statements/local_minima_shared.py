@@ -4,13 +4,16 @@ Checked from a random start by two local searches over B (d, r) and A (K, r), ea
 
     by alternation: B = S^-1 b A (A'A)^-1 and A = b'B (B'SB)^-1 in turn;     by descent: plain gradient steps on the sum of squares
 
-with S = X'X (d, d) and b = X'Y (d, K), weights absorbed. The instances keep the singular values of the parameters apart, so that
-both searches settle within their rounds. For rows that differ between tasks the claim is false: see `local_minima_different`.
+with S = X'X (d, d) and b = X'Y (d, K), weights absorbed. Only a search that has ended at a minimum says something: neither the best
+heads of its layer nor the best layer of its heads may lower the sum of squares, and as alternation is power iteration, the
+modes on either side of the rank must be apart for it to end in its rounds. For rows that differ between tasks the claim is
+false: see `local_minima_different`.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import solve_triangular
 
 from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import normal, stream
@@ -25,39 +28,72 @@ from mtlsim.theory.statements.proposition_3 import least_loss
 
 ROUNDS = 60
 STEPS = 1200
+REST = 1e-10  # of the sum of squares
+
+
+def heads_of(moments, layer):
+    """The best heads (K, r) of a layer."""
+    inner = multiply(layer.T, moments.gram, layer)
+    return solve_positive(inner, multiply(layer.T, moments.cross.T)).T
+
+
+def layer_of(moments, heads):
+    """The best layer (d, r) of given heads."""
+    free = solve_positive(moments.gram, multiply(moments.cross.T, heads))
+    return solve_positive(multiply(heads.T, heads), free.T).T
 
 
 def alternate(moments, layer):
-    """Parameters (K, d) after `ROUNDS` of exact layers and heads in turn."""
-
-    def heads_of(layer):
-        inner = multiply(layer.T, moments.gram, layer)
-        return solve_positive(inner, multiply(layer.T, moments.cross.T)).T
-
-    def update(_, layer):
-        heads = heads_of(layer)
-        free = solve_positive(moments.gram, multiply(moments.cross.T, heads))
-        return jnp.linalg.qr(solve_positive(multiply(heads.T, heads), free.T).T)[0]
-
+    """Layer and heads after `ROUNDS` of exact layers and heads in turn."""
+    update = lambda _, layer: jnp.linalg.qr(layer_of(moments, heads_of(moments, layer)))[0]
     layer = jax.lax.fori_loop(0, ROUNDS, update, jnp.linalg.qr(layer)[0])
-    return multiply(heads_of(layer), layer.T)
+    return layer, heads_of(moments, layer)
 
 
 def descend(moments, layer, heads, step):
-    """Parameters (K, d) after `STEPS` gradient steps on half the sum of squares."""
+    """Layer and heads after `STEPS` gradient steps on half the sum of squares."""
 
     def update(_, state):
         layer, heads = state
         slopes = multiply(multiply(heads, layer.T), moments.gram) - moments.cross
         return layer - step * multiply(slopes.T, heads), heads - step * multiply(slopes, layer)
 
-    layer, heads = jax.lax.fori_loop(0, STEPS, update, (layer, heads))
-    return multiply(heads, layer.T)
+    return jax.lax.fori_loop(0, STEPS, update, (layer, heads))
+
+
+def search(cell, key):
+    """The problem without its weights, and layer and heads where each of both searches ends, {name: (layer, heads)}."""
+    moments = moments_of(cell, key)
+    problem = absorb(moments, weights_of(cell, moments), jnp.zeros(moments.n_tasks))
+    layer = normal(stream(key, "layer"), (moments.n_features, cell.rank))
+    heads = normal(stream(key, "heads"), (moments.n_tasks, cell.rank))
+    descent = descend(problem, 0.5 * layer, 0.5 * heads, 0.4 / jnp.trace(moments.gram))
+    return problem, {"loss_by_alternation": alternate(problem, layer), "loss_by_descent": descent}
+
+
+def loss_at(problem, layer, heads):
+    return jnp.sum(penalised_loss(problem, multiply(heads, layer.T)))
+
+
+def still_to_go(problem, layer, heads):
+    """By what share the best heads of the layer, or the best layer of the heads, lower the sum of squares."""
+    loss = loss_at(problem, layer, heads)
+    better = jnp.minimum(loss_at(problem, layer, heads_of(problem, layer)), loss_at(problem, layer_of(problem, heads), heads))
+    return (loss - better) / jnp.where(loss > 0, loss, 1)
+
+
+def distance_of_modes(problem, rank):
+    """The log of sigma_r over sigma_(r + 1), the singular values of S^(-1/2) b; infinite where no mode is left out."""
+    values = jnp.linalg.svd(solve_triangular(jnp.linalg.cholesky(problem.gram), problem.cross.T, lower=True), compute_uv=False)
+    return jnp.log(values[rank - 1] / values[rank]) if rank < len(values) else jnp.asarray(jnp.inf)
 
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
+    problem, found = search(cell, key)
     return {
+        "searches that have come to rest": REST - jnp.max(jnp.stack([still_to_go(problem, *end) for end in found.values()])),
+        "modes apart for alternation to end": distance_of_modes(problem, cell.rank) + jnp.log(REST) / (2 * ROUNDS),
         "all tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
         "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,
     }
@@ -70,16 +106,8 @@ def predict(cell, key):
 
 
 def measure(cell, key):
-    moments = moments_of(cell, key)
-    problem = absorb(moments, weights_of(cell, moments), jnp.zeros(moments.n_tasks))
-    layer = normal(stream(key, "layer"), (moments.n_features, cell.rank))
-    heads = normal(stream(key, "heads"), (moments.n_tasks, cell.rank))
-    loss = lambda parameters: jnp.sum(penalised_loss(problem, parameters))
-    step = 0.4 / jnp.trace(moments.gram)
-    return {
-        "loss_by_alternation": loss(alternate(problem, layer)),
-        "loss_by_descent": loss(descend(problem, 0.5 * layer, 0.5 * heads, step)),
-    }
+    problem, found = search(cell, key)
+    return {name: loss_at(problem, *end) for name, end in found.items()}
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:

@@ -6,8 +6,9 @@ For single-task solutions Theta (d, K) on orthonormal rows and any r >= K,
         = min over W of  |W - Theta|_F^2 + 2 lambda |W|_*  =  sum_j [ min(sigma_j, lambda)^2 + 2 lambda (sigma_j - lambda)_+ ],
 
 reached at W = B A' with singular values (sigma_j - lambda)_+, sigma_j those of Theta. Measured by alternating ridge regression from
-a random start, and at the balanced factors of the thresholded matrix. The instances keep every sigma_j away from lambda, where
-alternation would stall. With r < K (outside) the width cuts further.
+a random start, and at the balanced factors of the thresholded matrix. Each regression multiplies what alternation has left to go in
+mode j by sigma_j / lambda below the threshold and by |1 - 2 lambda / sigma_j| above: near the threshold and far above it the
+rounds do not suffice. With r < K (outside) the width cuts further.
 """
 
 import equinox as eqx
@@ -21,6 +22,7 @@ from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
 ROUNDS = 200
+SETTLED = 1e-10  # of what alternation starts with
 
 
 class Decayed(eqx.Module):
@@ -65,7 +67,12 @@ def balanced(targets, decay, rank):
 
 
 def assume(decayed, key):
-    return {"a layer of at least as many columns as tasks": jnp.asarray(decayed.rank - decayed.strengths.shape[0] + 0.5)}
+    ratio = jnp.maximum(decayed.strengths, jnp.finfo(float).tiny) / decayed.decay
+    left = jnp.where(ratio < 1, ratio, jnp.abs(1 - 2 / ratio))
+    return {
+        "a layer of at least as many columns as tasks": jnp.asarray(decayed.rank - decayed.strengths.shape[0] + 0.5),
+        "a search that settles within its rounds": jnp.log(SETTLED) / (2 * ROUNDS) - jnp.log(jnp.max(left)),
+    }
 
 
 def predict(decayed, key):

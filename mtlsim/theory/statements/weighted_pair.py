@@ -41,9 +41,13 @@ def cosine_at(reweighting, key, weight):
 
 def assume(reweighting, key):
     tasks = tasks_of(reweighting, key)
+    clean, other = tasks.parameters
+    agreement = jnp.sum(clean * draw_moments(tasks, key=stream(key, "samples")).cross[1])  # y_1'y_2, of a clean first task
     return {
         "both tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
         "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,
+        "both tasks have the same parameters": 1e-12 * jnp.linalg.norm(clean) - jnp.linalg.norm(clean - other),
+        "labels that point the same way": agreement,
         "the first task is clean": 1e-12 - tasks.noise[0],
         "the second task is noisy": tasks.noise[1] - 1e-12,
         "a higher weight": reweighting.higher - reweighting.lower,

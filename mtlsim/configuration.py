@@ -19,7 +19,7 @@ TABLES = {
         "activation",
     ),
     "cell": (
-        "kind", "rank", "target", "weights", "ridge", "method", "strength", "loss", "training", "scheme", "mode", "population",
+        "kind", "rank", "target", "weights", "ridge", "method", "sharing", "loss", "training", "scheme", "mode", "population",
         "n_points", "n_records",
     ),
     "grid": None,
@@ -31,10 +31,10 @@ FAMILIES = {
     "classification": ("classification", "ClassificationTasks"),
 }
 CELLS = {  # module, class, and how it trains
-    "transfer": ("cells.transfer", "Transfer", "solvers.gradient.Training"),
-    "weighting": ("cells.weighting", "Weighting", "solvers.weighted.WeightedTraining"),
+    "transfer": ("cells.transfer", "Transfer", "training.network.Training"),
+    "weighting": ("cells.weighting", "Weighting", "training.weighted.WeightedTraining"),
     "alignment": ("cells.alignment", "Alignment", "alignment.training.AlignmentTraining"),
-    "training-curve": ("cells.training_curve", "TrainingCurve", "solvers.weighted.WeightedTraining"),
+    "training-curve": ("cells.training_curve", "TrainingCurve", "training.weighted.WeightedTraining"),
     "population": ("cells.population", "Population", None),
     "decomposition": ("cells.decomposition", "Decomposition", None),
 }

@@ -21,7 +21,9 @@ FLOORS = {  # a room imports only rooms of lower number, and its own modules
     "models": 3,
     "weighting": 3,
     "solvers": 4,
-    "alignment": 4.5,  # beside the solvers, and made of them
+    "sharing": 4.2,  # what is shared, solved exactly
+    "training": 4.4,  # or by gradient steps
+    "alignment": 4.6,
     "cells": 5,
     "arrays": 5,
     "theory": 6,
@@ -39,7 +41,7 @@ FLOORS = {  # a room imports only rooms of lower number, and its own modules
 MACHINE = {"results", "sweeps", "plots", "configuration"}  # knows a cell only as a callable of a key
 BELOW_THE_MACHINE = {"core", "launcher"}
 EXEMPT = {"__init__", "__main__", "citations", "doctor", "probes"}  # may import from any floor
-ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "xarray": {"results", "sweeps"}, "optax": {"solvers", "alignment"}}
+ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "xarray": {"results", "sweeps"}, "optax": {"training"}}
 HINTS = {"xarray"}  # may be imported anywhere for type hints alone
 VMAP_IN = {"sweeps", "probes"}
 NAMELESS = {"utils", "util", "helpers", "helper", "misc"}
@@ -226,7 +228,7 @@ PLANTED = [
     ("solvers/a.py", "import mtlsim.core.checks", "imports mtlsim.core.checks whole"),
 ]
 ALLOWED = [
-    ("solvers/a.py", "import optax\nfrom mtlsim.samples import Data\nfrom mtlsim.solvers.b import c"),
+    ("training/a.py", "import optax\nfrom mtlsim.samples import Data\nfrom mtlsim.training.b import c"),
     ("solvers/a.py", "from mtlsim import Data, __version__\nimport jax\njax.lax.map(abs, 1)"),
     ("plots/a.py", "import matplotlib\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import xarray as xr"),
     ("sweeps/a.py", "import xarray\nimport jax\njax.vmap(abs)"),

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from mtlsim import ClassificationTasks, LinearTasks, Transfer
+from mtlsim.sharing.from_source import FromSource
+from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.tasks.covariance import Covariance, Isotropic, PowerLaw, Spiked
 from mtlsim.tasks.recipe import Tasks
@@ -40,7 +42,7 @@ def two(d=6, n_samples=(1e12, 40), **changes):
 
 def soft_of_best_strength(noise=1.0, ridge=0.0):
     tasks = two(10, (1e12, 20), cosine=0.4, noise=(noise, 1.0))
-    return Transfer(tasks, method="soft", ridge=(ridge, 10.0), strength=10 / 1.2)
+    return Transfer(tasks, ridge=(ridge, 10.0), sharing=FromSource(10 / 1.2))
 
 
 def shift(scale, n):
@@ -53,9 +55,7 @@ def hard(n_samples, noise, sizes=(1.9, 4.9), weights=None, relation="same", scal
 
 
 def regularised(n_samples, strength, **changes):
-    return Transfer(
-        two(6, n_samples, cosine=(1.0,) * (len(n_samples) - 1), **changes), method="mean-regularised", strength=strength
-    )
+    return Transfer(two(6, n_samples, cosine=(1.0,) * (len(n_samples) - 1), **changes), sharing=MeanRegularised(strength))
 
 
 def on_the_same_rows(cosine=1.0, size=1.0):
@@ -80,12 +80,12 @@ def labels(labels="sign", activation="identity"):
 COMMON = {"cosine": 1.0, "design": PowerLaw(1.0)}
 FALSE = {  # name: (a cell of the kind where the statement is true, [cells where it was seen to be false])
     "plateau": (Transfer(two()), [Transfer(two(noise=(1e6, 1.0))), Transfer(two(), weights=(1e-12, 1.0))]),
-    "frozen-layer": (Transfer(two(), method="frozen"), [Transfer(two(noise=(1e6, 0.1)), method="frozen")]),
+    "frozen-layer": (Transfer(two(), sharing="frozen"), [Transfer(two(noise=(1e6, 0.1)), sharing="frozen")]),
     "soft-transfer": (
-        Transfer(two(32, (1e12, 64)), method="soft", strength=20.0),
+        Transfer(two(32, (1e12, 64)), sharing=FromSource(20.0)),
         [
-            Transfer(two(32, (1e12, 32)), method="soft", strength=0.01),
-            Transfer(two(32, (1e12, 64), noise=(1e6, 1.0)), method="soft", strength=20.0),
+            Transfer(two(32, (1e12, 32)), sharing=FromSource(0.01)),
+            Transfer(two(32, (1e12, 64), noise=(1e6, 1.0)), sharing=FromSource(20.0)),
         ],
     ),
     "soft-transfer-sign": (soft_of_best_strength(), [soft_of_best_strength(noise=1e6), soft_of_best_strength(ridge=1e12)]),
@@ -107,13 +107,13 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu")]),
 }
 OTHER_ROWS = {
-    "data-amplification": Transfer(two(8, (20, 20), **COMMON), method="pooled"),
-    "pooled-overparameterised": Transfer(two(18, (5, 5)), method="pooled"),
-    "pooled-sign-overparameterised": Transfer(two(18, (5, 5)), method="pooled"),
-    "pooled-least-squares": Transfer(two(8, (20, 20), **COMMON), method="pooled"),
+    "data-amplification": Transfer(two(8, (20, 20), **COMMON), sharing="pooled"),
+    "pooled-overparameterised": Transfer(two(18, (5, 5)), sharing="pooled"),
+    "pooled-sign-overparameterised": Transfer(two(18, (5, 5)), sharing="pooled"),
+    "pooled-least-squares": Transfer(two(8, (20, 20), **COMMON), sharing="pooled"),
     "plateau": Transfer(two()),
-    "frozen-layer": Transfer(two(), method="frozen"),
-    "soft-transfer": Transfer(two(32), method="soft"),
+    "frozen-layer": Transfer(two(), sharing="frozen"),
+    "soft-transfer": Transfer(two(32), sharing=FromSource()),
     "soft-transfer-sign": soft_of_best_strength(),
 }
 
@@ -192,7 +192,7 @@ def without(statement, *assumptions):
 
 def test_the_search_finds_the_hole_that_a_missing_assumption_leaves():
     statement, rows = find_statement("data-amplification"), "Gaussian rows of their own for each task"
-    cells = [Transfer(two(8, (n, n), shared_covariates=True, **COMMON), method="pooled") for n in (20, 30)]
+    cells = [Transfer(two(8, (n, n), shared_covariates=True, **COMMON), sharing="pooled") for n in (20, 30)]
     assert holes_among(without(statement, rows), cells, 200)
     assert margins("data-amplification", cells[0]) < 0
 

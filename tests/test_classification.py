@@ -11,9 +11,9 @@ from scipy.special import expit
 import mtlsim as mtl
 from mtlsim.cells.network import N_HELD_OUT, measured_risk
 from mtlsim.samples.data import Rows, draw_rows
-from mtlsim.solvers.gradient import Training, solve_network
 from mtlsim.solvers.network import Network
 from mtlsim.theory.statements import classification_least_squares
+from mtlsim.training.network import Training, solve_network
 
 N = 200_000
 
@@ -163,7 +163,7 @@ def test_separable_and_one_sided_labels_have_bounded_answers(swept):
         (lambda: mtl.Transfer(mtl.ReluTasks(), loss="logistic"), "loss must be squared for these tasks"),
         (lambda: mtl.Transfer(mtl.LinearTasks(), loss="logistic"), "loss must be squared for these tasks"),
         (lambda: mtl.Transfer(mtl.ClassificationTasks(), loss="hinge"), "loss must be logistic or squared"),
-        (lambda: mtl.Transfer(mtl.ClassificationTasks(), method="soft"), "method must be 'hard'"),
+        (lambda: mtl.Transfer(mtl.ClassificationTasks(), sharing="soft"), "sharing must be 'hard'"),
         (lambda: mtl.ClassificationTasks(activation="tanh"), "activation must be one of"),
         (lambda: solve_network(LOGISTIC, ZERO_ONE, 1, QUICK, jax.random.key(0)), "labels must be -1 and 1, but is"),
         (lambda: mtl.ClassificationTasks(capacity=0), "capacity must be a whole number of rows"),

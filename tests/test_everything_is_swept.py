@@ -44,7 +44,7 @@ class Drawn(eqx.Module):
 
 def pooled(tasks):
     """The transfer that is traced fastest."""
-    return mtl.Transfer(tasks, method="pooled")
+    return mtl.Transfer(tasks, sharing="pooled")
 
 
 def cell_of(kind=Drawn, **tasks):
@@ -142,7 +142,7 @@ def test_the_covariance_of_every_task_is_its_own():
 
 
 def test_the_role_of_the_covariance_is_that_of_the_targets():
-    cell = cell_of(lambda tasks: mtl.Decomposition(tasks, method="pooled"), design=(mtl.FromMatrix(MATRIX), mtl.Isotropic()))
+    cell = cell_of(lambda tasks: mtl.Decomposition(tasks, sharing="pooled"), design=(mtl.FromMatrix(MATRIX), mtl.Isotropic()))
     same = cell_of(pooled, design=mtl.Isotropic(), relation="same")
     draw, equal = jax.jit(lambda: (cell(key=KEY), same(key=KEY)))()
     np.testing.assert_allclose(draw.gain_equal, equal.gain, rtol=1e-9)

@@ -31,7 +31,7 @@ def on_the_boundary(n_target):
     c, g = (n * n - (2 * D + 1) * n + 2) / below, ((D + 1) * n * n - (D + 5) * n + 2 * (D + 1)) / below
     parameters = np.zeros((2, D))
     parameters[0, 0] = np.sqrt((D / (n_target - D - 1) - D / (n - D - 1)) / (c * n_1 * n_1 + g * n_1))
-    return mtl.Transfer(mtl.LinearTasks(D, (N_SOURCE, n_target), parameters=parameters, design=ISOTROPIC), method="pooled")
+    return mtl.Transfer(mtl.LinearTasks(D, (N_SOURCE, n_target), parameters=parameters, design=ISOTROPIC), sharing="pooled")
 
 
 def shares(gain, control, n_seeds, truth=0.0):
@@ -159,21 +159,21 @@ def test_cells_near_interpolation_have_no_interval(options, tasks, rows, wanted)
 
 
 def test_rows_that_all_share_interpolate_where_one_task_does():
-    cell = mtl.Transfer(mtl.LinearTasks(6, (9, 9), design=ISOTROPIC, shared_covariates=True), method="pooled")
+    cell = mtl.Transfer(mtl.LinearTasks(6, (9, 9), design=ISOTROPIC, shared_covariates=True), sharing="pooled")
     assert cell(key=KEY).status == Status.heavy_tailed
     far = mtl.LinearTasks(6, (20, 20), design=ISOTROPIC, shared_covariates=True)
-    assert mtl.Transfer(far, method="pooled")(key=KEY).status == Status.ok
+    assert mtl.Transfer(far, sharing="pooled")(key=KEY).status == Status.ok
 
 
 def test_what_is_known_of_the_risk_alone_is_its_expectation():
     """The control is the risk less noise^2 d / (n - d - 1), which is known where its variance is infinite too."""
-    data = mtl.sweep(mtl.Transfer(TASKS, method="pooled"), {"tasks.n_samples[1]": [8, 20]}, 3, KEY, progress=False)
+    data = mtl.sweep(mtl.Transfer(TASKS, sharing="pooled"), {"tasks.n_samples[1]": [8, 20]}, 3, KEY, progress=False)
     for n, part in zip((8, 20), (data.isel({"tasks.n_samples[1]": i}) for i in range(2)), strict=True):
         np.testing.assert_allclose(part.risk_single - part.control, 6 / (n - 7), rtol=1e-10)
 
 
 def test_cells_and_draws_tell_the_same_and_figures_cross_them():
-    cell = mtl.Transfer(TASKS, method="pooled")
+    cell = mtl.Transfer(TASKS, sharing="pooled")
     grid = {"tasks.n_samples[1]": [6, 7, 20], "tasks.cosine": [0.5, 0.9]}
     draws, cells = (mtl.sweep(cell, grid, 20, KEY, keep=keep, progress=False) for keep in ("draws", "cells"))
     for name in ("gain_mean", "gain_low", "gain_high"):
@@ -192,7 +192,7 @@ def test_cells_and_draws_tell_the_same_and_figures_cross_them():
 
 
 def test_no_budget_is_spent_where_no_seeds_decide():
-    cell = mtl.Transfer(TASKS, method="pooled")
+    cell = mtl.Transfer(TASKS, sharing="pooled")
     data = mtl.sweep(cell, {"tasks.n_samples[1]": [6, 9], "tasks.cosine": [0.6]}, 10, KEY, budget=40, progress=False)
     assert data.gain_n_seeds.values[0].tolist() == [10]
 

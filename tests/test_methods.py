@@ -9,7 +9,11 @@ from conftest import close
 from instances import moments_of, random_tasks
 
 import mtlsim as mtl
-from mtlsim.cells.transfer import METHODS
+from mtlsim.sharing import sharing_names
+from mtlsim.sharing.cross_stitch import CrossStitch
+from mtlsim.sharing.from_source import FromSource
+from mtlsim.sharing.mean_regularised import MeanRegularised
+from mtlsim.sharing.multilinear import MultilinearRelationship
 from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_pooled
 from mtlsim.solvers.single import solve_within
 
@@ -56,43 +60,48 @@ def test_within_a_layer_only_its_span_is_used():
     close(solve_within(MOMENTS[1], jax.numpy.asarray(layer)), layer @ np.linalg.lstsq(X @ layer, y, rcond=None)[0], 3)
 
 
-def cell(method, **options):
-    return mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40, 30), cosine=1.0), method=method, **options)
+def cell(sharing, **options):
+    return mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40, 30), cosine=1.0), sharing=sharing, **options)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_is_a_cell(method):
-    draw = cell(method)(key=jax.random.key(0))
-    traced = jax.eval_shape(lambda key: cell(method)(key=key), jax.random.key(0))
+@pytest.mark.parametrize("name", sharing_names())
+def test_every_sharing_is_a_cell(name):
+    draw = cell(name)(key=jax.random.key(0))
+    traced = jax.eval_shape(lambda key: cell(name)(key=key), jax.random.key(0))
     assert traced.gain.shape == () and traced.route == draw.route
     assert draw.status == 0 and np.isfinite(draw.gain)
-    assert draw.route == ("secular" if method == "hard" else method)
     close(draw.gain, draw.risk_single - draw.risk_multi)
 
 
-def test_methods_meet_at_the_ends_of_their_strength():
+def test_sharings_meet_at_the_ends_of_their_strength():
     key = jax.random.key(1)
-    assert abs(cell("soft", strength=1e-9)(key=key).gain) < 1e-6  # no strength: learning alone
-    close(
-        cell("mean-regularised", strength=1e9)(key=key).risk_multi, cell("pooled")(key=key).risk_multi, 4
-    )  # all strength: pooling
-    endless = dataclasses.replace(cell("soft").tasks, n_samples=(1e12, 30))
-    assert mtl.Transfer(endless, method="soft", strength=1e9)(key=key).risk_multi < 1e-9  # the same parameters, found exactly
+    assert abs(cell(FromSource(1e-9))(key=key).gain) < 1e-6  # no strength: learning alone
+    close(cell(MeanRegularised(1e9))(key=key).risk_multi, cell("pooled")(key=key).risk_multi, 4)  # all strength: pooling
+    endless = dataclasses.replace(cell("hard").tasks, n_samples=(1e12, 30))
+    assert mtl.Transfer(endless, sharing=FromSource(1e9))(key=key).risk_multi < 1e-9  # the same parameters, found exactly
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"method": "sofd"}, "did you mean 'soft'"),
-        ({"method": "soft", "strength": 0.0}, "strength must be a number > 0"),
-        ({"method": "frozen", "target": 0}, "target must be the last task for this method"),
+        ({"sharing": "sofd"}, "sharing must be one of .* did you mean 'soft'"),
+        ({"sharing": {"name": "from-source", "strength": 0.0}}, "strength must be a number > 0"),
+        (
+            {"sharing": {"name": "soft", "strengh": 1.0}},
+            "made of fields of Soft, .*did you mean 'strength'",
+        ),
+        ({"sharing": {"strength": 1.0}}, "sharing must be a table with a name"),
+        ({"sharing": 3}, "sharing must be an architecture or its name"),
+        ({"sharing": "frozen", "target": 0}, "target must be the last task for this sharing"),
+        ({"sharing": CrossStitch(learned=False), "rank": 2}, "rank must be 1 where the mixing is held"),
+        ({"sharing": MultilinearRelationship(np.eye(3))}, r"covariance must be of shape \(2, 2\)"),
     ],
 )
-def test_bad_methods_are_one_sentence(options, sentence):
+def test_bad_sharings_are_one_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40, 30)), **options)
 
 
 def test_a_frozen_layer_needs_a_source():
     with pytest.raises(ValueError, match="tasks must be two or more"):
-        mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40,)), method="frozen")
+        mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40,)), sharing="frozen")

@@ -15,10 +15,10 @@ from mtlsim.cells.network import measured_risk
 from mtlsim.core.arc_cosine import angle_between, kappa, kappa_slope, shortfall
 from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.data import Rows, draw_rows
-from mtlsim.solvers.gradient import Training, solve_network
 from mtlsim.solvers.network import Layers, Network, balanced, descend, objective, outputs, predicted_fall
 from mtlsim.solvers.relu_population import make_pair, solve_relu_pair
 from mtlsim.tasks.relu import ReluPopulation, unit_products
+from mtlsim.training.network import Training, solve_network
 
 solve_pair = jax.jit(lambda spectra, parameters, energies: solve_relu_pair(make_pair(spectra, parameters, energies)))
 
@@ -345,7 +345,7 @@ def test_dead_units_and_one_sided_tasks_have_finite_answers():
     ("make", "sentence"),
     [
         (lambda: mtl.Transfer(mtl.LinearTasks(), training=Training()), "training must be left out for linear tasks"),
-        (lambda: mtl.Transfer(mtl.ReluTasks(), method="pooled"), "method must be 'hard' for ReLU tasks"),
+        (lambda: mtl.Transfer(mtl.ReluTasks(), sharing="pooled"), "method must be 'hard' for ReLU tasks"),
         (lambda: mtl.ReluTasks(amplitude=(1.0, 2.0, 3.0)), "amplitude must be one number or 2"),
         (lambda: mtl.ReluTasks(amplitude=np.nan), "amplitude must be a finite number"),
         (lambda: Training("newtn"), "did you mean 'newton'"),

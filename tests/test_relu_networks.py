@@ -13,7 +13,7 @@ from mtlsim.cells.training_curve import TrainingCurve
 from mtlsim.samples.data import draw_rows
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.task_gradients import linear_gradients, population_gradients, population_moments, relu_gradients
-from mtlsim.solvers.weighted import WeightedTraining
+from mtlsim.training.weighted import WeightedTraining
 
 RECIPE = mtl.ReluTasks(4, (60, 40, 50), cosine=(0.7, -0.3), amplitude=(1.0, -2.0, 0.5), noise=0.3, design=mtl.Spiked(6.0))
 TASKS = RECIPE.draw(key=jax.random.key(0))

@@ -10,6 +10,7 @@ import pytest
 from conftest import Z_LIMIT, close, z_score
 
 import mtlsim as mtl
+from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.solvers.expected_risk import least_squares_risk, minimum_norm_risk, single_risk
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory import find_statement
@@ -99,7 +100,7 @@ def test_a_layer_that_reaches_the_target_misses_nothing():
 
 
 def test_rows_of_equal_tasks_add_up():
-    split = mtl.Transfer(mtl.LinearTasks(8, (5, 5, 5, 5, 5), cosine=1.0, relation="same"), method="pooled")
+    split = mtl.Transfer(mtl.LinearTasks(8, (5, 5, 5, 5, 5), cosine=1.0, relation="same"), sharing="pooled")
     predicted = mtl.theory.data_amplification(split)(key=jax.random.key(0))
     assert float(predicted["risk_multi"]) == pytest.approx(8 / (25 - 8 - 1)) and predicted["margin"] > 0
 
@@ -115,11 +116,11 @@ def test_best_strength_is_the_lowest_of_the_curve():
 
 def test_a_pull_to_the_mean_leads_from_learning_alone_to_pooling():
     recipe = {"n_features": 30, "n_samples": (20, 90), "cosine": 0.5, "noise": (0.5, 1.0), "relation": "same"}
-    cell, key = mtl.Transfer(mtl.LinearTasks(**recipe, design=mtl.PowerLaw(0.5)), method="pooled"), jax.random.key(0)
+    cell, key = mtl.Transfer(mtl.LinearTasks(**recipe, design=mtl.PowerLaw(0.5)), sharing="pooled"), jax.random.key(0)
 
     @jax.jit
     def risks(strength):
-        pulled = dataclasses.replace(cell, method="mean-regularised", strength=strength)
+        pulled = dataclasses.replace(cell, sharing=MeanRegularised(strength))
         return find_statement("mean-regularised")(pulled)(key=key)["risk_multi"], find_statement("general-predictor")(cell)(key=key)
 
     for strength, name in ((1e-7, "risk_single"), (1e9, "risk_multi")):

@@ -225,14 +225,14 @@ def test_reports_are_readable_and_complete(tmp_path):
 # ------------------------------------------------------------------------------------------------ theory on axes
 def pooled_cell(noise=0.5):
     tasks = mtl.LinearTasks(n_features=20, n_samples=(200, 40), relation="same", noise=noise, design=mtl.Isotropic())
-    return mtl.Transfer(tasks, method="pooled")
+    return mtl.Transfer(tasks, sharing="pooled")
 
 
 def test_predictions_over_a_grid_are_those_one_by_one():
     prediction = theory.pooled_least_squares(pooled_cell())
     data = mtl.predict(prediction, {"tasks.cosine": [0.5, 0.9], "tasks.n_samples[0]": [10, 100, 1000]}, n_draws=2)
     assert data.gain.dims == ("tasks.cosine", "tasks.n_samples[0]")
-    moved = mtl.Transfer(dataclasses.replace(pooled_cell().tasks, cosine=(0.9,), n_samples=(100, 40)), method="pooled")
+    moved = mtl.Transfer(dataclasses.replace(pooled_cell().tasks, cosine=(0.9,), n_samples=(100, 40)), sharing="pooled")
     close(data.gain.values[1, 1], theory.pooled_least_squares(moved)(key=jax.random.fold_in(jax.random.key(0), 0))["gain"], 3)
     assert (data.margin.values > 0).all()
     assert (mtl.predict(prediction, {"tasks.n_samples[1]": [21, 40]}, 1).margin.values > 0).tolist() == [False, True]
@@ -335,9 +335,9 @@ def test_explain_says_how_many_seeds_are_missing():
         ("free-heads", pooled_cell(), "cell must be of method 'hard'"),
         ("free-heads", mtl.Transfer(mtl.LinearTasks(), rank=2), "cell must be of rank 1"),
         ("pooled-least-squares", dataclasses.replace(pooled_cell(), ridge=1.0), "cell must be without ridge"),
-        ("covariate-shift", mtl.Transfer(mtl.LinearTasks(n_samples=(9, 9, 99)), method="pooled"), "cell must be of 2 tasks"),
-        ("pooled-sign", mtl.Transfer(pooled_cell().tasks, method="pooled", target=0), "cell must be measured on its last task"),
-        ("frozen-layer", mtl.Transfer(pooled_cell().tasks, rank=2, method="frozen"), "cell must be of rank 1"),
+        ("covariate-shift", mtl.Transfer(mtl.LinearTasks(n_samples=(9, 9, 99)), sharing="pooled"), "cell must be of 2 tasks"),
+        ("pooled-sign", mtl.Transfer(pooled_cell().tasks, sharing="pooled", target=0), "cell must be measured on its last task"),
+        ("frozen-layer", mtl.Transfer(pooled_cell().tasks, rank=2, sharing="frozen"), "cell must be of rank 1"),
         ("free-heads", mtl.Transfer(mtl.ReluTasks()), "cell must be made of LinearTasks, but is made of ReluTasks"),
         ("plateau", mtl.Transfer(mtl.ClassificationTasks()), "cell must be made of LinearTasks"),
         ("alignment-claim", pooled_cell(), "cell must be a TwoSources for alignment-claim, but is a Transfer"),
@@ -349,5 +349,5 @@ def test_a_statement_refuses_cells_it_is_not_about(name, cell, sentence):
 
 
 def test_other_rows_are_outside_the_assumptions():
-    cell = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(20, 15), rows="rademacher", relation="same"), method="pooled")
+    cell = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(20, 15), rows="rademacher", relation="same"), sharing="pooled")
     assert theory.pooled_least_squares(cell)(key=jax.random.key(0))["margin"] < 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 import pytest
 
+from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import OUTSIDE
 from mtlsim.theory.statements import mean_regularised_orthonormal as mean_regularised
@@ -54,7 +55,7 @@ def first_row(cell, key):
 def without_slope(cell, key):
     """Soft transfer with the variance noise^2 g m instead of noise^2 g (m + z m')."""
     tasks = cell.tasks.draw(key=key)
-    n, d, strength = tasks.n_samples[-1], tasks.n_features, cell.strength / tasks.covariances[-1].eigenvalues[0]
+    n, d, strength = tasks.n_samples[-1], tasks.n_features, cell.sharing.strength / tasks.covariances[-1].eigenvalues[0]
     missing = tasks.noise[-1] ** 2 * d / strength * soft_transfer.soft_risk(1.0, 0.0, n, d, strength)
     return {"risk_multi": right("soft-transfer", cell, key)["risk_multi"] + missing}
 
@@ -84,7 +85,9 @@ def scaled(name, factor):
 
 MISTAKES = {
     "detectability": swapped,
-    "evgeniou-pontil-lifting": lambda case, key: right("evgeniou-pontil-lifting", replace(case, strength=2 * case.strength), key),
+    "evgeniou-pontil-lifting": lambda case, key: right(
+        "evgeniou-pontil-lifting", replace(case, sharing=MeanRegularised(2 * case.sharing.strength)), key
+    ),
     "gain-estimate": scaled("gain-estimate", 0.5),
     "mean-regularised-orthonormal": without_shrinkage,
     "mean-regularised-sign": at_the_best_share,

@@ -242,7 +242,7 @@ def test_published_statements_tell_what_is_said_from_what_is_proved(name):
 def test_the_chance_part_of_a_decomposition_has_expectation_zero():
     """The parts sum to the gain whatever they are; that chance is chance has to be seen. Its twin is 10 % of what it leaves out."""
     tasks = mtl.LinearTasks(n_features=4, n_samples=(9, 14), cosine=0.7, noise=(0.5, 1.0), design=mtl.PowerLaw(1.0))
-    cell = mtl.Decomposition(tasks, method="pooled", ridge=0.3)
+    cell = mtl.Decomposition(tasks, sharing="pooled", ridge=0.3)
     draws = jax.jit(jax.vmap(lambda key: cell(key=key)))(jax.random.split(jax.random.key(5), 20_000))
     assert abs(z_score(draws.chance, 0)) < Z_LIMIT
     for part in (draws.variance_saved, draws.bias_brought):

@@ -17,8 +17,8 @@ from mtlsim.samples.data import Rows, draw_rows
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.task_gradients import batch_of, facts_of, linear_gradients, mean_moments, relu_gradients
-from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.covariance import Isotropic
+from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme, scheme_names
 
 KEY = jax.random.key(3)

@@ -16,7 +16,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_covariances
@@ -28,7 +27,8 @@ from mtlsim.core.status import Status, flag
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import stack
 from mtlsim.solvers.task_gradients import batch_of, mean_moments, require_finite_tasks
-from mtlsim.solvers.weighted import OPTIMISERS, WeightedTraining, train_weighted
+from mtlsim.training.engine import check_records, is_broken, make_optimiser, move, unknown_where, walk
+from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme
 
 ACTIVATIONS = ("identity", "relu")
@@ -88,8 +88,7 @@ def align_covariances(
     require_choice(activation, ACTIVATIONS, "activation")
     require(has_rows or activation == "identity", "activation", "'identity' for moments", repr(activation), "pass rows")
     require(has_rows or training.batch is None, "batch", "left out for moments", training.batch, "pass rows, or leave it out")
-    divides = n_records >= 1 and training.n_steps % n_records == 0
-    require(divides, "n_records", f"a divisor of n_steps = {training.n_steps}", n_records, "use 1 for the last step alone")
+    check_records(n_records, training.n_steps)
     (n_tasks, d), dtype = (tasks.X[:, 0] if has_rows else tasks.cross).shape, tasks.y.dtype if has_rows else tasks.cross.dtype
     if isinstance(shared, (int, np.integer)):
         require(1 <= shared <= d, "shared", f"a layer or a rank from 1 to n_features = {d}", shared, "use 1 to force sharing")
@@ -114,30 +113,27 @@ def _align(tasks, shared, heads, training: AlignmentTraining, key, activation: s
     losses = lambda state, part: losses_of(part, *state, shared, activation)
     pull = lambda alignments: training.strength * jnp.sum((alignments - identity) ** 2)
     objective = lambda alignments, heads, part: jnp.sum(losses((alignments, heads), part)) + pull(alignments)
-    method = OPTIMISERS[training.optimiser](training.learning_rate)
+    method = make_optimiser(training.optimiser, training.learning_rate)
+    landing = {} if training.constraint == "free" else {"land": orthogonal_step}
 
     def step(state, t):
         (alignments, heads), (first, second) = state
         part = seen if training.batch is None else batch_of(seen, training.batch, key, t)
-        moves, first = method.update(jax.grad(objective, 0)(alignments, heads, part), first)
-        free = training.constraint == "free"
-        alignments = optax.apply_updates(alignments, moves) if free else orthogonal_step(alignments, moves)
-        moves, second = method.update(jax.grad(objective, 1)(alignments, heads, part), second)
-        return ((alignments, optax.apply_updates(heads, moves)), (first, second)), None
+        alignments, first = move(method, jax.grad(objective, 0)(alignments, heads, part), first, alignments, **landing)
+        heads, second = move(method, jax.grad(objective, 1)(alignments, heads, part), second, heads)
+        return ((alignments, heads), (first, second)), None
 
-    def record(state, steps):
-        state, _ = jax.lax.scan(step, state, steps)
+    def look(state, _):
         alignments, heads = state[0]
         layers = jnp.einsum("kde,er->kdr", alignments, shared, precision="highest")
-        return state, AlignmentPath(losses(state[0], seen), score(alignments), layers, heads)
+        return AlignmentPath(losses(state[0], seen), score(alignments), layers, heads)
 
     score = lambda alignments, normalized=True: scores_with_last(turn_covariances(covariances, alignments), normalized)
     start = start_alignments(training.start, len(covariances), identity, key)
-    steps = jnp.arange(training.n_steps).reshape(n_records, training.n_steps // n_records)
     state = ((start, heads), (method.init(start), method.init(heads)))
-    ((alignments, found), _), path = jax.lax.scan(record, state, steps)
-    broken = ~(jnp.all(jnp.isfinite(path.losses[-1])) & jnp.all(jnp.isfinite(alignments)))
-    unknown = jnp.where(broken, jnp.nan, 0.0)
+    ((alignments, found), _), path = walk(step, state, training.n_steps, n_records, look)
+    broken = is_broken(path.losses[-1], alignments)
+    unknown = unknown_where(broken)
     return Aligned(
         alignments + unknown,
         shared,

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array
 
 from mtlsim.core.checks import require, require_all, require_choice
-from mtlsim.solvers.weighted import OPTIMISERS
+from mtlsim.training.engine import OPTIMISERS
 
 STARTS, CONSTRAINTS = ("identity", "random"), ("free", "orthogonal")
 

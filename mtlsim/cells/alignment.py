@@ -23,10 +23,10 @@ from mtlsim.samples.moments import Moments, stack
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.single import solve_single
-from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe
 from mtlsim.tasks.relu import ReluTasks
+from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme
 
 METHODS = {

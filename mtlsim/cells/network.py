@@ -11,11 +11,11 @@ from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status, worst
 from mtlsim.samples.data import Rows, colour, draw_entries, draw_rows
-from mtlsim.solvers.gradient import NetworkSolution, Training, solve_network
 from mtlsim.solvers.network import Network
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.classification import ClassificationPopulation
 from mtlsim.tasks.relu import ReluPopulation
+from mtlsim.training.network import NetworkSolution, Training, solve_network
 
 N_HELD_OUT = 4096  # rows for the risk where it is not known exactly
 LOGISTIC_RIDGE = 1e-3  # unless one is given: separable labels would send the weights to infinity

@@ -6,15 +6,11 @@ interval from a sample leans to the side of the draws that are seldom seen.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from mtlsim.core.status import Status, flag
-from mtlsim.solvers.expected_risk import least_squares_risk
+from mtlsim.solvers.expected_risk import NEAR_MEAN, NEAR_VARIANCE, least_squares_risk
 from mtlsim.tasks.recipe import Tasks
-
-NEAR_MEAN, NEAR_VARIANCE = 1, 3  # rows from the peak of interpolation
-HEAD_ROWS = 5  # the same of a head on a layer that other rows decide: tail exponent (n - r) / 2, as measured
-LEAD = 10.0  # of the sources' signal over the target's noise; measured: coverage 91 % at 4, 76 % at 0.4, 94 % from 20 on
 
 
 def compare_with_expectation(
@@ -32,8 +28,3 @@ def compare_with_expectation(
     known = free & jnp.isfinite(expected) if tasks.rows == "gaussian" else jnp.zeros((), bool)
     heavy = free & ((away <= NEAR_MEAN) | ((away <= NEAR_VARIANCE) & ~known))
     return jnp.where(known, risk - jnp.where(known, expected, 0), 0), flag(heavy, Status.heavy_tailed)
-
-
-def is_near(n_samples: Float[Array, ""], n_parameters: int, ridge: Float[Array, ""] | float = 0.0) -> Bool[Array, ""]:
-    """Whether so many rows are so near to interpolating so many parameters that the risk has no finite variance."""
-    return (jnp.abs(n_samples - n_parameters) <= NEAR_VARIANCE) & (jnp.asarray(ridge) == 0)

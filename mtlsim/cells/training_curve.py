@@ -11,8 +11,8 @@ from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import worst
 from mtlsim.samples.data import draw_rows
-from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.relu import ReluTasks
+from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme
 
 

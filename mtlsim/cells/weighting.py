@@ -20,10 +20,10 @@ from mtlsim.solvers.network import Layers
 from mtlsim.solvers.objective import per_task
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.task_gradients import linear_gradients, mean_moments, relu_gradients
-from mtlsim.solvers.weighted import WeightedTraining, train_weighted
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluPopulation, ReluTasks
+from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import Scheme, find_scheme, scheme_names
 from mtlsim.weighting.mgda import shortest_mixture
 

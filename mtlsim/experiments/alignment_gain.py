@@ -18,9 +18,9 @@ from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis
 from mtlsim.plots.style import figure
-from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relu import ReluTasks
+from mtlsim.training.weighted import WeightedTraining
 
 MODE, WAY = "cell.mode", "way"
 BATCH, N_STEPS, RATE = 16, 200, 0.01

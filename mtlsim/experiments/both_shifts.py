@@ -36,7 +36,7 @@ def cell() -> Transfer:
     """
     design = Spiked(RATIO**2, fraction=0.5)
     tasks = IsotropicTarget(100, (300, 300), cosine=0.0, noise=0.5, parameter_norm=SIZE_OF_RATIOS, design=design)
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 def setting(options: Options) -> Setting:

@@ -10,10 +10,10 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
 from mtlsim.plots.style import MARKERS, RISK_LABEL, SERIES, figure
-from mtlsim.solvers.gradient import Training
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relu import ReluTasks
+from mtlsim.training.network import Training
 
 COSINE, NOISE = "tasks.cosine", "tasks.noise"
 N_TASKS = {"linear": 6, "relu": 3}

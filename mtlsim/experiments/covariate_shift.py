@@ -23,7 +23,7 @@ def cell() -> Transfer:
     """
     design = Spiked(4.0, fraction=0.5)
     tasks = LinearTasks(N_FEATURES, (300, N_TARGET), cosine=1.0, noise=0.5, design=design, relation="disjoint")
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 def setting(options: Options) -> Setting:

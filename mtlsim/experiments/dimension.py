@@ -12,6 +12,8 @@ from scipy.optimize import curve_fit
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import SERIES, figure, label_of
+from mtlsim.sharing import Sharing
+from mtlsim.sharing.from_source import FromSource
 from mtlsim.tasks.covariance import Isotropic, Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory import find_statement
@@ -19,11 +21,11 @@ from mtlsim.theory.statements.frozen_layer import ENDLESS
 
 FEATURES = (25, 50, 100, 200, 400)
 SHIFTED = {"cosine": 1.0, "design": Spiked(16.0, fraction=0.5), "relation": "disjoint"}
-STATEMENTS = {  # source rows per feature, what the tasks are, and what the cell is; ridge and strength per feature
-    "general-predictor": (0.6, {}, {"method": "pooled", "weights": (0.5, 1.0), "ridge": 0.02}),
-    "covariate-shift": (0.6, SHIFTED, {"method": "pooled"}),
+STATEMENTS = {  # source rows per feature, what the tasks are, and what the cell is; ridge and pull per feature
+    "general-predictor": (0.6, {}, {"sharing": "pooled", "weights": (0.5, 1.0), "ridge": 0.02}),
+    "covariate-shift": (0.6, SHIFTED, {"sharing": "pooled"}),
     "free-heads": (0.6, {}, {}),
-    "soft-transfer": (ENDLESS, {}, {"method": "soft", "strength": 0.05}),
+    "soft-transfer": (ENDLESS, {}, {"sharing": FromSource(0.05)}),
 }
 Z = 1.96
 POINTS = {
@@ -45,7 +47,8 @@ class LimitAndRisk(eqx.Module):
         d, (rows, tasks, options) = self.n_features, STATEMENTS[self.statement]
         samples = round(rows * d), round(1.4 * d)
         recipe = {"n_samples": samples, "cosine": 0.8, "noise": 0.4, "design": Isotropic(), "relation": "same", **tasks}
-        scaled = {name: value * d if name in ("ridge", "strength") else value for name, value in options.items()}
+        on_grams = lambda name, value: name == "ridge" or isinstance(value, Sharing)
+        scaled = {n: jax.tree.map(lambda number: number * d, v) if on_grams(n, v) else v for n, v in options.items()}
         return Transfer(LinearTasks(d, **recipe), **scaled)
 
     @property

@@ -32,7 +32,7 @@ class Decision(eqx.Module):
         covariance = tasks.covariances[-1].matrix()
         difference = tasks.parameters[0] - tasks.parameters[1]
         return {
-            "gain": Transfer(self.tasks, method="pooled")(key=key).gain,
+            "gain": Transfer(self.tasks, sharing="pooled")(key=key).gain,
             "expected": expected_gain(moments.gram, difference, tasks.noise[-1] ** 2, tasks.n_samples[-1], covariance),
             "estimate": estimate_gain(moments, covariance),
             "accepted": accept_source(moments, covariance).astype(jnp.int32),

@@ -4,9 +4,9 @@ from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
 from mtlsim.plots.style import figure
-from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.training.weighted import WeightedTraining
 
 SOURCE, SCALE = "tasks.n_samples[0]", "tasks.parameter_norm[0]"
 

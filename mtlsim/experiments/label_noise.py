@@ -9,9 +9,9 @@ import numpy as np
 from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import HELPS, HURTS, SERIES, figure
-from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.training.weighted import WeightedTraining
 from mtlsim.weighting import scheme_names
 
 NOISE = "tasks.noise[0]"

@@ -17,7 +17,7 @@ SIZES = (0.45, 0.35, 0.30, 0.25)
 def cell() -> Transfer:
     """100 features, 300 target rows, noise 0.5, both parameters independent and of length mu: |theta_1 - theta_2|^2 = 2 mu^2."""
     tasks = LinearTasks(n_features=100, n_samples=(300, 300), cosine=0.0, noise=0.5, parameter_norm=0.35, design=Isotropic())
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 def setting(options: Options) -> Setting:

@@ -16,7 +16,7 @@ WEIGHT, COSINE = "weights[0]", "tasks.cosine"
 def cell() -> Transfer:
     """100 isotropic features, 600 source and 300 target rows, noise 0.5, parameters of length 0.5."""
     tasks = LinearTasks(n_features=100, n_samples=(600, 300), noise=0.5, parameter_norm=0.5, design=Isotropic())
-    return Transfer(tasks, method="pooled", weights=(1.0, 1.0))
+    return Transfer(tasks, sharing="pooled", weights=(1.0, 1.0))
 
 
 def setting(options: Options) -> Setting:

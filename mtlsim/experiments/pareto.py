@@ -5,9 +5,9 @@ import numpy as np
 from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import MARKERS, SERIES, figure
-from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.training.weighted import WeightedTraining
 from mtlsim.weighting import scheme_names
 
 COSINE, WEIGHT = "tasks.cosine", "weights[0]"

@@ -17,7 +17,7 @@ SOURCE, COSINE, TARGET = "tasks.n_samples[0]", "tasks.cosine", "tasks.n_samples[
 def cell() -> Transfer:
     """60 isotropic features, parameters of length one, noise 0.5; 20 target rows interpolate, 120 do not."""
     tasks = LinearTasks(n_features=60, n_samples=(10, 20), noise=0.5, design=Isotropic())
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 def setting(options: Options) -> Setting:

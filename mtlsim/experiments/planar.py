@@ -13,9 +13,9 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import HELPS, HURTS, SERIES, figure
 from mtlsim.results.grid import at_point
-from mtlsim.solvers.gradient import Training
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import Spiked
+from mtlsim.training.network import Training
 
 RELATION = "tasks.relation"
 SOURCES = {"same": "task 2: the target's own data distribution", "disjoint": "task 3: spread out the other way"}

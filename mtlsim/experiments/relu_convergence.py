@@ -9,11 +9,11 @@ from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.data import draw_rows
-from mtlsim.solvers.gradient import Training, solve_network
 from mtlsim.solvers.network import Network
 from mtlsim.solvers.relu_population import solve_relu_population
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.relu import ReluTasks
+from mtlsim.training.network import Training, solve_network
 
 ROWS, COSINE = "tasks.n_samples", "tasks.cosine"
 

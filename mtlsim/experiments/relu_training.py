@@ -7,9 +7,9 @@ from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import RISK_LABEL, SERIES, figure
-from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.relu import ReluTasks
+from mtlsim.training.weighted import WeightedTraining
 
 ROWS, POPULATION = "tasks.n_samples", "population"
 RATE, TIME = 0.05, 200.0

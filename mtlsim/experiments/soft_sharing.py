@@ -10,7 +10,7 @@ from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 
-SOURCE, SIZE, STRENGTH = "tasks.n_samples[0]", "tasks.parameter_norm", "strength"
+SOURCE, SIZE, STRENGTH = "tasks.n_samples[0]", "tasks.parameter_norm", "sharing.strength"
 SIZES, SIZE_OF_STRENGTHS = (0.45, 0.30, 0.25), 0.30
 STRENGTHS = (30.0, 300.0, 30_000.0)
 N_TARGET = 300
@@ -19,7 +19,7 @@ N_TARGET = 300
 def cell() -> Transfer:
     """100 features, 300 target rows, noise 0.5, both parameters independent and of length mu: |theta_1 - theta_2|^2 = 2 mu^2."""
     tasks = LinearTasks(100, (N_TARGET, N_TARGET), cosine=0.0, noise=0.5, parameter_norm=0.3, design=Isotropic(), relation="same")
-    return Transfer(tasks, method="mean-regularised")
+    return Transfer(tasks, sharing="mean-regularised")
 
 
 def setting(options: Options) -> Setting:

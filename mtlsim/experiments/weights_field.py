@@ -8,9 +8,9 @@ import numpy as np
 from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import figure, label_of
-from mtlsim.solvers.weighted import WeightedTraining
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.training.weighted import WeightedTraining
 
 NOISE, SOURCE = "tasks.noise[0]", "tasks.n_samples[0]"
 SCHEMES = ("oracle", "algorithm-2", "inverse-loss", "inverse-gradient-norm", "gradnorm", "mgda")

@@ -87,6 +87,8 @@ def parameters(node: Any, prefix: str = "") -> Iterator[tuple[str, bool]]:
         if field.metadata.get("static", False):
             yield name, True
         elif dataclasses.is_dataclass(value):
+            if "converter" in field.metadata:  # what can be given by its name can be swept over names
+                yield name, True
             yield from parameters(value, name + ".")
         elif isinstance(value, tuple):
             if not any(dataclasses.is_dataclass(entry) for entry in value):

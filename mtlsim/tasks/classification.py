@@ -61,6 +61,9 @@ class ClassificationTasks(Recipe):
     Raises ValueError for values outside their domain. Source: [wu2020understanding], Section 2.1.
     """
 
+    need_rows = True
+    losses = ("logistic", "squared")
+
     flip: tuple
     labels: str = eqx.field(static=True)
     activation: str = eqx.field(static=True)

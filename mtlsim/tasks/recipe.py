@@ -1,6 +1,7 @@
 """The recipe of a family of tasks (what it looks like) and the tasks that a key draws from it."""
 
 import dataclasses
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -60,6 +61,9 @@ class Recipe(eqx.Module):
 
     See `LinearTasks` for the fields; families differ in how labels come from a row's score x'theta.
     """
+
+    need_rows: ClassVar[bool] = False  # whether learning needs rows, and not their moments alone
+    losses: ClassVar[tuple[str, ...]] = ("squared",)  # that may be fitted, the default first
 
     n_features: int = eqx.field(static=True)
     n_samples: tuple

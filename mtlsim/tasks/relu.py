@@ -86,6 +86,8 @@ class ReluTasks(Recipe):
     Raises ValueError for values outside their domain. Source: [wu2020understanding], Section 2.1.
     """
 
+    need_rows = True
+
     amplitude: tuple
     capacity: int = eqx.field(static=True)
 

@@ -29,12 +29,12 @@ KINDS = {
 class Cells:
     """The cells a statement speaks of, beyond their type. Any other is refused where it is bound; `assume` is about its tasks.
 
-    method, n_tasks, rank: what they must be, None for any; "sources": as many as there are sources. same_rows: whether all tasks
-    are labels on the same rows, None for both. weights, ridge, target: whether the cell may set them (target: to another task than
-    the last).
+    sharing (a name), n_tasks, rank: what they must be, None for any; "sources": as many as there are sources. same_rows: whether
+    all tasks are labels on the same rows, None for both. weights, ridge, target: whether the cell may set them (target: to another
+    task than the last).
     """
 
-    method: str | None = None
+    sharing: str | None = None
     n_tasks: int | None = None
     rank: int | str | None = None
     same_rows: bool | None = None
@@ -43,10 +43,10 @@ class Cells:
     target: bool = False
 
     def check(self, cell: Any) -> None:
-        method, count = getattr(cell, "method", None), cell.tasks.n_tasks
+        sharing, count = cell.sharing.name, cell.tasks.n_tasks
         family = type(cell.tasks).__name__
         require(isinstance(cell.tasks, LinearTasks), "cell", "made of LinearTasks", f"made of {family}", "bind another cell")
-        require(self.method in (None, method), "cell", f"of method {self.method!r}", repr(method), "bind another cell")
+        require(self.sharing in (None, sharing), "cell", f"of sharing {self.sharing!r}", repr(sharing), "bind another cell")
         require(self.n_tasks in (None, count), "cell", f"of {self.n_tasks} tasks", f"of {count}", "drop or add tasks")
         wanted = count - 1 if self.rank == "sources" else self.rank
         require(wanted is None or cell.rank == wanted, "cell", f"of rank {wanted}", f"of rank {cell.rank}", f"use rank={wanted}")
@@ -149,6 +149,6 @@ def half_as_large(cell: Any) -> Any:
     tasks = cell.tasks
     n_samples = tuple(int(np.ceil(float(n) / 2)) for n in tasks.n_samples)
     halved = {"tasks": replace(tasks, n_features=tasks.n_features // 2, n_samples=n_samples)}
-    scaled = {name: getattr(cell, name, None) for name in ("ridge", "strength")}
+    scaled = {name: getattr(cell, name, None) for name in ("ridge", "strength", "sharing")}  # all that a sharing holds is on it
     halved |= {name: jax.tree.map(lambda number: number / 2, value) for name, value in scaled.items() if value is not None}
     return replace(cell, **halved)

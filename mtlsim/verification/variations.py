@@ -2,7 +2,7 @@
 
 Each starts from one of the statement's own instances, so that assumptions of measure zero (one noise, one covariance, rows without
 end) are met often, and redraws some of its fields, in log ranges. What is static (numbers of tasks and features, relation, law of
-rows, shared rows, method, what is left out) is chosen once for many instances, which then share one compile.
+rows, shared rows, sharing, what is left out) is chosen once for many instances, which then share one compile.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.cells.transfer import METHODS, Transfer
+from mtlsim.cells.transfer import Transfer
+from mtlsim.sharing import find_sharing, sharing_names
 from mtlsim.tasks.covariance import Isotropic, PowerLaw, Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe
@@ -97,14 +98,15 @@ def _vary_transfer(base: Transfer, cells: Cells, near: Make, rng: np.random.Gene
     changes = _static_of_tasks(base.tasks, rng, n_tasks)
     if cells.same_rows is not None:
         changes["shared_covariates"] = cells.same_rows
-    method = cells.method or str(rng.choice(list(METHODS)))
+    name = cells.sharing or str(rng.choice(sharing_names()))
+    kind = find_sharing(name)
     rank = base.rank
     if cells.rank == "sources":
         rank = n_tasks - 1
     elif cells.rank is None and rng.random() < 0.4:
         rank = int(rng.integers(1, n_tasks + 1))
     rank = min(rank, changes["n_features"])
-    target = int(rng.integers(-n_tasks, 0)) if cells.target and method not in ("frozen", "soft") and rng.random() < 0.3 else -1
+    target = int(rng.integers(-n_tasks, 0)) if cells.target and not kind.needs_source and rng.random() < 0.3 else -1
     weighted = cells.weights and rng.random() < (0.5 if base.weights is None else 0.8)
     ridged = cells.ridge and rng.random() < (0.4 if base.ridge is None else 0.8)
 
@@ -112,9 +114,10 @@ def _vary_transfer(base: Transfer, cells: Cells, near: Make, rng: np.random.Gene
         found = near(rng)
         weights = _some(found.weights, n_tasks, rng, 6.0) if weighted else None
         ridge = _some(found.ridge, n_tasks, rng, 5.0) if ridged else None
-        strength = found.strength if rng.random() < 0.5 else 10 ** rng.uniform(-5, 6)
+        sharing = found.sharing if found.sharing.name == name else kind()
+        sharing = sharing if rng.random() < 0.5 else jitter(sharing, rng, 6.0)
         tasks = _redraw(found.tasks, changes, rng)
-        return Transfer(tasks, rank, target, weights, ridge, method, float(strength))
+        return Transfer(tasks, rank, target, weights, ridge, sharing)
 
     return make
 

@@ -32,7 +32,7 @@ def on_the_boundary(n_target: int, n_source: int = N_SOURCE) -> mtl.Transfer:
     def cell(distance: float) -> mtl.Transfer:
         parameters = np.zeros((2, D))
         parameters[0, 0] = distance
-        return mtl.Transfer(mtl.LinearTasks(D, (n_source, n_target), parameters=parameters), method="pooled")
+        return mtl.Transfer(mtl.LinearTasks(D, (n_source, n_target), parameters=parameters), sharing="pooled")
 
     key, statement = jax.random.key(0), find_statement("pooled-least-squares")
     near, far = (float(statement(cell(distance))(key=key)["gain"]) for distance in (0.0, 1.0))
@@ -76,8 +76,8 @@ def others() -> dict[str, mtl.Transfer]:
         "hard, 40 source rows, n_2 = d - 2": mtl.Transfer(tasks(8, (40, 6))),
         "hard, noise 5, n_2 = d + 6": mtl.Transfer(tasks(8, (60, 14), noise=5.0, cosine=0.9)),
         "hard, n_2 = 3": mtl.Transfer(tasks(8, (200, 3))),
-        "pooled, 3 source rows, n_2 = d + 6": mtl.Transfer(tasks(8, (3, 14)), method="pooled"),
-        "pooled, n_1 + n_2 = d + 2": mtl.Transfer(tasks(8, (6, 4)), method="pooled"),
+        "pooled, 3 source rows, n_2 = d + 6": mtl.Transfer(tasks(8, (3, 14)), sharing="pooled"),
+        "pooled, n_1 + n_2 = d + 2": mtl.Transfer(tasks(8, (6, 4)), sharing="pooled"),
         "rank 2 of two tasks, n_2 = d + 2": mtl.Transfer(tasks(8, (40, 10)), rank=2),
         "a ridge of 1 on the target, n_2 = d + 2": mtl.Transfer(tasks(8, (40, 10)), ridge=(0.0, 1.0)),
         "Student rows, n_2 = d + 3": mtl.Transfer(tasks(8, (40, 11), rows="student")),

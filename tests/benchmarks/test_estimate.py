@@ -16,7 +16,7 @@ ROWS = {"tasks.n_samples[0]": np.geomspace(10, 1e6, 13).round()}
 SWEEPS = {
     "exact pairs": (mtl.Transfer(mtl.LinearTasks(20, (1000, 60), cosine=0.8)), ROWS | {"tasks.noise": [0.5, 1.0, 2.0]}, 2000),
     "pooled, three compiles": (
-        mtl.Transfer(mtl.LinearTasks(10, (1000, 60), cosine=0.8), method="pooled"),
+        mtl.Transfer(mtl.LinearTasks(10, (1000, 60), cosine=0.8), sharing="pooled"),
         ROWS | {"tasks.relation": ["same", "disjoint", "rotated"]},
         3000,
     ),

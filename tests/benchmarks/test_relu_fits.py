@@ -12,9 +12,9 @@ from smoke import shown, sized
 import mtlsim as mtl
 from mtlsim.samples.data import draw_rows
 from mtlsim.solvers.continuation import make_plan
-from mtlsim.solvers.gradient import solve_network
 from mtlsim.solvers.network import Layers, Network, descend, objective
 from mtlsim.solvers.relu_population import make_pair, solve_relu_pair
+from mtlsim.training.network import solve_network
 
 D, N = sized((50, 200), (3, 20))
 RECIPE = mtl.ReluTasks(n_features=D, n_samples=(N, N), cosine=0.8, noise=0.5, design=mtl.Isotropic())

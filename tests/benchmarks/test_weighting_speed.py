@@ -13,7 +13,7 @@ from smoke import shown, sized
 import mtlsim as mtl
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.task_gradients import mean_moments
-from mtlsim.solvers.weighted import _start, train_weighted
+from mtlsim.training.weighted import _start, train_weighted
 from mtlsim.weighting import find_scheme, scheme_names
 
 N_SEEDS, N_STEPS, RANK = *sized((200, 2000), (2, 4)), 2

@@ -61,7 +61,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="hard", same_rows=True, target=True),
+    cells=Cells(sharing="hard", same_rows=True, target=True),
     places=(INSIDE,),
     expected="refuted",
     says=(

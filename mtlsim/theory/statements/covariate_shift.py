@@ -78,7 +78,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=Spiked(float(rng.uniform(2, 100)), 0.5),
         relation="disjoint",
     )
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 STATEMENT = Statement(
@@ -90,7 +90,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
-    cells=Cells(method="pooled", n_tasks=2),
+    cells=Cells(sharing="pooled", n_tasks=2),
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_as_large,

@@ -51,7 +51,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=PowerLaw(float(rng.uniform(0, 1.5))),
         relation="same",
     )
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 STATEMENT = Statement(
@@ -63,6 +63,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
-    cells=Cells(method="pooled"),
+    cells=Cells(sharing="pooled"),
     places=(INSIDE, OUTSIDE),
 )

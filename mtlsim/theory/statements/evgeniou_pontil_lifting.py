@@ -16,6 +16,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
+from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import EDGE, INSIDE, Cells, Statement, measure_transfer, tasks_of
@@ -43,7 +44,7 @@ def lifted_ridge(moments: Moments, strength: Float[Array, ""] | float, shared_ri
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
-    _, matrix, _ = lifted_system(draw_moments(tasks, key=stream(key, "samples")), cell.strength)
+    _, matrix, _ = lifted_system(draw_moments(tasks, key=stream(key, "samples")), cell.sharing.strength)
     return {
         "more rows in all than features": jnp.sum(tasks.n_samples) - cell.tasks.n_features + 0.5,
         "a lifted system that keeps its digits": 1 - jnp.linalg.cond(matrix) / DIGITS,
@@ -53,7 +54,7 @@ def assume(cell, key):
 def predict(cell, key):
     tasks = tasks_of(cell, key)
     moments = draw_moments(tasks, key=stream(key, "samples"))
-    return {"risk_multi": tasks.excess_risk(lifted_ridge(moments, cell.strength)[cell.target], cell.target)}
+    return {"risk_multi": tasks.excess_risk(lifted_ridge(moments, cell.sharing.strength)[cell.target], cell.target)}
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
@@ -68,7 +69,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=PowerLaw(float(rng.uniform(0, 1.5))),
         relation="disjoint",
     )
-    return Transfer(tasks, method="mean-regularised", strength=float(np.exp(rng.uniform(-2, 5))))
+    return Transfer(tasks, sharing=MeanRegularised(float(np.exp(rng.uniform(-2, 5)))))
 
 
 STATEMENT = Statement(
@@ -80,6 +81,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
-    cells=Cells(method="mean-regularised", target=True),
+    cells=Cells(sharing="mean-regularised", target=True),
     places=(INSIDE, EDGE),
 )

@@ -135,7 +135,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
-    cells=Cells(method="hard", n_tasks=2, rank=1, weights=True),
+    cells=Cells(sharing="hard", n_tasks=2, rank=1, weights=True),
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_as_large,

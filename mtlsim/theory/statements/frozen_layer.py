@@ -84,7 +84,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=PowerLaw(0.0 if fewer else float(rng.uniform(0, 1.5))),
         relation=relation,
     )
-    return Transfer(tasks, rank=n_sources, method="frozen")
+    return Transfer(tasks, rank=n_sources, sharing="frozen")
 
 
 STATEMENT = Statement(
@@ -96,6 +96,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi", "gain"),
-    cells=Cells(method="frozen", rank="sources", weights=True),
+    cells=Cells(sharing="frozen", rank="sources", weights=True),
     places=(INSIDE, OUTSIDE),
 )

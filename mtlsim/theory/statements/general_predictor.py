@@ -58,7 +58,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         relation="rotated" if n_tasks == 2 else "disjoint",
     )
     ridge = tuple(rng.uniform(0, 20 if place == INSIDE else 0, n_tasks)) if n_tasks == 3 else None
-    return Transfer(tasks, method="pooled", weights=tuple(rng.uniform(0.2, 2, n_tasks)), ridge=ridge)
+    return Transfer(tasks, sharing="pooled", weights=tuple(rng.uniform(0.2, 2, n_tasks)), ridge=ridge)
 
 
 STATEMENT = Statement(
@@ -70,7 +70,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_single", "risk_multi"),
-    cells=Cells(method="pooled", weights=True, ridge=True),
+    cells=Cells(sharing="pooled", weights=True, ridge=True),
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_as_large,

@@ -84,7 +84,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="hard", n_tasks=2, rank=1, same_rows=False),
+    cells=Cells(sharing="hard", n_tasks=2, rank=1, same_rows=False),
     places=(INSIDE,),
     expected="refuted",
     says=("Proposition 3 can be extended to show that all local minima of equation 3 are global minima in the linear setting."),

@@ -133,7 +133,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="hard", same_rows=True, weights=True, target=True),
+    cells=Cells(sharing="hard", same_rows=True, weights=True, target=True),
     places=(INSIDE,),
     says=("Proposition 3 can be extended to show that all local minima of equation 3 are global minima in the linear setting."),
     proves="Proposition 3, on the same rows for all tasks.",

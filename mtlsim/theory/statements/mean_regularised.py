@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Spectra, predict_pooled
@@ -41,7 +42,7 @@ def _predicted(cell, key):
     tasks = tasks_of(cell, key)
     spectra = jnp.stack([covariance.eigenvalues for covariance in tasks.covariances])
     numbers = spectra, tasks.parameters, jnp.ones_like(spectra[0])
-    together = Coupled(*numbers, jnp.asarray(cell.strength, float))
+    together = Coupled(*numbers, jnp.asarray(cell.sharing.strength, float))
     every, target = jnp.ones(tasks.n_tasks), jnp.zeros(tasks.n_tasks).at[-1].set(1)
     cases = (together, every), (Spectra(*numbers), target)
     return tuple(predict_pooled(form, tasks.n_samples, tasks.noise, weights) for form, weights in cases)
@@ -79,7 +80,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=PowerLaw(float(rng.uniform(0, 1))),
         relation="same" if place == INSIDE else "disjoint",
     )
-    return Transfer(tasks, method="mean-regularised", strength=float(d * np.exp(rng.uniform(-3, 3))))
+    return Transfer(tasks, sharing=MeanRegularised(float(d * np.exp(rng.uniform(-3, 3)))))
 
 
 STATEMENT = Statement(
@@ -91,7 +92,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_single", "risk_multi"),
-    cells=Cells(method="mean-regularised"),
+    cells=Cells(sharing="mean-regularised"),
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_as_large,

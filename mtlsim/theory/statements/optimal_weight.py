@@ -82,7 +82,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=PowerLaw(float(rng.uniform(0, 1))),
         relation="disjoint",
     )
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 STATEMENT = Statement(
@@ -94,6 +94,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="pooled", n_tasks=2),
+    cells=Cells(sharing="pooled", n_tasks=2),
     places=(INSIDE, OUTSIDE),
 )

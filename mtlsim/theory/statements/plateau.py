@@ -81,6 +81,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi", "gain"),
-    cells=Cells(method="hard", n_tasks=2, rank=1, weights=True),
+    cells=Cells(sharing="hard", n_tasks=2, rank=1, weights=True),
     places=(INSIDE, OUTSIDE),
 )

@@ -64,7 +64,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=PowerLaw(float(rng.uniform(0, 1.5))),
         relation="disjoint" if place == OUTSIDE else "same",
     )
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 STATEMENT = Statement(
@@ -76,6 +76,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_single", "risk_multi", "gain"),
-    cells=Cells(method="pooled"),
+    cells=Cells(sharing="pooled"),
     places=(INSIDE, OUTSIDE),
 )

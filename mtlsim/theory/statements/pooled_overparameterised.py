@@ -65,7 +65,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=PowerLaw(1.5 if place == OUTSIDE else 0.0),
         relation="same",
     )
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 STATEMENT = Statement(
@@ -77,6 +77,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_single", "risk_multi", "gain"),
-    cells=Cells(method="pooled"),
+    cells=Cells(sharing="pooled"),
     places=(INSIDE, OUTSIDE),
 )

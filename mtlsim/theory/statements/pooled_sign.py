@@ -94,7 +94,7 @@ def _at(factor: float, rows: tuple[int, int], rng: np.random.Generator, source_n
     tasks = LinearTasks(
         d, rows, noise=noises, design=design, relation="same", parameters=np.stack([target + scale * delta, target])
     )
-    return Transfer(tasks, method="pooled")
+    return Transfer(tasks, sharing="pooled")
 
 
 STATEMENT = Statement(
@@ -106,6 +106,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("gain"),
-    cells=Cells(method="pooled", n_tasks=2),
+    cells=Cells(sharing="pooled", n_tasks=2),
     threshold=threshold,
 )

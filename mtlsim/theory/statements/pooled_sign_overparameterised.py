@@ -78,7 +78,7 @@ def _at(
     parameters = np.stack([target + delta, target])
     design = Isotropic(float(rng.uniform(0.5, 2)))
     noises = tuple(np.sqrt(design.scale) * one for one in noises)
-    return Transfer(LinearTasks(d, rows, noise=noises, design=design, relation="same", parameters=parameters), method="pooled")
+    return Transfer(LinearTasks(d, rows, noise=noises, design=design, relation="same", parameters=parameters), sharing="pooled")
 
 
 STATEMENT = Statement(
@@ -90,6 +90,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("gain"),
-    cells=Cells(method="pooled", n_tasks=2),
+    cells=Cells(sharing="pooled", n_tasks=2),
     threshold=threshold,
 )

@@ -102,7 +102,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="hard", weights=True, target=True),
+    cells=Cells(sharing="hard", weights=True, target=True),
     places=(INSIDE, EDGE, OUTSIDE),
     says="With at least as many columns as tasks there is no transfer between any two tasks.",
     proves="Its proposition asserts only that an optimum exists whose parameters are every task's own.",

@@ -104,7 +104,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="hard", same_rows=True, weights=True, target=True),
+    cells=Cells(sharing="hard", same_rows=True, weights=True, target=True),
     places=(INSIDE, EDGE, OUTSIDE),
     says="On the same rows the best layer spans (X'X)^-1 V D Q_r, Q_r from the weighted labels in the basis of the rows.",
     proves="It is a proposition, for a rank up to the number of tasks; its proof was not read.",

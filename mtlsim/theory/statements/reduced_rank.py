@@ -151,7 +151,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="hard", same_rows=True, weights=True, target=True),
+    cells=Cells(sharing="hard", same_rows=True, weights=True, target=True),
     trust=trust,
     resized=resized,
 )

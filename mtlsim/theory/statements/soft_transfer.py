@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.sharing.from_source import FromSource
 from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -48,7 +49,7 @@ def assume(cell, key):
     risk = predict(cell, key)["risk_multi"]
     values, off = tasks.covariances[-1].eigenvalues[None], (tasks.parameters[-1] - tasks.parameters[0])[None]
     form = Spectra(values, off, jnp.ones_like(values[0]))
-    around = predict_pooled(form, tasks.n_samples[-1:], tasks.noise[-1:], jnp.ones(1), jnp.asarray(cell.strength, float))
+    around = predict_pooled(form, tasks.n_samples[-1:], tasks.noise[-1:], jnp.ones(1), jnp.asarray(cell.sharing.strength, float))
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "away from the interpolation peak": around.margin,
@@ -64,7 +65,7 @@ def predict(cell, key):
     tasks = tasks_of(cell, key)
     scale = tasks.covariances[-1].eigenvalues[0]
     distance = tasks.covariances[-1].quadratic(tasks.parameters[0] - tasks.parameters[-1])
-    strength = jnp.asarray(cell.strength, float) / scale
+    strength = jnp.asarray(cell.sharing.strength, float) / scale
     return {"risk_multi": soft_risk(distance, tasks.noise[-1], tasks.n_samples[-1], tasks.n_features, strength)}
 
 
@@ -82,7 +83,7 @@ def instance(place: str, rng: np.random.Generator) -> Transfer:
         design=Isotropic(scale),
         relation="same",
     )
-    return Transfer(tasks, method="soft", strength=float(best * 10 ** rng.uniform(-1, 1)))
+    return Transfer(tasks, sharing=FromSource(float(best * 10 ** rng.uniform(-1, 1))))
 
 
 def resized(cell: Transfer) -> Transfer:
@@ -91,7 +92,7 @@ def resized(cell: Transfer) -> Transfer:
     d = SIZES[0] if tasks.n_features == SIZES[1] else SIZES[1]
     n_target = round(tasks.n_samples[-1] * d / tasks.n_features)
     other = dataclasses.replace(tasks, n_features=d, n_samples=(tasks.n_samples[0], n_target))
-    return dataclasses.replace(cell, tasks=other, strength=cell.strength * d / tasks.n_features)
+    return dataclasses.replace(cell, tasks=other, strength=cell.sharing.strength * d / tasks.n_features)
 
 
 STATEMENT = Statement(
@@ -103,7 +104,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("risk_multi"),
-    cells=Cells(method="soft", n_tasks=2, weights=True),
+    cells=Cells(sharing="from-source", n_tasks=2, weights=True),
     trust=lambda cell: ERROR / cell.tasks.n_features,
     places=(INSIDE, OUTSIDE),
     resized=resized,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.sharing.from_source import FromSource
 from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -39,7 +40,7 @@ def assume(cell, key):
         "a source whose ridge decides nothing (decades)": decades(EXACTLY * apart, shrunk),
         "covariances of full rank": full_rank(tasks),
         "isotropic covariance": ROUNDING - anisotropy(covariance),
-        "soft transfer of best strength": 1e-6 - jnp.abs(cell.strength * distance / wanted - 1),
+        "soft transfer of best strength": 1e-6 - jnp.abs(cell.sharing.strength * distance / wanted - 1),
         "ridge of best strength alone": 1e-6 - jnp.abs(ridge[-1] * energy / wanted - 1),
     }
 
@@ -80,7 +81,7 @@ def _at(cosine: float, ratio: float, n_target: int, rng: np.random.Generator, ri
         design=Isotropic(scale),
         relation="same",
     )
-    return Transfer(tasks, method="soft", ridge=(0.0, float(ridge)), strength=float(strength))
+    return Transfer(tasks, ridge=(0.0, float(ridge)), sharing=FromSource(float(strength)))
 
 
 STATEMENT = Statement(
@@ -92,6 +93,6 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure_transfer("gain"),
-    cells=Cells(method="soft", n_tasks=2, weights=True, ridge=True),
+    cells=Cells(sharing="from-source", n_tasks=2, weights=True, ridge=True),
     threshold=threshold,
 )

@@ -123,7 +123,7 @@ STATEMENT = Statement(
     assume=assume,
     predict=predict,
     measure=measure,
-    cells=Cells(method="hard", n_tasks=2, rank=1),
+    cells=Cells(sharing="hard", n_tasks=2, rank=1),
     trivial=predicting_zero,
     places=(INSIDE, EDGE, OUTSIDE),
     says=(

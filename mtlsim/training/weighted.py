@@ -7,7 +7,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from mtlsim.core.checks import require, require_all, require_choice
@@ -27,9 +26,9 @@ from mtlsim.solvers.task_gradients import (
     require_finite_tasks,
 )
 from mtlsim.tasks.relu import ReluPopulation
+from mtlsim.training.engine import OPTIMISERS, check_records, is_broken, make_optimiser, move, unknown_where, walk
 from mtlsim.weighting import FLOOR, Scheme, Signals, normalise
 
-OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam}
 HEADS = ("weighted", "unweighted")
 MOVING = 0.1  # relative slope from which training has not settled; measured: all schemes under 0.003, cut short over 0.14
 AT_REST = 1e-9  # the same over all energies
@@ -109,8 +108,7 @@ def train_weighted(
     tasks = tasks if isinstance(tasks, (Rows, ReluPopulation)) else stack(tasks)
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and rank >= 1
     require(whole, "rank", "a whole number >= 1", repr(rank), "use 1 to force sharing")
-    divides = n_records >= 1 and training.n_steps % n_records == 0
-    require(divides, "n_records", f"a divisor of n_steps = {training.n_steps}", n_records, "use 1 for the last step alone")
+    check_records(n_records, training.n_steps)
     has_rows = isinstance(tasks, Rows) or training.batch is None
     require(has_rows, "batch", "left out for moments and populations", training.batch, "pass rows, or leave it out")
     require_finite_tasks(tasks)
@@ -121,8 +119,7 @@ def train_weighted(
 def _train(tasks, scheme: Scheme, rank: int, training: WeightedTraining, key, n_records: int) -> WeightedSolution:
     see = _view(tasks)
     layers = _start(tasks, rank, training, key)
-    rate = training.learning_rate
-    method = OPTIMISERS[training.optimiser](optax.cosine_decay_schedule(rate, training.n_steps) if training.decay else rate)
+    method = make_optimiser(training.optimiser, training.learning_rate, training.n_steps if training.decay else None)
 
     def step(state, t):
         layers, memory, opinion, total, n_floored = state
@@ -130,23 +127,19 @@ def _train(tasks, scheme: Scheme, rank: int, training: WeightedTraining, key, n_
         weights, opinion, fired = scheme.weights(Signals(seen.losses, seen.gram, t), opinion)
         weights = jax.lax.stop_gradient(normalise(weights) if training.normalized else weights)
         heads = seen.heads * weights[:, None] if training.heads == "weighted" else seen.heads
-        moves, memory = method.update(Layers(seen.mix(weights), heads), memory, layers)
+        layers, memory = move(method, Layers(seen.mix(weights), heads), memory, layers)
         total = total + jnp.where(2 * t >= training.n_steps - 1, weights, 0)
         n_floored = n_floored + fired.astype(jnp.int32)
-        return (optax.apply_updates(layers, moves), memory, opinion, total, n_floored), weights
-
-    def record(state, steps):
-        state, weights = jax.lax.scan(step, state, steps)
-        return state, Path(see(state[0]).losses, weights[-1], *state[0])
+        return (layers, memory, opinion, total, n_floored), weights
 
     facts = facts_of(tasks, see(layers), rank)
     none = jnp.zeros((), jnp.int32)
     state = (layers, method.init(layers), scheme.init(facts), jnp.zeros_like(facts.losses), none)
-    steps = jnp.arange(training.n_steps).reshape(n_records, -1)
-    (layers, _, _, total, n_floored), path = jax.lax.scan(record, state, steps)
+    look = lambda state, weights: Path(see(state[0]).losses, weights, *state[0])
+    (layers, _, _, total, n_floored), path = walk(step, state, training.n_steps, n_records, look)
     losses = path.losses[-1]
-    broken = ~jnp.all(jnp.isfinite(losses))
-    unknown = jnp.where(broken, jnp.nan, 0.0)
+    broken = is_broken(losses)
+    unknown = unknown_where(broken)
     seen = see(layers)
     learned = jnp.all(jnp.diagonal(seen.gram) <= FLOOR**2)
     stuck = jnp.all(total == 0) & ~learned

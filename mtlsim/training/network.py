@@ -6,7 +6,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require, require_all, require_choice
@@ -16,8 +15,9 @@ from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.data import Rows
 from mtlsim.solvers.continuation import make_plan, search
 from mtlsim.solvers.network import Layers, Network, activate, balanced, objective, predicted_fall
+from mtlsim.training.engine import OPTIMISERS, make_optimiser, move, walk
 
-OPTIMISERS = {"newton": None, "sgd": optax.sgd, "adam": optax.adam}
+WAYS = ("newton", *OPTIMISERS)
 HUGE = 1e4  # outputs over labels, beyond which a head runs off
 SETTLED = 1e-6  # relative fall that one more step would bring, below which a fit has converged
 
@@ -41,7 +41,7 @@ class Training(eqx.Module):
     start_size: Array | float = 1.0
 
     def __check_init__(self):
-        require_choice(self.optimiser, OPTIMISERS, "optimiser")
+        require_choice(self.optimiser, WAYS, "optimiser")
         for name in ("n_steps", "n_starts", "n_hops"):
             whole = isinstance(getattr(self, name), (int, np.integer))
             require(whole, name, "a whole number", repr(getattr(self, name)), "leave it out")
@@ -148,14 +148,14 @@ def _train(network: Network, rows: Rows, rank: int, training: Training, key: Key
     size = jnp.asarray(training.start_size, rows.X.dtype)
     shared = size * normal(stream(key, "start"), (d, rank), rows.X.dtype) / np.sqrt(d)
     heads = size * normal(stream(key, "start", 1), (n_tasks, rank), rows.X.dtype) / np.sqrt(rank)
-    method = OPTIMISERS[training.optimiser](training.learning_rate)
+    method = make_optimiser(training.optimiser, training.learning_rate)
     count = jnp.sum(rows.used)
 
-    def step(_, state):
+    def step(state, _):
         layers, memory = state
-        gradient = jax.grad(lambda layers: objective(network, rows, layers) / count)(layers)
-        moves, memory = method.update(gradient, memory, layers)
-        return optax.apply_updates(layers, moves), memory
+        slopes = jax.grad(lambda layers: objective(network, rows, layers) / count)(layers)
+        return move(method, slopes, memory, layers), None
 
     layers = Layers(shared, heads)
-    return jax.lax.fori_loop(0, training.n_steps, step, (layers, method.init(layers)))[0]
+    (layers, _), _ = walk(step, (layers, method.init(layers)), training.n_steps, 1, lambda state, shown: None)
+    return layers

@@ -1,0 +1,42 @@
+"""What is shared: one file per architecture, all behind the protocol of `mtlsim.sharing._sharing`."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from mtlsim.core.checks import nearest, require
+from mtlsim.core.registry import find, names
+from mtlsim.sharing._sharing import Answer as Answer
+from mtlsim.sharing._sharing import Problem as Problem
+from mtlsim.sharing._sharing import Sharing as Sharing
+
+
+def sharing_names() -> list[str]:
+    return names(sys.modules[__name__])
+
+
+def find_sharing(name: str) -> type[Sharing]:
+    """The architecture called `name`, to be made with hyperparameters of its own or those of its paper."""
+    return find(sys.modules[__name__], name, "SHARING")
+
+
+def conformance(name: str) -> tuple[tuple, tuple]:
+    """(reductions, examples worked by hand) that stand in the architecture's file."""
+    package = sys.modules[__name__]
+    return find(package, name, "REDUCTIONS"), find(package, name, "EXAMPLES")
+
+
+def as_sharing(value: Any) -> Any:
+    """An architecture as it is, or the one of that name with the hyperparameters of its file or of a table {name, ...}."""
+    if isinstance(value, str):
+        return find_sharing(value)()
+    if not isinstance(value, Mapping):
+        return value
+    fields = dict(value)
+    require("name" in fields, "sharing", "a table with a name", fields, "write name = 'soft' in it")
+    kind = find_sharing(fields.pop("name"))
+    for name in fields:
+        known = [field.name for field in dataclasses.fields(kind)]
+        require(name in known, "sharing", f"made of fields of {kind.__name__}", repr(name), nearest(name, known))
+    return kind(**fields)

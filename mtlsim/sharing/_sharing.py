@@ -1,0 +1,166 @@
+"""The protocol of an architecture: what the tasks' functions share, what keeps it small, and where the best of them is known.
+
+K tasks minimise, over the parameters that an architecture declares,
+
+    sum_k w_k ( |f_k(X_k) - y_k|^2 + ridge_k |theta_k|^2 )  +  penalty(parameters),      squares summed over rows,
+
+f_k the function of task k, and theta_k (d,) its effective parameters where it is linear in x. Tasks never need common rows.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.linalg import multiply
+from mtlsim.core.status import Certificate, worst
+from mtlsim.samples.moments import Moments, stack
+from mtlsim.solvers.mixed import Mixing, solve_mixed
+from mtlsim.solvers.network import Layers
+from mtlsim.solvers.single import penalised_losses
+from mtlsim.solvers.solve import solve
+
+Params = Any  # of an architecture: a pytree
+identity: Callable = lambda scores: scores
+
+
+class Problem(NamedTuple):
+    """What is to be learned: K tasks as moments, columns of a shared layer, weights (K,), ridges (K,) and a key for searches."""
+
+    moments: Moments
+    rank: int
+    weights: Float[Array, " K"]
+    ridge: Float[Array, " K"]
+    key: Key[Array, ""]
+
+    @property
+    def n_tasks(self) -> int:
+        return self.moments.n_tasks
+
+
+class Answer(eqx.Module):
+    """The optimum of an architecture and what is proven of it: see `mtlsim.Solution` for loss, gap, certificate and status.
+
+    params: in the form that the architecture declares. parameters (K, d): the effective ones of every task.
+    """
+
+    params: Params
+    parameters: Float[Array, "K d"]
+    loss: Float[Array, ""]
+    gap: Float[Array, ""]
+    certificate: Int[Array, ""]
+    status: Int[Array, ""]
+
+
+class Shape(NamedTuple):
+    """Sizes of the parameters: K tasks, d features, r columns, o outputs (one today)."""
+
+    n_tasks: int
+    n_features: int
+    rank: int
+    n_outputs: int = 1
+
+
+class Sharing(eqx.Module):
+    """An architecture; its fields are its hyperparameters.
+
+    on_networks: whether units that bend (ReLU) and losses other than squares are fitted too. needs_source: whether the last task
+    is learned from the others, so that there must be some.
+    """
+
+    on_networks: ClassVar[bool] = False
+    needs_source: ClassVar[bool] = False
+
+    def check(self, n_tasks: int, rank: int) -> None:
+        """Raises ValueError for hyperparameters that do not fit so many tasks."""
+
+    def route(self, n_tasks: int, rank: int, shared_covariates: bool, n_features: int) -> str:
+        """How the optimum is found, a name."""
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name in the registry, that of the file."""
+        return type(self).__module__.rpartition(".")[2].replace("_", "-")
+
+    def exact(self, problem: Problem) -> Answer | None:
+        """The optimum in closed form or by a certified search; None where it must be trained."""
+        return None
+
+    def init(self, key: Key[Array, ""], shape: Shape, size: Float[Array, ""] | float = 0.3) -> Params:
+        """Parameters before training, their random entries of size `size` / sqrt(fan-in)."""
+        raise NotImplementedError
+
+    def linear(self, params: Params) -> Float[Array, "K d"] | None:
+        """Effective parameters of the tasks, None where an output is not linear in x."""
+        return None
+
+    def outputs(self, params: Params, X: Float[Array, "m d"], task: int, unit: Callable = identity) -> Float[Array, " m"]:
+        """What task k says of its rows, with hidden units of that function."""
+        return multiply(X, self.linear(params)[task])
+
+    def penalty(self, params: Params) -> Float[Array, ""] | float:
+        """What is added to the sum of squares."""
+        return 0.0
+
+    def owned(self, params: Params) -> Params:
+        """True for the leaves of which each task has its own along the first axis, False for what schemes see as shared."""
+        raise NotImplementedError
+
+    def rates(self, params: Params) -> Params | None:
+        """Learning rate of each leaf over that of training; 0 is held. None: one rate."""
+        return None
+
+    def shares(self, n_tasks: int, rank: int) -> bool:
+        """Whether any task's answer depends on another's rows; where not, the gain is zero in every draw."""
+        return True
+
+    def infinite_variance(
+        self, tasks: Any, rank: int, weights: Float[Array, " K"], ridge: Float[Array, " K"], target: int
+    ) -> Bool[Array, ""]:
+        """Whether the risk of what is learned together has no finite variance over draws, near interpolation."""
+        return jnp.zeros((), bool)
+
+
+class MixedSharing(Sharing):
+    """An architecture whose columns are mixed in fixed amounts: `mtlsim.solvers.mixed` knows its optimum."""
+
+    def mixing(self, n_tasks: int) -> Mixing:
+        raise NotImplementedError
+
+    def exact(self, problem: Problem) -> Answer | None:
+        require_no_ridge(problem)
+        mixing = self.mixing(problem.n_tasks)
+        mixing = Mixing(*(jnp.asarray(part, problem.moments.cross.dtype) for part in mixing))
+        columns, *rest = solve_mixed(problem.moments, mixing, problem.weights)
+        return Answer(Layers(columns.T, mixing.amounts.T), *rest)
+
+    def linear(self, params: Layers) -> Float[Array, "K d"]:
+        return multiply(params.heads, params.shared.T)
+
+
+def require_no_ridge(problem: Problem) -> None:
+    """Refuse a ridge, where it can be looked at, of architectures that have a decay of their own."""
+    if is_concrete(problem.ridge):
+        none = not bool(jnp.any(problem.ridge > 0))
+        require(none, "ridge", "left out for this sharing", problem.ridge, "set the sharing's own decay or strength instead")
+
+
+def exactly(problem: Problem, params: Params, parameters: Float[Array, "K d"], penalty: Float[Array, ""] | float = 0.0) -> Answer:
+    """The answer of a closed form: nothing is searched for, so that the gap is zero."""
+    loss = jnp.sum(problem.weights * penalised_losses(problem.moments, parameters, problem.ridge)) + penalty
+    zero = jnp.zeros((), jnp.int32)
+    return Answer(params, parameters, loss, jnp.zeros_like(loss), zero + int(Certificate.exact), zero)
+
+
+def alone(problem: Problem, params_of: Callable[[Float[Array, "K d"]], Params]) -> Answer:
+    """The answer of architectures that can write any parameters: every task's own least squares, by `mtlsim.solve`."""
+    each = [stack(problem.moments[k]) for k in range(problem.n_tasks)]
+    found = [solve(one, 1, problem.weights[k], problem.ridge[k]) for k, one in enumerate(each)]
+    parameters = jnp.concatenate([one.parameters for one in found])
+    loss, gap = (sum(getattr(one, name) for one in found) for name in ("loss", "gap"))
+    certificate = jnp.max(jnp.stack([one.certificate for one in found]))
+    return Answer(params_of(parameters), parameters, loss, gap, certificate, worst(*(one.status for one in found)))

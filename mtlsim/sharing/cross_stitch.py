@@ -1,0 +1,110 @@
+"""Cross-stitch units: one set of columns per task, and every task reads a mixture of all of them [misra2016cross].
+
+    f_k(x) = sum_l alpha_kl g(x'B_l) A_k,      penalty decay sum_l |B_l|^2,      B_l (d, r), A_k (r,), mixed after the unit g,
+
+with alpha_kk = own and alpha_kl = (1 - own) / (K - 1) at the start: .9 and .1 of two tasks in the paper, from columns trained
+alone; a released reimplementation gives alpha 100 times the rate of the rest under plain gradient steps.
+
+Held (learned=False) and linear, with r = 1 and heads of one, it is ridge regression in the task covariance alpha alpha': alpha = I
+is single-task ridge, alpha = 11' / K pools. Learned, alpha gives every task what it likes: with K columns every matrix of
+parameters can be written so, and a decay on the columns alone regularises nothing (B -> B / t, alpha -> t alpha makes it vanish).
+The infimum is then that of every task alone, and what joint training gains it gains by stopping early.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mtlsim.core.checks import require, require_all
+from mtlsim.core.keys import normal, stream
+from mtlsim.core.linalg import multiply
+from mtlsim.sharing._sharing import MixedSharing, Problem, Shape, alone, identity
+from mtlsim.solvers.mixed import Mixing
+
+
+class Stitched(NamedTuple):
+    """Columns B (K, d, r), what each task takes of each, alpha (K, K), and heads A (K, r)."""
+
+    columns: Float[Array, "K d r"]
+    amounts: Float[Array, "K K"]
+    heads: Float[Array, "K r"]
+
+
+class CrossStitch(MixedSharing):
+    """own: what a task takes of its own columns at the start, from 0 to 1; the others share what is left. learned: whether the
+    mixing and heads are learned, too. decay: of the columns, >= 0, on the scale of X'X. rate: of alpha over that of the rest.
+    """
+
+    own: Array | float = 0.9
+    learned: bool = eqx.field(default=True, static=True)
+    decay: Array | float = 0.0
+    rate: float = eqx.field(default=1.0, static=True)
+
+    on_networks = True
+
+    def __check_init__(self):
+        require_all(self.own, lambda s: (s >= 0) & (s <= 1), "own", "a share from 0 to 1", "use 0.9")
+        require_all(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 0")
+        require_all(self.rate, lambda s: (s > 0) & np.isfinite(s), "rate", "a number > 0", "use 1")
+
+    def check(self, n_tasks, rank):
+        one = self.learned or rank == 1
+        require(
+            one, "rank", "1 where the mixing is held, since more columns are no other model", rank, "use rank=1 or learned=True"
+        )
+
+    def amounts(self, n_tasks: int) -> Float[Array, "K K"]:
+        """alpha at the start; one task keeps all of its own."""
+        own, eye = jnp.asarray(self.own, float), jnp.eye(n_tasks)
+        return own * eye + (1 - own) / max(n_tasks - 1, 1) * (1 - eye)
+
+    def mixing(self, n_tasks: int) -> Mixing:
+        return Mixing(self.amounts(n_tasks).T, jnp.full(n_tasks, self.decay, float))
+
+    def exact(self, problem: Problem):
+        if not self.learned:
+            found = super().exact(problem)
+            amounts, ones = found.params.heads, jnp.ones((problem.n_tasks, 1))
+            return eqx.tree_at(lambda f: f.params, found, Stitched(found.params.shared.T[..., None], amounts, ones))
+        return alone(problem, lambda own: Stitched(own[..., None], jnp.eye(len(own)), jnp.ones((len(own), 1))))
+
+    def route(self, n_tasks, rank, shared_covariates, n_features):
+        return "separate" if self.learned else "mixed"
+
+    def shares(self, n_tasks, rank):
+        return not self.learned
+
+    def init(self, key, shape: Shape, size=0.3) -> Stitched:
+        """All columns start equal: columns of their own would fit together only by chance."""
+        columns = size * normal(stream(key, "shared"), (shape.n_features, shape.rank)) / shape.n_features**0.5
+        heads = size * normal(stream(key, "heads"), (shape.n_tasks, shape.rank)) / shape.rank**0.5
+        heads = heads if self.learned else jnp.ones_like(heads)
+        return Stitched(jnp.broadcast_to(columns, (shape.n_tasks, *columns.shape)), self.amounts(shape.n_tasks), heads)
+
+    def linear(self, params: Stitched) -> Float[Array, "K d"]:
+        return jnp.einsum("kl,ldr,kr->kd", *params[1::-1], params.heads, precision="highest")
+
+    def outputs(self, params: Stitched, X, task, unit=identity):
+        units = jnp.stack([unit(multiply(X, own)) for own in params.columns])
+        return multiply(jnp.einsum("l,lmr->mr", params.amounts[task], units, precision="highest"), params.heads[task])
+
+    def penalty(self, params: Stitched):
+        return self.decay * jnp.sum(params.columns**2)
+
+    def owned(self, params: Stitched) -> Stitched:
+        return Stitched(False, False, True)
+
+    def rates(self, params: Stitched) -> Stitched:
+        return Stitched(1.0, self.rate, 1.0) if self.learned else Stitched(1.0, 0.0, 0.0)
+
+
+SHARING = CrossStitch
+REDUCTIONS = ("single",)
+EXAMPLES = (
+    (CrossStitch(0.9, False, 1.0), {}, [[0.83177, 0.42288], [0.54090, 0.77992]]),
+    (CrossStitch(0.5, False, 1.0), {}, [[2 / 3, 2 / 3]] * 2),
+    (CrossStitch(), {}, [[4 / 3, 1 / 3], [1.0, 1.0]]),
+)

@@ -1,0 +1,46 @@
+"""Fine-tuning: the last task's rows with a ridge around what the first task has learned alone.
+
+    theta_1 = its own least squares (with ridge_1);      theta_K minimises |X_K theta - y_K|^2 + strength |theta - theta_1|^2.
+
+strength -> 0 is least squares alone, strength -> infinity the source's own estimate. Tasks between keep their own least squares.
+Its risk is known for many features, and when it beats the best ridge: the statements soft-transfer and soft-transfer-sign.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from mtlsim.core.checks import require_all
+from mtlsim.sharing._sharing import Answer, Problem, Sharing, exactly
+from mtlsim.solvers.expected_risk import is_near
+from mtlsim.solvers.pooled import solve_around
+from mtlsim.solvers.single import solve_single
+
+
+class FromSource(Sharing):
+    """The last task's rows with the ridge `strength` (> 0, on the scale of X'X) around the first task's own estimate."""
+
+    strength: Array | float = 1.0
+
+    needs_source = True
+
+    def __check_init__(self):
+        require_all(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
+
+    def exact(self, problem: Problem) -> Answer:
+        moments, ridge = problem.moments, problem.ridge
+        own = [solve_single(moments[i], ridge[i]) for i in range(problem.n_tasks - 1)]
+        parameters = jnp.stack([*own, solve_around(moments[-1], own[0], self.strength)])
+        pull = problem.weights[-1] * self.strength * jnp.sum((parameters[-1] - own[0]) ** 2)
+        return exactly(problem._replace(ridge=ridge.at[-1].set(0)), parameters, parameters, pull)
+
+    def linear(self, params):
+        return params
+
+    def infinite_variance(self, tasks, rank, weights, ridge, target):
+        return is_near(tasks.n_samples[0], tasks.n_features, ridge[0])
+
+
+SHARING = FromSource
+REDUCTIONS = ()
+EXAMPLES = ((FromSource(1.0), {}, [[4 / 3, 1 / 3], [(1 + 4 / 3) / 2, (4 + 1 / 3) / 5]]),)

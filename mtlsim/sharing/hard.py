@@ -1,0 +1,71 @@
+"""Hard sharing: one layer B (d, r) for all tasks, and a head A_k (r,) of its own for each.
+
+    f_k(x) = g(x'B) A_k,      g the identity or ReLU.
+
+At depth one most other architectures are this one with constrained heads. With r >= K an optimum keeps every task's own solution;
+with rank one and two tasks the optimum is known with a certificate (`mtlsim.solve`). Source: [wu2020understanding], Section 2.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from mtlsim.core.keys import normal, stream
+from mtlsim.core.linalg import multiply
+from mtlsim.sharing._sharing import Answer, Problem, Shape, Sharing, identity
+from mtlsim.solvers.expected_risk import HEAD_ROWS, LEAD, is_near
+from mtlsim.solvers.network import Layers
+from mtlsim.solvers.solve import choose_route, solve
+
+
+class Hard(Sharing):
+    """A shared layer of the given rank with free heads, of linear or ReLU units. Nothing to choose but the rank."""
+
+    on_networks = True
+
+    def route(self, n_tasks, rank, shared_covariates, n_features):
+        return choose_route(n_tasks, rank, shared_covariates, n_features)
+
+    def exact(self, problem: Problem) -> Answer:
+        found = solve(problem.moments, problem.rank, problem.weights, problem.ridge, key=problem.key)
+        rest = found.parameters, found.loss, found.gap, found.certificate, found.status
+        return Answer(Layers(found.shared, found.heads), *rest)
+
+    def init(self, key, shape: Shape, size=0.3) -> Layers:
+        shared = size * normal(stream(key, "shared"), (shape.n_features, shape.rank)) / shape.n_features**0.5
+        return Layers(shared, size * normal(stream(key, "heads"), (shape.n_tasks, shape.rank)) / shape.rank**0.5)
+
+    def linear(self, params: Layers) -> Float[Array, "K d"]:
+        return multiply(params.heads, params.shared.T)
+
+    def outputs(self, params, X, task, unit=identity):
+        return multiply(unit(multiply(X, params.shared)), params.heads[task])
+
+    def owned(self, params: Layers) -> Layers:
+        return Layers(False, True)
+
+    def shares(self, n_tasks, rank):
+        return rank < n_tasks
+
+    def infinite_variance(self, tasks, rank, weights, ridge, target) -> Bool[Array, ""]:
+        n, d, n_tasks = tasks.n_samples, tasks.n_features, tasks.n_tasks
+        near = own_head_is_near(tasks, rank, ridge, target)
+        near |= is_near(jnp.sum(n), rank * (d + n_tasks - rank), jnp.max(ridge))
+        return near | (is_near(n[target], d, ridge[target]) & ~_sources_lead(tasks, weights, target))
+
+
+def own_head_is_near(tasks, rank: int, ridge: Float[Array, " K"], target: int) -> Bool[Array, ""]:
+    """Whether the target has so few rows that its own head has no finite variance, whatever the layer."""
+    return (tasks.n_samples[target] <= rank + HEAD_ROWS) & (ridge[target] == 0)
+
+
+def _sources_lead(tasks, weights: Float[Array, " K"], target: int) -> Bool[Array, ""]:
+    """Whether the sources' signal is so much larger than the target's noise that the layer never turns to the latter."""
+    signals = [covariance.quadratic(own) for covariance, own in zip(tasks.covariances, tasks.parameters, strict=True)]
+    energies = weights * tasks.n_samples * jnp.stack(signals)
+    noise = weights[target] * tasks.n_samples[target] * tasks.noise[target] ** 2
+    return jnp.sum(energies) - energies[target] >= LEAD * noise
+
+
+SHARING = Hard
+REDUCTIONS = ("single", "wide")
+EXAMPLES = ((Hard(), {"rank": 1}, [[0.98249, 0.72186], [1.24677, 0.91603]]),)

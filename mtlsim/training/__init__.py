@@ -1,0 +1,1 @@
+"""Gradient steps: one engine for networks, weighting schemes, alignment matrices and architectures."""

@@ -29,6 +29,8 @@ _HOME_OF = {
     "Solution": "mtlsim.solvers.solution",
     "solve": "mtlsim.solvers.solve",
     "solve_single": "mtlsim.solvers.single",
+    "fit": "mtlsim.training.fit",
+    "Fitted": "mtlsim.training.fit",
     "Training": "mtlsim.training.network",
     "svd_task_weights": "mtlsim.weighting.algorithm_2",
     "WeightedTraining": "mtlsim.training.weighted",
@@ -66,10 +68,10 @@ __all__ = sorted(_HOME_OF)
 def __getattr__(name: str):
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
-    if name in ("plots", "experiments", "theory"):
+    if name in ("plots", "experiments", "theory", "sharing"):
         return importlib.import_module(f"mtlsim.{name}")
     raise AttributeError(f"module 'mtlsim' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__", "experiments", "plots", "theory"]
+    return [*__all__, "__version__", "experiments", "plots", "sharing", "theory"]

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, worst
 from mtlsim.samples.moments import Moments, stack
@@ -90,6 +91,11 @@ class Sharing(eqx.Module):
         """The optimum in closed form or by a certified search; None where it must be trained."""
         return None
 
+    @property
+    def trains(self) -> bool:
+        """Whether it can be trained by gradient steps from a start of its own."""
+        return type(self).init is not Sharing.init
+
     def init(self, key: Key[Array, ""], shape: Shape, size: Float[Array, ""] | float = 0.3) -> Params:
         """Parameters before training, their random entries of size `size` / sqrt(fan-in)."""
         raise NotImplementedError
@@ -101,6 +107,10 @@ class Sharing(eqx.Module):
     def outputs(self, params: Params, X: Float[Array, "m d"], task: int, unit: Callable = identity) -> Float[Array, " m"]:
         """What task k says of its rows, with hidden units of that function."""
         return multiply(X, self.linear(params)[task])
+
+    def rebuild(self, leaves: list[Array]) -> Params:
+        """The parameters from their leaves, as a file holds them."""
+        return Layers(*leaves)
 
     def penalty(self, params: Params) -> Float[Array, ""] | float:
         """What is added to the sum of squares."""
@@ -138,8 +148,23 @@ class MixedSharing(Sharing):
         columns, *rest = solve_mixed(problem.moments, mixing, problem.weights)
         return Answer(Layers(columns.T, mixing.amounts.T), *rest)
 
+    def init(self, key, shape: Shape, size=0.3) -> Layers:
+        """Columns at random; the amounts are held."""
+        amounts = jnp.asarray(self.mixing(shape.n_tasks).amounts, float)
+        columns = size * normal(stream(key, "shared"), (shape.n_features, len(amounts))) / shape.n_features**0.5
+        return Layers(columns, amounts.T)
+
     def linear(self, params: Layers) -> Float[Array, "K d"]:
         return multiply(params.heads, params.shared.T)
+
+    def penalty(self, params: Layers):
+        return jnp.sum(self.mixing(len(params.heads)).ridge * jnp.sum(params.shared**2, 0))
+
+    def owned(self, params: Layers) -> Layers:
+        return Layers(False, True)
+
+    def rates(self, params: Layers) -> Layers | None:
+        return Layers(1.0, 0.0)
 
 
 def require_no_ridge(problem: Problem) -> None:

@@ -91,6 +91,9 @@ class CrossStitch(MixedSharing):
         units = jnp.stack([unit(multiply(X, own)) for own in params.columns])
         return multiply(jnp.einsum("l,lmr->mr", params.amounts[task], units, precision="highest"), params.heads[task])
 
+    def rebuild(self, leaves) -> Stitched:
+        return Stitched(*leaves)
+
     def penalty(self, params: Stitched):
         return self.decay * jnp.sum(params.columns**2)
 

@@ -37,6 +37,9 @@ class FromSource(Sharing):
     def linear(self, params):
         return params
 
+    def rebuild(self, leaves):
+        return leaves[0]
+
     def infinite_variance(self, tasks, rank, weights, ridge, target):
         return is_near(tasks.n_samples[0], tasks.n_features, ridge[0])
 

@@ -76,6 +76,10 @@ class MultilinearRelationship(MixedSharing):
     def route(self, n_tasks, rank, shared_covariates, n_features):
         return "mixed" if self.covariance is not None else "majorise-minimise"
 
+    @property
+    def trains(self):
+        return self.covariance is not None
+
     def mixing(self, n_tasks: int) -> Mixing:
         return mixing_of_covariance(jnp.asarray(self.covariance, float), self.decay)
 

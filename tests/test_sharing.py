@@ -1,0 +1,340 @@
+"""Architectures: worked examples, reductions and conformance over the registry, and least squares on rows beside them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import close
+
+import mtlsim as mtl
+from mtlsim import Certificate, Moments, Status, WeightedTraining
+from mtlsim.samples.data import Rows
+from mtlsim.samples.moments import stack
+from mtlsim.sharing import conformance, find_sharing, sharing_names
+from mtlsim.sharing._sharing import MixedSharing
+from mtlsim.sharing.cross_stitch import CrossStitch
+from mtlsim.sharing.gated_experts import GatedExperts
+from mtlsim.sharing.mean_regularised import MeanRegularised
+from mtlsim.sharing.multilinear import MultilinearRelationship
+from mtlsim.sharing.sluice import Sluice
+from mtlsim.sharing.soft import Soft
+from mtlsim.solvers.mixed import Mixing, solve_mixed
+from mtlsim.weighting import find_scheme
+
+# a pair small enough to solve on paper: alone (4/3, 1/3) and (1, 1), pooled (18/17, 14/17)
+EXAMPLE = [
+    (np.array([[1.0, 0], [0, 1], [1, 1]]), np.array([1.0, 0, 2])),
+    (np.array([[1.0, 0], [0, 2]]), np.array([1.0, 2])),
+]
+RNG = np.random.default_rng(2)
+D, K = 4, 3
+PAIRS = [(RNG.normal(size=(n, D)), RNG.normal(size=n)) for n in (9, 7, 6)]
+ALONE = np.stack([np.linalg.lstsq(X, y, rcond=None)[0] for X, y in PAIRS])
+POOLED = np.linalg.lstsq(np.concatenate([X for X, _ in PAIRS]), np.concatenate([y for _, y in PAIRS]), rcond=None)[0]
+SIGMA = np.cov(RNG.normal(size=(K, 8)))
+MIXED = {
+    "cross-stitch": CrossStitch(0.7, False, 0.8),
+    "gated-experts": GatedExperts(0.6, 0.5),
+    "sluice": Sluice("private", 0.7),
+    "sluice balanced": Sluice("balanced", 0.7),
+    "soft": Soft(2.0, 0.3),
+    "mean-regularised": MeanRegularised(2.0),
+    "multilinear": MultilinearRelationship(SIGMA, 0.6),
+}
+
+
+def on_rows(amounts, ridge, pairs, weights=None):
+    """Parameters (K, d) by one least squares of all rows, each repeated for every column that its task reads."""
+    weights = np.ones(len(pairs)) if weights is None else weights
+    tops = [np.sqrt(w) * np.kron(amounts[:, k], X) for k, (w, (X, _)) in enumerate(zip(weights, pairs, strict=True))]
+    d = pairs[0][0].shape[1]
+    rows = np.concatenate([*tops, np.diag(np.repeat(np.sqrt(ridge), d))])
+    labels = np.concatenate([*(np.sqrt(w) * y for w, (_, y) in zip(weights, pairs, strict=True)), np.zeros(len(ridge) * d)])
+    columns = np.linalg.lstsq(rows, labels, rcond=None)[0].reshape(len(ridge), d)
+    return amounts.T @ columns
+
+
+@pytest.mark.parametrize("name", sharing_names())
+def test_examples_worked_by_hand(name):
+    for sharing, options, parameters in conformance(name)[1]:
+        found = mtl.fit(EXAMPLE, sharing, **options)
+        np.testing.assert_allclose(found.parameters, parameters, atol=2e-5)
+        assert found.certificate == Certificate.exact and found.status == Status.ok
+        losses = [np.sum((X @ theta - y) ** 2) for (X, y), theta in zip(EXAMPLE, found.parameters, strict=True)]
+        np.testing.assert_allclose(found.losses, losses, atol=1e-9)
+        for task, (X, _) in enumerate(EXAMPLE):
+            close(found.predict(X, task), X @ np.asarray(found.parameters[task]), 1)
+
+
+ENDS = {  # name: (what makes it so, the parameters)
+    "single": ({"pooled": "pooled", "soft": Soft(0.0), "cross-stitch": CrossStitch(1.0, False, 0.0), "hard": "hard"}, None),
+    "single when weak": ({"soft": Soft(1e-9), "mean-regularised": MeanRegularised(1e-9)}, ALONE),
+    "pooled when strong": ({"soft": Soft(1e9), "mean-regularised": MeanRegularised(1e9)}, np.stack([POOLED] * K)),
+    "wide": ({"hard": "hard"}, ALONE),
+}
+
+
+@pytest.mark.parametrize("name", sharing_names())
+def test_reductions(name):
+    for reduction in conformance(name)[0]:
+        sharings, wanted = ENDS[reduction]
+        if reduction == "single":  # one task alone, whatever the architecture
+            found = mtl.fit(PAIRS[:1], sharings[name])
+            close(found.parameters, ALONE[:1], 2)
+        else:
+            np.testing.assert_allclose(mtl.fit(PAIRS, sharings[name], rank=K).parameters, wanted, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_fixed_mixing_is_one_least_squares(name):
+    sharing, weights = MIXED[name], np.array([0.5, 2.0, 1.0])
+    amounts, ridge = (np.asarray(part, float) for part in sharing.mixing(K))
+    found = mtl.fit(PAIRS, sharing, weights=weights)
+    close(found.parameters, on_rows(amounts, ridge, PAIRS, weights), 4)
+    assert found.certificate == Certificate.exact and found.gap < 1e-10 and found.status == 0
+    covariance = amounts.T @ np.diag(np.where(ridge > 0, 1 / np.where(ridge > 0, ridge, 1), 0)) @ amounts
+    penalty = np.trace(found.parameters.T @ np.linalg.pinv(covariance) @ found.parameters) if name != "mean-regularised" else None
+    if penalty is not None:  # the same objective in the metric of the task covariance
+        close(found.loss, weights @ np.asarray(found.losses) + penalty, 4)
+
+
+def test_correlations_of_the_table():
+    """Task correlation that each mixing of two tasks implies."""
+    correlation = lambda sharing: (lambda s: s[0, 1] / s[0, 0])(
+        np.asarray(Mixing(*map(jnp.asarray, sharing.mixing(2))).task_covariance())
+    )
+    wanted = {CrossStitch(0.9, False, 1.0): 0.2195, GatedExperts(0.5): 0.5, GatedExperts(0.8): 0.9412, Sluice("private"): 1 / 3}
+    for sharing, value in wanted.items():
+        assert abs(correlation(sharing) - value) < 5e-5
+    assert correlation(Sluice("balanced")) == pytest.approx(1) and correlation(CrossStitch(0.5, False, 1.0)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("rho", [-0.6, 0.0, 0.5, 0.9])
+def test_a_given_task_covariance_is_soft_sharing_with_a_ridge(rho):
+    pairs, decay = PAIRS[:2], 0.7
+    multilinear = mtl.fit(pairs, MultilinearRelationship(np.array([[1, rho], [rho, 1]]), decay))
+    if rho >= 0:
+        soft = mtl.fit(pairs, Soft(decay * rho / (1 - rho**2), decay / (1 + rho)))
+        close(multilinear.parameters, soft.parameters, 3)
+    opposite = mtl.fit([pairs[0], (pairs[1][0], -pairs[1][1])], MultilinearRelationship(np.array([[1, -rho], [-rho, 1]]), decay))
+    close(opposite.parameters[1], -multilinear.parameters[1], 3)  # turning one task round turns the correlation
+
+
+def test_the_learned_task_covariance_keeps_and_drops_modes():
+    """On rows n I: (s + sqrt(s^2 - 4 decay / n)) / 2 of a mode with s^2 >= 4 decay / n, nothing of the others."""
+    n, decay, d = 10.0, 1.0, 5
+    left, right = (np.linalg.qr(RNG.normal(size=(size, 2)))[0] for size in (d, 2))
+    modes = np.array([1.61369, 0.30985])
+    theta = (left * modes) @ right.T
+    moments = [Moments.from_data(np.sqrt(n) * np.eye(d), np.sqrt(n) * column) for column in theta.T]
+    found = mtl.fit(moments, MultilinearRelationship(None, decay))
+    values = np.linalg.svd(found.parameters, compute_uv=False)
+    assert abs(values[0] - (modes[0] + np.sqrt(modes[0] ** 2 - 4 * decay / n)) / 2) < 1e-4 and values[1] < 1e-3
+    assert found.certificate == Certificate.none
+
+
+def test_learned_stitches_are_every_task_alone():
+    for decay in (0.0, 3.0):
+        found = mtl.fit(PAIRS, CrossStitch(0.8, True, decay))
+        close(found.parameters, ALONE, 3)
+        assert found.route == "separate"
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_training_comes_to_what_is_known(name):
+    steps = WeightedTraining(n_steps=4000, learning_rate=0.03)
+    trained, known = mtl.fit(PAIRS, MIXED[name], training=steps), mtl.fit(PAIRS, MIXED[name])
+    assert trained.certificate == Certificate.none and trained.status == 0 and trained.route == "adam"
+    assert 0 <= trained.loss - known.loss + 1e-10 < 1e-6 * known.loss
+    np.testing.assert_allclose(trained.parameters, known.parameters, atol=1e-3)
+
+
+def test_training_of_stitches_shares_at_first_and_not_in_the_end():
+    early = mtl.fit(PAIRS, CrossStitch(), training=WeightedTraining("sgd", 30, 0.02))
+    late = mtl.fit(PAIRS, CrossStitch(), training=WeightedTraining("adam", 6000, 0.03))
+    alone = sum(np.sum((X @ theta - y) ** 2) for (X, y), theta in zip(PAIRS, ALONE, strict=True))
+    assert early.status == Status.not_converged and early.loss > 1.05 * alone
+    assert alone - 1e-9 <= late.loss < alone * (1 + 1e-4) and float(late.gap) == pytest.approx(float(late.loss) - alone, abs=1e-8)
+
+
+def test_equal_columns_are_hard_sharing_at_a_kth_of_the_rate():
+    """Plain steps from equal columns with a uniform mixing, heads and mixing held: those of one column, K times as slow."""
+    n_steps, rate = 7, 0.05
+    columns = mtl.fit(PAIRS, CrossStitch(1 / K, False), training=WeightedTraining("sgd", n_steps, rate, decay=False))
+    start = np.asarray(mtl.fit(PAIRS, CrossStitch(1 / K, False), training=WeightedTraining("sgd", 1, 1e-12)).parameters[0])
+    theta, total = start.copy(), sum(len(y) for _, y in PAIRS)
+    for _ in range(n_steps):
+        slope = sum(2 * X.T @ (X @ theta - y) for X, y in PAIRS) / total
+        theta = theta - rate / K * slope
+    np.testing.assert_allclose(columns.parameters, np.stack([theta] * K), atol=1e-9)
+
+
+def test_relu_units_are_stitched_after_they_bend():
+    X = RNG.normal(size=(60, D))
+    pairs = [(X, np.maximum(X @ np.ones(D), 0)), (X[:40], np.maximum(X[:40] @ np.ones(D), 0))]
+    found = mtl.fit(pairs, CrossStitch(), rank=2, activation="relu", training=WeightedTraining("adam", 3000, 0.02))
+    assert found.parameters is None and found.loss < 0.02 * sum(np.sum(y**2) for _, y in pairs)
+    units = np.maximum(np.einsum("md,kdr->kmr", X, found.params.columns), 0)
+    by_hand = np.einsum("l,lmr,r->m", found.params.amounts[1], units, found.params.heads[1])
+    close(found.predict(X, 1), by_hand, 2)
+    assert np.sum((by_hand[:40] - pairs[1][1]) ** 2) == pytest.approx(float(found.losses[1]), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["hard", "cross-stitch"])
+def test_schemes_weigh_what_an_architecture_shares(name):
+    """Weights that change at every step end near the loss of equal ones."""
+    found = mtl.fit(PAIRS, name, scheme=find_scheme("inverse-gradient-norm")(), training=WeightedTraining(n_steps=1500))
+    assert np.isfinite(found.loss) and found.loss <= 1.5 * mtl.fit(PAIRS, name, training=WeightedTraining(n_steps=1500)).loss
+
+
+@pytest.mark.parametrize("name", sharing_names())
+def test_tasks_may_change_places_and_batches_are_loops(name):
+    sharing = find_sharing(name)()
+    moments = [Moments.from_data(*pair) for pair in PAIRS]
+    found = mtl.fit(moments, sharing)
+    if not sharing.needs_source:
+        order = [2, 0, 1]
+        np.testing.assert_allclose(
+            mtl.fit([moments[i] for i in order], sharing).parameters, found.parameters[jnp.array(order)], atol=1e-6
+        )
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), stack(moments))
+    if name == "hard":  # a search with starts of its own
+        return
+    both = jax.vmap(lambda one: mtl.fit(one, sharing).parameters)(stacked)
+    close(both[0], found.parameters, 4)
+
+
+def test_one_task_is_least_squares_for_all():
+    for sharing in (*(n for n in sharing_names() if n not in ("frozen", "from-source", "gated-experts", "sluice", "multilinear")),):
+        close(mtl.fit(PAIRS[:1], sharing).parameters, ALONE[:1], 3)
+
+
+def test_moments_pairs_and_rows_are_one():
+    X, y, used = np.zeros((K, 9, D)), np.zeros((K, 9)), np.zeros((K, 9), bool)
+    for k, (a, b) in enumerate(PAIRS):
+        X[k, : len(b)], y[k, : len(b)], used[k, : len(b)] = a, b, True
+    given = Rows(jnp.asarray(X), jnp.asarray(y), jnp.asarray(used))
+    for tasks in (given, [Moments.from_data(*pair) for pair in PAIRS]):
+        close(mtl.fit(tasks, Soft(2.0)).parameters, mtl.fit(PAIRS, Soft(2.0)).parameters, 2)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_certificate_lies(seed):
+    """Rows of condition 1 to 1e8 in any number, against least squares by QR: exact is right to its gap, or it is not said."""
+    rng = np.random.default_rng(seed)
+    d, condition = int(rng.choice([2, 3, 5])), 10 ** rng.uniform(0, 8)
+    pairs = []
+    for _ in range(2):
+        n = int(rng.integers(1, 3 * d))
+        X = rng.normal(size=(n, d)) * np.geomspace(1, 1 / condition, d) @ np.linalg.qr(rng.normal(size=(d, d)))[0]
+        pairs.append((X, X @ rng.normal(size=d) * 10 ** rng.uniform(-3, 3) + rng.normal(size=n)))
+    for sharing in (
+        Soft(10 ** rng.uniform(-8, 4), 10 ** rng.uniform(-8, 1)),
+        "pooled",
+        GatedExperts(0.5, 10 ** rng.uniform(-8, 2)),
+    ):
+        found = mtl.fit(pairs, sharing)
+        if found.certificate == Certificate.none:
+            continue
+        amounts, ridge = (np.asarray(part, float) for part in found.sharing.mixing(2))
+        best = on_rows(amounts, ridge, pairs)
+        value = lambda theta, a=amounts, r=ridge: _objective(theta, a, r, pairs)
+        energy = sum(np.sum(y**2) for _, y in pairs)
+        assert float(found.loss) - float(found.gap) <= value(best) + 1e-9 * energy
+        assert float(found.loss) >= value(best) - 1e-9 * energy
+
+
+def _objective(theta, amounts, ridge, pairs):
+    """Of these parameters, with the columns of least penalty that make them."""
+    scaled = amounts[ridge > 0] / np.sqrt(ridge[ridge > 0])[:, None]
+    loss = sum(np.sum((X @ own - y) ** 2) for (X, y), own in zip(pairs, theta, strict=True))
+    return loss if not len(scaled) else loss + np.sum(np.linalg.lstsq(scaled.T, theta, rcond=None)[0] ** 2)
+
+
+def test_lost_digits_are_said():
+    X = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-13]])
+    found = mtl.fit([(X, np.array([1.0, 2.0])), (X, np.array([0.0, 1.0]))], "pooled")
+    assert found.status == Status.ill_conditioned and found.certificate == Certificate.none
+
+
+@pytest.mark.parametrize("sharing", [Soft(2.0), CrossStitch(0.8, False, 1.0), "hard", "from-source"], ids=str)
+def test_a_fit_comes_back_from_its_file(sharing, tmp_path):
+    found = mtl.fit(PAIRS, sharing)
+    found.save(tmp_path / "fit.npz")
+    back = mtl.Fitted.load(tmp_path / "fit.npz")
+    assert back.sharing == found.sharing or str(back.sharing) == str(found.sharing)
+    assert back.route == found.route and jax.tree.structure(back.params) == jax.tree.structure(found.params)
+    for task in range(K):
+        np.testing.assert_array_equal(back.predict(PAIRS[0][0], task), found.predict(PAIRS[0][0], task))
+    assert (back.loss, back.gap, back.certificate, back.status) == (found.loss, found.gap, found.certificate, found.status)
+    with pytest.raises(ValueError, match="path must be a new file"):
+        found.save(tmp_path / "fit.npz")
+    (tmp_path / "part.npz").write_bytes((tmp_path / "fit.npz").read_bytes()[:200])
+    with pytest.raises(ValueError, match="path must be a whole file of one fit"):
+        mtl.Fitted.load(tmp_path / "part.npz")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"sharing": "softt"}, "did you mean 'soft'"),
+        ({"sharing": CrossStitch(learned=False), "rank": 2}, "rank must be 1 where the mixing is held"),
+        ({"sharing": MultilinearRelationship(np.eye(2))}, r"covariance must be of shape \(3, 3\), but is of shape \(2, 2\)"),
+        ({"rank": 0}, "rank must be a whole number >= 1, but is 0"),
+        ({"rank": 5}, "rank must be at most n_features = 4"),
+        ({"activation": "tanh"}, "activation must be one of the known names"),
+        ({"sharing": "soft", "activation": "relu"}, "activation must be 'identity' for soft"),
+        ({"sharing": "frozen", "training": WeightedTraining()}, "training must be left out for frozen"),
+        ({"weights": (1.0, 2.0)}, "weights must be one number or 3"),
+        ({"tasks": "file.npz"}, "tasks must be one entry per task, but is a str"),
+        ({"tasks": [PAIRS[0], 3]}, "tasks must be all Moments or all pairs"),
+        ({"tasks": PAIRS[:1], "sharing": "from-source"}, "tasks must be two or more for this sharing"),
+        ({"tasks": [PAIRS[0], (PAIRS[1][0][:, :3], PAIRS[1][1])]}, "moments must be of one number of features"),
+    ],
+)
+def test_bad_input_is_one_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mtl.fit(**{"tasks": PAIRS} | options)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: CrossStitch(1.5), "own must be a share from 0 to 1, but is 1.5"),
+        (lambda: CrossStitch(decay=-1.0), "decay must be a number >= 0"),
+        (lambda: Soft(-1.0), "strength must be a number >= 0"),
+        (lambda: MultilinearRelationship(np.array([[1.0, 2.0], [2.0, 1.0]])), "covariance must be positive semidefinite"),
+        (lambda: MultilinearRelationship(np.array([[1.0, 2.0], [0.0, 1.0]])), "covariance must be symmetric"),
+        (lambda: MultilinearRelationship(np.ones((2, 3))), "covariance must be a square matrix"),
+        (lambda: Sluice("balancd"), "did you mean 'balanced'"),
+    ],
+)
+def test_bad_hyperparameters_are_one_sentence(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
+
+
+def test_predictions_need_the_features_and_the_task():
+    found = mtl.fit(PAIRS, "pooled")
+    with pytest.raises(ValueError, match=r"X must be of shape \(m, 4\)"):
+        found.predict(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="task must be the index of one of 3 tasks"):
+        found.predict(np.zeros((2, 4)), 3)
+
+
+def test_a_mixing_of_drawn_moments_is_that_of_their_rows():
+    """Squares and equivalent rows, two routes to one answer."""
+    tasks = mtl.LinearTasks(D, (30, 12, 9), cosine=0.5).draw(key=jax.random.key(0))
+    moments = mtl.draw_moments(tasks, key=jax.random.key(1))
+    plain = Moments(*(getattr(moments, name) for name in ("gram", "cross", "energy", "n_samples", "factor", "scores")))
+    for sharing in MIXED.values():
+        mixing = Mixing(*(jnp.asarray(part, float) for part in sharing.mixing(K)))
+        drawn, given = (solve_mixed(one, mixing, jnp.ones(K)) for one in (moments, plain))
+        close(drawn.parameters, given.parameters, 3)
+        assert drawn.certificate == given.certificate == Certificate.exact
+
+
+def test_every_fixed_mixing_is_tried():
+    assert {type(one) for one in MIXED.values()} >= {
+        find_sharing(name) for name in sharing_names() if issubclass(find_sharing(name), MixedSharing) and name != "pooled"
+    }

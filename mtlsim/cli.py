@@ -296,19 +296,21 @@ class Explain:
 
 @dataclass(frozen=True)
 class List:
-    """List the figures and the statements, and what each shows."""
+    """List the figures, the statements and the architectures, and what each is about."""
 
     def run(self) -> int:
         from mtlsim.experiments._experiment import experiment_names, find_experiment
+        from mtlsim.sharing import describe_sharing, sharing_names
         from mtlsim.theory import find_statement, statement_names
 
-        width = max(len(name) for name in [*experiment_names(), *statement_names()]) + 2
-        print("figures (mtlsim figure NAME)")
-        for name in experiment_names():
-            print(f"  {name:{width}s}{find_experiment(name).claim}")
-        print("statements (mtlsim verify NAME)")
-        for name in statement_names():
-            print(f"  {name:{width}s}{find_statement(name).claim}")
+        lists = {
+            "figures (mtlsim figure NAME)": {name: find_experiment(name).claim for name in experiment_names()},
+            "statements (mtlsim verify NAME)": {name: find_statement(name).claim for name in statement_names()},
+            "architectures (sharing = NAME)": {name: describe_sharing(name) for name in sharing_names()},
+        }
+        width = max(len(name) for things in lists.values() for name in things) + 2
+        for title, things in lists.items():
+            print("\n".join([title, *(f"  {name:{width}s}{about}" for name, about in things.items())]))
         return 0
 
 

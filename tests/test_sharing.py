@@ -19,6 +19,7 @@ from mtlsim.sharing.multilinear import MultilinearRelationship
 from mtlsim.sharing.sluice import Sluice
 from mtlsim.sharing.soft import Soft
 from mtlsim.solvers.mixed import Mixing, solve_mixed
+from mtlsim.theory.statements.critical_task_correlation import critical_correlation
 from mtlsim.weighting import find_scheme
 
 # a pair small enough to solve on paper: alone (4/3, 1/3) and (1, 1), pooled (18/17, 14/17)
@@ -338,3 +339,18 @@ def test_every_fixed_mixing_is_tried():
     assert {type(one) for one in MIXED.values()} >= {
         find_sharing(name) for name in sharing_names() if issubclass(find_sharing(name), MixedSharing) and name != "pooled"
     }
+
+
+def test_how_related_tasks_must_be_for_architectures_that_are_not_learned():
+    """Critical correlations at n tau^2 / s^2 = 1, 4, 20, 100 with the best ridge, as computed elsewhere."""
+    table = {
+        0.2195: (0.111, 0.113, 0.115, 0.115),
+        1 / 3: (0.171, 0.179, 0.183, 0.185),
+        0.5: (0.266, 0.290, 0.307, 0.311),
+        16 / 17: (0.575, 0.737, 0.849, 0.879),
+        1 - 1e-12: (0.625, 0.820, 0.954, 0.990),
+    }
+    for rho, wanted in table.items():
+        found = [critical_correlation(rho, n, 1.0, 1.0) for n in (1.0, 4.0, 20.0, 100.0)]
+        np.testing.assert_allclose(found, wanted, atol=6e-4)
+    assert critical_correlation(0.8, 20.0, 1.0, 1.0) == pytest.approx(0.632, abs=5e-4)

@@ -21,6 +21,11 @@ def find_sharing(name: str) -> type[Sharing]:
     return find(sys.modules[__name__], name, "SHARING")
 
 
+def describe_sharing(name: str) -> str:
+    """The first line of its file."""
+    return str(sys.modules[find_sharing(name).__module__].__doc__).splitlines()[0]
+
+
 def conformance(name: str) -> tuple[tuple, tuple]:
     """(reductions, examples worked by hand) that stand in the architecture's file."""
     package = sys.modules[__name__]

@@ -25,7 +25,7 @@ def test_what_lies_along_an_axis_is_an_axis():
         experiment = find_experiment(name)
         named = set(experiment.along) if name != "transfer-map" else set()  # any of its parameters may be drawn along
         assert named <= set(experiment.setting(Options(model=model)).grid)
-        assert not any(axis.endswith(("scheme", "relation", "statement", "mode", "way")) for axis in named)
+        assert not any(axis.split(".")[-1] in ("scheme", "relation", "statement", "mode", "way") for axis in named)
 
 
 def test_both_sides_of_the_critical_angle_are_drawn():

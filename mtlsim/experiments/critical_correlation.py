@@ -61,8 +61,8 @@ def draw(data):
         finish_gain_axis(ax, CORRELATION, data[CORRELATION].values, symlog=True, label=ax is axes[0])
         ax.set_xlabel("correlation of the tasks' parameters")
         ax.set_title(f"signal over noise {n_samples:g}", fontsize="medium")
-    axes[0].plot([], [], color="black", linestyle=DASHES, linewidth=1, label="critical correlation")
-    axes[0].legend(loc="lower right")
+    axes[1].plot([], [], color="black", linestyle=DASHES, linewidth=1, label="critical correlation")
+    axes[1].legend(loc="upper left", frameon=True, framealpha=0.9)
     return fig
 
 

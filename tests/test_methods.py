@@ -9,11 +9,13 @@ from conftest import close
 from instances import moments_of, random_tasks
 
 import mtlsim as mtl
+from mtlsim.configuration import build, read
 from mtlsim.sharing import sharing_names
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.from_source import FromSource
 from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.sharing.multilinear import MultilinearRelationship
+from mtlsim.sharing.soft import Soft
 from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_pooled
 from mtlsim.solvers.single import solve_within
 
@@ -100,6 +102,27 @@ def test_sharings_meet_at_the_ends_of_their_strength():
 def test_bad_sharings_are_one_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40, 30)), **options)
+
+
+def test_sharing_is_an_axis_and_an_entry_of_a_file(tmp_path):
+    """Names as words, and the fields of one architecture as numbers; a cell of the sweep is the cell called alone."""
+    key, names = jax.random.key(3), ["hard", "pooled", "soft"]
+    data = mtl.sweep(cell("hard"), {"sharing": names}, 3, key, progress=False)
+    for name in names:
+        alone = mtl.sweep(cell(name), {"tasks.noise[1]": [1.0]}, 3, key, progress=False)
+        close(data.gain.sel(sharing=name).values, alone.gain.values[0], 2)
+    pulls = mtl.sweep(cell("soft"), {"sharing.strength": [0.1, 10.0]}, 3, key, progress=False)
+    assert (pulls.gain.values[0] != pulls.gain.values[1]).all()
+    with pytest.raises(ValueError, match="did you mean 'pooled'"):
+        mtl.sweep(cell("hard"), {"sharing": ["hard", "poled"]}, 3, key, progress=False)
+    tables = {'sharing = "pooled"': "pooled", '[cell.sharing]\nname = "soft"\nstrength = 2.0': Soft(2.0)}
+    for text, sharing in tables.items():
+        path = tmp_path / "sharing.toml"
+        path.write_text(f"[tasks]\nn_features = 5\nn_samples = [40, 30]\n[cell]\nrank = 1\n{text}\n")
+        found, _ = build(read(path))
+        assert str(found.sharing) == str(cell(sharing).sharing)
+    found, _ = build(read(path, ["cell.sharing.strength=4.0"]))
+    assert found.sharing.strength == 4.0
 
 
 def test_a_frozen_layer_needs_a_source():

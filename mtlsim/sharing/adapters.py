@@ -1,0 +1,57 @@
+"""Adapters: a common base for all tasks, and a difference of each that decays [hu2022lora].
+
+    f_k(x) = x'(b + u_k v_k),      penalty decay sum_k (|u_k|^2 + v_k^2),      b free, of one output.
+
+Whatever u_k and v_k make, their decay is 2 decay |u_k v_k|, a length that is not squared: the best differences solve
+
+    minimise over b, delta_k   sum_k w_k |X_k (b + delta_k) - y_k|^2 + 2 decay sum_k |delta_k|,
+
+convex, and a task's difference is exactly zero or not at all small. All tasks are pooled, exactly, from
+decay = max_k w_k |S_k p - X_k'y_k| on, p the pooled solution. decay -> 0 is every task alone.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mtlsim.core.checks import require_all
+from mtlsim.sharing._sharing import Answer, Problem, Sharing, require_no_ridge
+from mtlsim.solvers.penalised import solve_deltas
+
+
+class Adapted(NamedTuple):
+    """The common base b (d,) and the differences (K, d)."""
+
+    base: Float[Array, " d"]
+    deltas: Float[Array, "K d"]
+
+
+class Adapters(Sharing):
+    """decay: of both factors of every difference, > 0, on the scale of X'y."""
+
+    decay: Array | float = 1.0
+
+    def __check_init__(self):
+        require_all(self.decay, lambda s: (s > 0) & np.isfinite(s), "decay", "a number > 0", "use 1")
+
+    def exact(self, problem: Problem) -> Answer:
+        require_no_ridge(problem)
+        found = solve_deltas(problem.moments, problem.weights, 2 * jnp.asarray(self.decay, problem.ridge.dtype))
+        params = Adapted(found.common, found.parameters - found.common)
+        return Answer(params, found.parameters, found.loss, found.gap, found.certificate, found.status)
+
+    def linear(self, params: Adapted) -> Float[Array, "K d"]:
+        return params.base + params.deltas
+
+    def rebuild(self, leaves) -> Adapted:
+        return Adapted(*leaves)
+
+
+SHARING = Adapters
+REDUCTIONS = ("single when weak", "pooled when strong")
+EXAMPLES = (
+    (Adapters(0.73), {}, [[18 / 17, 14 / 17]] * 2),
+    (Adapters(0.3), {}, [[1.18365, 0.55275], [1.07996, 0.92771]]),
+)

@@ -140,6 +140,9 @@ def test_the_learned_task_covariance_keeps_and_drops_modes():
     values = np.linalg.svd(found.parameters, compute_uv=False)
     assert abs(values[0] - (modes[0] + np.sqrt(modes[0] ** 2 - 4 * decay / n)) / 2) < 1e-4 and values[1] < 1e-3
     assert found.certificate == Certificate.none
+    for labels in (np.zeros(d), 1e-9 * left[:, 0]):  # tasks whose every mode is dropped
+        nothing = mtl.fit([Moments.from_data(np.eye(d), labels)] * 2, MultilinearRelationship(None, 1.0))
+        assert np.abs(nothing.parameters).max() <= 1e-9 and np.isfinite(nothing.loss) and nothing.status == 0
 
 
 def test_learned_stitches_are_every_task_alone():
@@ -225,6 +228,19 @@ def test_moments_pairs_and_rows_are_one():
     given = Rows(jnp.asarray(X), jnp.asarray(y), jnp.asarray(used))
     for tasks in (given, [Moments.from_data(*pair) for pair in PAIRS]):
         close(mtl.fit(tasks, Soft(2.0)).parameters, mtl.fit(PAIRS, Soft(2.0)).parameters, 2)
+
+
+@pytest.mark.parametrize("name", sharing_names())
+def test_rows_that_all_share_are_rows_of_each(name):
+    """One gram for all tasks is the same problem as a gram for each; and a cell of such tasks has a gain."""
+    X, Y = PAIRS[0][0], np.random.default_rng(6).normal(size=(9, 3))
+    shared, apart = mtl.fit(Moments.from_shared_rows(X, Y), name), mtl.fit([(X, column) for column in Y.T], name)
+    assert np.isfinite(shared.loss)
+    np.testing.assert_allclose(shared.loss, apart.loss, rtol=1e-6)
+    if name != "hard":  # of three tasks, which is exact on shared rows alone
+        np.testing.assert_allclose(shared.parameters, apart.parameters, atol=1e-5)
+    tasks = mtl.LinearTasks(D, (20, 20), shared_covariates=True)
+    assert np.isfinite(mtl.Transfer(tasks, sharing=name)(key=jax.random.key(0)).gain)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -9,7 +9,7 @@ decay rho / (1 - rho^2) and ridge decay / (1 + rho).
 Learned (covariance=None), Sigma is W W' itself, renewed in turn with W as in the released code, which keeps neither determinants
 nor a normalisation: this descends decay log det(W W' + eps I), a surrogate of the rank. With orthonormal rows n it keeps a
 singular value s of the tasks' own solutions, as (s + sqrt(s^2 - 4 decay / n)) / 2, where s^2 >= 4 decay / n, and drops it
-elsewhere: harder than the trace norm, and with local optima. eps = 10^-5 of the tasks' mean square.
+elsewhere: harder than the trace norm, and with local optima. eps = 10^-5 of the tasks' mean square under a ridge.
 """
 
 from typing import Any
@@ -92,12 +92,12 @@ class MultilinearRelationship(MixedSharing):
 
         def renew(_, state):
             found, _ = state
-            products = multiply(found.parameters, found.parameters.T)
-            jitter = JITTER * jnp.maximum(jnp.trace(products) / len(eye), jnp.finfo(eye.dtype).tiny)
-            precision = jnp.linalg.inv(products + jitter * eye)
+            precision = jnp.linalg.inv(multiply(found.parameters, found.parameters.T) + jitter * eye)
             return solve_mixed(moments, mixing_of_precision(decay * precision), problem.weights), found.parameters
 
         start = solve_mixed(moments, Mixing(eye, decay * jnp.ones(len(eye))), problem.weights)
+        square = jnp.sum(start.parameters**2) / len(eye)
+        jitter = JITTER * jnp.where(square > 0, square, 1)
         found, before = jax.lax.fori_loop(0, ROUNDS, renew, (start, start.parameters))
         moved = jnp.linalg.norm(found.parameters - before) > MOVED * jnp.linalg.norm(found.parameters)
         layers = Layers(found.parameters.T, eye)  # each task its own column

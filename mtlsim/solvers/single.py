@@ -40,10 +40,11 @@ def _ridge_regression(factor: Float[Array, "d d"], scores: Float[Array, " d"], r
 def penalised_losses(moments: Moments, parameters: Float[Array, "K d"], ridge: Float[Array, " K"]) -> Float[Array, " K"]:
     """|X_i theta_i - y_i|^2 + ridge_i |theta_i|^2 of each task, of its own rows where its moments carry them."""
     sizes = ridge * jnp.sum(parameters**2, -1)
+    of_each = lambda squares: jnp.broadcast_to(squares, (len(parameters), *squares.shape[-2:]))  # also of rows that all share
     if moments.factor is None:
-        fitted = jnp.einsum("kd,kde,ke->k", parameters, moments.gram, parameters, precision="highest")
+        fitted = jnp.einsum("kd,kde,ke->k", parameters, of_each(moments.gram), parameters, precision="highest")
         return moments.energy - 2 * jnp.sum(moments.cross * parameters, -1) + fitted + sizes
-    fitted = jnp.einsum("kde,kd->ke", moments.factor, parameters, precision="highest")
+    fitted = jnp.einsum("kde,kd->ke", of_each(moments.factor), parameters, precision="highest")
     beside = jnp.maximum(moments.energy - jnp.sum(moments.scores**2, -1), 0)
     return jnp.sum((fitted - moments.scores) ** 2, -1) + beside + sizes
 

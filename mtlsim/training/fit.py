@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require, require_choice
 from mtlsim.core.keys import check_key
+from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments, stack
@@ -59,7 +60,7 @@ class Fitted(eqx.Module):
         if self.parameters is not None:
             d = self.parameters.shape[1]
             require(X.ndim == 2 and X.shape[1] == d, "X", f"of shape (m, {d})", f"of shape {X.shape}", "pass one row per sample")
-            return X @ self.parameters[task]
+            return multiply(X, self.parameters[task])
         return self.sharing.outputs(self.params, X, range(self.n_tasks)[task], UNITS[self.activation])
 
     def save(self, path: Path | str) -> None:

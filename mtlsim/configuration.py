@@ -131,6 +131,8 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     module, class_name, training = CELLS[name]
     kind = _find(f"{module}.{class_name}")
     for name in cell:
+        old = name == "method" and "sharing" in kind.__dataclass_fields__
+        require(not old, "[cell] method", "called sharing since 0.2", repr(cell[name]), f"write sharing = {cell[name]!r}")
         require_choice(name, kind.__dataclass_fields__, f"[cell]'s entries of a {class_name}")
     if "training" in cell:
         cell["training"] = _find(training)(**cell["training"])

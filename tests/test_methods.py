@@ -121,6 +121,8 @@ def test_sharing_is_an_axis_and_an_entry_of_a_file(tmp_path):
         path.write_text(f"[tasks]\nn_features = 5\nn_samples = [40, 30]\n[cell]\nrank = 1\n{text}\n")
         found, _ = build(read(path))
         assert str(found.sharing) == str(cell(sharing).sharing)
+    with pytest.raises(ValueError, match="method must be called sharing since 0.2, but is 'pooled'; write sharing = 'pooled'"):
+        build({"cell": {"method": "pooled"}})
     found, _ = build(read(path, ["cell.sharing.strength=4.0"]))
     assert found.sharing.strength == 4.0
 

@@ -345,7 +345,7 @@ def test_dead_units_and_one_sided_tasks_have_finite_answers():
     ("make", "sentence"),
     [
         (lambda: mtl.Transfer(mtl.LinearTasks(), training=Training()), "training must be left out for linear tasks"),
-        (lambda: mtl.Transfer(mtl.ReluTasks(), sharing="pooled"), "method must be 'hard' for ReLU tasks"),
+        (lambda: mtl.Transfer(mtl.ReluTasks(), sharing="pooled"), "sharing must be 'hard' for ReLU tasks"),
         (lambda: mtl.ReluTasks(amplitude=(1.0, 2.0, 3.0)), "amplitude must be one number or 2"),
         (lambda: mtl.ReluTasks(amplitude=np.nan), "amplitude must be a finite number"),
         (lambda: Training("newtn"), "did you mean 'newton'"),

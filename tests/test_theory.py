@@ -331,8 +331,8 @@ def test_explain_says_how_many_seeds_are_missing():
 @pytest.mark.parametrize(
     ("name", "cell", "sentence"),
     [
-        ("pooled-least-squares", mtl.Transfer(mtl.LinearTasks()), "cell must be of method 'pooled'"),
-        ("free-heads", pooled_cell(), "cell must be of method 'hard'"),
+        ("pooled-least-squares", mtl.Transfer(mtl.LinearTasks()), "cell must be of sharing 'pooled'"),
+        ("free-heads", pooled_cell(), "cell must be of sharing 'hard'"),
         ("free-heads", mtl.Transfer(mtl.LinearTasks(), rank=2), "cell must be of rank 1"),
         ("pooled-least-squares", dataclasses.replace(pooled_cell(), ridge=1.0), "cell must be without ridge"),
         ("covariate-shift", mtl.Transfer(mtl.LinearTasks(n_samples=(9, 9, 99)), sharing="pooled"), "cell must be of 2 tasks"),

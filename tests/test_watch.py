@@ -140,7 +140,7 @@ def test_estimates_by_hand():
 def test_estimates_from_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(estimates, "SECONDS", 0.05)
     (tmp_path / "a.toml").write_text(
-        '[tasks]\nn_features = 3\n[cell]\nmethod = "pooled"\n[grid]\n"tasks.noise" = [1.0, 2.0]\n[sweep]\nn_seeds = 5\n'
+        '[tasks]\nn_features = 3\n[cell]\nsharing = "pooled"\n[grid]\n"tasks.noise" = [1.0, 2.0]\n[sweep]\nn_seeds = 5\n'
     )
     assert main(["estimate", str(tmp_path / "a.toml"), "--set", "sweep.n_seeds=7"]) == 0
     assert "2 cells x 7 seeds" in capsys.readouterr().out

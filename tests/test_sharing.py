@@ -103,6 +103,7 @@ def test_a_fixed_mixing_is_one_least_squares(name):
     assert found.certificate == Certificate.exact and found.gap < 1e-10 and found.status == 0
     covariance = amounts.T @ np.diag(np.where(ridge > 0, 1 / np.where(ridge > 0, ridge, 1), 0)) @ amounts
     penalty = np.trace(found.parameters.T @ np.linalg.pinv(covariance) @ found.parameters) if name != "mean-regularised" else None
+    close(found.loss, weights @ np.asarray(found.losses) + sharing.penalty(found.params), 4)
     if penalty is not None:  # the same objective in the metric of the task covariance
         close(found.loss, weights @ np.asarray(found.losses) + penalty, 4)
 

@@ -136,7 +136,12 @@ class Sharing(eqx.Module):
 
 
 class MixedSharing(Sharing):
-    """An architecture whose columns are mixed in fixed amounts: `mtlsim.solvers.mixed` knows its optimum."""
+    """An architecture whose columns are mixed in fixed amounts: `mtlsim.solvers.mixed` knows its optimum.
+
+    one_decay: whether all columns have the same ridge.
+    """
+
+    one_decay: ClassVar[bool] = False
 
     def mixing(self, n_tasks: int) -> Mixing:
         raise NotImplementedError
@@ -145,8 +150,13 @@ class MixedSharing(Sharing):
         require_no_ridge(problem)
         mixing = self.mixing(problem.n_tasks)
         mixing = Mixing(*(jnp.asarray(part, problem.moments.cross.dtype) for part in mixing))
-        columns, *rest = solve_mixed(problem.moments, mixing, problem.weights)
-        return Answer(Layers(columns.T, mixing.amounts.T), *rest)
+        turn = jnp.eye(len(mixing.ridge), dtype=mixing.ridge.dtype)
+        fewer = mixing
+        if self.one_decay and len(turn) > problem.n_tasks:  # K turned columns do what all of them do, at the same length
+            turn, values, right = jnp.linalg.svd(mixing.amounts, full_matrices=False)
+            fewer = Mixing(values[:, None] * right, mixing.ridge[: problem.n_tasks])
+        columns, *rest = solve_mixed(problem.moments, fewer, problem.weights)
+        return Answer(Layers(multiply(turn, columns).T, mixing.amounts.T), *rest)
 
     def init(self, key, shape: Shape, size=0.3) -> Layers:
         """Columns at random; the amounts are held."""

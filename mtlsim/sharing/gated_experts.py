@@ -21,6 +21,8 @@ class GatedExperts(MixedSharing):
     gate: Array | float = 0.5
     decay: Array | float = 1.0
 
+    one_decay = True
+
     def __check_init__(self):
         require_all(self.gate, lambda s: (s >= 0) & (s <= 1), "gate", "a share from 0 to 1", "use 0.5")
         require_all(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 1")

@@ -26,6 +26,8 @@ class Sluice(MixedSharing):
     mixture: str = eqx.field(default="private", static=True)
     decay: Array | float = 1.0
 
+    one_decay = True
+
     def __check_init__(self):
         require_choice(self.mixture, MIXTURES, "mixture")
         require_all(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 1")

@@ -244,6 +244,15 @@ def test_rows_that_all_share_are_rows_of_each(name):
     assert np.isfinite(mtl.Transfer(tasks, sharing=name)(key=jax.random.key(0)).gain)
 
 
+@pytest.mark.parametrize("name", ["adapters", "trace-norm", "soft", "pooled", "cross-stitch"])
+def test_few_rows_zero_columns_and_tasks_of_no_weight(name):
+    few = [(X[:2], y[:2]) for X, y in PAIRS[:2]]
+    blind = [(X * [1, 0, 1, 1], y) for X, y in PAIRS[:2]]
+    for pairs, weights in ((few, None), (few, (0.0, 1.0)), (blind, None), (PAIRS[:2], (0.0, 1.0))):
+        found = mtl.fit(pairs, name, weights=weights)
+        assert np.isfinite(found.parameters).all() and np.isfinite(found.loss) and found.certificate != Certificate.none
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_no_certificate_lies(seed):
     """Rows of condition 1 to 1e8 in any number, against least squares by QR: exact is right to its gap, or it is not said."""

@@ -194,8 +194,8 @@ def exactly(problem: Problem, params: Params, parameters: Float[Array, "K d"], p
 def alone(problem: Problem, params_of: Callable[[Float[Array, "K d"]], Params]) -> Answer:
     """The answer of architectures that can write any parameters: every task's own least squares, by `mtlsim.solve`."""
     each = [stack(problem.moments[k]) for k in range(problem.n_tasks)]
-    found = [solve(one, 1, problem.weights[k], problem.ridge[k]) for k, one in enumerate(each)]
+    found = [solve(one, 1, None, problem.ridge[k]) for k, one in enumerate(each)]  # a weight moves no task of its own
     parameters = jnp.concatenate([one.parameters for one in found])
-    loss, gap = (sum(getattr(one, name) for one in found) for name in ("loss", "gap"))
+    loss, gap = (sum(w * getattr(one, name) for w, one in zip(problem.weights, found, strict=True)) for name in ("loss", "gap"))
     certificate = jnp.max(jnp.stack([one.certificate for one in found]))
     return Answer(params_of(parameters), parameters, loss, gap, certificate, worst(*(one.status for one in found)))

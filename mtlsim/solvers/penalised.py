@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from mtlsim.core.linalg import multiply, solve_positive
-from mtlsim.core.status import Status, flag
+from mtlsim.core.linalg import inverse_square_root, minimum_norm, multiply
+from mtlsim.core.status import Certificate, Status, flag
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.rows import ROUNDINGS
 from mtlsim.solvers.single import penalised_losses
@@ -64,19 +64,20 @@ def solve_deltas(moments: Moments, weights: Float[Array, " K"], strength: Float[
     quadratic, linear, pace = _scaled(moments, weights)
     inverse = jnp.linalg.inv(quadratic + pace * jnp.eye(moments.n_features))
     own = jnp.einsum("kde,kef->kdf", quadratic, inverse, precision="highest")
-    system = pace * jnp.sum(own, 0)
+    root, _ = inverse_square_root(pace * jnp.sum(own, 0))  # of least norm where no row sees the base
 
     def turn(_, state):
         kept, dual = state
         wanted = linear + pace * (kept - dual)
-        common = jnp.linalg.solve(system, jnp.sum(linear - jnp.einsum("kde,ke->kd", own, wanted, precision="highest"), 0))
+        left = jnp.sum(linear - jnp.einsum("kde,ke->kd", own, wanted, precision="highest"), 0)
+        common = multiply(root, multiply(root.T, left))
         delta = jnp.einsum("kde,ke->kd", inverse, wanted - multiply(quadratic, common), precision="highest")
         kept = _shorter(delta + dual, strength / pace)
         return kept, dual + delta - kept
 
     zero = jnp.zeros_like(linear)
     kept, _ = jax.lax.fori_loop(0, ROUNDS, turn, (zero, zero))
-    common = solve_positive(jnp.sum(quadratic, 0), jnp.sum(linear - _fitted(quadratic, kept), 0))
+    common = minimum_norm(jnp.sum(quadratic, 0), jnp.sum(linear - _fitted(quadratic, kept), 0))
     parameters = common + kept
     penalty = strength * jnp.sum(jnp.linalg.norm(kept, axis=-1))
     steepest = jnp.max(jnp.linalg.norm(linear - _fitted(quadratic, parameters), axis=-1))
@@ -114,4 +115,6 @@ def _proven(moments, weights, parameters, common, penalty, strength, steepest) -
     loss = squares + penalty
     gap = loss - bound + ROUNDINGS * jnp.finfo(loss.dtype).eps * (energy + penalty)
     wide = ~(gap <= WIDE * energy)
-    return Penalised(parameters, common, loss, gap, certify(gap, weights * moments.energy), flag(wide, Status.not_converged))
+    known = certify(gap, weights * moments.energy)
+    certificate = jnp.where(jnp.isfinite(gap), known, int(Certificate.none)).astype(jnp.int32)
+    return Penalised(parameters, common, loss, gap, certificate, flag(wide, Status.not_converged))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core.linalg import inverse_square_root, minimum_norm, multiply
-from mtlsim.core.status import Certificate, Status, flag
+from mtlsim.core.status import Status, flag
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.rows import ROUNDINGS
 from mtlsim.solvers.single import penalised_losses
@@ -115,6 +115,4 @@ def _proven(moments, weights, parameters, common, penalty, strength, steepest) -
     loss = squares + penalty
     gap = loss - bound + ROUNDINGS * jnp.finfo(loss.dtype).eps * (energy + penalty)
     wide = ~(gap <= WIDE * energy)
-    known = certify(gap, weights * moments.energy)
-    certificate = jnp.where(jnp.isfinite(gap), known, int(Certificate.none)).astype(jnp.int32)
-    return Penalised(parameters, common, loss, gap, certificate, flag(wide, Status.not_converged))
+    return Penalised(parameters, common, loss, gap, certify(gap, weights * moments.energy), flag(wide, Status.not_converged))

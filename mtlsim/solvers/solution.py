@@ -49,7 +49,8 @@ def penalised_loss(moments: Moments, parameters: Float[Array, "K d"]) -> Float[A
 
 
 def certify(gap: Float[Array, ""], energies: Float[Array, "..."], otherwise: Certificate = Certificate.interval) -> Int[Array, ""]:
-    """exact where the gap is within 10^-6 of the least energy, or in the last digits of all; `otherwise` elsewhere."""
+    """exact where the gap is within 10^-6 of the least energy, or in the last digits of all; else `otherwise`; none for NaN."""
     last_digits = LAST_DIGITS * jnp.finfo(gap.dtype).eps * jnp.sum(energies)
     exact = gap <= jnp.maximum(EXACT_WITHIN * jnp.min(energies), last_digits)
-    return jnp.where(exact, int(Certificate.exact), int(otherwise)).astype(jnp.int32)
+    known = jnp.where(exact, int(Certificate.exact), int(otherwise))
+    return jnp.where(jnp.isnan(gap), int(Certificate.none), known).astype(jnp.int32)

@@ -89,6 +89,21 @@ def check_numbers(full: bool = False, compute: Callable | None = None) -> Findin
     return Finding("right numbers", Grade.ok, f"{count} fused products agree with NumPy on the {' and the '.join(devices)}.")
 
 
+def check_nan(lost: Mapping[str, int] | None = None) -> Finding:
+    """Whether the largest and the smallest of numbers that hold a NaN are NaN in a compiled program, as in NumPy."""
+    from mtlsim.probes import lost_nan
+
+    lost = lost_nan() if lost is None else lost
+    if not lost:
+        return Finding("NaN", Grade.ok, "A maximum or minimum of numbers with a NaN is NaN.")
+    found = (
+        f"jax.numpy.{' and '.join(lost)} leave NaN out in compiled programs of this release. What mtlsim computes is not concerned;"
+    )
+    own = "a cell of your own is, where it takes the largest or smallest of numbers that may be NaN."
+    cure = "In a cell of your own use largest_of and smallest_of of mtlsim.core.extremes."
+    return Finding("NaN", Grade.warn, f"{found} {own}", cure)
+
+
 def check_hang(
     calls: int = CALLS[False], patience: float = PATIENCE, limit: float | None = None, program: str | None = None
 ) -> Finding:
@@ -195,6 +210,7 @@ def examine(full: bool = False) -> Iterator[Finding]:
         "CPU devices": check_host_devices,
         "compilation cache": check_cache,
         "right numbers": partial(check_numbers, full),
+        "NaN": check_nan,
         "calls return": partial(check_hang, CALLS[full]),
     }
     for name, check in checks.items():

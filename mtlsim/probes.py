@@ -1,4 +1,4 @@
-"""Two probes for faults of the numerical stack that no error message announces: wrong numbers, and a call that never returns.
+"""Probes for faults of the numerical stack that no error message announces: wrong numbers, lost NaN, a call that never returns.
 
 They test `vmap` itself, so they are the one place outside the sweeps that uses it. `mtlsim doctor` and the tests run them.
 """
@@ -70,6 +70,15 @@ def wrong_cases(some: Iterable[Case], compute: Callable[[Case], np.ndarray] = mu
     """The cases with wrong rows, and how many rows."""
     counted = {case: wrong_rows(case, compute) for case in some}
     return {case: count for case, count in counted.items() if count}
+
+
+def lost_nan() -> dict[str, int]:
+    """{reduction: rows} whose extreme is a number although one of the row's numbers is NaN, on the CPU."""
+    rows = np.ones((2000, 20))
+    rows[:, 7] = np.nan
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+        found = {reduce.__name__: jax.jit(jax.vmap(reduce))(rows) for reduce in (jnp.max, jnp.min)}
+    return {name: int(np.sum(~np.isnan(values))) for name, values in found.items() if not np.isnan(values).all()}
 
 
 def two_factorisations() -> Callable[[], object]:

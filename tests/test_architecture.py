@@ -44,6 +44,8 @@ EXEMPT = {"__init__", "__main__", "citations", "doctor", "probes"}  # may import
 ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "xarray": {"results", "sweeps"}, "optax": {"training"}}
 HINTS = {"xarray"}  # may be imported anywhere for type hints alone
 VMAP_IN = {"sweeps", "probes"}
+LOSES_NAN = {"max", "min", "amax", "amin"}  # of jax.numpy, in compiled programs of some releases
+EXTREMES_IN = {"core/extremes.py", "probes.py"}
 NAMELESS = {"utils", "util", "helpers", "helper", "misc"}
 LONGEST = 400
 OUTSIDE = "/".join(("..", "shared"))
@@ -88,6 +90,8 @@ def _broken(path: Path, source: str, homes: dict[str, str]) -> Iterator[str]:
             name = node.name
         if name.split(".")[-1].endswith("vmap") and room not in VMAP_IN:
             yield "uses vmap"
+        if name in LOSES_NAN and ast.unparse(node).startswith(("jnp.", "jax.numpy.")) and path.as_posix() not in EXTREMES_IN:
+            yield f"uses {ast.unparse(node)}, which can lose NaN; use those of core.extremes"
         private = isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
         if private and isinstance(node.value, ast.Name) and node.value.id in borrowed:
             yield f"uses the private {node.value.id}.{node.attr}"
@@ -219,6 +223,8 @@ PLANTED = [
     ("theory/a.py", "import jax\nf = jax.vmap(abs)", "uses vmap"),
     ("theory/a.py", "from jax import vmap as v", "uses vmap"),
     ("theory/a.py", "import equinox as eqx\n@eqx.filter_vmap\ndef f(x): ...", "uses vmap"),
+    ("theory/a.py", "import jax.numpy as jnp\nf = jnp.max", "uses jnp.max, which can lose NaN"),
+    ("theory/a.py", "import jax\ndef f(x):\n    return jax.numpy.min(x)", "uses jax.numpy.min, which"),
     ("core/a.py", "x = 1\n" * (LONGEST + 1), "longer than"),
     ("core/utils.py", "x = 1", "named after nothing"),
     ("tasks/helpers/a.py", "x = 1", "named after nothing"),
@@ -233,6 +239,8 @@ ALLOWED = [
     ("plots/a.py", "import matplotlib\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import xarray as xr"),
     ("sweeps/a.py", "import xarray\nimport jax\njax.vmap(abs)"),
     ("core/a.py", '"""vmap, xarray, matplotlib."""\n' + "x = 1\n" * (LONGEST - 1)),
+    ("core/extremes.py", "import jax.numpy as jnp\nf = jnp.max"),
+    ("plots/a.py", "import numpy as np\nf = np.max"),
     ("cli.py", "def f():\n    from mtlsim.doctor import main\n    from mtlsim.experiments.a import b"),
     ("citations.py", "import mtlsim\nmtlsim.Data"),
     ("experiments/a.py", "from mtlsim.experiments._b import c\nimport mtlsim.experiments as e\ne.names"),

@@ -7,6 +7,7 @@ import pytest
 from conftest import close
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of, smallest_of
 
 RNG = np.random.default_rng(4)
 
@@ -31,6 +32,20 @@ def test_products_and_forms():
     close(linalg.multiply(*map(jnp.asarray, (a, b, c))), a @ b @ c)
     matrix, v = positive(4), RNG.normal(size=4)
     close(linalg.quadratic(jnp.asarray(matrix), jnp.asarray(v)), v @ matrix @ v)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32])
+@pytest.mark.parametrize("shape", [(3, 4), (300, 18), (1000, 100)], ids=str)
+def test_extremes_are_those_of_numpy_nan_included(shape, dtype):
+    """What a compiled program says of many rows, some with a NaN, where some releases leave it out."""
+    values = (10 * RNG.normal(size=shape)).astype(dtype)
+    if dtype != np.int32:
+        values[::2, shape[1] // 2] = np.nan
+        values[-1, 0], values[1, 0] = np.inf, -np.inf
+    for ours, numpys in ((largest_of, np.max), (smallest_of, np.min)):
+        np.testing.assert_array_equal(jax.jit(jax.vmap(ours))(values), numpys(values, -1))
+        np.testing.assert_array_equal(jax.jit(ours, static_argnums=1)(values, 0), numpys(values, 0))
+        np.testing.assert_array_equal(jax.jit(ours)(values), numpys(values))
 
 
 def test_products_ask_for_the_highest_precision():

@@ -10,6 +10,7 @@ from instances import moments_of, random_tasks
 
 import mtlsim as mtl
 from mtlsim.configuration import build, read
+from mtlsim.core.status import Status
 from mtlsim.sharing import sharing_names
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.from_source import FromSource
@@ -73,6 +74,14 @@ def test_every_sharing_is_a_cell(name):
     assert traced.gain.shape == () and traced.route == draw.route
     assert draw.status == 0 and np.isfinite(draw.gain)
     close(draw.gain, draw.risk_single - draw.risk_multi)
+
+
+@pytest.mark.parametrize("name", ["hard", "pooled"])
+def test_many_seeds_of_too_few_rows_have_no_nan(name):
+    """Enough of them for programs that compute extremes over many numbers at once, and a factor that fails for every one."""
+    tasks = mtl.LinearTasks(n_features=18, n_samples=(4, 6), relation="same")
+    data = mtl.sweep(mtl.Transfer(tasks, sharing=name, ridge=0.1 * (name == "hard")), {}, 300, jax.random.key(0), progress=False)
+    assert np.isfinite(data.gain).all() and (data.status != Status.ill_conditioned).all()
 
 
 def test_sharings_meet_at_the_ends_of_their_strength():

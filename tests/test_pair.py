@@ -221,7 +221,7 @@ def test_the_solver_is_the_same_mapped_and_traced():
     mapped = jax.jit(jax.vmap(lambda m: mtl.solve(m, 1)))(stacked)
     for i, tasks in enumerate(many):
         one = mtl.solve(moments_of(tasks), 1)
-        close(mapped.loss[i], one.loss, 1)
+        close(mapped.loss[i], one.loss, 1) if one.loss > 1e-9 else np.testing.assert_allclose(mapped.loss[i], one.loss, atol=1e-9)
         np.testing.assert_allclose(mapped.parameters[i], one.parameters, rtol=1e-6, atol=1e-6)
         assert mapped.status[i] == one.status and mapped.certificate[i] == one.certificate
     with jax.disable_jit():
@@ -245,8 +245,10 @@ def test_gradients_are_those_of_finite_differences(output):
         step = rng.normal(size=(2, D, D)), rng.normal(size=(2, D))
         step = jnp.asarray(step[0] + step[0].swapaxes(1, 2)), jnp.asarray(step[1])
         _, slope = jax.jvp(value, (moments.gram, moments.cross), step)
-        ends = [value(moments.gram + h * step[0], moments.cross + h * step[1]) for h in (1e-5, -1e-5)]
+        along = lambda h, step=step: value(moments.gram + h * step[0], moments.cross + h * step[1])
+        slopes = [(8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h) for h in (3e-4, 5e-4, 7e-4, 1e-3, 2e-3)]
         gradient = jax.grad(value, (0, 1))(moments.gram, moments.cross)
         terms = sum(jnp.sum(jnp.abs(g * s)) for g, s in zip(gradient, step, strict=True))  # which may cancel, their errors do not
-        np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-5, atol=1e-6 * terms)
+        # a search that rests where the loss is level to its last digit leaves a rare one of them far off: their median is not
+        np.testing.assert_allclose(slope, np.median(slopes), atol=1e-6 * terms)
         close(sum(jnp.sum(g * s) for g, s in zip(gradient, step, strict=True)), slope, 2)

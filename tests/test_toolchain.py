@@ -5,9 +5,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jaxlib
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from mtlsim import doctor, probes
 from mtlsim.doctor import Finding, Grade
@@ -54,6 +56,12 @@ def test_canary_sees_one_wrong_row(error):
     finding = doctor.check_numbers(compute=lambda case: off_in_the_last_row(case) if case == planted else _in_numpy(case))
     assert finding.grade == Grade.bad
     assert "1 of 72 fused products are wrong" in finding.found and "1 of 32769 rows of the maximum" in finding.found
+
+
+def test_no_release_but_the_known_ones_loses_nan():
+    lost = probes.lost_nan()
+    assert doctor.check_nan() == doctor.check_nan(lost)
+    assert lost == {} or (lost == {"max": 2000, "min": 2000} and Version(jaxlib.__version__) >= Version("0.11"))
 
 
 def test_canary_crosses_the_rows_where_the_fault_sits():
@@ -113,6 +121,8 @@ def test_doctor_refuses_what_the_requirement_refuses(package):
         (lambda folder: doctor.check_float64(False), Grade.warn),
         (lambda folder: doctor.check_float64(True), Grade.ok),
         (lambda folder: doctor.check_devices(), Grade.ok),
+        (lambda folder: doctor.check_nan({}), Grade.ok),
+        (lambda folder: doctor.check_nan({"max": 2000}), Grade.warn),
         (lambda folder: doctor.check_host_devices(1, 2), Grade.warn),
         (lambda folder: doctor.check_host_devices(2, 2), Grade.ok),
         (lambda folder: doctor.check_cache(""), Grade.warn),

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.similarity import cosine_similarity, covariance_similarity
@@ -73,7 +74,7 @@ def standardise(tasks: tuple[Rows, ...]) -> Standardised:
     """
     centred = [_centre(X) for X, _ in tasks]
     variances = jnp.stack([jnp.mean(X**2, 0) for X, _ in centred])
-    scale = _safe(jnp.sqrt(jnp.mean(variances, 0)), jnp.max(jnp.stack([jnp.max(jnp.abs(X), 0) for X, _ in tasks]), 0))
+    scale = _safe(jnp.sqrt(jnp.mean(variances, 0)), largest_of(jnp.stack([largest_of(jnp.abs(X), 0) for X, _ in tasks]), 0))
     scaled = [X / scale for X, _ in centred]
     lift = None
     if sum(len(X) for X in scaled) < scaled[0].shape[1]:
@@ -81,7 +82,7 @@ def standardise(tasks: tuple[Rows, ...]) -> Standardised:
         starts = [sum(len(X) for X in scaled[:i]) for i in range(1, len(scaled))]
         scaled = jnp.split(triangle.T, starts)
     labels = [_centre(y) for _, y in tasks]
-    sizes = [_safe(jnp.sqrt(jnp.mean(y**2)), jnp.max(jnp.abs(raw[1]))) for (y, _), raw in zip(labels, tasks, strict=True)]
+    sizes = [_safe(jnp.sqrt(jnp.mean(y**2)), largest_of(jnp.abs(raw[1]))) for (y, _), raw in zip(labels, tasks, strict=True)]
     rows = tuple((X, y / size) for X, (y, _), size in zip(scaled, labels, sizes, strict=True))
     return Standardised(rows, lift, centred[-1][1], scale, labels[-1][1], sizes[-1])
 
@@ -124,7 +125,7 @@ def _ridge_together(
     weights = jnp.ones(1, X.dtype)
     if len(rows) > 2:
         heads = solve(moments, 1, ridge=ridge).heads[:-1, 0]
-        weights = heads / jnp.where(jnp.any(heads != 0), jnp.max(jnp.abs(heads)), 1)
+        weights = heads / jnp.where(jnp.any(heads != 0), largest_of(jnp.abs(heads)), 1)
     gram = sum(w**2 * (m.gram + r * jnp.eye(X.shape[1], dtype=X.dtype)) for w, m, r in zip(weights, moments, ridge, strict=False))
     source = source_spectrum(gram, sum(w * m.cross for w, m in zip(weights, moments, strict=False)))
     ratio = sum(w**2 * m.n_samples for w, m in zip(weights, moments, strict=False)) / len(X)

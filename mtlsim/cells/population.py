@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
@@ -83,7 +84,7 @@ class Population(eqx.Module):
             (1 - explained[1]) * energies[1],
             *cosines,
             *explained,
-            gap / jnp.maximum(jnp.min(sizes * energies), jnp.finfo(gap.dtype).tiny),
+            gap / jnp.maximum(smallest_of(sizes * energies), jnp.finfo(gap.dtype).tiny),
             certificate,
             worst(tasks.status, status, flag(~jnp.isfinite(direction[0]), Status.ill_conditioned)),
         )

@@ -102,14 +102,15 @@ class Transfer(eqx.Module):
         heavy = flag(self.sharing.infinite_variance(tasks, self.rank, weights, ridge, self.target), Status.heavy_tailed)
         if not self.sharing.shares(tasks.n_tasks, self.rank):  # then a gain of zero has no tails
             tails = heavy = jnp.zeros((), jnp.int32)
-        energy = moments.energy[self.target]
+        energy, gain = moments.energy[self.target], risk_single - risk_multi
+        unknown = flag(~jnp.isfinite(gain), Status.ill_conditioned)
         return TransferDraw(
-            risk_single - risk_multi,
+            gain,
             risk_single,
             risk_multi,
             control,
             together.gap / jnp.where(energy > 0, energy, 1),
             together.certificate,
-            worst(tasks.status, together.status, tails, heavy),
+            worst(tasks.status, together.status, tails, heavy, unknown),
             self.route,
         )

@@ -11,6 +11,7 @@ from mtlsim.cells.network import measured_risk
 from mtlsim.cells.oracle import best_weights, solve_mean_losses
 from mtlsim.cells.tails import compare_with_expectation
 from mtlsim.core.checks import require, require_choice
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import worst
@@ -73,7 +74,7 @@ class Weighting(eqx.Module):
         tasks = self.tasks.draw(key=key)
         learn = self._learn_networks if isinstance(tasks, ReluPopulation) else self._learn_linear
         alone, together, seen, weights, n_floored, path, status = learn(tasks, key)
-        shares, gains, longest = weights / jnp.sum(weights), alone - together, jnp.max(jnp.diagonal(seen.gram))
+        shares, gains, longest = weights / jnp.sum(weights), alone - together, largest_of(jnp.diagonal(seen.gram))
         mixture, _ = shortest_mixture(seen.gram)
         length = jnp.maximum(mixture @ seen.gram @ mixture, 0)
         control, tails = jnp.zeros_like(gains[0]), jnp.zeros((), jnp.int32)
@@ -128,7 +129,7 @@ class Weighting(eqx.Module):
         each = range(tasks.n_tasks)
         alone = jnp.stack([measured_risk(tasks, single.shared[i], single.heads[i, 0], i, key) for i in each])
         together = jnp.stack([measured_risk(tasks, found.shared, found.heads[i], i, key) for i in each])
-        status = worst(jnp.max(single.status), found.status)
+        status = worst(largest_of(single.status), found.status)
         seen = relu_gradients(rows, Layers(found.shared, found.heads))
         return alone, together, seen, found.weights_mean, found.n_floored, found.path.losses, status
 

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax.lax import linalg as lax_linalg
 from jaxtyping import Array, Bool, Float
 
+from mtlsim.core.extremes import largest_of
+
 
 def multiply(*factors: Float[Array, "..."]) -> Float[Array, "..."]:
     """Matrix product at the highest precision the device offers (accelerators round to bfloat16 or tf32 otherwise)."""
@@ -94,7 +96,7 @@ def _(function, primals, tangents):
 
 def rank_tolerance(values: Float[Array, " d"]) -> Float[Array, ""]:
     """Eigenvalues of a Gram matrix at or below this are rounding: d * eps * largest."""
-    return values.shape[0] * jnp.finfo(values.dtype).eps * jnp.max(values)
+    return values.shape[0] * jnp.finfo(values.dtype).eps * largest_of(values)
 
 
 def inverse_square_root(

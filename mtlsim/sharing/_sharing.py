@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, worst
@@ -197,5 +198,5 @@ def alone(problem: Problem, params_of: Callable[[Float[Array, "K d"]], Params]) 
     found = [solve(one, 1, None, problem.ridge[k]) for k, one in enumerate(each)]  # a weight moves no task of its own
     parameters = jnp.concatenate([one.parameters for one in found])
     loss, gap = (sum(w * getattr(one, name) for w, one in zip(problem.weights, found, strict=True)) for name in ("loss", "gap"))
-    certificate = jnp.max(jnp.stack([one.certificate for one in found]))
+    certificate = largest_of(jnp.stack([one.certificate for one in found]))
     return Answer(params_of(parameters), parameters, loss, gap, certificate, worst(*(one.status for one in found)))

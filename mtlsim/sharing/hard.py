@@ -9,6 +9,7 @@ with rank one and two tasks the optimum is known with a certificate (`mtlsim.sol
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.sharing._sharing import Answer, Problem, Shape, Sharing, identity
@@ -49,7 +50,7 @@ class Hard(Sharing):
     def infinite_variance(self, tasks, rank, weights, ridge, target) -> Bool[Array, ""]:
         n, d, n_tasks = tasks.n_samples, tasks.n_features, tasks.n_tasks
         near = own_head_is_near(tasks, rank, ridge, target)
-        near |= is_near(jnp.sum(n), rank * (d + n_tasks - rank), jnp.max(ridge))
+        near |= is_near(jnp.sum(n), rank * (d + n_tasks - rank), largest_of(ridge))
         return near | (is_near(n[target], d, ridge[target]) & ~_sources_lead(tasks, weights, target))
 
 

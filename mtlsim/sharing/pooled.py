@@ -9,6 +9,7 @@ one, a pull between the tasks without end, a task covariance of ones.
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.core.extremes import largest_of
 from mtlsim.sharing._sharing import Answer, MixedSharing, Problem
 from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.mixed import Mixing, solve_mixed
@@ -29,7 +30,7 @@ class Pooled(MixedSharing):
 
     def infinite_variance(self, tasks, rank, weights, ridge, target):
         own = tasks.n_samples[target] if tasks.shared_covariates else jnp.sum(tasks.n_samples)  # equal rows see no more together
-        return is_near(own, tasks.n_features, jnp.max(ridge))
+        return is_near(own, tasks.n_features, largest_of(ridge))
 
 
 SHARING = Pooled

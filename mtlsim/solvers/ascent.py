@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
@@ -96,7 +97,7 @@ def _look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, 
     scaled = problem.gram / jnp.where(sizes > 0, sizes, 1)[:, None, None]
     lift, inside = linalg.inverse_square_root(jnp.sum(scaled, 0))
     shares = jnp.linalg.eigvalsh(linalg.multiply(lift.T, scaled, lift))
-    seen = jnp.sum(shares > UNSEEN * d * jnp.finfo(shares.dtype).eps * jnp.max(jnp.sum(lift**2, 0)), -1)
+    seen = jnp.sum(shares > UNSEEN * d * jnp.finfo(shares.dtype).eps * largest_of(jnp.sum(lift**2, 0)), -1)
     # a coordinate that stands for no direction gets a one, so that it solves to zero
     grams = linalg.multiply(lift.T, problem.gram, lift) + jnp.diag(~inside).astype(lift.dtype)
     lifted = Moments(grams, linalg.multiply(problem.cross, lift), problem.energy, problem.n_samples)

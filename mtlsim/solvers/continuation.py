@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import normal
 from mtlsim.samples.data import Rows
 from mtlsim.solvers.network import DAMPING, LEAST_DAMPING, Layers, Network, newton_step
@@ -96,7 +97,7 @@ def search(network: Network, rows: Rows, starts: Layers, plan: Plan, key: Key[Ar
     state, (values, falls) = jax.lax.scan(step, state, jax.tree.map(jnp.asarray, plan))
     ends = values[np.flatnonzero(plan.competes)[: starts.heads.shape[0]]]
     floor = jnp.finfo(dtype).eps * jnp.sum(jnp.where(rows.used, rows.y**2, 0))
-    spread = (jnp.max(ends) - jnp.min(ends)) / jnp.maximum(jnp.min(ends), floor)
+    spread = (largest_of(ends) - smallest_of(ends)) / jnp.maximum(smallest_of(ends), floor)
     return Found(state.layers, falls[-1], spread)
 
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Num
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.pencil import Forms
 from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, orthonormal, rows_of
@@ -88,8 +89,8 @@ class Directions(NamedTuple):
         """The range of u with every direction that turns, and a margin."""
         both = self.seen[0] & self.seen[1]
         some = jnp.any(both)
-        first = jnp.where(some, jnp.min(jnp.where(both, self.turns, jnp.inf)), -1)
-        last = jnp.where(some, jnp.max(jnp.where(both, self.turns, -jnp.inf)), 1)
+        first = jnp.where(some, smallest_of(jnp.where(both, self.turns, jnp.inf)), -1)
+        last = jnp.where(some, largest_of(jnp.where(both, self.turns, -jnp.inf)), 1)
         return range_of_turns(first, last, self.energies, MARGIN)
 
     def solve(self, ratio: Float[Array, ""]) -> Float[Array, " d"]:
@@ -127,7 +128,7 @@ def find_directions(problem: Rows) -> Directions:
     eps = jnp.finfo(problem.rows.dtype).eps
     sizes = jnp.stack([_length(rows) for rows in problem.rows])
     scaled = problem.rows / sizes[:, None, None]
-    columns = jnp.max(jnp.abs(scaled), (0, 1))
+    columns = largest_of(jnp.abs(scaled), (0, 1))
     columns = jnp.where(columns > 0, columns, 1)
     scaled = scaled / columns
     left, values, right = jnp.linalg.svd(scaled.reshape(2 * d, d), full_matrices=False)
@@ -171,7 +172,7 @@ def _lengths(columns: Float[Array, "m d"]) -> Float[Array, " d"]:
 
 def _length(rows: Float[Array, "d d"]) -> Float[Array, ""]:
     """Frobenius norm whose squares neither overflow nor vanish; one where all is zero."""
-    largest = jnp.max(jnp.abs(rows))
+    largest = largest_of(jnp.abs(rows))
     largest = jnp.where(largest > 0, largest, 1)
     length = largest * jnp.sqrt(jnp.sum((rows / largest) ** 2))
     return jnp.where(length > 0, length, 1)

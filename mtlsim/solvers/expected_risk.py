@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.tasks.covariance import Covariance
 from mtlsim.tasks.recipe import Tasks
 
@@ -34,7 +35,7 @@ def minimum_norm_risk(energy, noise, n_samples, n_features: int) -> Float[Array,
 
 def anisotropy(covariance: Covariance) -> Float[Array, ""]:
     """Largest minus smallest eigenvalue, as a share of the largest: zero for a multiple of the identity."""
-    return 1 - jnp.min(covariance.eigenvalues) / jnp.max(covariance.eigenvalues)
+    return 1 - smallest_of(covariance.eigenvalues) / largest_of(covariance.eigenvalues)
 
 
 def least_squares_risk(tasks: Tasks, task: int = -1) -> Float[Array, ""]:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.status import Certificate, Status, flag
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, orthonormal, rows_of
@@ -105,13 +106,13 @@ def _by_squares(moments: Moments, mixing: Mixing, weights):
     plain = lambda right: linalg.solve_upper(factor, linalg.solve_lower(factor, right / sizes)) / sizes
     pivots = jnp.diagonal(factor)
     eps = jnp.finfo(matrix.dtype).eps
-    singular = ~(jnp.min(pivots) ** 2 > UNSEEN * len(sizes) * eps)  # NaN too: no positive pivot was found
+    singular = ~(smallest_of(pivots) ** 2 > UNSEEN * len(sizes) * eps)  # NaN too: no positive pivot was found
     root = linalg.repair(singular, lambda m: linalg.inverse_square_root(m)[0], jnp.zeros_like(matrix), matrix)
     least = lambda right: linalg.multiply(root, linalg.multiply(root.T, right))
     found = jnp.where(singular, least(cross), plain(cross))
     inverse = lambda right: jnp.where(singular, least(right.reshape(-1)), plain(right.reshape(-1))).reshape(count, d)
     too_few = jnp.sum(jnp.any(root != 0, 0)) < _determined(moments, mixing, weights)
-    lost = jnp.where(singular, too_few, jnp.min(pivots) ** 2 * LOST < eps * len(sizes))
+    lost = jnp.where(singular, too_few, smallest_of(pivots) ** 2 * LOST < eps * len(sizes))
     return found.reshape(count, d), lost, inverse
 
 
@@ -120,7 +121,7 @@ def _determined(moments: Moments, mixing: Mixing, weights: Float[Array, " K"]) -
     count, d = mixing.ridge.shape[0], moments.n_features
     n_free = jnp.sum(mixing.ridge == 0)
     seen = jnp.where(weights > 0, jnp.minimum(moments.n_samples, d), 0)
-    observed = jnp.max(seen) * n_free if moments.shared_covariates else jnp.sum(seen)
+    observed = largest_of(seen) * n_free if moments.shared_covariates else jnp.sum(seen)
     return (count - n_free) * d + jnp.minimum(observed, n_free * d)
 
 

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.samples.data import Rows
 
@@ -177,4 +178,4 @@ def predicted_fall(network: Network, rows: Rows, layers: Layers, width: Float[Ar
 def _raised(matrix: Float[Array, "p p"], damping: Float[Array, ""] | float) -> Float[Array, "p p"]:
     """The matrix with its diagonal raised by a share; directions that change nothing get a little."""
     diagonal = jnp.diagonal(matrix)
-    return matrix + jnp.diag(damping * jnp.maximum(diagonal, 1e-8 * jnp.max(diagonal) + jnp.finfo(diagonal.dtype).tiny))
+    return matrix + jnp.diag(damping * jnp.maximum(diagonal, 1e-8 * largest_of(diagonal) + jnp.finfo(diagonal.dtype).tiny))

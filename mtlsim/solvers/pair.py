@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers import secular
@@ -54,7 +55,7 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     fixed = jax.lax.stop_gradient((moments, weights, ridge, rows))
     if moments.rank_known:
         found = _search_pencil(*fixed, form)
-        reach = jnp.maximum(TRUSTED * jnp.min(found.energies), TRUSTED_ROUNDINGS * _last_digits(found.energies))
+        reach = jnp.maximum(TRUSTED * smallest_of(found.energies), TRUSTED_ROUNDINGS * _last_digits(found.energies))
         drawn, *rest = fixed
 
         def search(factor, scores):
@@ -179,14 +180,14 @@ def _conclude(
 ) -> Solution:
     """The loss that the direction and its best heads reach, and what the bound proves about it."""
     optimum, energies, too_few = found.optimum, found.energies, found.too_few
-    least, rounding = jnp.min(energies), _last_digits(energies)
+    least, rounding = smallest_of(energies), _last_digits(energies)
     flat = (optimum.variation <= 1e-9 * least + 4 * rounding) & (least > 0)
     degenerate = too_few | flat
     gap = jnp.where(degenerate, 0, jnp.maximum(optimum.bound - explained, 0) + jnp.abs(optimum.value - explained))
     gap = gap + rounding + found.rounding
     broken = ~jnp.isfinite(explained)
     status = worst(flag(degenerate, Status.degenerate), flag(broken | found.lost, Status.ill_conditioned))
-    largest = jnp.max(jnp.abs(direction))
+    largest = largest_of(jnp.abs(direction))
     largest = jnp.where(largest > 0, largest, 1)
     length = largest * jnp.linalg.norm(direction / largest)
     length = jnp.where(length == 0, 1, length) * jnp.where(heads[-1] < 0, -1, 1)

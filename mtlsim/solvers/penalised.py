@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.linalg import inverse_square_root, minimum_norm, multiply
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.moments import Moments
@@ -55,7 +56,7 @@ def solve_trace_norm(moments: Moments, weights: Float[Array, " K"], strength: Fl
     zero = jnp.zeros_like(linear)
     kept, _ = jax.lax.fori_loop(0, ROUNDS, turn, (zero, zero))
     penalty = strength * jnp.sum(jnp.linalg.svd(kept, compute_uv=False))
-    steepest = jnp.max(jnp.linalg.svd(linear - _fitted(quadratic, kept), compute_uv=False))
+    steepest = largest_of(jnp.linalg.svd(linear - _fitted(quadratic, kept), compute_uv=False))
     return _proven(moments, weights, kept, jnp.zeros(moments.n_features, kept.dtype), penalty, strength, steepest)
 
 
@@ -80,7 +81,7 @@ def solve_deltas(moments: Moments, weights: Float[Array, " K"], strength: Float[
     common = minimum_norm(jnp.sum(quadratic, 0), jnp.sum(linear - _fitted(quadratic, kept), 0))
     parameters = common + kept
     penalty = strength * jnp.sum(jnp.linalg.norm(kept, axis=-1))
-    steepest = jnp.max(jnp.linalg.norm(linear - _fitted(quadratic, parameters), axis=-1))
+    steepest = largest_of(jnp.linalg.norm(linear - _fitted(quadratic, parameters), axis=-1))
     return _proven(moments, weights, parameters, common, penalty, strength, steepest)
 
 
@@ -89,8 +90,8 @@ def _scaled(moments: Moments, weights: Float[Array, " K"]):
     grams = jnp.broadcast_to(moments.gram, (len(weights), *moments.gram.shape[-2:]))
     quadratic = 2 * weights[:, None, None] * grams
     values = jnp.linalg.eigvalsh(quadratic)
-    largest = jnp.max(values)
-    least = jnp.maximum(jnp.min(values), LEAST_SHARE * largest)
+    largest = largest_of(values)
+    least = jnp.maximum(smallest_of(values), LEAST_SHARE * largest)
     return quadratic, 2 * weights[:, None] * moments.cross, jnp.sqrt(least * largest)
 
 

@@ -12,6 +12,7 @@ from jax.lax import linalg as lax_linalg
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of, smallest_of
 
 REACH = 17.0  # |u| up to which directions of the pencil are searched for
 UNROLL = 4  # rows of the pencil eliminated per turn of the loop: more are faster and take longer to compile
@@ -24,8 +25,8 @@ FORMS = {
 
 
 def choose_form(platform: str, n_features: int) -> str:
-    """The form for a backend: batched tridiagonalisation exists on CPUs alone, batched Cholesky everywhere."""
-    return "tridiagonal" if platform == "cpu" else "cholesky"
+    """The form for a backend: batched tridiagonalisation exists on CPUs alone, a fast batched eigh on GPUs, Cholesky everywhere."""
+    return {"cpu": "tridiagonal", "gpu": "eigh"}.get(platform, "cholesky")
 
 
 def name_route(form: str) -> str:
@@ -163,7 +164,7 @@ class Diagonal(NamedTuple):
         turns = turn_of(self.values, tau)
         within = (turns > -reach[0]) & (turns < reach[1])
         some = jnp.any(within)
-        first, last = jnp.min(jnp.where(within, turns, jnp.inf)), jnp.max(jnp.where(within, turns, -jnp.inf))
+        first, last = smallest_of(jnp.where(within, turns, jnp.inf)), largest_of(jnp.where(within, turns, -jnp.inf))
         return Turns(jnp.where(some, first, 0) - 1, jnp.where(some, last, 0) + 1, energy, jnp.sum(within))
 
     def solve(self, own: Float[Array, ""], other: Float[Array, ""], heads: Float[Array, "2"]) -> Float[Array, " d"]:

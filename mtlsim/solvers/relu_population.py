@@ -30,6 +30,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core.arc_cosine import kappa
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.linalg import diagonalise_pair, multiply, solve_upper
 from mtlsim.core.status import Certificate
 from mtlsim.solvers.solution import certify
@@ -129,10 +130,10 @@ def solve_relu_pair(pair: Pair) -> ReluOptimum:
     direction, explained = directions[chosen], values[chosen]
     total = jnp.sum(pair.energies)
     ratios = pair.spectra[0] * jnp.mean(pair.spectra[1]) - pair.spectra[1] * jnp.mean(pair.spectra[0])
-    equal = jnp.max(jnp.abs(ratios)) <= EQUAL * jnp.max(pair.spectra)
+    equal = largest_of(jnp.abs(ratios)) <= EQUAL * largest_of(pair.spectra)
     upper = jnp.where(equal, _plane_bound(pair), _frontier_bound(pair))
     gap = jnp.clip(jnp.minimum(upper, total) - explained, 0)
-    smaller = jnp.min(jnp.where(pair.energies > 0, pair.energies, jnp.inf))
+    smaller = smallest_of(jnp.where(pair.energies > 0, pair.energies, jnp.inf))
     certificate = certify(gap, jnp.where(jnp.isfinite(smaller), smaller, 1), Certificate.interval)
     return ReluOptimum(direction, pair.cosines(direction), explained, gap, certificate)
 
@@ -144,7 +145,7 @@ def _ends(pair: Pair) -> Float[Array, "2 d"]:
 
 def _definite(pair: Pair) -> Float[Array, ""]:
     """Largest -alpha up to which Sigma_2 + tan(alpha) Sigma_1 is positive definite."""
-    return jnp.arctan(jnp.min(pair.spectra[1] / jnp.maximum(pair.spectra[0], jnp.finfo(pair.spectra.dtype).tiny)))
+    return jnp.arctan(smallest_of(pair.spectra[1] / jnp.maximum(pair.spectra[0], jnp.finfo(pair.spectra.dtype).tiny)))
 
 
 def _mixed_places(pair: Pair) -> Float[Array, " n"]:
@@ -214,7 +215,7 @@ def _frontier_bound(pair: Pair) -> Float[Array, ""]:
     negative = jnp.stack([toward_second[0], toward_first[1]]) < 0
     both = jnp.stack([pair.explained(toward_second), pair.explained(toward_first), *jnp.where(negative, mixed, -jnp.inf)])
     inner = _refined(lambda left, right: _between(pair, left, right), np.pi / 2, kept=8, rounds=2)
-    return jnp.maximum(jnp.max(both), inner)
+    return jnp.maximum(largest_of(both), inner)
 
 
 def _mixed_bound(pair: Pair) -> Float[Array, ""]:
@@ -222,12 +223,12 @@ def _mixed_bound(pair: Pair) -> Float[Array, ""]:
     places = -_definite(pair) * jnp.linspace(1e-6, 1 - 1e-6, N_STAIRS)
     points = jnp.concatenate(jax.lax.map(lambda root: curve(pair, places, root), jnp.array([1.0, -1.0])))
     behind, ahead = pair.cosines(points).T
-    valid = (jnp.max(jnp.abs(points), -1) > 0) & (ahead > 0) & (behind < 0)
+    valid = (largest_of(jnp.abs(points), -1) > 0) & (ahead > 0) & (behind < 0)
     ahead, behind = jnp.where(valid, ahead, 1), jnp.where(valid, behind, 0)
     order = jnp.argsort(ahead)
     steps = jnp.concatenate([jnp.zeros(1), jax.lax.cummin(behind[order])])
     ends = jnp.concatenate([ahead[order], jnp.ones(1)])
-    return jnp.max(pair.explained(jnp.stack([steps, ends], -1)))
+    return largest_of(pair.explained(jnp.stack([steps, ends], -1)))
 
 
 def _between(pair: Pair, left: Float[Array, " n"], right: Float[Array, " n"]) -> Float[Array, " n"]:

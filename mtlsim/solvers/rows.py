@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Num
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.solution import LOST
 
@@ -71,9 +72,9 @@ def look(moments: Moments, ridge: Float[Array, ""], rank: Num[Array, ""]) -> Sig
     """What one set of rows sees, of `rank` directions at most (of just as many, where moments know their rank)."""
     rows, labels = rows_of(moments, ridge)
     d, eps = moments.n_features, jnp.finfo(rows.dtype).eps
-    largest = jnp.max(jnp.abs(rows))
+    largest = largest_of(jnp.abs(rows))
     rows = rows / jnp.where(largest > 0, largest, 1)
-    columns = jnp.max(jnp.abs(rows), 0)
+    columns = largest_of(jnp.abs(rows), 0)
     columns = jnp.where(columns > 0, columns, 1)
     scaled = rows / columns
     left, values, right = jnp.linalg.svd(scaled)

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.solvers.pencil import REACH, Dense, Diagonal, Forms, Tridiagonal, choose_form, make_form
 
 N_NODES = 24  # of a table
@@ -129,7 +130,7 @@ def make_pencil(
     # |L^-1 D g| for rows of L of the lengths D and fixed signs g: a condition number that no scaling of rows changes
     signs = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], (d, N_PROBES)), factor.dtype)
     sides = linalg.solve_lower(factor, jnp.column_stack([*crosses, signs * jnp.sqrt(jnp.sum(factor**2, 1))[:, None]]))
-    condition = jnp.sqrt(jnp.max(jnp.sum(sides[:, 2:] ** 2, 0)))
+    condition = jnp.sqrt(largest_of(jnp.sum(sides[:, 2:] ** 2, 0)))
     form = form or choose_form(jax.default_backend(), len(factor))
     form = make_form(form, whitened / square, sides[:, 0], sides[:, 1] / jnp.sqrt(square))
     turns = form.turns(tau, jnp.where(jnp.stack(singular), REACH_SINGULAR, REACH).astype(tau.dtype))
@@ -208,23 +209,23 @@ def maximize(pencil, n_nodes: int = N_NODES, n_tables: int = N_TABLES) -> Optimu
 
     def zoom(search: Search, is_first) -> tuple[Search, None]:
         table = tabulate(pencil, search.low, search.high, n_nodes)
-        best = jnp.maximum(search.best, table.values.max())
+        best = jnp.maximum(search.best, largest_of(table.values))
         alive = (table.bounds >= best).any(0)
         step = (search.high - search.low) / (n_nodes - 1)
-        beyond = jnp.where(is_first, table.tails.max(), -jnp.inf)
-        closed = jnp.maximum(search.closed, jnp.maximum(beyond, jnp.where(alive, -jnp.inf, table.bounds).max()))
+        beyond = jnp.where(is_first, largest_of(table.tails), -jnp.inf)
+        closed = jnp.maximum(search.closed, jnp.maximum(beyond, largest_of(jnp.where(alive, -jnp.inf, table.bounds))))
         negative, interval = jnp.unravel_index(jnp.argmax(table.peaks), table.peaks.shape)
         return Search(
             search.low + step * jnp.argmax(alive),
             search.high - step * jnp.argmax(alive[::-1]),
             best,
-            jnp.minimum(search.least, table.values.min()),
+            jnp.minimum(search.least, smallest_of(table.values)),
             closed,
-            jnp.maximum(closed, table.bounds.max()),
+            jnp.maximum(closed, largest_of(table.bounds)),
             1 - 2 * negative.astype(low.dtype),
             table.places[negative, interval],
             table.curvatures[negative, interval],
-            table.peaks.max(),
+            largest_of(table.peaks),
         ), None
 
     start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low, nothing, nothing)

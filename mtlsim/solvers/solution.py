@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core.checks import is_concrete
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.moments import Moments
 
@@ -51,6 +52,6 @@ def penalised_loss(moments: Moments, parameters: Float[Array, "K d"]) -> Float[A
 def certify(gap: Float[Array, ""], energies: Float[Array, "..."], otherwise: Certificate = Certificate.interval) -> Int[Array, ""]:
     """exact where the gap is within 10^-6 of the least energy, or in the last digits of all; else `otherwise`; none for NaN."""
     last_digits = LAST_DIGITS * jnp.finfo(gap.dtype).eps * jnp.sum(energies)
-    exact = gap <= jnp.maximum(EXACT_WITHIN * jnp.min(energies), last_digits)
+    exact = gap <= jnp.maximum(EXACT_WITHIN * smallest_of(energies), last_digits)
     known = jnp.where(exact, int(Certificate.exact), int(otherwise))
     return jnp.where(jnp.isnan(gap), int(Certificate.none), known).astype(jnp.int32)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import is_concrete, require, require_choice
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments, stack
@@ -130,18 +131,18 @@ def _conditioning(moments: Moments, ridge, route: str):
             return jnp.zeros((), jnp.int32)
         values = [jnp.linalg.svd(_unit_columns(rows_of(moments[i], ridge[i])[0]), compute_uv=False) for i in range(moments.n_tasks)]
         values = jnp.stack(values)
-        largest = jnp.max(values, 1)
+        largest = largest_of(values, 1)
         seen = values > UNSEEN * moments.n_features * jnp.finfo(values.dtype).eps * largest[:, None]
-        spread = largest / jnp.min(jnp.where(seen, values, largest[:, None]), 1)
+        spread = largest / smallest_of(jnp.where(seen, values, largest[:, None]), 1)
         return flag(jnp.any(spread**2 * jnp.finfo(values.dtype).eps > LOST_DIGITS), Status.ill_conditioned)
     diagonal = jnp.atleast_2d(moments.squares) + ridge[: 1 if moments.shared_covariates else None, None]
-    largest = jnp.max(diagonal, 1)
-    smallest = jnp.min(jnp.where(diagonal > 0, diagonal, largest[:, None]), 1)
+    largest = largest_of(diagonal, 1)
+    smallest = smallest_of(jnp.where(diagonal > 0, diagonal, largest[:, None]), 1)
     return flag(jnp.any(largest * jnp.finfo(largest.dtype).eps > LOST_DIGITS * smallest), Status.ill_conditioned)
 
 
 def _unit_columns(rows):
     """Columns of length one, or zero."""
-    rows = rows / jnp.maximum(jnp.max(jnp.abs(rows)), jnp.finfo(rows.dtype).tiny)
+    rows = rows / jnp.maximum(largest_of(jnp.abs(rows)), jnp.finfo(rows.dtype).tiny)
     sizes = jnp.sqrt(jnp.sum(rows**2, 0))
     return rows / jnp.where(sizes > 0, sizes, 1)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.verdict import summarise
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
@@ -111,7 +112,7 @@ def _from_prediction(prediction, box: Box, key, n_draws: int) -> Boundary:
     def value(unit):
         moved = at_point(cell, dict(zip(box.names, box.out(unit), strict=True)), check=False)
         draws = jax.vmap(lambda seed: prediction.statement(moved)(key=jax.random.fold_in(key, seed)))(jnp.arange(n_draws))
-        return jnp.mean(draws["gain"]), jnp.min(draws["margin"])
+        return jnp.mean(draws["gain"]), smallest_of(draws["margin"])
 
     both = jax.jit(jax.value_and_grad(value, has_aux=True))
     mesh = np.linspace(0, 1, N_SCAN)

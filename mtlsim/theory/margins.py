@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.tasks.covariance import Covariance
 from mtlsim.tasks.recipe import Tasks
 
@@ -20,21 +21,21 @@ def decades(allowed, found) -> Float[Array, ""]:
 
 def full_rank(tasks: Tasks) -> Float[Array, ""]:
     """Decades by which every covariance is better conditioned than the precision needs; negative for a singular one."""
-    least = jnp.stack([jnp.min(covariance.eigenvalues) / jnp.max(covariance.eigenvalues) for covariance in tasks.covariances])
-    least = jnp.min(least)
+    spectra = [covariance.eigenvalues for covariance in tasks.covariances]
+    least = smallest_of(jnp.stack([smallest_of(values) / largest_of(values) for values in spectra]))
     return jnp.where(least > 0, decades(least, DIGITS * jnp.finfo(least.dtype).eps), -1.0)
 
 
 def one_covariance(tasks: Tasks) -> Float[Array, ""]:
     """Positive where all covariances are the target's, up to 1e-9 of its smallest eigenvalue."""
     target = tasks.covariances[-1]
-    apart = [jnp.max(jnp.abs(covariance.matrix() - target.matrix())) for covariance in tasks.covariances]
-    return 1e-9 - jnp.max(jnp.stack(apart)) / jnp.maximum(jnp.min(target.eigenvalues), jnp.finfo(float).tiny)
+    apart = [largest_of(jnp.abs(covariance.matrix() - target.matrix())) for covariance in tasks.covariances]
+    return 1e-9 - largest_of(jnp.stack(apart)) / jnp.maximum(smallest_of(target.eigenvalues), jnp.finfo(float).tiny)
 
 
 def one_number(values: Float[Array, " K"]) -> Float[Array, ""]:
     """Positive where all are equal, up to 1e-9 of the largest, and not all zero."""
-    return 1e-9 * jnp.max(jnp.abs(values)) - jnp.max(jnp.abs(values - values[-1]))
+    return 1e-9 * largest_of(jnp.abs(values)) - largest_of(jnp.abs(values - values[-1]))
 
 
 def trace_ratio(target: Covariance, source: Covariance) -> Float[Array, ""]:
@@ -69,4 +70,4 @@ def source_prevails(tasks: Tasks, weights: Float[Array, "2"], missed, risk) -> F
         heavy * (energy + noise[-1] ** 2) / explained,
         noise[0] ** 2 * tasks.n_features / n[0] / explained,
     )
-    return jnp.min(jnp.stack([decades(EXACTLY, error) for error in errors]))
+    return smallest_of(jnp.stack([decades(EXACTLY, error) for error in errors]))

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.recipe import Tasks
 
 N_ITERATIONS = 4  # plain iterations, which bring Newton steps near enough
@@ -105,7 +106,7 @@ def predict_pooled(
     system = jnp.eye(len(amounts)) - pairs * effects
     rho = jnp.linalg.solve(system, noise**2 + shift)
     roots = jnp.sqrt(jax.lax.stop_gradient(effects))
-    gap = 1 - jnp.max(jnp.linalg.eigvalsh(jax.lax.stop_gradient(pairs) * roots[:, None] * roots))
+    gap = 1 - largest_of(jnp.linalg.eigvalsh(jax.lax.stop_gradient(pairs) * roots[:, None] * roots))
     margin = jnp.where(settled, gap - SPREAD / (1 + SPREAD), -1.0)
     unknown = jnp.where(settled & (gap > 0), 0.0, jnp.nan)
     return Predicted(rho - noise**2 + unknown, n_samples * rho / (1 + weights * traces) ** 2 + unknown, margin)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
+from mtlsim.core.extremes import smallest_of
 from mtlsim.tasks.linear import LinearTasks
 
 Values = Mapping[str, Array]
@@ -121,7 +122,7 @@ class Prediction:
 
     def __call__(self, *, key: Key[Array, ""]) -> dict[str, Array]:
         margins = jnp.stack([jnp.asarray(m, float) for m in self.statement.assume(self.cell, key).values()] or [jnp.inf])
-        return {**self.statement.predict(self.cell, key), "margin": jnp.min(margins)}
+        return {**self.statement.predict(self.cell, key), "margin": smallest_of(margins)}
 
 
 def measure_transfer(*names: str) -> Callable[[Any, Key[Array, ""]], Values]:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 from scipy.optimize import minimize
 
 from mtlsim.core.checks import require
+from mtlsim.core.extremes import largest_of
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.results.store import check_writable, require_path, write_whole
 from mtlsim.sweeps.boundary import Box
@@ -201,4 +202,4 @@ def _named(found) -> dict[str, Array]:
 
 
 def _size(statement: Statement, off: Float[Array, " q"]) -> Float[Array, ""]:
-    return jnp.max(off if statement.kind in ("bound", "sign") else jnp.abs(off))
+    return largest_of(off if statement.kind in ("bound", "sign") else jnp.abs(off))

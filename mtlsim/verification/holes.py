@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.sweeps.one_shape import for_shape
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory import find_statement, statement_names
@@ -150,7 +151,7 @@ def _never_inside(statement: Statement, instance: Any) -> bool:
 
 def _margin(statement: Statement, instance: Any, key):
     margins = [jnp.asarray(margin, float) for margin in statement.assume(instance, key).values()]
-    return jnp.min(jnp.stack(margins)) if margins else jnp.asarray(jnp.inf)
+    return smallest_of(jnp.stack(margins)) if margins else jnp.asarray(jnp.inf)
 
 
 def _values(statement: Statement, instance: Any, key) -> dict:
@@ -158,7 +159,7 @@ def _values(statement: Statement, instance: Any, key) -> dict:
     if isinstance(getattr(instance, "tasks", None), LinearTasks):
         tasks = instance.tasks.draw(key=key)
         squares = [covariance.quadratic(theta) for covariance, theta in zip(tasks.covariances, tasks.parameters, strict=True)]
-        values["floor"] = FLOOR * jnp.max(jnp.stack(squares) + tasks.noise**2)
+        values["floor"] = FLOOR * largest_of(jnp.stack(squares) + tasks.noise**2)
     values |= {f"measured {name}": value for name, value in statement.measure(instance, key).items()}
     return values | {f"predicted {name}": value for name, value in statement.predict(instance, key).items()}
 

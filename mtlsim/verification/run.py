@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require
+from mtlsim.core.extremes import smallest_of
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
 from mtlsim.theory import find_statement, statement_names
@@ -151,7 +152,7 @@ def _evidence(statement: Statement, instance: Any, values: dict, place: str, num
 
 def _both(statement: Statement, instance, key) -> dict:
     margins = [jnp.asarray(margin, float) for margin in statement.assume(instance, key).values()]
-    values = {"margin": jnp.min(jnp.stack(margins)) if margins else jnp.asarray(jnp.inf)}
+    values = {"margin": smallest_of(jnp.stack(margins)) if margins else jnp.asarray(jnp.inf)}
     values |= {f"measured {name}": value for name, value in statement.measure(instance, key).items()}
     values |= {f"predicted {name}": value for name, value in statement.predict(instance, key).items()}
     if statement.trivial is not None:

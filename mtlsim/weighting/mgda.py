@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core.checks import require_choice
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.linalg import multiply
 from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals
 
@@ -28,7 +29,7 @@ def shortest_mixture(
     corners = jnp.eye(n_tasks, dtype=gram.dtype)
 
     def gap_of(weights, pulls):
-        return jnp.maximum(multiply(weights, pulls) - jnp.min(pulls), 0)
+        return jnp.maximum(multiply(weights, pulls) - smallest_of(pulls), 0)
 
     def step(state):
         weights, pulls, _, iteration = state
@@ -53,7 +54,7 @@ def shortest_mixture(
 def is_pareto_stationary(gram: Float[Array, "K K"], tolerance: float = 1e-6) -> Array:
     """Whether no direction lowers all losses: the shortest mixture of gradients is shorter than tolerance times the longest."""
     weights, _ = shortest_mixture(gram)
-    return multiply(weights, gram, weights) <= tolerance**2 * jnp.max(jnp.diagonal(gram))
+    return multiply(weights, gram, weights) <= tolerance**2 * largest_of(jnp.diagonal(gram))
 
 
 class MGDA(Scheme):

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relations import lowest_alignment
@@ -39,7 +40,7 @@ def balance(sources, key):
     """noise^2 |S| / n_2 and (1 - cos^2) theta_2' Sigma theta_2 of the drawn tasks, S the coordinates of the largest eigenvalue."""
     tasks = tasks_of(sources.same, key)
     covariance = tasks.covariances[-1]
-    n_strong = jnp.sum(covariance.eigenvalues == jnp.max(covariance.eigenvalues))
+    n_strong = jnp.sum(covariance.eigenvalues == largest_of(covariance.eigenvalues))
     price = (1 - sources.same.tasks.cosine[0] ** 2) * covariance.quadratic(tasks.parameters[-1])
     return tasks.noise[-1] ** 2 * n_strong / tasks.n_samples[-1], price
 
@@ -57,7 +58,7 @@ def assume(sources, key):
     values = tasks.covariances[-1].eigenvalues
     return {
         "little noise": price - noise,
-        "more target rows than strong coordinates": tasks.n_samples[-1] - jnp.sum(values == jnp.max(values)) - 0.5,
+        "more target rows than strong coordinates": tasks.n_samples[-1] - jnp.sum(values == largest_of(values)) - 0.5,
     }
 
 

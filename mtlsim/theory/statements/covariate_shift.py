@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank, one_number
@@ -52,7 +53,7 @@ def assume(cell, key):
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "rows in all well above the number of features": total / tasks.n_features - 1 - SPREAD,
         "rows of both away from the number of features that they see": predict_pooled(form, *numbers).margin,
-        "one model": 1e-9 * jnp.max(jnp.abs(tasks.parameters)) - jnp.max(jnp.abs(tasks.parameters[0] - tasks.parameters[1])),
+        "one model": 1e-9 * largest_of(jnp.abs(tasks.parameters)) - largest_of(jnp.abs(tasks.parameters[0] - tasks.parameters[1])),
         "one noise": one_number(tasks.noise),
         "covariances of full rank": full_rank(tasks),
     }

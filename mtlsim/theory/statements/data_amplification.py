@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import largest_of
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
@@ -21,13 +22,13 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
-    difference = jnp.max(jnp.abs(tasks.parameters - tasks.parameters[-1]))
+    difference = largest_of(jnp.abs(tasks.parameters - tasks.parameters[-1]))
     return {
         "more rows in all than features + 1": jnp.sum(tasks.n_samples) - tasks.n_features - 1.5,
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "one covariance for all tasks": one_covariance(tasks),
         "a covariance of full rank": full_rank(tasks),
-        "equal parameters": 1e-9 * jnp.max(jnp.abs(tasks.parameters)) - difference,
+        "equal parameters": 1e-9 * largest_of(jnp.abs(tasks.parameters)) - difference,
     }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
@@ -74,12 +75,12 @@ def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> F
     ratio = sign * jnp.exp(u)
     least, predicted = at_ratio(form, n_samples, noise, weights, ratio)
     around = jax.lax.map(lambda factor: at_ratio(*held, factor * ratio)[0], jnp.array([0.5, 2.0]))
-    unit = jnp.max(weights * noise**2)
+    unit = largest_of(weights * noise**2)
     risks = jax.lax.map(lambda step: at_ratio(*held, ratio * jnp.exp(step))[1].risk[1], NUDGE * jnp.array([-1.0, 0.0, 1.0]))
     bend = (risks[0] - 2 * risks[1] + risks[2]) / NUDGE**2
     omitted = unit * jnp.abs(bend) / jnp.where(curvature > 0, curvature, 1) / risks[1]
-    other = jnp.min(jnp.where((signs == sign) | ~jnp.isfinite(losses), jnp.inf, losses))
-    rise = jnp.minimum(jnp.min(around), other) - least
+    other = smallest_of(jnp.where((signs == sign) | ~jnp.isfinite(losses), jnp.inf, losses))
+    rise = jnp.minimum(smallest_of(around), other) - least
     return FreeHeads(predicted.risk[1], ratio, rise / unit, omitted, predicted.margin)
 
 

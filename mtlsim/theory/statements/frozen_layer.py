@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.solvers.expected_risk import least_squares_risk
 from mtlsim.tasks.covariance import PowerLaw
@@ -55,9 +56,9 @@ def assume(cell, key):
     layer = tasks.parameters[:-1] / jnp.linalg.norm(tasks.parameters[:-1], axis=-1, keepdims=True)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
-        "sources of independent directions": jnp.min(jnp.linalg.eigvalsh(multiply(layer, layer.T))) - 1e-9,
+        "sources of independent directions": smallest_of(jnp.linalg.eigvalsh(multiply(layer, layer.T))) - 1e-9,
         "more target rows than rank + 1": tasks.n_samples[-1] - cell.rank - 1.5,
-        "sources without end of rows": jnp.log10(jnp.min(tasks.n_samples[:-1]) / ENDLESS),
+        "sources without end of rows": jnp.log10(smallest_of(tasks.n_samples[:-1]) / ENDLESS),
         "sources whose label noise is nothing in the risk (decades)": decades(EXACTLY, _wander(tasks) / risk),
         "covariances of full rank": full_rank(tasks),
     }

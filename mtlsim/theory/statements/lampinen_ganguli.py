@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core.checks import require_all
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
@@ -85,7 +86,7 @@ def errors(case: TwoTeachers) -> tuple[Array, Array]:
     """Least error of the first task alone, and together with the second."""
     modes = (case.n_outputs * n_tasks for n_tasks in (1, 2))
     grams = _gram(case)[:1, :1], _gram(case)
-    alone, joint = (jnp.min(error_curve(gram, n / case.n_inputs, n, case.start)) for gram, n in zip(grams, modes, strict=True))
+    alone, joint = (smallest_of(error_curve(gram, n / case.n_inputs, n, case.start)) for gram, n in zip(grams, modes, strict=True))
     return alone, joint
 
 
@@ -103,7 +104,7 @@ def transfer_benefit(case: TwoTeachers) -> Array:
 def assume(case, key):
     threshold = (case.n_outputs / case.n_inputs) ** 0.25
     strengths = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(_gram(case)), 0))
-    away = lambda ratio: jnp.min(jnp.abs(ratio - 1)) - 0.4
+    away = lambda ratio: smallest_of(jnp.abs(ratio - 1)) - 0.4
     return {
         "an overlap that is a cosine": 1 + 1e-12 - jnp.abs(jnp.asarray(case.overlap)),
         "no more outputs in all than inputs": case.n_inputs - 2 * case.n_outputs + 0.5,
@@ -114,7 +115,7 @@ def assume(case, key):
 
 @jax.jit
 def _margin(case):
-    return jnp.min(jnp.stack([jnp.asarray(value, float) for value in assume(case, None).values()]))
+    return smallest_of(jnp.stack([jnp.asarray(value, float) for value in assume(case, None).values()]))
 
 
 def predict(case, key):
@@ -135,7 +136,7 @@ def _least_error(data, case):
     left = left[: case.n_outputs]
     size = learned(values, jnp.asarray(TIMES)[:, None], case.start)
     spread = size**2 * jnp.sum(left**2, 0) - 2 * size * case.strengths[0] * left[0] * right
-    return 1 + jnp.min(jnp.sum(spread, 1)) / case.strengths[0] ** 2
+    return 1 + smallest_of(jnp.sum(spread, 1)) / case.strengths[0] ** 2
 
 
 def trust(case) -> float:

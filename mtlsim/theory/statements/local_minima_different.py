@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import inverse_square_root, multiply
 from mtlsim.solvers.solve import solve
@@ -49,7 +50,7 @@ def climb(moments, direction):
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
-    return {"as many rows as features in every task": jnp.min(tasks.n_samples) - tasks.n_features + 0.5}
+    return {"as many rows as features in every task": smallest_of(tasks.n_samples) - tasks.n_features + 0.5}
 
 
 def predict(cell, key):

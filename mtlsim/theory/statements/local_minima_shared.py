@@ -16,6 +16,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.solvers.objective import absorb
@@ -92,7 +93,7 @@ def assume(cell, key):
     tasks = tasks_of(cell, key)
     problem, found = search(cell, key)
     return {
-        "searches that have come to rest": REST - jnp.max(jnp.stack([still_to_go(problem, *end) for end in found.values()])),
+        "searches that have come to rest": REST - largest_of(jnp.stack([still_to_go(problem, *end) for end in found.values()])),
         "modes apart for alternation to end": distance_of_modes(problem, cell.rank) + jnp.log(REST) / (2 * ROUNDS),
         "all tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
         "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from mtlsim.core.extremes import largest_of
 from mtlsim.solvers.pooled import solve_mean_regularised
 from mtlsim.solvers.single import solve_single
 from mtlsim.theory.orthonormal import OrthonormalTasks
@@ -50,7 +51,7 @@ def distance_to_mean(tasks: OrthonormalTasks):
 
 
 def assume(case, key):
-    unequal = [jnp.max(jnp.abs(values / values[0] - 1)) for values in (case.tasks.n_samples, case.tasks.noise)]
+    unequal = [largest_of(jnp.abs(values / values[0] - 1)) for values in (case.tasks.n_samples, case.tasks.noise)]
     return {"equally many rows": 1e-6 - unequal[0], "equal noise": 1e-6 - unequal[1]}
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
@@ -71,7 +72,7 @@ def assume(decayed, key):
     left = jnp.where(ratio < 1, ratio, jnp.abs(1 - 2 / ratio))
     return {
         "a layer of at least as many columns as tasks": jnp.asarray(decayed.rank - decayed.strengths.shape[0] + 0.5),
-        "a search that settles within its rounds": jnp.log(SETTLED) / (2 * ROUNDS) - jnp.log(jnp.max(left)),
+        "a search that settles within its rounds": jnp.log(SETTLED) / (2 * ROUNDS) - jnp.log(largest_of(left)),
     }
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
@@ -32,7 +33,7 @@ def assume(cell, key):
     tasks = tasks_of(cell, key)
     return {
         **assume_pooled(cell, key),
-        "equal noise": 1e-9 * tasks.noise[-1] - jnp.max(jnp.abs(tasks.noise - tasks.noise[-1])),
+        "equal noise": 1e-9 * tasks.noise[-1] - largest_of(jnp.abs(tasks.noise - tasks.noise[-1])),
     }
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.solvers.solution import penalised_loss
@@ -29,7 +30,7 @@ def assume(cell, key):
     tasks = tasks_of(cell, key)
     return {
         "a layer of at least as many columns as tasks": jnp.asarray(cell.rank - tasks.n_tasks + 0.5),
-        "as many rows as features in every task": jnp.min(tasks.n_samples) - tasks.n_features + 0.5,
+        "as many rows as features in every task": smallest_of(tasks.n_samples) - tasks.n_features + 0.5,
     }
 
 

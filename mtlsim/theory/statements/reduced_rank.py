@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.wishart import draw_moments
@@ -59,7 +60,7 @@ def _estimated(cell, tasks, target_risk, total_risk):
     squares, mine = strengths**2, right**2
     first, second = squares[: cell.rank, None], squares[None, cell.rank :]
     kept, dropped = mine[: cell.rank, None], mine[None, cell.rank :]  # shares of each task's label, (r, 1, K) and (1, K - r, K)
-    variance = jnp.max(single_risk(scales * tasks.noise, tasks.n_samples, tasks.n_features)) / tasks.n_features
+    variance = largest_of(single_risk(scales * tasks.noise, tasks.n_samples, tasks.n_features)) / tasks.n_features
     noisy = variance * (first + second) / (first - second)
     turned = first * second / ((first - second) ** 2 * tasks.n_samples[-1])  # squared angle by which the rows mix two modes
     mixed = turned[..., None] * (first[..., None] * dropped + second[..., None] * kept)
@@ -72,7 +73,7 @@ def assume(cell, key):
     tasks = tasks_of(cell, key)
     _, scales, strengths, _ = _modes(cell, tasks)
     squares = jnp.append(strengths**2, 0)
-    variance = jnp.max(single_risk(scales * tasks.noise, tasks.n_samples, tasks.n_features))
+    variance = largest_of(single_risk(scales * tasks.noise, tasks.n_samples, tasks.n_features))
     above = (squares[cell.rank - 1] - squares[cell.rank]) / variance - ABOVE
     fewer = cell.rank < tasks.n_tasks
     risks = predict(cell, key)

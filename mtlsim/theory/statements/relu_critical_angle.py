@@ -15,6 +15,7 @@ import numpy as np
 
 from mtlsim.cells.population import Population
 from mtlsim.core.arc_cosine import kappa
+from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.theory.statement import EDGE, INSIDE, Statement, tasks_of
@@ -36,7 +37,7 @@ def assume(cell, key):
     return {
         "an angle below the critical one": CRITICAL - _angle(tasks),
         "equal energies": 1e-9 - jnp.abs(heavy[0] / heavy[1] - 1),
-        "one covariance": 1e-9 - jnp.max(jnp.abs(matrices[0] - matrices[1])),
+        "one covariance": 1e-9 - largest_of(jnp.abs(matrices[0] - matrices[1])),
     }
 
 

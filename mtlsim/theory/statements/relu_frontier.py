@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.population import Population
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import diagonalise_pair, multiply
 from mtlsim.solvers.relu_population import make_pair, solve_relu_pair
@@ -28,7 +29,7 @@ def _pair(cell, key):
 
 
 def assume(cell, key):
-    return {"labels in both tasks": jnp.min(tasks_of(cell, key).energies())}
+    return {"labels in both tasks": smallest_of(tasks_of(cell, key).energies())}
 
 
 def predict(cell, key):
@@ -52,7 +53,7 @@ def measure(cell, key):
         return value(jax.lax.fori_loop(0, N_STEPS, step, point / jnp.linalg.norm(point)))
 
     starts = normal(stream(key, "ascent"), (N_STARTS, pair.sides.shape[1]), pair.sides.dtype)
-    return {"explained": jnp.max(jax.lax.map(climb, starts))}
+    return {"explained": largest_of(jax.lax.map(climb, starts))}
 
 
 def trivial(cell, key):

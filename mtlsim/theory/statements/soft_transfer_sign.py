@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import smallest_of
 from mtlsim.sharing.from_source import FromSource
 from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
@@ -31,7 +32,7 @@ def assume(cell, key):
     distance = covariance.quadratic(tasks.parameters[0] - tasks.parameters[-1])
     energy = covariance.quadratic(tasks.parameters[-1])
     source = tasks.covariances[0]
-    shrunk = ridge[0] / (tasks.n_samples[0] * jnp.min(source.eigenvalues)) * jnp.sqrt(covariance.quadratic(tasks.parameters[0]))
+    shrunk = ridge[0] / (tasks.n_samples[0] * smallest_of(source.eigenvalues)) * jnp.sqrt(covariance.quadratic(tasks.parameters[0]))
     apart = jnp.abs(jnp.sqrt(energy) - jnp.sqrt(distance))
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),

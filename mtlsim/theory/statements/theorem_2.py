@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import stream
 from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
@@ -65,7 +66,7 @@ def assume(cell, key):
     tasks, target = tasks_of(cell, key), moments_of(cell, key)[-1]
     c = constant(cell, key)
     values = tasks.covariances[0].eigenvalues
-    spread = jnp.max(values) / jnp.min(values)
+    spread = largest_of(values) / smallest_of(values)
     needed = source_samples_needed(c, spread, condition_number(target.gram, target.n_samples), target.energy)
     return {
         "kappa(X_2) sin(theta_1, theta_2) below 1/3": 1 / 3 - c,

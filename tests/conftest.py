@@ -13,6 +13,7 @@ PROGRAMS = None
 COMPILER = "--xla_backend_optimization_level=2 --xla_llvm_disable_expensive_passes=true"
 if version("jaxlib").startswith("0.8."):  # which compiles a third faster without them; later ones do not know the flag
     COMPILER += " --xla_cpu_use_fusion_emitters=false"
+QUICKLY = COMPILER.replace("level=2", "level=0")  # of processes whose programs run for less time than they compile
 if not any("benchmarks" in argument for argument in sys.argv):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {COMPILER}".strip()
     if "PYTEST_XDIST_WORKER" not in os.environ and "JAX_COMPILATION_CACHE_DIR" not in os.environ:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import COMPILER
+from conftest import QUICKLY
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
@@ -22,7 +22,7 @@ def test_a_notebook_runs_and_keeps_the_rules(path, monkeypatch):
     assert not re.search(r"\b_\w+", "".join(code).replace("__", "")), "private names in a notebook"
     assert path.stat().st_size < 300_000
     monkeypatch.setenv("MTLSIM_FAST", "1")
-    monkeypatch.setenv("XLA_FLAGS", COMPILER)  # compiles faster; devices are set by prepare()
+    monkeypatch.setenv("XLA_FLAGS", QUICKLY)  # compiles faster; devices are set by prepare()
     assert os.environ["MTLSIM_FAST"]
     NotebookClient(notebook, timeout=240, kernel_name="python3").execute()
 

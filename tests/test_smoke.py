@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import tyro
-from conftest import COMPILER
+from conftest import QUICKLY
 
 from mtlsim.cli import Command
 
@@ -59,7 +59,7 @@ def test_every_named_file_exists():
 
 
 def smoke(*arguments: str) -> str:
-    environment = {**os.environ, "MTLSIM_SMOKE": "1", "XLA_FLAGS": COMPILER, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, "MTLSIM_SMOKE": "1", "XLA_FLAGS": QUICKLY, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return run.stdout

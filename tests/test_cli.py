@@ -14,6 +14,7 @@ import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.configuration import CELLS, build, read
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure
+from mtlsim.experiments.dimension import STATEMENTS
 from mtlsim.results.dataset import load
 from mtlsim.results.grid import at_point
 from mtlsim.results.outputs import outputs
@@ -173,6 +174,7 @@ def made_up_prediction(statement, names):
 FIGURES = [(name, model) for name in experiment_names() for model in find_experiment(name).models or (None,)]
 REAL = ("model-shift", "pareto")  # of the cell that most figures have, and of one that is trained
 FEWER = {  # programs to trace or compile, of figures with many; test_fast_figures.py looks at all that they have
+    "dimension": {"STATEMENTS": dict(list(STATEMENTS.items())[:1]), "FEATURES": (25, 50)},
     "pareto": {"scheme_names": lambda: ["mgda"]},
     "label-noise": {"scheme_names": lambda: ["algorithm-2"]},
     "sample-size": {"RELATIONS": ("same",), "overlay": lambda *_, **__: None},  # 27 predictions, tested in test_theory.py

@@ -58,7 +58,8 @@ def test_seeds_are_an_axis_and_a_longer_sweep_begins_with_the_same_ones():
 
 
 def test_numbers_do_not_depend_on_chunks(reference):
-    np.testing.assert_allclose(run(chunk_draws=13).gain, reference.gain, rtol=1e-9)
+    on_cpu = jax.default_backend() == "cpu"  # elsewhere kernels differ with the size of a batch
+    np.testing.assert_allclose(run(chunk_draws=13).gain, reference.gain, rtol=1e-9 if on_cpu else 1e-7)
     grid = {"drift": np.linspace(-3, 3, 11), "law": ["normal", "logistic"]}
     for chunk_draws in (1, 6, 13):
         np.testing.assert_allclose(run_noisy(grid, 6, chunk_draws=chunk_draws).gain, run_noisy(grid, 6).gain, rtol=1e-9)

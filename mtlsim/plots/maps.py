@@ -48,13 +48,15 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     mean = np.where(heavy, np.nan, mean)
     words, (x_values, y_values) = are_words(xs) or are_words(ys), (xs, ys)
     xs, ys = places(xs), places(ys)
-    mesh = ax.pcolormesh(_edges(xs), _edges(ys), np.ma.masked_invalid(mean), cmap=COLOURS, norm=norm, rasterized=True)
+    mesh = ax.pcolormesh(edges_of(xs), edges_of(ys), np.ma.masked_invalid(mean), cmap=COLOURS, norm=norm, rasterized=True)
     ax.set_facecolor("0.8")
     open_cells = np.ma.masked_where((sign != 0) | ~np.isfinite(mean) | (mean == 0), np.ones_like(mean))
-    hatching = ax.pcolor(_edges(xs), _edges(ys), open_cells, hatch="/////", edgecolor="0.2", linewidth=0)
+    hatching = ax.pcolor(edges_of(xs), edges_of(ys), open_cells, hatch="/////", edgecolor="0.2", linewidth=0)
     hatching.set_facecolor("none")
     if np.any(heavy):
-        crossing = ax.pcolor(_edges(xs), _edges(ys), np.ma.masked_where(~heavy, heavy), hatch="xxxx", edgecolor="0.2", linewidth=0)
+        crossing = ax.pcolor(
+            edges_of(xs), edges_of(ys), np.ma.masked_where(~heavy, heavy), hatch="xxxx", edgecolor="0.2", linewidth=0
+        )
         crossing.set_facecolor("none")
     # among cells that are all undecided the zero line would follow the noise
     decided = binary_opening(sign != 0, np.ones((2, 2))) if min(sign.shape) > 2 else sign != 0
@@ -63,8 +65,8 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
         ax.contour(xs, ys, np.ma.masked_invalid(supported), levels=[0.0], colors="black", linewidths=1.6)
     set_scale(ax.xaxis, x_values)
     set_scale(ax.yaxis, y_values)
-    ax.set_xlim(_edges(xs)[[0, -1]])
-    ax.set_ylim(_edges(ys)[[0, -1]])
+    ax.set_xlim(edges_of(xs)[[0, -1]])
+    ax.set_ylim(edges_of(ys)[[0, -1]])
     return mesh
 
 
@@ -176,7 +178,7 @@ def _keep_inside(ax, x: str, y: str) -> None:
                 axis(max(limits[0], least), min(limits[1], most))
 
 
-def _edges(centres: np.ndarray) -> np.ndarray:
+def edges_of(centres: np.ndarray) -> np.ndarray:
     """Borders of cells around the centres: midpoints, on a logarithmic axis where the values span a factor of 30."""
     centres = np.asarray(centres, float)
     if len(centres) == 1:

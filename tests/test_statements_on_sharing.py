@@ -1,0 +1,65 @@
+"""Statements about architectures against plain NumPy on rows, and against numbers worked by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import close
+from instances import moments_of, random_tasks
+
+from mtlsim.theory.mixed_tasks import ridge_in_metric
+from mtlsim.theory.statements.adapters_pool import critical_decay, pooled
+from mtlsim.theory.statements.multilinear_threshold import Modes, kept, measure
+from mtlsim.theory.statements.sequential_adapter import AdaptedTask, adapt, adapter_risk
+
+D, K = 5, 3
+RNG = np.random.default_rng(8)
+TASKS = random_tasks(RNG, D, (9, 4, 7), 1.0)
+
+
+@pytest.mark.parametrize("n_columns", [4, 3, 2])
+def test_ridge_in_the_metric_is_ridge_on_columns(n_columns):
+    """Least squares over the columns, on rows repeated for every column in its amount, with a row of the decay for each entry."""
+    amounts, decay = RNG.normal(size=(n_columns, K)), 0.7
+    rows = np.concatenate([np.kron(amounts[:, k], X) for k, (X, _) in enumerate(TASKS)])
+    rows = np.concatenate([rows, np.sqrt(decay) * np.eye(n_columns * D)])
+    labels = np.concatenate([*(y for _, y in TASKS), np.zeros(n_columns * D)])
+    columns = np.linalg.lstsq(rows, labels, rcond=None)[0].reshape(n_columns, D)
+    close(ridge_in_metric(moments_of(TASKS), jnp.asarray(amounts.T @ amounts), decay), amounts.T @ columns, 3)
+
+
+def test_the_critical_decay_of_the_worked_pair():
+    pair = [(np.array([[1.0, 0], [0, 1], [1, 1]]), np.array([1.0, 0, 2])), (np.array([[1.0, 0], [0, 2]]), np.array([1.0, 2]))]
+    np.testing.assert_allclose(critical_decay(moments_of(pair)), 0.70833, atol=5e-6)
+    close(pooled(moments_of(pair)), np.array([18 / 17, 14 / 17]), 2)
+
+
+def test_modes_end_where_the_worked_ones_do():
+    strengths = jnp.array([1.61369, 0.30985])
+    np.testing.assert_allclose(kept(strengths, 10.0, 1.0), [1.549137, 0], atol=1e-6)
+    found = measure(Modes(strengths, 10.0, 1.0), jax.random.key(0))
+    np.testing.assert_allclose(found["largest_mode"], 1.549137, atol=1e-4)
+    np.testing.assert_allclose(found["length"], 1.549137, atol=1e-4)
+
+
+def test_the_law_of_adapters_on_plain_rows():
+    """40 features, 10 outputs, 400 orthonormal rows: means over draws of rank one and two, and a kept mode under the noise."""
+    d, o, n, strengths = 40, 10, 400, np.array([3, 2, 0.15, 0.1])
+    law = [float(adapter_risk(jnp.asarray(strengths), 1 / n, q, d, o)) for q in (1, 2, 3)]
+    np.testing.assert_allclose(law, [4.155, 0.2725, 0.3625], rtol=1e-9)
+    left, right = (np.linalg.qr(RNG.normal(size=(size, 4)))[0] for size in (d, o))
+    difference = (left * strengths) @ right.T
+    seen = difference + RNG.normal(size=(400, d, o)) / np.sqrt(n)
+    u, s, v = np.linalg.svd(seen, full_matrices=False)
+    for q, wanted in zip((1, 2, 3), law, strict=True):
+        found = (u[:, :, :q] * s[:, None, :q]) @ v[:, :q]
+        risks = np.sum((found - difference) ** 2, (1, 2))
+        error = risks.std() / 20
+        assert (abs(risks.mean() - wanted) < 4 * error + 0.02 * wanted) == (q < 3)
+        close(adapt(jnp.asarray(seen[0]), q), found[0], 3)
+
+
+def test_a_drawn_difference_has_its_singular_values():
+    task = AdaptedTask(jnp.array([3.0, 1.0]), 100.0, 0.5, 1)
+    difference, _ = task.draw(key=jax.random.key(1))
+    close(jnp.linalg.svd(difference, compute_uv=False)[:3], np.array([3.0, 1.0, 0.0]), 1)

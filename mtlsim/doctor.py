@@ -90,18 +90,14 @@ def check_numbers(full: bool = False, compute: Callable | None = None) -> Findin
 
 
 def check_nan(lost: Mapping[str, int] | None = None) -> Finding:
-    """Whether the largest and the smallest of numbers that hold a NaN are NaN in a compiled program, as in NumPy."""
+    """Whether maxima of numbers that hold a NaN are NaN in a compiled program, as in NumPy."""
     from mtlsim.probes import lost_nan
 
     lost = lost_nan() if lost is None else lost
     if not lost:
         return Finding("NaN", Grade.ok, "A maximum or minimum of numbers with a NaN is NaN.")
-    found = (
-        f"jax.numpy.{' and '.join(lost)} leave NaN out in compiled programs of this release. What mtlsim computes is not concerned;"
-    )
-    own = "a cell of your own is, where it takes the largest or smallest of numbers that may be NaN."
-    cure = "In a cell of your own use largest_of and smallest_of of mtlsim.core.extremes."
-    return Finding("NaN", Grade.warn, f"{found} {own}", cure)
+    found = f"Programs that jax compiles here leave NaN out ({', '.join(lost)}); those of mtlsim do not."
+    return Finding("NaN", Grade.warn, found, f"{PREPARE}, or start Python with XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type=.")
 
 
 def check_hang(

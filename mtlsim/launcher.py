@@ -7,7 +7,10 @@ import os
 import platform
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
+
+LOSES_NAN = "0.12."  # releases that take the maximum of NaN and a number for the number, and know the flag against it
 
 
 def prepare(n_devices: int | None = None) -> None:
@@ -26,6 +29,8 @@ def prepare(n_devices: int | None = None) -> None:
     os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files; a notebook's kernel has set its own
     os.environ.setdefault("JAX_ENABLE_X64", "1")
     flags = os.environ.get("XLA_FLAGS", "")
+    if "ynn_fusion" not in flags and version("jaxlib").startswith(LOSES_NAN):
+        flags = os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=".strip()
     if "xla_force_host_platform_device_count" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={n_devices or cores}".strip()
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
@@ -50,8 +55,6 @@ def _check_in_time(n_devices: int | None) -> None:
 
 def cache_folder() -> Path:
     """Folder of compiled programs, one per jax version and processor, since a program compiled for another may crash."""
-    from importlib.metadata import version
-
     base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return base / "mtlsim" / f"jax-{version('jax')}-{platform.machine()}-{_processor()}"
 

@@ -2,7 +2,9 @@
 
 import itertools
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import untyped
@@ -55,6 +57,21 @@ def test_seeds_are_an_axis_and_a_longer_sweep_begins_with_the_same_ones():
     short, longer = (run_noisy({"drift": [0.0, 1.0, 2.0]}, n_seeds) for n_seeds in (6, 9))
     assert short.gain.dims == longer.gain.dims == ("drift", "seed") and longer.sizes["seed"] == 9
     np.testing.assert_allclose(longer.gain.values[..., :6], short.gain.values, rtol=1e-9)
+
+
+class Unknown(eqx.Module):
+    """A user's own cell, whose numbers hold a NaN that a unit and an extreme must not hide."""
+
+    size: jax.Array | float = 1.0
+
+    def __call__(self, *, key):
+        numbers = jax.random.normal(key, (18,)).at[3].set(jnp.nan)
+        return {"gain": self.size * jnp.sum(jax.nn.relu(numbers)), "largest": jnp.max(numbers)}
+
+
+def test_a_sweep_never_loses_nan():
+    data = mtl.sweep(Unknown(), {"size": [1.0, 2.0]}, 300, KEY, progress=False)
+    assert np.isnan(data.gain).all() and np.isnan(data.largest).all()
 
 
 def test_numbers_do_not_depend_on_chunks(reference):

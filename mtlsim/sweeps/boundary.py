@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
+from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.verdict import summarise
 from mtlsim.results.grid import at_point, make_grid
@@ -114,10 +115,10 @@ def _from_prediction(prediction, box: Box, key, n_draws: int) -> Boundary:
         draws = jax.vmap(lambda seed: prediction.statement(moved)(key=jax.random.fold_in(key, seed)))(jnp.arange(n_draws))
         return jnp.mean(draws["gain"]), smallest_of(draws["margin"])
 
-    both = jax.jit(jax.value_and_grad(value, has_aux=True))
+    both = compile_with_nan(jax.value_and_grad(value, has_aux=True))
     mesh = np.linspace(0, 1, N_SCAN)
     points = jnp.asarray(np.stack(np.meshgrid(mesh, mesh, indexing="ij"), -1).reshape(-1, 2))
-    gains, margins = (np.asarray(v).reshape(N_SCAN, N_SCAN) for v in jax.jit(lambda p: jax.lax.map(value, p))(points))
+    gains, margins = (np.asarray(v).reshape(N_SCAN, N_SCAN) for v in compile_with_nan(lambda p: jax.lax.map(value, p))(points))
     size = np.nanmax(np.abs(gains), initial=0.0) or 1.0
     starts = list(_crossings(np.where(margins >= 0, gains, np.nan), mesh))
     branches: list[np.ndarray] = []

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Key
 
+from mtlsim.core.compiler import compile_with_nan
 from mtlsim.results.grid import Grid, at_point
 from mtlsim.results.keep import condense
 from mtlsim.results.outputs import outputs
@@ -36,7 +37,8 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...]) -> Ca
         return jax.vmap(lambda seed: jax.vmap(lambda point: one(seed, point))(values))(seeds)
 
     specs = (whole, split, whole, whole)
-    return jax.jit(jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, "points"), check_vma=False))
+    spread = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, "points"), check_vma=False)
+    return compile_with_nan(spread)
 
 
 def as_leaves(cell: Any) -> Any:

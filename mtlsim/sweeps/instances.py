@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from mtlsim.core.compiler import compile_with_nan
 from mtlsim.sweeps.execute import as_leaves
 
 BATCH_DRAWS = 512
@@ -23,12 +24,6 @@ def shape_of(instance: Any) -> Any:
     """What decides the program: structure, static fields and shapes. Instances that agree in it share one compile."""
     numbers, rest = _split(instance)
     return jax.tree.structure(numbers), tuple(leaf.shape for leaf in jax.tree.leaves(numbers)), jax.tree.structure(rest)
-
-
-def compile_quickly(function: Callable) -> Callable:
-    """jit for programs that run for less time than they compile, and mostly in LAPACK: without the passes that make them fast."""
-    # not level 1, at which the compiler of jaxlib 0.8.3 crashes on some paddings
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 2} if jax.default_backend() == "cpu" else None)
 
 
 def over_instances(
@@ -85,4 +80,4 @@ def _compile(function: Callable, rest: Any) -> Callable:
 
         return jax.vmap(lambda leaves, member: jax.vmap(lambda seed: one(leaves, member, seed))(seeds))(stacked, members)
 
-    return compile_quickly(run)
+    return compile_with_nan(run, quickly=True)

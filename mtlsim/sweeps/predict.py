@@ -11,6 +11,7 @@ import xarray as xr
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
+from mtlsim.core.compiler import compile_with_nan
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.sweeps.execute import as_leaves
 
@@ -73,4 +74,4 @@ def _compile(statement, names: tuple[str, ...]) -> Callable:
         moved = at_point(cell, dict(zip(names, point, strict=True)), check=False)
         return statement(moved)(key=jax.random.fold_in(key, seed))
 
-    return jax.jit(jax.vmap(jax.vmap(one, (None, None, None, 0)), (0, None, None, None)))
+    return compile_with_nan(jax.vmap(jax.vmap(one, (None, None, None, 0)), (0, None, None, None)))

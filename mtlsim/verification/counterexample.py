@@ -13,12 +13,13 @@ from jaxtyping import Array, Bool, Float
 from scipy.optimize import minimize
 
 from mtlsim.core.checks import require
+from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import largest_of
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.results.store import check_writable, require_path, write_whole
 from mtlsim.sweeps.boundary import Box
 from mtlsim.sweeps.execute import as_leaves
-from mtlsim.sweeps.instances import compile_quickly, over_instances
+from mtlsim.sweeps.instances import over_instances
 from mtlsim.theory import find_statement
 from mtlsim.theory.statement import Statement
 
@@ -135,7 +136,7 @@ def search_counterexample(
         error = jnp.sqrt(jnp.sum((off - mean) ** 2 * kept, 0) / jnp.maximum(jnp.sum(inside), 1) + FLOOR**2)
         return jnp.where(jnp.any(inside), -_size(statement, mean / error), jnp.nan)
 
-    value_and_slope = compile_quickly(jax.value_and_grad(climbed))
+    value_and_slope = compile_with_nan(jax.value_and_grad(climbed), quickly=True)
     leaves, count = as_leaves(base), 0
 
     def objective(unit):

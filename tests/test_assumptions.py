@@ -20,7 +20,6 @@ from mtlsim.theory.statements.alignment_claim import source_of_same_helps_more
 from mtlsim.theory.statements.classification_least_squares import PooledLabels
 from mtlsim.theory.statements.complementary_shift import ComplementaryShift
 from mtlsim.theory.statements.lampinen_ganguli import TwoTeachers
-from mtlsim.theory.statements.multilinear_threshold import Modes
 from mtlsim.theory.statements.nuclear_norm import Decayed
 from mtlsim.theory.statements.sequential_adapter import AdaptedTask
 from mtlsim.theory.statements.weighted_pair import Reweighting
@@ -106,8 +105,6 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
         [three_on_the_same_rows((3.0, 1.0, 0.3), 2e6), three_on_the_same_rows((3.0, 2.99, 0.3))],
     ),
     "nuclear-norm": (decayed(1.0, 3.0, 2.0, 0.5), [decayed(0.0317, 2648.0, 1.0, 0.001), decayed(1.0, 3.0, 1.001, 0.5)]),
-    # all modes dropped, whose size a limit cannot be a share of
-    "multilinear-threshold": (Modes(jnp.array([2.0, 0.3]), 10.0, 1.0), [Modes(jnp.array([0.5, 0.3]), 10.0, 1.0)]),
     # a mode that is left out though it is the largest
     "sequential-adapter": (
         AdaptedTask(jnp.array([3.0, 2.0, 0.1]), 400.0, 1.0, 2),

@@ -63,38 +63,47 @@ def assume(modes, key):
 
 
 def predict(modes, key):
-    ends = jnp.sort(kept(modes.strengths, modes.n_samples, modes.decay))[::-1]
-    return {"largest_mode": ends[0], "length": jnp.linalg.norm(ends)}
+    """Of the weakest mode, over the least one that is kept."""
+    return {"kept": smallest_of(modes.strengths) * jnp.sqrt(modes.n_samples / (4 * modes.decay)) - 1}
 
 
 def measure(modes, key):
+    """What is left of the weakest mode, at least half where it is kept, less a quarter."""
+    return {"kept": ends(modes, key)[-1] / smallest_of(modes.strengths) - 0.25}
+
+
+def ends(modes: Modes, key) -> Float[Array, " K"]:
+    """Where modes end, in descending order."""
     moments = modes.draw(key=key)
     ones = jnp.ones(len(moments.cross))
     found = MultilinearRelationship(None, modes.decay).exact(Problem(moments, 1, ones, 0 * ones, jax.random.key(0)))
-    values = jnp.linalg.svd(found.parameters, compute_uv=False)
-    return {"largest_mode": values[0], "length": jnp.linalg.norm(values)}
+    return jnp.linalg.svd(found.parameters, compute_uv=False)[: len(ones)]
 
 
 def instance(place: str, rng: np.random.Generator) -> Modes:
-    """On the edge one mode is ten per cent from the threshold, on either side."""
+    """Of the weakest of three modes."""
+    if place == EDGE:
+        return threshold(float(rng.choice(TWINS)), rng)
+    return threshold(float(rng.choice([rng.uniform(0.2, 0.8), rng.uniform(1.2, 1.3)])), rng)
+
+
+def threshold(factor: float, rng: np.random.Generator) -> Modes:
+    """The weakest mode at `factor` times the least one that is kept."""
     n = float(rng.integers(5, 60))
     decay = float(n * rng.uniform(0.05, 0.6))
-    above, below = rng.uniform(1.3, 3, 2), rng.uniform(0.2, 0.8)
-    ratios = np.array([*np.sort(above)[::-1], float(rng.choice(TWINS)) if place == EDGE else below])
+    ratios = np.array([*np.sort(rng.uniform(1.3, 3, 2))[::-1], factor])
     return Modes(jnp.asarray(ratios * np.sqrt(4 * decay / n)), n, decay)
 
 
 STATEMENT = Statement(
     name="multilinear-threshold",
     claim="A learned task covariance keeps a mode of the tasks' own solutions above a known size, and drops it below.",
-    source=("derived", "long2017learning"),
-    kind="limit",
+    source=("derived",),
+    kind="sign",
     instance=instance,
     assume=assume,
     predict=predict,
     measure=measure,
-    trust=lambda modes: 0.001,
+    threshold=threshold,
     places=(INSIDE, EDGE),
-    says="Task covariances are learned with the heads, as the maximum of a posterior.",
-    inferred="The threshold is that of the released code's renewal of the covariance, without determinants or a scale.",
 )

@@ -107,7 +107,7 @@ def trust(task: AdaptedTask) -> float:
 STATEMENT = Statement(
     name="sequential-adapter",
     claim="A low-rank adapter on a frozen base risks what it leaves out and the noise of q (d + o - q) parameters.",
-    source=("derived", "hu2022lora"),
+    source=("derived",),
     kind="limit",
     instance=instance,
     assume=assume,
@@ -115,6 +115,4 @@ STATEMENT = Statement(
     measure=measure,
     trust=trust,
     resized=more_rows,
-    says="A change of low rank suffices to adapt a trained model to a task.",
-    inferred="The law of the risk and the rank at which an adapter beats full fine-tuning are ours.",
 )

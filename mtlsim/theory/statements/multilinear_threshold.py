@@ -55,7 +55,6 @@ def assume(modes, key):
     start = modes.n_samples * modes.strengths / (modes.n_samples + modes.decay)
     above = jnp.where(ratio >= 1, start / jnp.maximum(lower, jnp.finfo(float).tiny) - 1, jnp.inf)
     return {
-        "a mode that is kept": largest_of(ratio) - 1.05,
         "modes away from the threshold": smallest_of(jnp.abs(ratio - 1)) - 0.05,
         "kept modes that start above the lower fixed point": smallest_of(above) - 0.05,
         "modes of like size": smallest_of(modes.strengths) / largest_of(modes.strengths) - 0.02,

@@ -12,7 +12,7 @@ from mtlsim import Certificate, Moments, Status, WeightedTraining
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import stack
 from mtlsim.sharing import conformance, find_sharing, sharing_names
-from mtlsim.sharing._sharing import MixedSharing
+from mtlsim.sharing._sharing import MixedSharing, Problem
 from mtlsim.sharing.adapters import Adapters
 from mtlsim.sharing.branched import Branched
 from mtlsim.sharing.cross_stitch import CrossStitch
@@ -439,7 +439,7 @@ def test_adapters_pool_exactly_from_a_threshold_on():
 def test_there_are_as_many_partitions_as_bell_says():
     assert [len(partitions(k)) for k in range(1, 9)] == [1, 2, 5, 15, 52, 203, 877, 4140]
     assert partitions(3) == ((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (0, 1, 2))
-    with pytest.raises(ValueError, match="n_tasks must be from 1 to 8, but is 9; group some tasks beforehand"):
+    with pytest.raises(ValueError, match="n_tasks must be a whole number from 1 to 8, but is 9; group some tasks beforehand"):
         partitions(9)
 
 
@@ -467,5 +467,22 @@ def test_branches_are_hard_sharing_of_their_groups():
     for group in ((0, 2), (1, 3)):
         own = mtl.fit([tasks[k] for k in group], "hard", rank=1)
         close(found.parameters[jnp.array(group)], own.parameters, 4)
+    for wrong in ((0.5, 1), 3, "01"):
+        with pytest.raises(ValueError, match="groups must be a whole number for each task"):
+            Branched(wrong)
     with pytest.raises(ValueError, match="groups must be of 4 numbers, one per task, but is of 2; give one per task"):
         mtl.fit(tasks, Branched((0, 1)), rank=1)
+
+
+@pytest.mark.parametrize("name", [name for name in sharing_names() if name != "multilinear"])
+def test_what_is_no_number_is_never_certified(name):
+    """A NaN in the moments, for every second of many problems at once."""
+    draw = lambda key: mtl.draw_moments(mtl.LinearTasks(D, (9, 8)).draw(key=key), key=key)
+    moments = jax.vmap(draw)(jax.random.split(jax.random.key(0), 20))
+    broken = jnp.arange(20) % 2 == 1
+    spoil = lambda leaf: jnp.where(broken.reshape(-1, *[1] * (leaf.ndim - 1)), jnp.nan, leaf) if leaf.ndim > 2 else leaf
+    sharing = CrossStitch(0.9, False, 1.0) if name == "cross-stitch" else find_sharing(name)()
+    one = lambda own: sharing.exact(Problem(own, 1, jnp.ones(2), jnp.zeros(2), jax.random.key(0)))
+    found = jax.jit(jax.vmap(one))(jax.tree.map(spoil, moments))
+    assert (found.status[broken] != Status.ok).all() and (found.certificate[broken] == Certificate.none).all()
+    assert (found.status[~broken] == Status.ok).all()

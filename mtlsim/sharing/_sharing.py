@@ -18,7 +18,7 @@ from mtlsim.core.checks import is_concrete, require
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import Certificate, worst
+from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.mixed import Mixing, solve_mixed
 from mtlsim.solvers.network import Layers
@@ -186,10 +186,11 @@ def require_no_ridge(problem: Problem) -> None:
 
 
 def exactly(problem: Problem, params: Params, parameters: Float[Array, "K d"], penalty: Float[Array, ""] | float = 0.0) -> Answer:
-    """The answer of a closed form: nothing is searched for, so that the gap is zero."""
+    """The answer of a closed form: nothing is searched for, so that the gap is zero; what is no number has no certificate."""
     loss = jnp.sum(problem.weights * penalised_losses(problem.moments, parameters, problem.ridge)) + penalty
-    zero = jnp.zeros((), jnp.int32)
-    return Answer(params, parameters, loss, jnp.zeros_like(loss), zero + int(Certificate.exact), zero)
+    known = jnp.isfinite(loss)
+    certificate = jnp.where(known, int(Certificate.exact), int(Certificate.none)).astype(jnp.int32)
+    return Answer(params, parameters, loss, jnp.where(known, 0, loss), certificate, flag(~known, Status.ill_conditioned))
 
 
 def alone(problem: Problem, params_of: Callable[[Float[Array, "K d"]], Params]) -> Answer:

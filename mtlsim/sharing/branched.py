@@ -6,7 +6,7 @@ One group is `hard`, as many as tasks is every task alone. Which groups are best
 tasks, as published, or the best of all partitions, of which there are 15 of four tasks and 4140 of eight.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -26,7 +26,12 @@ from mtlsim.solvers.solve import solve
 
 def as_groups(value):
     """A tuple of whole numbers, if any are given."""
-    return value if value is None else tuple(int(group) for group in value)
+    if value is None:
+        return None
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    whole = several and all(np.ndim(group) == 0 and not isinstance(group, str) and int(group) == group for group in value)
+    require(whole, "groups", "a whole number for each task", repr(value), "write (0, 0, 1) for two groups of three tasks")
+    return tuple(int(group) for group in value)
 
 
 class Branched(Hard):

@@ -24,7 +24,8 @@ MOST_TASKS = 8  # of which there are 4140 partitions
 @cache
 def partitions(n_tasks: int) -> tuple[tuple[int, ...], ...]:
     """All partitions of up to eight tasks, that of one group first and that of K groups last."""
-    require(1 <= n_tasks <= MOST_TASKS, "n_tasks", f"from 1 to {MOST_TASKS}", n_tasks, "group some tasks beforehand")
+    fits = isinstance(n_tasks, int | np.integer) and 1 <= n_tasks <= MOST_TASKS
+    require(fits, "n_tasks", f"a whole number from 1 to {MOST_TASKS}", n_tasks, "group some tasks beforehand")
     grown = [(0,)]
     for _ in range(n_tasks - 1):
         grown = [(*groups, new) for groups in grown for new in range(max(groups) + 2)]

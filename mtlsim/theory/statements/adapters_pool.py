@@ -23,6 +23,7 @@ from mtlsim.theory.mixed_tasks import MixedTasks, draw_instance
 from mtlsim.theory.statement import EDGE, INSIDE, TWINS, Statement
 
 ZERO = 1e-9  # of the length of the base
+DISTINCT = 1e-5  # of the longest X'y: a critical decay below it is rounding
 
 
 class Adapted(eqx.Module):
@@ -44,7 +45,11 @@ def critical_decay(moments: Moments) -> Array:
 
 
 def assume(adapted, key):
+    _, moments = adapted.case.draw(key=key)
+    pulls = jnp.linalg.norm(moments.cross, axis=-1)
     return {
+        "a decay": jnp.asarray(adapted.over_critical, float) - 1e-3,
+        "tasks that differ beyond rounding": critical_decay(moments) / largest_of(pulls) - DISTINCT,
         "a decay that is not the critical one": jnp.abs(jnp.asarray(adapted.over_critical, float) - 1) - 0.05,
         "more rows in all than features": jnp.sum(jnp.asarray(adapted.case.tasks.n_samples, float))
         - adapted.case.tasks.n_features

@@ -39,6 +39,7 @@ class Descent(eqx.Module):
 def assume(descent, key):
     return {
         "amounts that are held": jnp.asarray(1.0 if descent.held else -1.0),
+        "steps forward": jnp.asarray(descent.pace, float),
         "steps short enough to settle": 1 - jnp.asarray(descent.pace, float),
     }
 

@@ -64,6 +64,7 @@ def assume(task, key):
     left_out = task.strengths[task.rank] if task.rank < task.strengths.shape[0] else jnp.zeros(())
     ordered = jnp.append(task.strengths[:-1] - task.strengths[1:], task.strengths[-1])
     return {
+        "a rank from one to the number of modes": jnp.asarray(0.5 if 1 <= task.rank <= task.strengths.shape[0] else -1.0),
         "modes in descending order": smallest_of(ordered) / task.strengths[0] + 1e-9,
         "fitted modes above the noise": task.strengths[task.rank - 1] ** 2 / (ABOVE * floor) - 1,
         "the others below it": 1 - left_out**2 / (0.25 * floor),

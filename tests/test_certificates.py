@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from instances import rows_of
 from judged import KINDS, judge, judge_pairs, moments_of
+from judged_sharings import judge_sharings, smallest_loss
 
 import mtlsim as mtl
 from mtlsim.core.status import Certificate, Status
@@ -66,6 +67,38 @@ def test_no_certificate_lies(kind):
     judged = judge_pairs(kind, 28, seed=11, dimensions=(2, 5) if kind == "rows" else (3,))
     assert not [one for one in judged if one.wrong or one.missed]
     assert sum(one.exact for one in judged) >= (5 if kind == "grams" else 14)  # or there would be nothing to lie about
+
+
+def test_no_certificate_of_an_architecture_lies():
+    """Some of what the same command searches at length."""
+    for name, judged in judge_sharings(24, seed=12).items():
+        assert not [one for one in judged if one.wrong or one.missed], name
+        assert sum(one.exact for one in judged) >= (9 if name.endswith("sums") else 20), name
+
+
+@pytest.mark.parametrize("part", ["gap", "loss", "parameters"])
+def test_a_judge_of_architectures_sees_a_lie(part, monkeypatch):
+    """A gap left out, a loss that is not reached and parameters that are not the best, each on one pair."""
+    fit = mtl.fit
+    spoil = {"gap": lambda gap: 0 * gap, "loss": lambda loss: loss * (1 - 1e-6), "parameters": lambda theta: theta * 1.001}
+
+    def spoiled(*args, **options):
+        found = fit(*args, **options)
+        return eqx.tree_at(lambda f: getattr(f, part), found, spoil[part](getattr(found, part)))
+
+    monkeypatch.setattr(mtl, "fit", spoiled)
+    judged = judge_sharings(7, seed=13)
+    seen = judged["soft of sums" if part == "gap" else "from-source of rows"]
+    assert [one for one in seen if one.wrong or one.missed]
+
+
+def test_the_oracle_of_architectures_is_least_squares():
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(9, 4)) * [1, 1e-5, 1, 1e5], rng.normal(size=9)
+    rows = np.column_stack([rows, rows[:, 0]])
+    np.testing.assert_allclose(
+        float(smallest_loss(rows, labels)), np.linalg.lstsq(rows[:, :4], labels, rcond=None)[1][0], rtol=1e-12
+    )
 
 
 def test_a_judge_sees_a_lie():

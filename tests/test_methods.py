@@ -17,8 +17,9 @@ from mtlsim.sharing.from_source import FromSource
 from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.sharing.multilinear import MultilinearRelationship
 from mtlsim.sharing.soft import Soft
-from mtlsim.solvers.pooled import solve_around, solve_mean_regularised, solve_pooled
-from mtlsim.solvers.single import solve_within
+from mtlsim.solvers.mixed import solve_ridge
+from mtlsim.solvers.pooled import solve_mean_regularised, solve_pooled
+from mtlsim.solvers.within import solve_within
 
 RNG = np.random.default_rng(4)
 D = 5
@@ -41,7 +42,7 @@ def test_around_is_a_ridge_towards_the_centre():
     X, y = TASKS[0]
     centre = RNG.normal(size=D)
     wanted = ridge_rows([X, np.sqrt(3.0) * np.eye(D)], [y, np.sqrt(3.0) * centre])
-    close(solve_around(MOMENTS[0], jax.numpy.asarray(centre), jax.numpy.asarray(3.0)), wanted, 3)
+    close(solve_ridge(MOMENTS[0], 3.0, jax.numpy.asarray(centre)).parameters[0], wanted, 3)
 
 
 @pytest.mark.parametrize("strength", [0.1, 5.0, 1e6])
@@ -60,7 +61,7 @@ def test_mean_regularised_is_one_large_least_squares(strength):
 def test_within_a_layer_only_its_span_is_used():
     X, y = TASKS[1]
     layer = RNG.normal(size=(D, 2))
-    close(solve_within(MOMENTS[1], jax.numpy.asarray(layer)), layer @ np.linalg.lstsq(X @ layer, y, rcond=None)[0], 3)
+    close(solve_within(MOMENTS[1], jax.numpy.asarray(layer)).parameters[0], layer @ np.linalg.lstsq(X @ layer, y, rcond=None)[0], 3)
 
 
 def cell(sharing, **options):

@@ -1,6 +1,7 @@
 """Moments: all that a linear problem needs of its rows, at a size that does not depend on how many there are."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -60,6 +61,16 @@ class Moments(eqx.Module):
             parts = self.gram, self.cross[task], self.energy[task], self.n_samples[task], self.factor, scores
             return Moments(*parts, self.rank_known)
         return jax.tree.map(lambda leaf: leaf[task], self)
+
+    def less(self, parameters: Float[Array, " d"]) -> "Moments":
+        """Moments of one task's rows with the labels y - X theta."""
+        if self.factor is None:
+            fitted = multiply(self.gram, parameters)
+            energy = self.energy - 2 * self.cross @ parameters + parameters @ fitted
+            return replace(self, cross=self.cross - fitted, energy=jnp.maximum(energy, 0))
+        scores = self.scores - multiply(parameters, self.factor)
+        beside = jnp.maximum(self.energy - jnp.sum(self.scores**2), 0)
+        return replace(self, cross=multiply(self.factor, scores), energy=beside + jnp.sum(scores**2), scores=scores)
 
     def without_factor(self) -> "Moments":
         """The sums alone."""

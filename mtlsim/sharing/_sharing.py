@@ -7,7 +7,7 @@ K tasks minimise, over the parameters that an architecture declares,
 f_k the function of task k, and theta_k (d,) its effective parameters where it is linear in x. Tasks never need common rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -18,11 +18,10 @@ from mtlsim.core.checks import is_concrete, require
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import Certificate, Status, flag, worst
+from mtlsim.core.status import worst
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.mixed import Mixing, solve_mixed
 from mtlsim.solvers.network import Layers
-from mtlsim.solvers.single import penalised_losses
 from mtlsim.solvers.solve import solve
 
 Params = Any  # of an architecture: a pytree
@@ -185,19 +184,16 @@ def require_no_ridge(problem: Problem) -> None:
         require(none, "ridge", "left out for this sharing", problem.ridge, "set the sharing's own decay or strength instead")
 
 
-def exactly(problem: Problem, params: Params, parameters: Float[Array, "K d"], penalty: Float[Array, ""] | float = 0.0) -> Answer:
-    """The answer of a closed form: nothing is searched for, so that the gap is zero; what is no number has no certificate."""
-    loss = jnp.sum(problem.weights * penalised_losses(problem.moments, parameters, problem.ridge)) + penalty
-    known = jnp.isfinite(loss)
-    certificate = jnp.where(known, int(Certificate.exact), int(Certificate.none)).astype(jnp.int32)
-    return Answer(params, parameters, loss, jnp.where(known, 0, loss), certificate, flag(~known, Status.ill_conditioned))
-
-
 def alone(problem: Problem, params_of: Callable[[Float[Array, "K d"]], Params]) -> Answer:
     """The answer of architectures that can write any parameters: every task's own least squares, by `mtlsim.solve`."""
     each = [stack(problem.moments[k]) for k in range(problem.n_tasks)]
     found = [solve(one, 1, None, problem.ridge[k]) for k, one in enumerate(each)]  # a weight moves no task of its own
     parameters = jnp.concatenate([one.parameters for one in found])
-    loss, gap = (sum(w * getattr(one, name) for w, one in zip(problem.weights, found, strict=True)) for name in ("loss", "gap"))
+    return gathered(params_of(parameters), parameters, found, problem.weights)
+
+
+def gathered(params: Params, parameters: Float[Array, "K d"], found: Sequence, weights: Iterable) -> Answer:
+    """One answer of parts that were solved one by one: losses and gaps add up by weight, and the worst certificate counts."""
+    loss, gap = (sum(w * getattr(one, name) for w, one in zip(weights, found, strict=True)) for name in ("loss", "gap"))
     certificate = largest_of(jnp.stack([one.certificate for one in found]))
-    return Answer(params_of(parameters), parameters, loss, gap, certificate, worst(*(one.status for one in found)))
+    return Answer(params, parameters, loss, gap, certificate, worst(*(one.status for one in found)))

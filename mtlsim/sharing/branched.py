@@ -15,9 +15,8 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import stream
-from mtlsim.core.status import worst
 from mtlsim.samples.moments import Moments, stack
-from mtlsim.sharing._sharing import Answer, Problem
+from mtlsim.sharing._sharing import Answer, Problem, gathered
 from mtlsim.sharing.hard import Hard, own_head_is_near
 from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.network import Layers
@@ -70,10 +69,8 @@ class Branched(Hard):
             heads = heads.at[tasks[:, None], columns].set(own.heads)
             parameters = parameters.at[tasks].set(own.parameters)
             found.append(own)
-        loss, gap = (sum(getattr(own, name) for own in found) for name in ("loss", "gap"))
-        certificate = largest_of(jnp.stack([own.certificate for own in found]))
         layers = Layers(jnp.concatenate([own.shared for own in found], 1), heads)
-        return Answer(layers, parameters, loss, gap, certificate, worst(*(own.status for own in found)))
+        return gathered(layers, parameters, found, [1.0] * len(found))  # their weights are in them
 
     def shares(self, n_tasks, rank):
         return any(len(tasks) > rank for tasks in self.members(n_tasks))

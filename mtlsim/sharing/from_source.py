@@ -3,6 +3,7 @@
     theta_1 = its own least squares (with ridge_1);      theta_K minimises |X_K theta - y_K|^2 + strength |theta - theta_1|^2.
 
 strength -> 0 is least squares alone, strength -> infinity the source's own estimate. Tasks between keep their own least squares.
+Each step is solved for its own optimum: the gap is the sum of theirs, given the theta_1 that was found.
 Its risk is known for many features, and when it beats the best ridge: the statements soft-transfer and soft-transfer-sign.
 """
 
@@ -11,10 +12,9 @@ import numpy as np
 from jaxtyping import Array
 
 from mtlsim.core.checks import require_all
-from mtlsim.sharing._sharing import Answer, Problem, Sharing, exactly
+from mtlsim.sharing._sharing import Answer, Problem, Sharing, gathered
 from mtlsim.solvers.expected_risk import is_near
-from mtlsim.solvers.pooled import solve_around
-from mtlsim.solvers.single import solve_single
+from mtlsim.solvers.mixed import solve_ridge
 
 
 class FromSource(Sharing):
@@ -29,10 +29,11 @@ class FromSource(Sharing):
 
     def exact(self, problem: Problem) -> Answer:
         moments, ridge = problem.moments, problem.ridge
-        own = [solve_single(moments[i], ridge[i]) for i in range(problem.n_tasks - 1)]
-        parameters = jnp.stack([*own, solve_around(moments[-1], own[0], self.strength)])
-        pull = problem.weights[-1] * self.strength * jnp.sum((parameters[-1] - own[0]) ** 2)
-        return exactly(problem._replace(ridge=ridge.at[-1].set(0)), parameters, parameters, pull)
+        sources = [solve_ridge(moments[i], ridge[i]) for i in range(problem.n_tasks - 1)]
+        centre = sources[0].parameters[0]
+        moved = solve_ridge(moments[-1], self.strength, centre)
+        parameters = jnp.concatenate([one.parameters for one in (*sources, moved)])
+        return gathered(parameters, parameters, [*sources, moved], problem.weights)
 
     def linear(self, params):
         return params

@@ -2,17 +2,18 @@
 
     B, A_1..A_(K-1) minimise the sources' sum of hard sharing;      A_K minimises |X_K B A_K - y_K|^2 + ridge_K |B A_K|^2.
 
-With as many columns as features it is least squares of the target. Source: [wu2020understanding], Section 2.4.
+The gap is that of the sources and that of the head, given the layer that was found. With as many columns as features it is
+least squares of the target. Source: [wu2020understanding], Section 2.4.
 """
 
 import jax.numpy as jnp
 
 from mtlsim.samples.moments import stack
-from mtlsim.sharing._sharing import Answer, Problem
+from mtlsim.sharing._sharing import Answer, Problem, gathered
 from mtlsim.sharing.hard import Hard, own_head_is_near
 from mtlsim.solvers.network import Layers
-from mtlsim.solvers.single import penalised_losses, solve_within
 from mtlsim.solvers.solve import solve
+from mtlsim.solvers.within import solve_within
 
 
 class Frozen(Hard):
@@ -29,12 +30,10 @@ class Frozen(Hard):
         sources = stack([moments[i] for i in range(moments.n_tasks - 1)])
         found = solve(sources, problem.rank, problem.weights[:-1], ridge[:-1], key=problem.key)
         last = solve_within(moments[-1], found.shared, ridge[-1])
-        heads = jnp.linalg.lstsq(found.shared, last)[0]
-        parameters = jnp.concatenate([found.parameters, last[None]])
-        own = penalised_losses(moments, parameters, ridge)
-        loss = found.loss + problem.weights[-1] * own[-1]
+        heads = jnp.linalg.lstsq(found.shared, last.parameters[0])[0]
         layers = Layers(found.shared, jnp.concatenate([found.heads, heads[None]]))
-        return Answer(layers, parameters, loss, found.gap, found.certificate, found.status)
+        parameters = jnp.concatenate([found.parameters, last.parameters])
+        return gathered(layers, parameters, [found, last], (1, problem.weights[-1]))
 
     @property
     def trains(self):

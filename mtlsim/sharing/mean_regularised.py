@@ -12,10 +12,8 @@ import numpy as np
 from jaxtyping import Array
 
 from mtlsim.core.checks import require_all
-from mtlsim.sharing._sharing import Answer, MixedSharing, Problem, exactly
+from mtlsim.sharing._sharing import MixedSharing
 from mtlsim.solvers.mixed import Mixing, mixing_of_precision
-from mtlsim.solvers.network import Layers
-from mtlsim.solvers.pooled import solve_mean_regularised
 
 
 class MeanRegularised(MixedSharing):
@@ -28,14 +26,6 @@ class MeanRegularised(MixedSharing):
 
     def mixing(self, n_tasks: int) -> Mixing:
         return mixing_of_precision(jnp.asarray(self.strength) * (jnp.eye(n_tasks) - 1 / n_tasks))
-
-    def exact(self, problem: Problem) -> Answer:
-        if not problem.moments.rank_known:
-            return super().exact(problem)
-        parameters = solve_mean_regularised(problem.moments, self.strength, problem.weights)
-        pull = self.strength * jnp.sum((parameters - jnp.mean(parameters, 0)) ** 2)
-        layers = Layers(parameters.T, jnp.eye(len(parameters), dtype=parameters.dtype))
-        return exactly(problem._replace(ridge=jnp.zeros_like(problem.ridge)), layers, parameters, pull)
 
 
 SHARING = MeanRegularised

@@ -19,8 +19,8 @@ from jaxtyping import Array, Bool, Float, Int
 from mtlsim.core import linalg
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.status import Certificate, Status, flag
-from mtlsim.samples.moments import Moments
-from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, orthonormal, rows_of
+from mtlsim.samples.moments import Moments, stack
+from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, hidden, orthonormal, rows_of
 from mtlsim.solvers.single import penalised_losses
 from mtlsim.solvers.solution import LOST, certify
 
@@ -60,24 +60,57 @@ def mixing_of_covariance(covariance: Float[Array, "K K"], decay: Float[Array, ""
     return Mixing(roots[:, None] * vectors.T, jnp.full_like(values, decay))
 
 
-def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"]) -> Mixed:
+def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"], lengths: Float[Array, " K"] | float = 0.0) -> Mixed:
     """The best columns, of least norm where neither rows nor ridges determine them.
 
     Drawn moments are solved by their squares. Others may lie anywhere, and are solved by equivalent rows: what these have lost
-    to rounding has the status `ill_conditioned`, and no certificate.
+    to rounding has the status `ill_conditioned`, and no certificate. lengths: of what the labels are a difference of, if they are.
     """
-    columns, lost, free = (_by_squares if moments.rank_known else _by_rows)(moments, mixing, weights)
+    columns, lost, free, unseen = (_by_squares if moments.rank_known else _by_rows)(moments, mixing, weights)
     parameters = linalg.multiply(mixing.amounts.T, columns)
     penalty = jnp.sum(mixing.ridge * jnp.sum(columns**2, -1))
     own = penalised_losses(moments, parameters, jnp.zeros_like(weights))
     loss, energy = jnp.sum(weights * own) + penalty, jnp.sum(weights * moments.energy)
     # the objective is quadratic: its distance from the optimum is g'M^+g / 4, g the gradient
     gradient = 2 * _gradient(moments, mixing, weights, columns, parameters)
-    rounding = ROUNDINGS * jnp.finfo(loss.dtype).eps * (energy + penalty)
-    gap = jnp.sum(gradient * free(gradient)) / 4 + rounding
+    gap = (
+        jnp.sum(gradient * free(gradient)) / 4
+        + unseen(parameters)
+        + rounding_of(moments, weights, parameters, loss, energy + penalty, lengths)
+    )
     known = jnp.isfinite(loss) & ~lost
     certificate = jnp.where(known, certify(gap, weights * moments.energy), int(Certificate.none)).astype(jnp.int32)
     return Mixed(columns, parameters, loss, jnp.where(known, gap, loss), certificate, flag(~known, Status.ill_conditioned))
+
+
+def solve_ridge(moments: Moments, ridge: Float[Array, ""] | float, centre: Float[Array, " d"] | None = None) -> Mixed:
+    """One task alone, |X theta - y|^2 + ridge |theta - centre|^2, as the one column that it is; columns hold theta - centre."""
+    dtype = moments.cross.dtype
+    one, lengths = jnp.ones((1, 1), dtype), jnp.zeros(1, dtype)
+    mixing = Mixing(one, jnp.asarray(ridge, dtype)[None])
+    if centre is None:
+        return solve_mixed(stack(moments), mixing, one[0])
+    around = stack(moments.less(centre))
+    lengths = jnp.sqrt(moments.energy + fitted_sizes(stack(moments), jnp.abs(centre)[None]))
+    found = solve_mixed(around, mixing, one[0], lengths)
+    return found._replace(parameters=centre + found.parameters)
+
+
+def fitted_sizes(moments: Moments, sizes: Float[Array, "K d"]) -> Float[Array, " K"]:
+    """(sum of |X_k| sizes_k)^2 over the rows of each task: what fitted values are rounded against."""
+    of_each = lambda squares: jnp.broadcast_to(jnp.abs(squares), (len(sizes), *squares.shape[-2:]))
+    if moments.factor is None:
+        return jnp.einsum("kd,kde,ke->k", sizes, of_each(moments.gram), sizes, precision="highest")
+    return jnp.sum(jnp.einsum("kde,kd->ke", of_each(moments.factor), sizes, precision="highest") ** 2, -1)
+
+
+def rounding_of(moments: Moments, weights, parameters, loss, energy, lengths) -> Float[Array, ""]:
+    """How far rounding may have moved a loss of these parameters and its bound."""
+    eps = ROUNDINGS * jnp.finfo(loss.dtype).eps
+    sizes = jnp.sum(weights * (fitted_sizes(moments, jnp.abs(parameters)) + lengths**2))
+    if moments.factor is None:
+        return eps * (energy + sizes)
+    return eps * energy + 2 * jnp.sqrt(jnp.abs(loss) * sizes) * eps + sizes * eps**2
 
 
 def _gradient(moments: Moments, mixing: Mixing, weights, columns, parameters) -> Float[Array, "C d"]:
@@ -93,7 +126,7 @@ def _gradient(moments: Moments, mixing: Mixing, weights, columns, parameters) ->
 
 
 def _by_squares(moments: Moments, mixing: Mixing, weights):
-    """Columns, whether digits are lost, and M^+ as a function, from the normal equations."""
+    """Columns, whether digits are lost, M^+ as a function and what is hidden in the squares, from the normal equations."""
     count, d = mixing.ridge.shape[0], moments.n_features
     grams = jnp.broadcast_to(moments.gram, (len(weights), d, d))
     matrix = jnp.einsum("k,ak,bk,kde->adbe", weights, mixing.amounts, mixing.amounts, grams, precision="highest")
@@ -113,7 +146,7 @@ def _by_squares(moments: Moments, mixing: Mixing, weights):
     inverse = lambda right: jnp.where(singular, least(right.reshape(-1)), plain(right.reshape(-1))).reshape(count, d)
     too_few = jnp.sum(jnp.any(root != 0, 0)) < _determined(moments, mixing, weights)
     lost = jnp.where(singular, too_few, smallest_of(pivots) ** 2 * LOST < eps * len(sizes))
-    return found.reshape(count, d), lost, inverse
+    return found.reshape(count, d), lost, inverse, lambda parameters: 0.0
 
 
 def _determined(moments: Moments, mixing: Mixing, weights: Float[Array, " K"]) -> Float[Array, ""]:
@@ -147,7 +180,8 @@ def _by_rows(moments: Moments, mixing: Mixing, weights):
     found = least(linalg.multiply(right.T, scale * linalg.multiply(left.T, labels)) / sizes)
     inverse = lambda v: least(linalg.multiply(right.T, scale**2 * linalg.multiply(right, v.reshape(-1) / sizes)) / sizes)
     lost = jnp.any(seen & (noise > LOST)) | ~jnp.all(jnp.isfinite(values)) | _may_hide(moments, values, seen)
-    return found.reshape(count, d), lost, lambda v: inverse(v).reshape(count, d)
+    unseen = lambda parameters: sum(weights[k] * hidden(moments[k], *each[k], parameters[k]) for k in range(n_tasks))
+    return found.reshape(count, d), lost, lambda v: inverse(v).reshape(count, d), unseen
 
 
 def _may_hide(moments: Moments, values: Float[Array, " n"], seen: Bool[Array, " n"]) -> Bool[Array, ""]:

@@ -1,4 +1,4 @@
-"""Sharing without free heads: all rows as one task, rows around a source's estimate, rows around the mean of all tasks."""
+"""Sharing without free heads: all rows as one task, rows around the mean of all tasks."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -24,28 +24,14 @@ def solve_pooled(moments: Moments, weights: Float[Array, " K"], ridge: Float[Arr
     return solve_single(pool(moments, weights, ridge))
 
 
-def solve_around(moments: Moments, centre: Float[Array, " d"], strength: Float[Array, ""] | float) -> Float[Array, " d"]:
-    """argmin over theta of |X theta - y|^2 + strength |theta - centre|^2, for one task and strength > 0 (soft transfer)."""
-    strength = jnp.asarray(strength, moments.gram.dtype)
-    if moments.factor is not None and not moments.rank_known:  # fewer digits are lost on the equivalent rows than on their squares
-        rows = jnp.concatenate([moments.factor.T, jnp.sqrt(strength) * jnp.eye(moments.n_features, dtype=strength.dtype)])
-        return jnp.linalg.lstsq(rows, jnp.concatenate([moments.scores, jnp.sqrt(strength) * centre]))[0]
-    gram = moments.gram + strength * jnp.eye(moments.n_features, dtype=moments.gram.dtype)
-    return linalg.solve_positive(gram, moments.cross + strength * centre)
-
-
-def solve_mean_regularised(
-    moments: Moments, strength: Float[Array, ""] | float, weights: Float[Array, " K"] | None = None
-) -> Float[Array, "K d"]:
-    """argmin over theta_1..theta_K of sum_i (w_i |X_i theta_i - y_i|^2 + strength |theta_i - mean|^2), mean over all tasks.
+def solve_mean_regularised(moments: Moments, strength: Float[Array, ""] | float) -> Float[Array, "K d"]:
+    """argmin over theta_1..theta_K of sum_i (|X_i theta_i - y_i|^2 + strength |theta_i - mean|^2), mean over all tasks.
 
     Given the mean, theta_i = (S_i + strength)^-1 (b_i + strength mean); the mean solves the average of these. A variant of
     the regularised multi-task learning of [evgeniou2004regularized].
     """
     strength, eye = jnp.asarray(strength, moments.gram.dtype), jnp.eye(moments.n_features, dtype=moments.gram.dtype)
     each = [(moments[i].gram, moments[i].cross) for i in range(moments.n_tasks)]
-    if weights is not None:
-        each = [(weight * gram, weight * cross) for weight, (gram, cross) in zip(weights, each, strict=True)]
     inverses = [linalg.solve_positive(gram + strength * eye, eye) for gram, _ in each]
     own = [linalg.multiply(inverse, cross) for inverse, (_, cross) in zip(inverses, each, strict=True)]
     # the average over tasks of (1 - strength (S_i + strength)^-1) mean = (S_i + strength)^-1 b_i

@@ -92,6 +92,19 @@ def look(moments: Moments, ridge: Float[Array, ""], rank: Num[Array, ""]) -> Sig
     return Sight(jnp.where(seen, back, 0) / columns[:, None] / jnp.where(largest > 0, largest, 1), sides, seen, noise, missing)
 
 
+def hidden(
+    moments: Moments, rows: Float[Array, "d d"], labels: Float[Array, " d"], parameters: Float[Array, " d"]
+) -> Float[Array, ""]:
+    """How much of one task's loss may be due to directions that its sums have lost in rounding, given equivalent rows of these."""
+    if moments.factor is not None:
+        return jnp.zeros_like(moments.energy)
+    n_kept = jnp.sum(jnp.any(rows != 0, 1))
+    left = jnp.maximum(moments.energy - jnp.sum(labels**2), 0)
+    d, eps = moments.n_features, jnp.finfo(left.dtype).eps
+    least = UNSEEN * d**2 * eps * jnp.sum(jnp.diagonal(moments.gram) * parameters**2)  # what they may make of these parameters
+    return jnp.where(n_kept < jnp.minimum(moments.n_samples, d), (jnp.sqrt(left) + jnp.sqrt(least)) ** 2, 0)
+
+
 def orthonormal(columns: Float[Array, "d d"]) -> Float[Array, "d d"]:
     """Orthonormal columns with the span of columns that are zero or, but for a scale of each coordinate, orthogonal; else zero."""
     left, values, _ = jnp.linalg.svd(columns)

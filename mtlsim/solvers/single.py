@@ -47,15 +47,3 @@ def penalised_losses(moments: Moments, parameters: Float[Array, "K d"], ridge: F
     fitted = jnp.einsum("kde,kd->ke", of_each(moments.factor), parameters, precision="highest")
     beside = jnp.maximum(moments.energy - jnp.sum(moments.scores**2, -1), 0)
     return jnp.sum((fitted - moments.scores) ** 2, -1) + beside + sizes
-
-
-def solve_within(moments: Moments, shared: Float[Array, "d r"], ridge=0.0) -> Float[Array, " d"]:
-    """Least squares of one task with its parameters in the span of a given layer B (d, r): B a for the best head a (r,)."""
-    if moments.factor is not None and not moments.rank_known:  # fewer digits are lost on the equivalent rows than on their squares
-        ridge = jnp.asarray(ridge, moments.gram.dtype)
-        rows = jnp.concatenate([linalg.multiply(moments.factor.T, shared), jnp.sqrt(ridge) * shared])
-        heads = jnp.linalg.lstsq(rows, jnp.concatenate([moments.scores, jnp.zeros_like(moments.scores)]))[0]
-        return linalg.multiply(shared, heads)
-    gram = moments.gram + ridge * jnp.eye(moments.n_features, dtype=moments.gram.dtype)
-    inner = linalg.multiply(shared.T, gram, shared)
-    return linalg.multiply(shared, linalg.minimum_norm(inner, linalg.multiply(shared.T, moments.cross)))

@@ -1,0 +1,95 @@
+"""Certificates of architectures on adversarial pairs, judged by least squares of their own rows in extended precision."""
+
+import adversarial
+import numpy as np
+from judged import HIGHEST, Judged
+
+import mtlsim as mtl
+from mtlsim.core.status import Certificate, Status
+from mtlsim.sharing.from_source import FromSource
+from mtlsim.sharing.gated_experts import GatedExperts
+from mtlsim.sharing.mean_regularised import MeanRegularised
+from mtlsim.sharing.soft import Soft
+
+LONG = np.longdouble
+SHARINGS = ("from-source", "frozen", "gated-experts", "mean-regularised", "pooled", "soft")
+
+
+def smallest_loss(rows, labels):
+    """Least squares by Gram-Schmidt with the largest column first, each taken out twice."""
+    rows, left = rows.astype(LONG), labels.astype(LONG)
+    sizes = np.sqrt((rows**2).sum(0))
+    rows, basis = rows / np.where(sizes > 0, sizes, 1), []
+    for _ in range(rows.shape[1]):
+        lengths = (rows**2).sum(0)
+        if lengths.max() <= 1e-30:
+            break
+        own = rows[:, lengths.argmax()] / np.sqrt(lengths.max())
+        for other in basis:
+            own = own - other * (other @ own)
+        own = own / np.sqrt(own @ own)
+        basis.append(own)
+        left, rows = left - own * (own @ left), rows - np.outer(own, own @ rows)
+    return left @ left
+
+
+def steps_of(name, sharing, tasks, found):
+    """Rows, labels and what was found for each least squares that the architecture is made of, one after another."""
+    (X, y), (X2, y2) = [(X.astype(LONG), y.astype(LONG)) for X, y in tasks]
+    d, parameters = X.shape[1], np.asarray(found.parameters, LONG)
+    if name == "from-source":
+        root = np.sqrt(LONG(sharing.strength))
+        rows, labels = np.concatenate([X2, root * np.eye(d)]), np.concatenate([y2, root * parameters[0]])
+        return [(X, y, parameters[0]), (rows, labels, parameters[1])]
+    if name == "frozen":
+        layer = np.asarray(found.params.shared, LONG)[:, :1]
+        return [(X, y, parameters[0]), (X2 @ layer, y2, np.asarray(found.params.heads, LONG)[1])]
+    amounts, ridge = np.ones((1, 2), LONG), np.zeros(1, LONG)
+    if name != "pooled":
+        amounts, ridge = (np.asarray(part, LONG) for part in found.sharing.mixing(2))
+    rows = np.concatenate([np.kron(amounts[:, 0], X), np.kron(amounts[:, 1], X2), np.kron(np.diag(np.sqrt(ridge)), np.eye(d))])
+    columns = np.asarray(found.params.shared, LONG).T.reshape(-1)
+    return [(rows, np.concatenate([y, y2, np.zeros(len(ridge) * d, LONG)]), columns)]
+
+
+def judge_sharing(name: str, grams: bool, family: str, tasks, strength: float) -> Judged | None:
+    """What the certificate of one architecture says; None where it has none."""
+    make = {
+        "from-source": lambda: FromSource(strength),
+        "mean-regularised": lambda: MeanRegularised(strength),
+        "soft": lambda: Soft(strength, strength),
+        "gated-experts": lambda: GatedExperts(0.5, strength),
+    }
+    sharing = make.get(name, lambda: name)()
+    moments = [mtl.Moments.from_data(X, y) for X, y in tasks]
+    found = mtl.fit([one.without_factor() for one in moments] if grams else moments, sharing)
+    condition = adversarial.condition_of(tasks)
+    flagged, exact = found.status != Status.ok, found.certificate == Certificate.exact
+    if found.certificate == Certificate.none:
+        return Judged(family, condition, False, False, False, True, np.nan, np.nan, tasks)
+    steps = steps_of(name, sharing, tasks, found)
+    reached = float(sum(((rows @ theta - labels) ** 2).sum() for rows, labels, theta in steps))
+    least = float(sum(smallest_loss(rows, labels) for rows, labels, _ in steps))
+    total = float(sum((y**2).sum() for _, y in tasks))
+    gap, rounding = float(found.gap), 1e-14 * total
+    missed = float(found.loss) - gap > least + rounding
+    wrong = abs(float(found.loss) - reached) > gap + rounding or reached > least + gap + rounding
+    return Judged(
+        family, condition, bool(exact), bool(exact and wrong), bool(missed or wrong), bool(flagged), 0.0, gap / total, tasks
+    )
+
+
+def judge_sharings(n_pairs: int, seed: int = 0) -> dict[str, list[Judged]]:
+    """Every architecture on each pair, from rows and from their sums alone."""
+    rng = np.random.default_rng(seed)
+    judged = {f"{name} of {'sums' if grams else 'rows'}": [] for name in SHARINGS for grams in (False, True)}
+    for i in range(n_pairs):
+        family = adversarial.FAMILIES[(i // 3) % (len(adversarial.FAMILIES) - 1)]  # squares of 10^150 are no numbers
+        tasks = adversarial.pair(rng, family, (2, 3, 5)[i % 3], HIGHEST ** rng.uniform())
+        tasks = [(X, y / np.linalg.norm(y) * 10.0 ** rng.uniform(-2, 2)) for X, y in tasks]
+        strength = 10.0 ** rng.uniform(-14, 4)
+        for name in SHARINGS:
+            for grams in (False, True):
+                one = judge_sharing(name, grams, family, tasks, strength)
+                judged[f"{name} of {'sums' if grams else 'rows'}"].append(one)
+    return judged

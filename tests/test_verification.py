@@ -13,13 +13,14 @@ from jaxtyping import Array
 
 import mtlsim as mtl
 from mtlsim import theory
+from mtlsim.sweeps.instances import shape_of
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.counterexample import search_counterexample
 from mtlsim.verification.evidence import Evidence
 from mtlsim.verification.finding import family_wise, settle
 from mtlsim.verification.report import as_json, write_report
 from mtlsim.verification.rules import FAMILY, consider, holm, judge
-from mtlsim.verification.run import examine
+from mtlsim.verification.run import _both, _quantities, examine, verify
 
 NORMAL = np.random.default_rng(1).normal(size=2000)
 
@@ -228,6 +229,32 @@ def test_a_report_separates_what_is_said_proved_and_inferred(tmp_path):
     nowhere = examine(dataclasses.replace(statement, predict=lambda case, key: {"value": jnp.nan}), 1, 2)
     write_report([nowhere], tmp_path)  # a picture without a point is no warning
     assert nowhere.verdict == "undecided" and "Lacking: numbers on every draw" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", theory.statement_names())
+def test_every_instance_can_be_judged(name):
+    """Of every place, on both sides of a threshold, and of the other size: traced, and not compiled."""
+    statement, rng = theory.find_statement(name), np.random.default_rng(0)
+    instances = [statement.instance(place, rng) for place in statement.places]
+    instances += [statement.threshold(factor, rng) for factor in (0.9, 1.1) if statement.threshold is not None]
+    if statement.resized is not None:
+        others = [statement.resized(instance) for instance in instances]
+        assert all(not eqx.tree_equal(one, other) for one, other in zip(instances, others, strict=True))
+        instances += others
+    of_shape = {shape_of(instance): instance for instance in instances}
+    for instance in of_shape.values():
+        if statement.cells is not None:
+            statement.cells.check(instance)
+        values = jax.eval_shape(lambda key, instance=instance: _both(statement, instance, key), jax.random.key(0))
+        assert _quantities(values) and all(value.shape == () for value in values.values())
+
+
+def test_what_one_statement_raises_loses_no_other(tmp_path):
+    good = theory.find_statement("orthonormal-weighting")
+    bad = dataclasses.replace(good, name="bad", predict=lambda case, key: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        verify([bad, good], tmp_path / "report", n_instances=2, n_seeds=10)
+    assert [one["name"] for one in json.loads((tmp_path / "report" / "report.json").read_text())] == [good.name]
 
 
 @pytest.mark.parametrize("name", theory.statement_names())

@@ -29,7 +29,7 @@ BUDGET = 32  # times the draws of the first look
 
 
 def verify(
-    names: Sequence[str] = (),
+    names: Sequence[str | Statement] = (),
     out: str | Path | None = None,
     *,
     n_instances: int = 50,
@@ -41,28 +41,33 @@ def verify(
 ) -> list[Finding]:
     """Test statements against simulation.
 
-    names: as in `mtlsim list` (all if empty). out: folder for report.html, report.json and the pictures. n_instances: inside the
-    assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the first look; while a statement is
+    names: as in `mtlsim list` (all if empty), or statements of your own. out: folder for report.html, report.json and the
+    pictures. n_instances: inside the assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the first look; while a statement is
     undecided they are doubled, up to `budget` times as many, and each look is paid for (see `verification.rules`). fast: fewer
     instances and draws to begin with. progress: print each finding when it is there, then the error of the whole run.
-    Raises ValueError for an unknown name, with the nearest.
+    Raises ValueError for an unknown name, with the nearest. What a statement itself raises is raised when all others are done.
     """
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
     require(budget >= 1, "budget", "at least 1", budget, f"use {BUDGET}")
-    statements = [find_statement(name) for name in (names or statement_names())]
+    statements = [one if isinstance(one, Statement) else find_statement(one) for one in (names or statement_names())]
     if fast:
         n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)
     if out is not None:
         check_writable(Path(out), "out")
-    level, findings = FAMILY / len(statements), []
+    level, findings, failures = FAMILY / len(statements), [], []
     # compiling is most of the work and runs beside the interpreter, so that threads share the cores
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
         test = lambda statement: examine(statement, n_instances, n_seeds, seed, fast, level, budget)
-        for finding in pool.map(test, statements):
-            findings.append(finding)
+        for one in [pool.submit(test, statement) for statement in statements]:
+            if (failure := one.exception()) is not None:  # the others are not lost by it
+                failures.append(failure)
+                continue
+            findings.append(one.result())
             if progress:
-                print(finding, flush=True)
+                print(one.result(), flush=True)
+    if not findings:
+        raise failures[0]
     before, findings = findings, settle(findings)
     if progress:
         for old, new in zip(before, findings, strict=True):
@@ -71,6 +76,8 @@ def verify(
         print(family_wise(findings), flush=True)
     if out is not None:
         write_report(findings, Path(out))
+    if failures:
+        raise failures[0]
     return findings
 
 

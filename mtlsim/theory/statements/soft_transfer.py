@@ -92,7 +92,7 @@ def resized(cell: Transfer) -> Transfer:
     d = SIZES[0] if tasks.n_features == SIZES[1] else SIZES[1]
     n_target = round(tasks.n_samples[-1] * d / tasks.n_features)
     other = dataclasses.replace(tasks, n_features=d, n_samples=(tasks.n_samples[0], n_target))
-    return dataclasses.replace(cell, tasks=other, strength=cell.sharing.strength * d / tasks.n_features)
+    return dataclasses.replace(cell, tasks=other, sharing=FromSource(cell.sharing.strength * d / tasks.n_features))
 
 
 STATEMENT = Statement(

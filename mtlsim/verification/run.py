@@ -42,9 +42,10 @@ def verify(
     """Test statements against simulation.
 
     names: as in `mtlsim list` (all if empty), or statements of your own. out: folder for report.html, report.json and the
-    pictures. n_instances: inside the assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the first look; while a statement is
-    undecided they are doubled, up to `budget` times as many, and each look is paid for (see `verification.rules`). fast: fewer
-    instances and draws to begin with. progress: print each finding when it is there, then the error of the whole run.
+    pictures. n_instances: inside the assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the
+    first look; while a statement is undecided they are doubled, up to `budget` times as many, and each look is paid for (see
+    `verification.rules`). fast: fewer instances and draws to begin with. progress: print each finding when it is there, then the
+    error of the whole run.
     Raises ValueError for an unknown name, with the nearest. What a statement itself raises is raised when all others are done.
     """
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")

@@ -60,24 +60,35 @@ class Drawing:
         self.key, self.batch = key, batch
         self.leaves, rest = zip(*(_split(instance) for instance in instances), strict=True)
         self.shapes = [shape_of(instance) for instance in instances]
-        self.programs = {shape: _compile(function, own) for shape, own in zip(self.shapes, rest, strict=True)}
+        self.programs = {shape: _compile_alone(function, own) for shape, own in zip(self.shapes, rest, strict=True)}
 
     def __call__(self, i: int, seeds: range) -> dict[str, np.ndarray]:
         """{name: (len(seeds), ...)} of one instance."""
-        alone, number = jax.tree.map(lambda leaf: leaf[None], self.leaves[i]), np.asarray([i], np.uint32)
-        parts = []
+        key, parts = jax.random.fold_in(self.key, np.uint32(i)), []
         for start in range(seeds.start, seeds.stop, self.batch):
-            part = self.programs[self.shapes[i]](alone, number, self.key, np.arange(start, start + self.batch, dtype=np.uint32))
-            parts.append({name: np.asarray(values)[0] for name, values in part.items()})
+            part = self.programs[self.shapes[i]](self.leaves[i], key, np.arange(start, start + self.batch, dtype=np.uint32))
+            parts.append({name: np.asarray(values) for name, values in part.items()})
         return {name: np.concatenate([part[name] for part in parts])[: len(seeds)] for name in parts[0]}
 
 
 def _compile(function: Callable, rest: Any) -> Callable:
-    def run(stacked, members, key, seeds):
-        def one(leaves, member, seed):
-            own = jax.random.fold_in(jax.random.fold_in(key, member), seed)
-            return dict(function(eqx.combine(leaves, rest), own))
+    """run(instances, their numbers, key, seeds) -> {name: (instances, seeds, ...)}."""
+    run = _over_seeds(function, rest)
+    return compile_with_nan(
+        lambda stacked, members, key, seeds: jax.vmap(lambda leaves, member: run(leaves, jax.random.fold_in(key, member), seeds))(
+            stacked, members
+        ),
+        quickly=True,
+    )
 
-        return jax.vmap(lambda leaves, member: jax.vmap(lambda seed: one(leaves, member, seed))(seeds))(stacked, members)
 
-    return compile_with_nan(run, quickly=True)
+def _compile_alone(function: Callable, rest: Any) -> Callable:
+    """run(instance, its key, seeds) -> {name: (seeds, ...)}; a second axis would double the time to compile."""
+    return compile_with_nan(_over_seeds(function, rest), quickly=True)
+
+
+def _over_seeds(function: Callable, rest: Any) -> Callable:
+    def run(leaves, key, seeds):
+        return jax.vmap(lambda seed: dict(function(eqx.combine(leaves, rest), jax.random.fold_in(key, seed))))(seeds)
+
+    return run

@@ -65,11 +65,16 @@ class Unknown(eqx.Module):
     size: jax.Array | float = 1.0
 
     def __call__(self, *, key):
-        numbers = jax.random.normal(key, (18,)).at[3].set(jnp.nan)
-        return {"gain": self.size * jnp.sum(jax.nn.relu(numbers)), "largest": jnp.max(numbers)}
+        numbers = self.size * jax.random.normal(key, (100,)).at[3].set(jnp.nan)  # of both axes, or too few to be fused
+        return {"gain": jnp.sum(jax.nn.relu(numbers)), "largest": jnp.max(numbers)}
 
 
-def test_a_sweep_never_loses_nan():
+@pytest.mark.parametrize("first", ["cpu", "gpu"])
+def test_a_sweep_never_loses_nan(first, monkeypatch):
+    """On the devices that run it, whatever the first of the machine are."""
+    if jax.default_backend() == "cpu":
+        monkeypatch.setattr(jax, "default_backend", lambda: first)
+    execute.compile_batch.cache_clear()
     data = mtl.sweep(Unknown(), {"size": [1.0, 2.0]}, 300, KEY, progress=False)
     assert np.isnan(data.gain).all() and np.isnan(data.largest).all()
 

@@ -38,7 +38,7 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...]) -> Ca
 
     specs = (whole, split, whole, whole)
     spread = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, "points"), check_vma=False)
-    return compile_with_nan(spread)
+    return compile_with_nan(spread, platform=devices[0].platform)
 
 
 def as_leaves(cell: Any) -> Any:

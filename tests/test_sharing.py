@@ -453,3 +453,49 @@ def test_what_is_no_number_is_never_certified(name):
     found = jax.jit(jax.vmap(one))(jax.tree.map(spoil, moments))
     assert (found.status[broken] != Status.ok).all() and (found.certificate[broken] == Certificate.none).all()
     assert (found.status[~broken] == Status.ok).all()
+
+
+# ------------------------------------------------------------------------------------------------------- along training
+LONG_TRAINING = WeightedTraining("sgd", 20_000, 0.05, decay=False)
+
+
+@pytest.mark.parametrize("sharing", [CrossStitch(), CrossStitch(0.8, False, 0.0), "hard", "pooled"], ids=str)
+def test_linear_training_ends_where_the_optimum_is(sharing):
+    """From sums over rows of a pair, against what `Transfer` knows of the same draw."""
+    tasks = mtl.LinearTasks(3, (12, 12), cosine=0.6, noise=0.4, design=mtl.Isotropic())
+    key = jax.random.key(3)
+    curve = mtl.TrainingCurve(tasks, training=LONG_TRAINING, n_points=4, sharing=sharing)(key=key)
+    known = mtl.Transfer(tasks, sharing=sharing)(key=key)
+    np.testing.assert_allclose(curve.risk[-1], known.risk_multi, rtol=1e-4)
+    assert curve.risk.shape == curve.loss.shape == (4,) and np.all(np.diff(curve.loss) <= 1e-12) and curve.status == Status.ok
+
+
+def test_weights_on_one_task_train_it_alone():
+    tasks = mtl.LinearTasks(3, (12, 12), cosine=0.6, noise=0.4, design=mtl.Isotropic())
+    key = jax.random.key(4)
+    curve = mtl.TrainingCurve(tasks, training=LONG_TRAINING, n_points=1, weights=(0.0, 2.0))(key=key)
+    np.testing.assert_allclose(curve.risk[-1], mtl.Transfer(tasks)(key=key).risk_single, rtol=1e-4)
+
+
+def test_relu_units_are_stitched_along_training():
+    tasks = mtl.ReluTasks(3, (200, 200), cosine=0.5, noise=0.0, design=mtl.Isotropic())
+    curve = mtl.TrainingCurve(
+        tasks, 2, training=WeightedTraining("sgd", 4000, 0.1, decay=False), n_points=2, sharing="cross-stitch"
+    )
+    early, late = curve(key=jax.random.key(1)).risk
+    assert late < early and late < 0.01 * float(jnp.sum(tasks.draw(key=jax.random.key(1)).parameters[-1] ** 2))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: mtl.TrainingCurve(mtl.LinearTasks(3, (9, 9)), sharing="frozen"), "sharing must be one that can be trained"),
+        (lambda: mtl.TrainingCurve(mtl.ReluTasks(3, (9, 9)), sharing="soft"), "use 'hard' or 'cross-stitch'"),
+        (lambda: mtl.TrainingCurve(mtl.LinearTasks(3, (9, 9)), population=True), "population must be False"),
+        (lambda: mtl.TrainingCurve(mtl.LinearTasks(3, (9, 9)), sharing="stitch"), "sharing must be one of the known names"),
+        (lambda: mtl.TrainingCurve(mtl.LinearTasks(3, (9, 9)), weights=(0.0, 0.0)), "weights must be"),
+    ],
+)
+def test_curves_of_what_cannot_be_trained_are_one_sentence(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()

@@ -1,4 +1,4 @@
-"""Training curves: what a network knows after so many steps, on rows or on the whole population."""
+"""Training curves: what several tasks know after so many steps, on rows, on sums over them or on the whole population."""
 
 import equinox as eqx
 import jax
@@ -9,9 +9,18 @@ from jaxtyping import Array, Float, Int, Key
 from mtlsim.cells.network import measured_risk
 from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key, stream
+from mtlsim.core.linalg import multiply
 from mtlsim.core.status import worst
 from mtlsim.samples.data import draw_rows
+from mtlsim.samples.wishart import draw_moments
+from mtlsim.sharing import Sharing, as_sharing
+from mtlsim.sharing.hard import Hard
+from mtlsim.solvers.network import Layers
+from mtlsim.solvers.objective import check_weights, per_task
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.tasks.recipe import Recipe
 from mtlsim.tasks.relu import ReluTasks
+from mtlsim.training.shared import train_shared
 from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme
 
@@ -29,23 +38,36 @@ class Curve(eqx.Module):
 
 
 class TrainingCurve(eqx.Module):
-    """A cell: `cell(key=...)` draws ReLU tasks and descends their mean losses, all tasks together, from one random start.
+    """A cell: `cell(key=...)` draws tasks and descends their mean losses, all tasks together, from the start of the architecture.
 
-    population: descend the exact losses of endless Gaussian rows in place of those of the rows drawn; the start is the same, so
-    that the two differ by sampling alone. With sgd and a small learning_rate the steps follow the gradient flow, and time is
-    learning_rate times steps. n_points: T, a divisor of training.n_steps. rank, target: as for `Transfer`.
+    tasks: linear ones, learned from sums over their rows, or ReLU. sharing: an architecture that can be trained (of units that bend
+    for ReLU tasks), of rank `rank`. weights: per task; (0, 2) is the second of two tasks alone, in the same model at the same
+    rate. population: of ReLU units and hard sharing, descend the exact losses of endless Gaussian rows in place of those of the
+    rows drawn; the start is the same, so that the two differ by sampling alone. With sgd and a small learning_rate the steps follow
+    the gradient flow, and time is learning_rate times steps. n_points: T, a divisor of training.n_steps. target: as for `Transfer`.
     """
 
-    tasks: ReluTasks
+    tasks: Recipe
     rank: int = eqx.field(default=1, static=True)
     target: int = eqx.field(default=-1, static=True)
     training: WeightedTraining = WeightedTraining("sgd", 2000, 0.05, decay=False)
     population: bool = eqx.field(default=False, static=True)
     n_points: int = eqx.field(default=50, static=True)
+    sharing: Sharing = eqx.field(default=Hard(), converter=as_sharing)
+    weights: tuple | Array | None = None
 
     def __check_init__(self):
-        tasks, kind = self.tasks, type(self.tasks).__name__
-        require(isinstance(tasks, ReluTasks), "tasks", "ReLU tasks", kind, "use ReluTasks, or Weighting for linear tasks")
+        tasks, kind, sharing = self.tasks, type(self.tasks).__name__, self.sharing
+        known = isinstance(tasks, (ReluTasks, LinearTasks))
+        require(known, "tasks", "linear or ReLU tasks", kind, "use LinearTasks or ReluTasks")
+        require(isinstance(sharing, Sharing), "sharing", "an architecture or its name", repr(sharing), "use 'hard'")
+        require(sharing.trains, "sharing", "one that can be trained", repr(sharing.name), "use Transfer, which solves it")
+        bends = sharing.on_networks or isinstance(tasks, LinearTasks)
+        require(bends, "sharing", "one of units that bend, for ReLU tasks", repr(sharing.name), "use 'hard' or 'cross-stitch'")
+        sharing.check(tasks.n_tasks, self.rank)
+        plain = isinstance(tasks, ReluTasks) and sharing.name == "hard" and self.weights is None
+        require(plain or not self.population, "population", "False but for ReLU tasks that all share alike", True, "leave it out")
+        check_weights(self.weights)
         whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool) and self.rank >= 1
         require(whole, "rank", "a whole number >= 1", self.rank, "use 1 for a single unit")
         known = -tasks.n_tasks <= self.target < tasks.n_tasks
@@ -62,11 +84,27 @@ class TrainingCurve(eqx.Module):
     def __call__(self, *, key: Key[Array, ""] | None = None) -> Curve:
         key = check_key(key)
         tasks = self.tasks.draw(key=key)
-        seen = tasks if self.population else draw_rows(tasks, key=stream(key, "samples"))
-        found = train_weighted(seen, find_scheme("equal")(), self.rank, self.training, stream(key, "solver"), self.n_points)
         target = range(tasks.n_tasks)[self.target]
-        risks = jax.lax.map(
-            lambda layers: measured_risk(tasks, layers[0], layers[1][target], target, key), (found.path.shared, found.path.heads)
-        )
+        losses, path, status = self._train(tasks, key)
+        if isinstance(self.tasks, ReluTasks):
+            risk = lambda layers: measured_risk(tasks, layers.shared, layers.heads[target], target, key)
+        else:
+            risk = lambda layers: tasks.excess_risk(multiply(layers.shared, layers.heads[target]), target)
         steps = jnp.linspace(0, self.training.n_steps, self.n_points + 1)[1:]
-        return Curve(steps, jnp.mean(found.path.losses, -1), risks, worst(tasks.status, found.status))
+        return Curve(steps, losses, jax.lax.map(risk, path), worst(tasks.status, status))
+
+    def _train(self, tasks, key) -> tuple[Float[Array, " T"], Layers, Int[Array, ""]]:
+        """What is descended and the layers after each part of training."""
+        start, samples = stream(key, "solver"), stream(key, "samples")
+        bends = isinstance(self.tasks, ReluTasks)
+        if bends and self.sharing.name == "hard" and self.weights is None:
+            seen = tasks if self.population else draw_rows(tasks, key=samples)
+            found = train_weighted(seen, find_scheme("equal")(), self.rank, self.training, start, self.n_points)
+            return jnp.mean(found.path.losses, -1), Layers(found.path.shared, found.path.heads), found.status
+        seen = draw_rows(tasks, key=samples) if bends else draw_moments(tasks, key=samples)
+        weights = per_task(self.weights, 1.0, tasks.n_tasks, "weights", tasks.noise.dtype)
+        found = train_shared(
+            seen, self.sharing, self.rank, weights, self.training, start, "relu" if bends else "identity", self.n_points
+        )
+        _, objective, params = found.path
+        return objective / jnp.sum(tasks.n_samples), jax.lax.map(self.sharing.layers, params), found.status

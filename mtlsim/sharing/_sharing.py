@@ -100,13 +100,19 @@ class Sharing(eqx.Module):
         """Parameters before training, their random entries of size `size` / sqrt(fan-in)."""
         raise NotImplementedError
 
-    def linear(self, params: Params) -> Float[Array, "K d"] | None:
-        """Effective parameters of the tasks, None where an output is not linear in x."""
-        return None
+    def layers(self, params: Params) -> Layers:
+        """All columns (d, C) and what every task makes of them (K, C): at depth one an architecture is a rule for these heads."""
+        return params
+
+    def linear(self, params: Params) -> Float[Array, "K d"]:
+        """Effective parameters of the tasks, where units do not bend."""
+        columns, heads = self.layers(params)
+        return multiply(heads, columns.T)
 
     def outputs(self, params: Params, X: Float[Array, "m d"], task: int, unit: Callable = identity) -> Float[Array, " m"]:
         """What task k says of its rows, with hidden units of that function."""
-        return multiply(X, self.linear(params)[task])
+        columns, heads = self.layers(params)
+        return multiply(unit(multiply(X, columns)), heads[task])
 
     def rebuild(self, leaves: list[Array]) -> Params:
         """The parameters from their leaves, as a file holds them."""
@@ -163,9 +169,6 @@ class MixedSharing(Sharing):
         amounts = jnp.asarray(self.mixing(shape.n_tasks).amounts, float)
         columns = size * normal(stream(key, "shared"), (shape.n_features, len(amounts))) / shape.n_features**0.5
         return Layers(columns, amounts.T)
-
-    def linear(self, params: Layers) -> Float[Array, "K d"]:
-        return multiply(params.heads, params.shared.T)
 
     def penalty(self, params: Layers):
         return jnp.sum(self.mixing(len(params.heads)).ridge * jnp.sum(params.shared**2, 0))

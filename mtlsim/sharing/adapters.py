@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from mtlsim.core.checks import require_all
 from mtlsim.sharing._sharing import Answer, Problem, Sharing, require_no_ridge
+from mtlsim.solvers.network import Layers
 from mtlsim.solvers.penalised import solve_deltas
 
 
@@ -42,8 +43,9 @@ class Adapters(Sharing):
         params = Adapted(found.common, found.parameters - found.common)
         return Answer(params, found.parameters, found.loss, found.gap, found.certificate, found.status)
 
-    def linear(self, params: Adapted) -> Float[Array, "K d"]:
-        return params.base + params.deltas
+    def layers(self, params: Adapted) -> Layers:
+        each = jnp.eye(len(params.deltas), dtype=params.base.dtype)
+        return Layers(jnp.concatenate([params.base[None], params.deltas]).T, jnp.concatenate([jnp.ones_like(each[:, :1]), each], 1))
 
     def rebuild(self, leaves) -> Adapted:
         return Adapted(*leaves)

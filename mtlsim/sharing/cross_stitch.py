@@ -20,9 +20,9 @@ from jaxtyping import Array, Float
 
 from mtlsim.core.checks import require, require_all
 from mtlsim.core.keys import normal, stream
-from mtlsim.core.linalg import multiply
-from mtlsim.sharing._sharing import MixedSharing, Problem, Shape, alone, identity
+from mtlsim.sharing._sharing import MixedSharing, Problem, Shape, alone
 from mtlsim.solvers.mixed import Mixing
+from mtlsim.solvers.network import Layers
 
 
 class Stitched(NamedTuple):
@@ -84,12 +84,9 @@ class CrossStitch(MixedSharing):
         heads = heads if self.learned else jnp.ones_like(heads)
         return Stitched(jnp.broadcast_to(columns, (shape.n_tasks, *columns.shape)), self.amounts(shape.n_tasks), heads)
 
-    def linear(self, params: Stitched) -> Float[Array, "K d"]:
-        return jnp.einsum("kl,ldr,kr->kd", *params[1::-1], params.heads, precision="highest")
-
-    def outputs(self, params: Stitched, X, task, unit=identity):
-        units = jnp.stack([unit(multiply(X, own)) for own in params.columns])
-        return multiply(jnp.einsum("l,lmr->mr", params.amounts[task], units, precision="highest"), params.heads[task])
+    def layers(self, params: Stitched) -> Layers:
+        heads = params.amounts[:, :, None] * params.heads[:, None, :]
+        return Layers(jnp.concatenate(list(params.columns), 1), heads.reshape(len(heads), -1))
 
     def rebuild(self, leaves) -> Stitched:
         return Stitched(*leaves)

@@ -15,6 +15,7 @@ from mtlsim.core.checks import require_all
 from mtlsim.sharing._sharing import Answer, Problem, Sharing, gathered
 from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.mixed import solve_ridge
+from mtlsim.solvers.network import Layers
 
 
 class FromSource(Sharing):
@@ -35,8 +36,8 @@ class FromSource(Sharing):
         parameters = jnp.concatenate([one.parameters for one in (*sources, moved)])
         return gathered(parameters, parameters, [*sources, moved], problem.weights)
 
-    def linear(self, params):
-        return params
+    def layers(self, params):
+        return Layers(params.T, jnp.eye(len(params), dtype=params.dtype))
 
     def rebuild(self, leaves):
         return leaves[0]

@@ -11,8 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
-from mtlsim.core.linalg import multiply
-from mtlsim.sharing._sharing import Answer, Problem, Shape, Sharing, identity
+from mtlsim.sharing._sharing import Answer, Problem, Shape, Sharing
 from mtlsim.solvers.expected_risk import HEAD_ROWS, LEAD, is_near
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.solve import choose_route, solve
@@ -34,12 +33,6 @@ class Hard(Sharing):
     def init(self, key, shape: Shape, size=0.3) -> Layers:
         shared = size * normal(stream(key, "shared"), (shape.n_features, shape.rank)) / shape.n_features**0.5
         return Layers(shared, size * normal(stream(key, "heads"), (shape.n_tasks, shape.rank)) / shape.rank**0.5)
-
-    def linear(self, params: Layers) -> Float[Array, "K d"]:
-        return multiply(params.heads, params.shared.T)
-
-    def outputs(self, params, X, task, unit=identity):
-        return multiply(unit(multiply(X, params.shared)), params.heads[task])
 
     def owned(self, params: Layers) -> Layers:
         return Layers(False, True)

@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from mtlsim.core.checks import require_all
 from mtlsim.sharing._sharing import Answer, Problem, Sharing, require_no_ridge
+from mtlsim.solvers.network import Layers
 from mtlsim.solvers.penalised import solve_trace_norm
 
 
@@ -31,8 +32,8 @@ class TraceNorm(Sharing):
         found = solve_trace_norm(problem.moments, problem.weights, strength)
         return Answer(found.parameters, found.parameters, found.loss, found.gap, found.certificate, found.status)
 
-    def linear(self, params):
-        return params
+    def layers(self, params):
+        return Layers(params.T, jnp.eye(len(params), dtype=params.dtype))
 
     def rebuild(self, leaves):
         return leaves[0]

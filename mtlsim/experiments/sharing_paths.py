@@ -1,0 +1,95 @@
+"""What every architecture gains along its training: what sharing gives, and what stopping early gives."""
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array
+
+from mtlsim.cells.training_curve import TrainingCurve
+from mtlsim.core.verdict import half_width
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.predictions import DASHES
+from mtlsim.plots.style import SERIES, figure
+from mtlsim.sharing.cross_stitch import CrossStitch
+from mtlsim.sharing.gated_experts import GatedExperts
+from mtlsim.sharing.hard import Hard
+from mtlsim.sharing.pooled import Pooled
+from mtlsim.tasks.covariance import Isotropic
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.tasks.relu import ReluTasks
+from mtlsim.training.weighted import WeightedTraining
+
+COSINE, ARCHITECTURE = "cosine", "architecture"
+MODELS = ("linear", "relu")
+ROWS, RATE, TIME = (100, 30), 0.03, 300.0
+ALONE = "alone"
+ARCHITECTURES = {  # the architecture and the weights of both tasks
+    ALONE: (Hard(), (0.0, 2.0)),
+    "hard": (Hard(), None),
+    "cross-stitch, learned": (CrossStitch(), None),
+    "cross-stitch, held": (CrossStitch(learned=False), None),
+    "experts, gate 0.5": (GatedExperts(decay=0.0), None),
+    "pooled": (Pooled(), None),
+}
+BENDING = (ALONE, "hard", "cross-stitch, learned")
+
+
+class SharingPath(eqx.Module):
+    """A cell: the target's risk along the training of one architecture, with 100 source and 30 target rows.
+
+    Linear tasks have 20 features, noise 1 and one column; ReLU tasks 10 features, noise 0.5 and two units.
+    """
+
+    cosine: Array | float = 0.8
+    architecture: str = eqx.field(default="hard", static=True)
+    model: str = eqx.field(default="linear", static=True)
+    n_points: int = eqx.field(default=100, static=True)
+
+    @property
+    def curve(self) -> TrainingCurve:
+        sharing, weights = ARCHITECTURES[self.architecture]
+        recipe, d, noise, rank = (LinearTasks, 20, 1.0, 1) if self.model == "linear" else (ReluTasks, 10, 0.5, 2)
+        tasks = recipe(d, ROWS, cosine=self.cosine, noise=noise, design=Isotropic(), relation="same")
+        training = WeightedTraining("sgd", round(TIME / RATE), RATE, decay=False)
+        return TrainingCurve(tasks, rank, -1, training, n_points=self.n_points, sharing=sharing, weights=weights)
+
+    @property
+    def dimensions(self):
+        return self.curve.dimensions
+
+    def __call__(self, *, key):
+        return self.curve(key=key)
+
+
+def setting(options: Options) -> Setting:
+    names = list(ARCHITECTURES) if options.model == "linear" else list(BENDING)
+    cell = SharingPath(model=options.model, n_points=100 if options.fast else 200)
+    return Setting(cell, {ARCHITECTURE: names, COSINE: [1.0, 0.8, 0.3]}, 20 if options.fast else 100)
+
+
+def draw(data):
+    """Gain over the end of training alone, paired by seed."""
+    fig, axes = figure(data.sizes[COSINE], 3.2, 3.3, sharey=True)
+    time, end = RATE * data["steps"].values.reshape(-1, data.sizes["point"])[0], data["risk"].sel({ARCHITECTURE: ALONE})[..., -1]
+    for ax, cosine in zip(axes[0], data[COSINE].values, strict=True):
+        for i, name in enumerate(data[ARCHITECTURE].values):
+            gains = (end - data["risk"].sel({ARCHITECTURE: name})).sel({COSINE: cosine}).transpose("seed", "point").values
+            mean, half = gains.mean(0), half_width(gains.std(0, ddof=1) / np.sqrt(len(gains)), len(gains))
+            line = {"color": "black", "linestyle": DASHES} if name == ALONE else {"color": SERIES[i]}
+            ax.fill_between(time, mean - half, mean + half, color=line["color"], alpha=0.22, linewidth=0)
+            ax.plot(time, mean, label=name, **line)
+        ax.axhline(0, color="0.5", linewidth=0.8)
+        ax.set_xscale("log")
+        ax.set_title(f"cosine {cosine:g}")
+        ax.set_xlabel("time (learning rate times steps)")
+    axes[0][0].set_ylabel("gain over the end of training alone\n(risk; positive helps)")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return fig
+
+
+EXPERIMENT = Experiment(
+    "sharing-paths",
+    "With linear units, stitches and columns of their own end where every task alone ends: they gain by stopping early.",
+    setting,
+    draw,
+    models=MODELS,
+)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlsim.core.checks import require, require_choice
+from mtlsim.core.checks import as_numbers, is_number, require, require_bool, require_choice
 
 TABLES = {
     "tasks": (
@@ -60,6 +60,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         _put(settings, name, _value(text))
     for table, content in settings.items():
         require_choice(table, TABLES, "config's tables")
+        require(isinstance(content, dict), f"[{table}]", "a table", repr(content), f"write [{table}] on a line of its own")
         for name in content if TABLES[table] is not None else ():
             require_choice(name, TABLES[table], f"[{table}]'s entries")
     for override in overrides:
@@ -99,13 +100,14 @@ def axis_values(name: str, axis: Any) -> list:
         require_choice(entry, known, f"[grid] {name}'s entries")
     for entry in known[:3]:
         require(entry in axis, f"[grid] {name}", "a table with from, to and count", f"without {entry}", "add it")
-    whole = isinstance(axis["count"], int) and axis["count"] >= 1
+    whole = isinstance(axis["count"], int) and not isinstance(axis["count"], bool) and axis["count"] >= 1
     require(whole, f"[grid] {name}'s count", "a whole number >= 1", repr(axis["count"]), "use 13")
     for entry in known[:2]:
-        number = isinstance(axis[entry], (int, float)) and math.isfinite(axis[entry])
+        number = is_number(axis[entry]) and math.isfinite(axis[entry])
         require(number, f"[grid] {name}'s {entry}", "a number", repr(axis[entry]), "write it without quotes")
     spacing = axis.get("spacing", "linear")
     require_choice(spacing, ("linear", "geometric"), f"[grid] {name}'s spacing")
+    require_bool(axis.get("whole", False), f"[grid] {name}'s whole")
     if spacing == "geometric":
         ends = axis["from"], axis["to"]
         require(min(ends) > 0, f"[grid] {name}'s from and to", "numbers > 0 with geometric spacing", ends, "use 'linear'")
@@ -124,6 +126,8 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     require_choice(family, FAMILIES, "[tasks] family")
     module, class_name = FAMILIES[family]
     recipe = _find(f"tasks.{module}.{class_name}")
+    for name in tasks:
+        require_choice(name, recipe.__dataclass_fields__, f"[tasks]'s entries of {family} tasks")
     cell = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("cell", {}).items()}
     grid = {name: axis_values(name, axis) for name, axis in settings.get("grid", {}).items()}
     name = cell.pop("kind", "weighting" if "scheme" in {**cell, **grid} else "transfer")
@@ -135,11 +139,17 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
         require(not old, "[cell] method", "called sharing since 0.2", repr(cell[name]), f"write sharing = {cell[name]!r}")
         require_choice(name, kind.__dataclass_fields__, f"[cell]'s entries of a {class_name}")
     if "training" in cell:
-        cell["training"] = _find(training)(**cell["training"])
-    try:
-        return kind(recipe(**tasks), **cell), grid
-    except TypeError as error:  # an entry of another family
-        raise ValueError(f"[tasks] must hold entries of {family} tasks, but: {error}; leave that entry out.") from None
+        require(training is not None, "[cell] training", f"left out for a {class_name}", repr(cell["training"]), "drop it")
+        cell["training"] = _training(_find(training), cell["training"])
+    return kind(recipe(**tasks), **cell), grid
+
+
+def _training(kind: Any, table: Any) -> Any:
+    """How tasks are trained, as a table [cell.training] says."""
+    require(isinstance(table, dict), "[cell.training]", "a table", repr(table), "write n_steps = 2000 in it")
+    for name in table:
+        require_choice(name, kind.__dataclass_fields__, "[cell.training]'s entries")
+    return kind(**table)
 
 
 def _design(table: Any) -> Any:
@@ -156,7 +166,7 @@ def _design(table: Any) -> Any:
 
         require("matrix" in design, "[tasks.design]", "with a matrix", "without", 'write rows of numbers, or "sigma.npy"')
         matrix = design["matrix"]
-        design["matrix"] = np.asarray(load_array(Path(matrix)) if isinstance(matrix, str) else matrix, float)
+        design["matrix"] = as_numbers(load_array(Path(matrix)) if isinstance(matrix, str) else matrix, "[tasks.design] matrix")
     design = {name: tuple(v) if isinstance(v, list) else v for name, v in design.items()}
     return _find(f"tasks.covariance.{class_name}")(**design)
 
@@ -173,7 +183,10 @@ def sweep_arguments(settings: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
 
     cell, grid = build(settings)
     options = dict(settings.get("sweep", {}))
-    key = jax.random.key(options.pop("seed", 0))
+    seed = options.pop("seed", 0)
+    whole = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**63
+    require(whole, "[sweep] seed", "a whole number from 0 to 2^63", repr(seed), "use 0")
+    key = jax.random.key(seed)
     return (cell, grid, options.pop("n_seeds", 200), key), options
 
 

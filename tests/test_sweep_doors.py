@@ -2,9 +2,12 @@
 
 import json
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import jax
+import malformed
 import matplotlib
 import numpy as np
 import pytest
@@ -192,3 +195,10 @@ def test_another_mtlsim_is_never_accepted(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="versions.mtlsim is"):
         run(path, accept_versions=True)
     assert "--accept-versions" not in status(path) and "needs that mtlsim" in status(path)
+
+
+def test_malformed_files_are_one_sentence():
+    script, environment = Path(malformed.__file__), os.environ | {"JAX_ENABLE_X64": "1"}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, timeout=200)
+    assert done.stdout.strip() == f"0 of {len(malformed.MALFORMED)} end otherwise", done.stdout + done.stderr
+    assert len(malformed.MALFORMED) > 130

@@ -4,7 +4,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require, require_all, require_choice
+from mtlsim.core.checks import require, require_choice, require_one
 from mtlsim.training.engine import OPTIMISERS
 
 STARTS, CONSTRAINTS = ("identity", "random"), ("free", "orthogonal")
@@ -36,5 +36,5 @@ class AlignmentTraining(eqx.Module):
         require(whole(self.n_steps) and self.n_steps >= 0, "n_steps", "a whole number >= 0", repr(self.n_steps), "leave it out")
         right = self.batch is None or (whole(self.batch) and self.batch >= 1)
         require(right, "batch", "a whole number of rows >= 1", repr(self.batch), "leave it out for all rows")
-        require_all(self.learning_rate, lambda s: (s > 0) & np.isfinite(s), "learning_rate", "a number > 0", "use 0.01")
-        require_all(self.strength, lambda s: (s >= 0) & np.isfinite(s), "strength", "a number >= 0", "use 0")
+        require_one(self.learning_rate, lambda s: (s > 0) & np.isfinite(s), "learning_rate", "a number > 0", "use 0.01")
+        require_one(self.strength, lambda s: (s >= 0) & np.isfinite(s), "strength", "a number >= 0", "use 0")

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.alignment.covariances import covariances_of
-from mtlsim.core.checks import require, require_all
+from mtlsim.core.checks import require_all, require_index
 from mtlsim.core.linalg import multiply, rank_tolerance
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import stack
@@ -22,7 +22,7 @@ def whiten_and_recolour(tasks, target: int = -1, ridge: Array | float = 0.0) -> 
     tasks = tasks if isinstance(tasks, Rows) else stack(tasks)
     covariances = covariances_of(tasks)
     n_tasks = len(covariances)
-    require(-n_tasks <= target < n_tasks, "target", f"the index of one of {n_tasks} tasks", target, "use -1 for the last")
+    require_index(target, n_tasks, "target")
     require_all(ridge, lambda s: (s >= 0) & np.isfinite(s), "ridge", "a number >= 0", "use 0")
     roots = [_roots(covariance, ridge) for covariance in covariances]
     colour = roots[target][0]

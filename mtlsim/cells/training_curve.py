@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.cells.network import measured_risk
-from mtlsim.core.checks import require
+from mtlsim.core.checks import is_whole, require, require_bool, require_index
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import worst
@@ -57,6 +57,7 @@ class TrainingCurve(eqx.Module):
     weights: tuple | Array | None = None
 
     def __check_init__(self):
+        require_bool(self.population, "population")
         tasks, kind, sharing = self.tasks, type(self.tasks).__name__, self.sharing
         known = isinstance(tasks, (ReluTasks, LinearTasks))
         require(known, "tasks", "linear or ReLU tasks", kind, "use LinearTasks or ReluTasks")
@@ -70,9 +71,8 @@ class TrainingCurve(eqx.Module):
         check_weights(self.weights)
         whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool) and self.rank >= 1
         require(whole, "rank", "a whole number >= 1", self.rank, "use 1 for a single unit")
-        known = -tasks.n_tasks <= self.target < tasks.n_tasks
-        require(known, "target", f"the index of one of {tasks.n_tasks} tasks", self.target, "use -1 for the last")
-        divides = self.n_points >= 1 and self.training.n_steps % self.n_points == 0
+        require_index(self.target, tasks.n_tasks, "target")
+        divides = is_whole(self.n_points) and self.n_points >= 1 and self.training.n_steps % self.n_points == 0
         require(divides, "n_points", f"a divisor of n_steps = {self.training.n_steps}", self.n_points, "use 1 for the end alone")
         right = tasks.rows == "gaussian" or not self.population
         require(right, "tasks", "with Gaussian rows for a population", repr(tasks.rows), "use rows='gaussian'")

@@ -9,7 +9,7 @@ from jaxtyping import Array, Key
 from mtlsim.cells.draw import TransferDraw
 from mtlsim.cells.network import compare_networks
 from mtlsim.cells.tails import compare_with_expectation
-from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.checks import as_numbers, is_concrete, require, require_all, require_index
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.wishart import draw_moments
@@ -56,22 +56,21 @@ class Transfer(eqx.Module):
             repr(self.loss),
             "leave it out",
         )
+        require_index(self.target, tasks.n_tasks, "target")
         sources = tasks.n_tasks - 1
         require(not sharing.needs_source or sources > 0, "tasks", "two or more", "one", "add a source task")
-        last = range(tasks.n_tasks)[self.target] == sources if -sources - 1 <= self.target <= sources else True
+        last = range(tasks.n_tasks)[self.target] == sources
         require(not sharing.needs_source or last, "target", "the last task for this sharing", self.target, "use -1")
         d, n_tasks = tasks.n_features, tasks.n_tasks
         whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
         require(
             whole and 1 <= self.rank <= d, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing"
         )
-        require(
-            -n_tasks <= self.target < n_tasks, "target", f"the index of one of {n_tasks} tasks", self.target, "use -1 for the last"
-        )
         for name in ("weights", "ridge"):
             value = getattr(self, name)
+            require_all(value, lambda v: (v >= 0) & np.isfinite(v), name, "numbers >= 0", "use 0 to leave a task out of it")
             if value is not None and all(is_concrete(entry) for entry in jax.tree.leaves(value)):
-                check_per_task(np.asarray(value, float), n_tasks, name)
+                check_per_task(as_numbers(value, name), n_tasks, name)
         check_weights(self.weights)
         sharing.check(n_tasks, self.rank)
 

@@ -10,7 +10,7 @@ from mtlsim.cells.draw import WeightingDraw
 from mtlsim.cells.network import measured_risk
 from mtlsim.cells.oracle import best_weights, solve_mean_losses
 from mtlsim.cells.tails import compare_with_expectation
-from mtlsim.core.checks import require, require_choice
+from mtlsim.core.checks import is_whole, require, require_choice, require_index
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import multiply
@@ -18,7 +18,7 @@ from mtlsim.core.status import worst
 from mtlsim.samples.data import draw_rows
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
-from mtlsim.solvers.objective import per_task
+from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.task_gradients import linear_gradients, mean_moments, relu_gradients
 from mtlsim.tasks.linear import LinearTasks
@@ -66,8 +66,10 @@ class Weighting(eqx.Module):
         whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
         right = whole and 1 <= self.rank <= d
         require(right, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing")
-        right = -n_tasks <= self.target < n_tasks
-        require(right, "target", f"the index of one of {n_tasks} tasks", self.target, "use -1 for the last")
+        require_index(self.target, n_tasks, "target")
+        check_weights(self.weights)
+        whole = is_whole(self.n_records) and self.n_records >= 1
+        require(whole, "n_records", "a whole number >= 1", repr(self.n_records), "use 1 for the end alone")
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> WeightingDraw:
         key = check_key(key)

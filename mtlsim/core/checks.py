@@ -1,5 +1,6 @@
 """Bad input becomes one sentence: which argument, what it must be, what it is, and the cure."""
 
+import datetime
 import difflib
 from collections.abc import Iterable
 from numbers import Number
@@ -24,11 +25,53 @@ def is_concrete(value: object) -> bool:
 
 
 def require_all(values: object, test, argument: str, must_be: str, cure: str) -> None:
-    """Check each number of `values` that can be looked at now; tracers pass."""
+    """Check each number of `values` that can be looked at now; tracers pass, and what is no number does not."""
     for value in jax.tree.leaves(values):
+        require(not _is_word(value), argument, must_be, repr(value), cure)
         if is_concrete(value):
             numbers = np.asarray(value)
             require(bool(np.all(test(numbers))), argument, must_be, _shown(numbers), cure)
+
+
+def require_one(value: object, test, argument: str, must_be: str, cure: str) -> None:
+    """The same of one number, where several would be spread over something else."""
+    require(not isinstance(value, (tuple, list, dict)), argument, must_be, repr(value), cure)
+    require_all(value, test, argument, must_be, cure)
+
+
+def require_bool(value: object, argument: str) -> None:
+    """Refuse words and numbers, all but one of which would count as true."""
+    require(isinstance(value, (bool, np.bool_)), argument, "True or False", repr(value), "write it without quotes")
+
+
+def require_index(value: object, n_tasks: int, argument: str) -> None:
+    """Refuse what is not the index of a task, from either end."""
+    known = is_whole(value) and -n_tasks <= value < n_tasks
+    require(known, argument, f"the index of one of {n_tasks} tasks", repr(value), "use -1 for the last")
+
+
+def as_numbers(value: object, argument: str) -> np.ndarray:
+    """An array of floats from nested sequences. Raises ValueError where they are ragged, or hold words."""
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{argument} must be made of numbers, all rows equally long, but is {value!r}; mend those entries."
+        ) from None
+
+
+def is_number(value: object) -> bool:
+    """Whether it is one number, and no bool."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is one whole number, and no bool."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, (str, bytes, datetime.date, datetime.time))
 
 
 def require_finite(array: object, argument: str) -> None:

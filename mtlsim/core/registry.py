@@ -17,5 +17,5 @@ def names(package: ModuleType) -> list[str]:
 
 def find(package: ModuleType, name: str, attribute: str) -> Any:
     """The thing called `name`: the given attribute of its module. Raises ValueError with the nearest name if there is none."""
-    require_choice(name.replace("_", "-"), names(package), attribute.lower())
+    require_choice(name.replace("_", "-") if isinstance(name, str) else name, names(package), attribute.lower())
     return getattr(importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}"), attribute)

@@ -116,7 +116,10 @@ def make_grid(cell: Any, grid: Mapping[str, Any], check: bool = True) -> Grid:
         require(several, f"grid[{name!r}]", "a sequence of values", repr(values), f"write [{values!r}]")
         shape = getattr(values, "shape", (1,))
         require(len(shape) == 1, f"grid[{name!r}]", "a sequence of values", f"of shape {shape}", "pass its values in one row")
-        values = tuple(np.asarray(values).tolist()) if np.asarray(values).dtype.kind in "iuf" else tuple(values)
+        values = tuple(values)
+        plain = not any(isinstance(value, (list, tuple, Mapping)) or np.ndim(value) > 0 for value in values)
+        require(plain, f"grid[{name!r}]", "made of numbers or names", list(values), "sweep each entry as an axis of its own")
+        values = tuple(np.asarray(values).tolist()) if np.asarray(values).dtype.kind in "iuf" else values
         require(len(values) > 0, f"grid[{name!r}]", "a sequence of values", "empty", "give at least one")
         require(
             len(set(values)) == len(values), f"grid[{name!r}]", "made of different values", list(values), "drop the repeated ones"

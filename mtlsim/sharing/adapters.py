@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mtlsim.core.checks import require_all
+from mtlsim.core.checks import require_one
 from mtlsim.sharing._sharing import Answer, Problem, Sharing, require_no_ridge
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.penalised import solve_deltas
@@ -35,7 +35,7 @@ class Adapters(Sharing):
     decay: Array | float = 1.0
 
     def __check_init__(self):
-        require_all(self.decay, lambda s: (s > 0) & np.isfinite(s), "decay", "a number > 0", "use 1")
+        require_one(self.decay, lambda s: (s > 0) & np.isfinite(s), "decay", "a number > 0", "use 1")
 
     def exact(self, problem: Problem) -> Answer:
         require_no_ridge(problem)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mtlsim.core.checks import require, require_all
+from mtlsim.core.checks import require, require_bool, require_one
 from mtlsim.core.keys import normal, stream
 from mtlsim.sharing._sharing import MixedSharing, Problem, Shape, alone
 from mtlsim.solvers.mixed import Mixing
@@ -46,9 +46,10 @@ class CrossStitch(MixedSharing):
     on_networks = True
 
     def __check_init__(self):
-        require_all(self.own, lambda s: (s >= 0) & (s <= 1), "own", "a share from 0 to 1", "use 0.9")
-        require_all(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 0")
-        require_all(self.rate, lambda s: (s > 0) & np.isfinite(s), "rate", "a number > 0", "use 1")
+        require_bool(self.learned, "learned")
+        require_one(self.own, lambda s: (s >= 0) & (s <= 1), "own", "a share from 0 to 1", "use 0.9")
+        require_one(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 0")
+        require_one(self.rate, lambda s: (s > 0) & np.isfinite(s), "rate", "a number > 0", "use 1")
 
     def check(self, n_tasks, rank):
         one = self.learned or rank == 1

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require_all
+from mtlsim.core.checks import require_one
 from mtlsim.sharing._sharing import Answer, Problem, Sharing, gathered
 from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.mixed import solve_ridge
@@ -26,7 +26,7 @@ class FromSource(Sharing):
     needs_source = True
 
     def __check_init__(self):
-        require_all(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
+        require_one(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
 
     def exact(self, problem: Problem) -> Answer:
         moments, ridge = problem.moments, problem.ridge

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require_all
+from mtlsim.core.checks import require_one
 from mtlsim.sharing._sharing import MixedSharing
 from mtlsim.solvers.mixed import Mixing
 
@@ -24,8 +24,8 @@ class GatedExperts(MixedSharing):
     one_decay = True
 
     def __check_init__(self):
-        require_all(self.gate, lambda s: (s >= 0) & (s <= 1), "gate", "a share from 0 to 1", "use 0.5")
-        require_all(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 1")
+        require_one(self.gate, lambda s: (s >= 0) & (s <= 1), "gate", "a share from 0 to 1", "use 0.5")
+        require_one(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 1")
 
     def mixing(self, n_tasks: int) -> Mixing:
         gate = jnp.asarray(self.gate, float)

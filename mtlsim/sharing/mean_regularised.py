@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require_all
+from mtlsim.core.checks import require_one
 from mtlsim.sharing._sharing import MixedSharing
 from mtlsim.solvers.mixed import Mixing, mixing_of_precision
 
@@ -22,7 +22,7 @@ class MeanRegularised(MixedSharing):
     strength: Array | float = 1.0
 
     def __check_init__(self):
-        require_all(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
+        require_one(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
 
     def mixing(self, n_tasks: int) -> Mixing:
         return mixing_of_precision(jnp.asarray(self.strength) * (jnp.eye(n_tasks) - 1 / n_tasks))

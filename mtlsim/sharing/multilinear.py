@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import is_concrete, require, require_all
+from mtlsim.core.checks import as_numbers, is_concrete, require, require_one
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.sharing._sharing import Answer, MixedSharing, Problem, require_no_ridge
@@ -34,7 +34,9 @@ MOVED = 1e-6  # of the length of all parameters, in the last round
 
 def as_matrix(value: Any) -> Any:
     """An array, if anything is given."""
-    return value if value is None else jnp.asarray(value, float)
+    if value is None:
+        return None
+    return jnp.asarray(value if isinstance(value, jax.Array) else as_numbers(value, "covariance"), float)
 
 
 class MultilinearRelationship(MixedSharing):
@@ -44,7 +46,7 @@ class MultilinearRelationship(MixedSharing):
     decay: Array | float = 1.0
 
     def __check_init__(self):
-        require_all(self.decay, lambda s: (s > 0) & np.isfinite(s), "decay", "a number > 0", "use 1")
+        require_one(self.decay, lambda s: (s > 0) & np.isfinite(s), "decay", "a number > 0", "use 1")
         if self.covariance is None or not is_concrete(self.covariance):
             return
         given = np.asarray(self.covariance, float)

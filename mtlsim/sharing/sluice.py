@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require_all, require_choice
+from mtlsim.core.checks import require_choice, require_one
 from mtlsim.sharing._sharing import MixedSharing
 from mtlsim.solvers.mixed import Mixing
 
@@ -30,7 +30,7 @@ class Sluice(MixedSharing):
 
     def __check_init__(self):
         require_choice(self.mixture, MIXTURES, "mixture")
-        require_all(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 1")
+        require_one(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 1")
 
     def mixing(self, n_tasks: int) -> Mixing:
         mean = jnp.full((n_tasks, n_tasks), 1 / n_tasks)

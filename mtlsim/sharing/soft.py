@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require_all
+from mtlsim.core.checks import require_one
 from mtlsim.sharing._sharing import MixedSharing
 from mtlsim.solvers.mixed import Mixing, mixing_of_precision
 
@@ -25,7 +25,7 @@ class Soft(MixedSharing):
 
     def __check_init__(self):
         for name in ("strength", "ridge"):
-            require_all(getattr(self, name), lambda s: (s >= 0) & np.isfinite(s), name, "a number >= 0", "use 1")
+            require_one(getattr(self, name), lambda s: (s >= 0) & np.isfinite(s), name, "a number >= 0", "use 1")
 
     def mixing(self, n_tasks: int) -> Mixing:
         pull = n_tasks * jnp.eye(n_tasks) - jnp.ones((n_tasks, n_tasks))

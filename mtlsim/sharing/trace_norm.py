@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require_all
+from mtlsim.core.checks import require_one
 from mtlsim.sharing._sharing import Answer, Problem, Sharing, require_no_ridge
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.penalised import solve_trace_norm
@@ -24,7 +24,7 @@ class TraceNorm(Sharing):
     strength: Array | float = 1.0
 
     def __check_init__(self):
-        require_all(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
+        require_one(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
 
     def exact(self, problem: Problem) -> Answer:
         require_no_ridge(problem)

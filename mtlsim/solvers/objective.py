@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import is_concrete, require, require_all
+from mtlsim.core.checks import as_numbers, is_concrete, require, require_all
 from mtlsim.samples.moments import Moments
 
 
@@ -37,10 +37,11 @@ def absorb(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " 
 
 
 def check_weights(weights) -> None:
+    """Refuse words, and weights of which none is positive."""
+    require_all(weights, lambda w: w == w, "weights", "numbers >= 0, one per task", "write them without quotes")
     if weights is not None and all(is_concrete(weight) for weight in jax.tree.leaves(weights)):
-        require(
-            bool(np.any(np.asarray(weights) > 0)), "weights", "positive for some task", weights, "give at least one task a weight"
-        )
+        some = bool(np.any(as_numbers(weights, "weights") > 0))
+        require(some, "weights", "positive for some task", weights, "give at least one task a weight")
 
 
 def best_heads(

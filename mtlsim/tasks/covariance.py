@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import is_concrete, require, require_all, require_finite
+from mtlsim.core.checks import is_concrete, require, require_finite, require_one
 from mtlsim.core.containers import numbers_of, require_no_names
 from mtlsim.core.keys import normal
 
@@ -96,7 +96,7 @@ class Isotropic(eqx.Module):
     scale: Float[Array, ""] | Real = 1.0
 
     def __check_init__(self):
-        require_all(self.scale, lambda s: (s > 0) & np.isfinite(s), "scale", "a variance > 0", "use 1")
+        require_one(self.scale, lambda s: (s > 0) & np.isfinite(s), "scale", "a variance > 0", "use 1")
 
     def draw(self, n_features: int) -> Covariance:
         return Covariance(jnp.broadcast_to(jnp.asarray(self.scale, float), (n_features,)))
@@ -114,7 +114,7 @@ class Spiked(eqx.Module):
     coordinates: tuple[int, ...] | None = eqx.field(default=None, static=True)
 
     def __check_init__(self):
-        require_all(self.condition_number, lambda k: k >= 1, "condition_number", "at least 1", "use 1 for an isotropic covariance")
+        require_one(self.condition_number, lambda k: k >= 1, "condition_number", "at least 1", "use 1 for an isotropic covariance")
         require(
             0 < self.fraction < 1, "fraction", "strictly between 0 and 1", self.fraction, "use 0.2 for a fifth of the coordinates"
         )
@@ -137,7 +137,7 @@ class PowerLaw(eqx.Module):
     exponent: Float[Array, ""] | Real = 1.0
 
     def __check_init__(self):
-        require_all(self.exponent, np.isfinite, "exponent", "a finite number", "use 1")
+        require_one(self.exponent, np.isfinite, "exponent", "a finite number", "use 1")
 
     def draw(self, n_features: int) -> Covariance:
         values = jnp.arange(1, n_features + 1, dtype=jnp.asarray(0.0).dtype) ** -jnp.asarray(self.exponent, float)

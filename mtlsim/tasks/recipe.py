@@ -1,6 +1,7 @@
 """The recipe of a family of tasks (what it looks like) and the tasks that a key draws from it."""
 
 import dataclasses
+import datetime
 from typing import ClassVar
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import is_concrete, require, require_all, require_choice, require_finite
+from mtlsim.core.checks import is_concrete, require, require_all, require_bool, require_choice, require_finite
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import worst
 from mtlsim.tasks.covariance import Covariance, Spiked
@@ -113,7 +114,7 @@ class Recipe(eqx.Module):
         self.parameter_norm = entries(parameter_norm, n_tasks, "parameter_norm")
         self.design = tuple(design) if isinstance(design, (tuple, list)) else Spiked() if design is None else design
         relation = (OWN if self.has_own_designs else "geodesic") if relation is None else relation
-        self.relation, self.order, self.rows, self.shared_covariates = relation, order, rows, bool(shared_covariates)
+        self.relation, self.order, self.rows, self.shared_covariates = relation, order, rows, shared_covariates
         self.parameters = parameters if parameters is None else jnp.asarray(parameters, float)
 
     def __check_init__(self):
@@ -133,6 +134,7 @@ class Recipe(eqx.Module):
             require_choice(self.relation, RELATIONS, "relation")
         require_choice(self.order, ORDERS, "order")
         require_choice(self.rows, ROWS, "rows")
+        require_bool(self.shared_covariates, "shared_covariates")
         if self.n_features == 1 and self.parameters is None:
             require_all(
                 self.cosine, lambda c: np.abs(c) == 1, "cosine", "1 or -1 with one feature", "use more features, or cosine=1"
@@ -238,7 +240,8 @@ def entries(value, count: int, argument: str) -> tuple:
     else:
         values = (value,) * count
     for one in values:
-        require(not isinstance(one, (str, bool, type(None))), argument, "a number", repr(one), "pass a number")
+        number = not isinstance(one, (str, bool, type(None), tuple, list, dict, datetime.date, datetime.time))
+        require(number, argument, "a number", repr(one), "pass a number")
     return values
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, require, require_choice
+from mtlsim.core.checks import is_concrete, require, require_choice, require_index
 from mtlsim.core.keys import check_key
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status
@@ -55,8 +55,7 @@ class Fitted(eqx.Module):
     def predict(self, X, task: int = -1) -> Float[Array, " m"]:
         """What one task says of rows X (m, d). Raises ValueError for another number of columns, or a task that is not there."""
         X = jnp.asarray(X, self.losses.dtype)
-        known = -self.n_tasks <= task < self.n_tasks
-        require(known, "task", f"the index of one of {self.n_tasks} tasks", task, "use -1 for the last")
+        require_index(task, self.n_tasks, "task")
         if self.parameters is not None:
             d = self.parameters.shape[1]
             require(X.ndim == 2 and X.shape[1] == d, "X", f"of shape (m, {d})", f"of shape {X.shape}", "pass one row per sample")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, require, require_all, require_choice
+from mtlsim.core.checks import is_concrete, require, require_choice, require_one
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Status, flag, worst
@@ -49,7 +49,7 @@ class Training(eqx.Module):
         require(self.n_starts >= 0, "n_starts", "at least 0", self.n_starts, "use 0")
         require(self.n_hops >= 0, "n_hops", "at least 0", self.n_hops, "use 8")
         for name in ("learning_rate", "start_size"):
-            require_all(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.05")
+            require_one(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.05")
 
 
 class NetworkSolution(eqx.Module):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from mtlsim.core.checks import require, require_all, require_choice
+from mtlsim.core.checks import require, require_bool, require_choice, require_one
 from mtlsim.core.keys import stream
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.data import Rows
@@ -57,11 +57,13 @@ class WeightedTraining(eqx.Module):
     def __check_init__(self):
         require_choice(self.optimiser, OPTIMISERS, "optimiser")
         require_choice(self.heads, HEADS, "heads")
+        require_bool(self.decay, "decay")
+        require_bool(self.normalized, "normalized")
         for name, value in (("n_steps", self.n_steps), ("batch", 1 if self.batch is None else self.batch)):
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
             require(whole, name, "a whole number >= 1", repr(value), "leave it out")
         for name in ("learning_rate", "start_size"):
-            require_all(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.02")
+            require_one(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.02")
 
 
 class Path(eqx.Module):

@@ -1,5 +1,6 @@
 """A sweep as a TOML file: tables [tasks], [tasks.design], [cell], [grid] and [sweep], each entry of which can be overridden."""
 
+import dataclasses
 import math
 import tomllib
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlsim.core.checks import as_numbers, is_number, require, require_bool, require_choice
+from mtlsim.core.checks import as_numbers, is_number, nearest, require, require_bool, require_choice
 
 TABLES = {
     "tasks": (
@@ -126,8 +127,9 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     require_choice(family, FAMILIES, "[tasks] family")
     module, class_name = FAMILIES[family]
     recipe = _find(f"tasks.{module}.{class_name}")
+    known = [name for name in TABLES["tasks"] if name in {field.name for field in dataclasses.fields(recipe)}]
     for name in tasks:
-        require_choice(name, recipe.__dataclass_fields__, f"[tasks]'s entries of {family} tasks")
+        require(name in known, "[tasks]", f"made of entries of {family} tasks", repr(name), nearest(name, known))
     cell = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("cell", {}).items()}
     grid = {name: axis_values(name, axis) for name, axis in settings.get("grid", {}).items()}
     name = cell.pop("kind", "weighting" if "scheme" in {**cell, **grid} else "transfer")

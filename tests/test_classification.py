@@ -190,5 +190,5 @@ def test_configurations_name_the_family(tmp_path):
     assert isinstance(cell.tasks, mtl.ClassificationTasks) and cell.loss == "squared" and cell.training.n_steps == 5
     with pytest.raises(ValueError, match="did you mean 'relu'"):
         build(read(tmp_path / "a.toml", ["tasks.family=rel"]))
-    with pytest.raises(ValueError, match="must hold entries of relu tasks.*flip"):
+    with pytest.raises(ValueError, match="made of entries of relu tasks.*flip"):
         build(read(tmp_path / "a.toml", ["tasks.family=relu"]))

@@ -7,7 +7,15 @@ import pytest
 from conftest import close
 from instances import moments_of, random_tasks
 
+import mtlsim as mtl
+from mtlsim.sharing.cross_stitch import CrossStitch
+from mtlsim.sharing.mean_regularised import MeanRegularised
+from mtlsim.sharing.sluice import Sluice
+from mtlsim.sharing.soft import Soft
+from mtlsim.theory import find_statement
 from mtlsim.theory.mixed_tasks import ridge_in_metric
+from mtlsim.theory.predictor import Spectra, predict_pooled
+from mtlsim.theory.statement import half_as_large
 from mtlsim.theory.statements.adapters_pool import critical_decay, pooled
 from mtlsim.theory.statements.multilinear_threshold import Modes, ends, kept
 from mtlsim.theory.statements.sequential_adapter import AdaptedTask, adapt, adapter_risk
@@ -61,3 +69,36 @@ def test_a_drawn_difference_has_its_singular_values():
     task = AdaptedTask(jnp.array([3.0, 1.0]), 100.0, 0.5, 1)
     difference, _ = task.draw(key=jax.random.key(1))
     close(jnp.linalg.svd(difference, compute_uv=False)[:3], np.array([3.0, 1.0, 0.0]), 1)
+
+
+def test_columns_that_nobody_else_reads_are_a_ridge_of_each_task():
+    """The law of a held mixing, with all of its own column for every task, against that of one task alone."""
+    tasks = mtl.LinearTasks(40, (90, 50), cosine=0.3, noise=(0.5, 0.8), design=mtl.PowerLaw(0.7), relation="same")
+    cell, key = mtl.Transfer(tasks, sharing=CrossStitch(1.0, False, 12.0)), jax.random.key(2)
+    drawn = tasks.draw(key=key)
+    alone = Spectra(drawn.covariances[-1].eigenvalues[None], drawn.parameters[-1:], jnp.ones(40))
+    wanted = predict_pooled(alone, drawn.n_samples[-1:], drawn.noise[-1:], jnp.ones(1), 12.0).risk[0]
+    found = find_statement("held-mixing")(cell)(key=key)
+    np.testing.assert_allclose(found["risk_multi"], wanted, rtol=1e-9)
+    assert found["margin"] > 0
+
+
+def test_a_weak_ridge_beside_the_pull_is_regularisation_to_the_mean():
+    tasks = mtl.LinearTasks(40, (90, 80), cosine=0.3, noise=0.5, design=mtl.PowerLaw(0.7), relation="same")
+    key = jax.random.key(2)
+    soft = find_statement("held-mixing")(mtl.Transfer(tasks, sharing=Soft(6.0, 1e-4)))(key=key)
+    pulled = find_statement("mean-regularised")(mtl.Transfer(tasks, sharing=MeanRegularised(12.0)))(key=key)
+    np.testing.assert_allclose(soft["risk_multi"], pulled["risk_multi"], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "sharing", ["pooled", "hard", "cross-stitch", "multilinear", Soft(1.0, 0.0), Sluice("balanced", 1.0)], ids=str
+)
+def test_a_mixing_that_is_learned_or_free_is_outside(sharing):
+    tasks = mtl.LinearTasks(40, (90, 80), noise=0.5, relation="same")
+    assert find_statement("held-mixing")(mtl.Transfer(tasks, sharing=sharing))(key=jax.random.key(0))["margin"] < 0
+
+
+def test_what_is_half_as_large_keeps_what_has_no_scale():
+    cell = half_as_large(mtl.Transfer(mtl.LinearTasks(40, (90, 80)), sharing=CrossStitch(0.9, False, 4.0)))
+    assert (cell.tasks.n_features, cell.sharing.own, cell.sharing.decay) == (20, 0.9, 2.0)

@@ -20,6 +20,7 @@ LONG = {
     "covariate-shift",
     "free-heads",
     "frozen-layer",
+    "held-mixing",
     "local-minima-different",  # `test_statements_of_the_paper.py` reaches such minima and the optimum of `proposition-1`
     "mean-regularised",
     "optimal-weight",

@@ -150,6 +150,13 @@ def half_as_large(cell: Any) -> Any:
     tasks = cell.tasks
     n_samples = tuple(int(np.ceil(float(n) / 2)) for n in tasks.n_samples)
     halved = {"tasks": replace(tasks, n_features=tasks.n_features // 2, n_samples=n_samples)}
-    scaled = {name: getattr(cell, name, None) for name in ("ridge", "strength", "sharing")}  # all that a sharing holds is on it
-    halved |= {name: jax.tree.map(lambda number: number / 2, value) for name, value in scaled.items() if value is not None}
+    halved |= _half_of(cell)
+    if hasattr(cell, "sharing"):
+        halved["sharing"] = replace(cell.sharing, **_half_of(cell.sharing))
     return replace(cell, **halved)
+
+
+def _half_of(holder: Any) -> dict[str, Any]:
+    """Half of the fields that are on the scale of X'X."""
+    found = {name: getattr(holder, name, None) for name in ("ridge", "strength", "decay")}
+    return {name: jax.tree.map(lambda number: number / 2, value) for name, value in found.items() if value is not None}

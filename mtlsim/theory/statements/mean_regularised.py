@@ -22,19 +22,23 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_
 
 
 class Coupled(Spectra):
-    """Spectra of tasks that each have parameters of their own, pulled to their mean."""
+    """Spectra of tasks that each have parameters of their own, under a penalty tr(W' precision W)."""
 
-    strength: Float[Array, ""]
+    precision: Float[Array, "K K"]
 
     def look(self, amounts: Float[Array, " K"], ridge: Float[Array, ""]):
         n_tasks = len(amounts)
-        pull = self.strength * (jnp.eye(n_tasks) - 1 / n_tasks)
         seen = amounts[:, None] * self.spectra
-        inverse = jnp.linalg.inv(jnp.einsum("kd,kl->dkl", seen, jnp.eye(n_tasks)) + self.penalty[:, None, None] * pull)
+        inverse = jnp.linalg.inv(jnp.einsum("kd,kl->dkl", seen, jnp.eye(n_tasks)) + self.penalty[:, None, None] * self.precision)
         off = jnp.einsum("dkl,ld->kd", inverse, seen * self.parameters, precision="highest") - self.parameters
         traces = jnp.einsum("kd,dkk->k", self.spectra, inverse, precision="highest")
         pairs = jnp.einsum("kd,dkl,ld->kl", self.spectra, inverse**2, self.spectra, precision="highest")
         return traces, pairs, jnp.sum(self.spectra * off**2, -1)
+
+
+def diagonal_together(covariances) -> float:
+    """Margin of the assumption that all covariances are diagonal as they stand."""
+    return 1.0 if all(covariance.rotation is None and covariance.basis is None for covariance in covariances) else -1.0
 
 
 def _predicted(cell, key):
@@ -42,7 +46,8 @@ def _predicted(cell, key):
     tasks = tasks_of(cell, key)
     spectra = jnp.stack([covariance.eigenvalues for covariance in tasks.covariances])
     numbers = spectra, tasks.parameters, jnp.ones_like(spectra[0])
-    together = Coupled(*numbers, jnp.asarray(cell.sharing.strength, float))
+    pull = jnp.asarray(cell.sharing.strength, float) * (jnp.eye(tasks.n_tasks) - 1 / tasks.n_tasks)
+    together = Coupled(*numbers, pull)
     every, target = jnp.ones(tasks.n_tasks), jnp.zeros(tasks.n_tasks).at[-1].set(1)
     cases = (together, every), (Spectra(*numbers), target)
     return tuple(predict_pooled(form, tasks.n_samples, tasks.noise, weights) for form, weights in cases)
@@ -50,11 +55,10 @@ def _predicted(cell, key):
 
 def assume(cell, key):
     covariances = tasks_of(cell, key).covariances
-    diagonal = all(covariance.rotation is None and covariance.basis is None for covariance in covariances)
     together, alone = _predicted(cell, key)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
-        "covariances that are diagonal together": 1.0 if diagonal else -1.0,
+        "covariances that are diagonal together": diagonal_together(covariances),
         "rows together away from the number of features": together.margin,
         "target rows away from the number of features": alone.margin,
     }

@@ -149,6 +149,11 @@ class MixedSharing(Sharing):
 
     one_decay: ClassVar[bool] = False
 
+    @property
+    def held(self) -> bool:
+        """Whether the amounts are fixed, and not learned with the columns."""
+        return True
+
     def mixing(self, n_tasks: int) -> Mixing:
         raise NotImplementedError
 

@@ -57,6 +57,10 @@ class CrossStitch(MixedSharing):
             one, "rank", "1 where the mixing is held, since more columns are no other model", rank, "use rank=1 or learned=True"
         )
 
+    @property
+    def held(self):
+        return not self.learned
+
     def amounts(self, n_tasks: int) -> Float[Array, "K K"]:
         """alpha at the start; one task keeps all of its own."""
         own, eye = jnp.asarray(self.own, float), jnp.eye(n_tasks)

@@ -79,8 +79,12 @@ class MultilinearRelationship(MixedSharing):
         return "mixed" if self.covariance is not None else "majorise-minimise"
 
     @property
-    def trains(self):
+    def held(self):
         return self.covariance is not None
+
+    @property
+    def trains(self):
+        return self.held
 
     def mixing(self, n_tasks: int) -> Mixing:
         return mixing_of_covariance(jnp.asarray(self.covariance, float), self.decay)

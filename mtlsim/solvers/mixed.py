@@ -86,7 +86,7 @@ def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"], l
 def solve_ridge(moments: Moments, ridge: Float[Array, ""] | float, centre: Float[Array, " d"] | None = None) -> Mixed:
     """One task alone, |X theta - y|^2 + ridge |theta - centre|^2, as the one column that it is; columns hold theta - centre."""
     dtype = moments.cross.dtype
-    one, lengths = jnp.ones((1, 1), dtype), jnp.zeros(1, dtype)
+    one = jnp.ones((1, 1), dtype)
     mixing = Mixing(one, jnp.asarray(ridge, dtype)[None])
     if centre is None:
         return solve_mixed(stack(moments), mixing, one[0])

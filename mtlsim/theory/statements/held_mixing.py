@@ -20,6 +20,7 @@ from mtlsim.sharing.gated_experts import GatedExperts
 from mtlsim.sharing.multilinear import MultilinearRelationship
 from mtlsim.sharing.sluice import Sluice
 from mtlsim.sharing.soft import Soft
+from mtlsim.solvers.mixed import Mixing
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import decades
@@ -32,9 +33,7 @@ SPAN = 1e6  # largest ratio of the variances that Sigma gives to combinations of
 
 def is_held(cell) -> bool:
     """Whether the architecture mixes in fixed amounts."""
-    sharing = cell.sharing
-    learned = getattr(sharing, "learned", False) or (sharing.name == "multilinear" and sharing.covariance is None)
-    return isinstance(sharing, MixedSharing) and not learned and sharing.name != "pooled"
+    return isinstance(cell.sharing, MixedSharing) and cell.sharing.held
 
 
 def _spread(cell):
@@ -42,9 +41,8 @@ def _spread(cell):
     n_tasks = cell.tasks.n_tasks
     if not is_held(cell):
         return jnp.eye(n_tasks), jnp.full((), jnp.inf)
-    mixing = cell.sharing.mixing(n_tasks)
-    ridge = jnp.asarray(mixing.ridge, float)
-    covariance = mixing._replace(ridge=jnp.where(ridge > 0, ridge, 1.0)).task_covariance()
+    amounts, ridge = (jnp.asarray(part, float) for part in cell.sharing.mixing(n_tasks))
+    covariance = Mixing(amounts, jnp.where(ridge > 0, ridge, 1.0)).task_covariance()
     values = jnp.linalg.eigvalsh(covariance)
     whole = (smallest_of(ridge) > 0) & (values[0] * SPAN > values[-1])
     spread = jnp.where(whole, values[-1] / jnp.where(whole, values[0], 1), jnp.inf)

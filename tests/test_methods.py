@@ -11,7 +11,7 @@ from instances import moments_of, random_tasks
 import mtlsim as mtl
 from mtlsim.configuration import build, read
 from mtlsim.core.status import Status
-from mtlsim.sharing import sharing_names
+from mtlsim.sharing import find_sharing, sharing_names
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.from_source import FromSource
 from mtlsim.sharing.mean_regularised import MeanRegularised
@@ -68,7 +68,7 @@ def cell(sharing, **options):
     return mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40, 30), cosine=1.0), sharing=sharing, **options)
 
 
-@pytest.mark.parametrize("name", sharing_names())
+@pytest.mark.parametrize("name", [name for name in sharing_names() if find_sharing(name)().solved])
 def test_every_sharing_is_a_cell(name):
     draw = cell(name)(key=jax.random.key(0))
     traced = jax.eval_shape(lambda key: cell(name)(key=key), jax.random.key(0))

@@ -1,5 +1,6 @@
 """One draw of networks learned alone and together: hidden units shared by all tasks, a head for each."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -14,6 +15,7 @@ from mtlsim.samples.data import Rows, colour, draw_entries, draw_rows
 from mtlsim.solvers.network import Network
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.classification import ClassificationPopulation
+from mtlsim.tasks.recipe import Tasks
 from mtlsim.tasks.relu import ReluPopulation
 from mtlsim.training.network import NetworkSolution, Training, solve_network
 
@@ -80,12 +82,23 @@ def measured_risk(
         return tasks.excess_error(multiply(shared, head), target)
     if tasks.rows == "gaussian" and head.shape == (1,):  # a head that is not positive calls every row -1
         return jnp.where(head[0] > 0, tasks.excess_error(shared[:, 0], target), 0.5)
+    unit = jax.nn.relu if bent else lambda scores: scores
+    learn = lambda X: multiply(unit(multiply(X, shared)), head)
+    if regression:
+        return held_out_risk(tasks, learn, target, key)
+    X, scores = _held_out(tasks, target, key)
+    wrong = (scores > 0) & (learn(X) <= 0) if bent else (learn(X) > 0) != (scores > 0)
+    return jnp.mean(wrong)
+
+
+def held_out_risk(tasks: Tasks, learned: Callable, target: int, key: Key[Array, ""]) -> Float[Array, ""]:
+    """Mean of (learned(X) - labels without noise)^2 on rows held out: excess risk where it is known in no other way."""
+    X, scores = _held_out(tasks, target, key)
+    return jnp.mean((learned(X) - tasks.signal(target, scores)) ** 2)
+
+
+def _held_out(tasks: Tasks, target: int, key: Key[Array, ""]) -> tuple[Float[Array, "m d"], Float[Array, " m"]]:
+    """New rows of the target, and their scores."""
     entries = draw_entries(tasks.stream(key, "held out", target), tasks.rows, N_HELD_OUT, tasks.n_features)
     X = colour(tasks.covariances[target], entries)
-    scores = multiply(X, tasks.parameters[target])
-    units = multiply(X, shared)
-    learned = multiply(jax.nn.relu(units) if bent else units, head)
-    if regression:
-        return jnp.mean((learned - tasks.signal(target, scores)) ** 2)
-    wrong = (scores > 0) & (learned <= 0) if bent else (learned > 0) != (scores > 0)
-    return jnp.mean(wrong)
+    return X, multiply(X, tasks.parameters[target])

@@ -47,8 +47,9 @@ class Transfer(eqx.Module):
         require(isinstance(sharing, Sharing), "sharing", "an architecture or its name", repr(sharing), "use 'hard'")
         cure = "left out for linear tasks, which are solved exactly"
         require(tasks.need_rows or self.training is None, "training", cure, "given", "leave it out")
-        right = sharing.name == "hard" or not tasks.need_rows
-        require(right, "sharing", "'hard' for ReLU tasks and classification", repr(sharing.name), "leave it out")
+        right = not tasks.need_rows or (sharing.name == "hard" and sharing.flat)
+        require(right, "sharing", "'hard' of depth one for ReLU tasks and classification", repr(sharing.name), "leave it out")
+        require(sharing.solved, "sharing", "one whose optimum is known", repr(sharing.name), "use TrainingCurve, which trains it")
         require(
             self.loss in (None, *tasks.losses),
             "loss",

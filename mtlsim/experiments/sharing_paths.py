@@ -9,9 +9,11 @@ from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import SERIES, figure
+from mtlsim.sharing.attention import MultiTaskAttention
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.gated_experts import GatedExperts
 from mtlsim.sharing.hard import Hard
+from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
 from mtlsim.sharing.pooled import Pooled
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -29,8 +31,10 @@ ARCHITECTURES = {  # the architecture and the weights of both tasks
     "cross-stitch, held": (CrossStitch(learned=False), None),
     "experts, gate 0.5": (GatedExperts(decay=0.0), None),
     "pooled": (Pooled(), None),
+    "experts, gates see x": (MixtureOfExperts(1, 1), None),
+    "masks": (MultiTaskAttention(), None),
 }
-BENDING = (ALONE, "hard", "cross-stitch, learned")
+BENDING = (ALONE, "hard", "cross-stitch, learned", "experts, gates see x", "masks")
 
 
 class SharingPath(eqx.Module):
@@ -74,7 +78,8 @@ def draw(data):
         for i, name in enumerate(data[ARCHITECTURE].values):
             gains = (end - data["risk"].sel({ARCHITECTURE: name})).sel({COSINE: cosine}).transpose("seed", "point").values
             mean, half = gains.mean(0), half_width(gains.std(0, ddof=1) / np.sqrt(len(gains)), len(gains))
-            line = {"color": "black", "linestyle": DASHES} if name == ALONE else {"color": SERIES[i]}
+            line = {"color": SERIES[(i - 1) % len(SERIES)], "linestyle": "-" if i <= len(SERIES) else "-."}
+            line = {"color": "black", "linestyle": DASHES} if name == ALONE else line
             ax.fill_between(time, mean - half, mean + half, color=line["color"], alpha=0.22, linewidth=0)
             ax.plot(time, mean, label=name, **line)
         ax.axhline(0, color="0.5", linewidth=0.8)

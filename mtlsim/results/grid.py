@@ -171,9 +171,12 @@ def _checked(node: Any) -> Any:
 
 
 def with_room(cell: Any, grid: Grid) -> Any:
-    """The cell with room for the largest samples of the grid, where its tasks keep rows (`ReluTasks.capacity`)."""
+    """The cell with room for the largest samples of the grid, where it keeps rows (`ReluTasks.capacity`, `TrainingCurve`)."""
+    sizes = [int(value) for axis in grid.axes if ".n_samples" in axis.name for value in axis.values]
+    if getattr(cell, "has_room", False):
+        given = [cell.capacity] if cell.capacity is not None else [int(size) for size in cell.tasks.n_samples]
+        return dataclasses.replace(cell, capacity=max([*given, *sizes]))
     if not hasattr(getattr(cell, "tasks", None), "capacity"):
         return cell
-    sizes = [value for axis in grid.axes if ".n_samples" in axis.name for value in axis.values]
-    capacity = max([cell.tasks.capacity, *(int(size) for size in sizes)])
+    capacity = max([cell.tasks.capacity, *sizes])
     return dataclasses.replace(cell, tasks=dataclasses.replace(cell.tasks, capacity=capacity))

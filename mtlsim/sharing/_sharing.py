@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.checks import is_concrete, is_whole, require
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
@@ -92,6 +93,21 @@ class Sharing(eqx.Module):
         return None
 
     @property
+    def solved(self) -> bool:
+        """Whether the optimum of linear units is known without training them."""
+        return type(self).exact is not Sharing.exact
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether tasks are no linear functions of x even where units are, so that sums over rows are not enough."""
+        return False
+
+    @property
+    def flat(self) -> bool:
+        """Whether every task is one layer of columns under a head, see `layers`."""
+        return not self.needs_rows
+
+    @property
     def trains(self) -> bool:
         """Whether it can be trained by gradient steps from a start of its own."""
         return type(self).init is not Sharing.init
@@ -104,10 +120,21 @@ class Sharing(eqx.Module):
         """All columns (d, C) and what every task makes of them (K, C): at depth one an architecture is a rule for these heads."""
         return params
 
+    def n_features(self, params: Params) -> int:
+        """d: the first leaf of all that is trained are columns (..., d, r)."""
+        return jax.tree.leaves(params)[0].shape[-2]
+
     def linear(self, params: Params) -> Float[Array, "K d"]:
         """Effective parameters of the tasks, where units do not bend."""
-        columns, heads = self.layers(params)
-        return multiply(heads, columns.T)
+        if self.flat:
+            columns, heads = self.layers(params)
+            return multiply(heads, columns.T)
+        every = jnp.eye(self.n_features(params))
+        return jnp.stack([self.outputs(params, every, task) for task in range(self.n_tasks(params))])
+
+    def n_tasks(self, params: Params) -> int:
+        """K: the last leaf of all that is trained are heads (K, ...)."""
+        return jax.tree.leaves(params)[-1].shape[0]
 
     def outputs(self, params: Params, X: Float[Array, "m d"], task: int, unit: Callable = identity) -> Float[Array, " m"]:
         """What task k says of its rows, with hidden units of that function."""
@@ -183,6 +210,11 @@ class MixedSharing(Sharing):
 
     def rates(self, params: Layers) -> Layers | None:
         return Layers(1.0, 0.0)
+
+
+def require_depth(depth: object) -> None:
+    """Refuse what is no number of layers."""
+    require(is_whole(depth) and depth >= 1, "depth", "a whole number >= 1", repr(depth), "use 1")
 
 
 def require_no_ridge(problem: Problem) -> None:

@@ -16,8 +16,8 @@ from mtlsim.core.checks import require
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import stream
 from mtlsim.samples.moments import Moments, stack
-from mtlsim.sharing._sharing import Answer, Problem, gathered
-from mtlsim.sharing.hard import Hard, own_head_is_near
+from mtlsim.sharing._sharing import Answer, Problem, Sharing, gathered
+from mtlsim.sharing.hard import own_head_is_near
 from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.solve import solve
@@ -33,12 +33,10 @@ def as_groups(value):
     return tuple(int(group) for group in value)
 
 
-class Branched(Hard):
+class Branched(Sharing):
     """groups: a number for each task, the same for those that share a layer; None: all share one."""
 
     groups: tuple[int, ...] | None = eqx.field(default=None, converter=as_groups, static=True)
-
-    on_networks = False
 
     def check(self, n_tasks, rank):
         if self.groups is not None:
@@ -52,10 +50,6 @@ class Branched(Hard):
 
     def route(self, n_tasks, rank, shared_covariates, n_features):
         return self.name
-
-    @property
-    def trains(self):
-        return False
 
     def exact(self, problem: Problem) -> Answer:
         moments, found, every = problem.moments, [], list(self.members(problem.n_tasks))

@@ -2,6 +2,8 @@
 
     f_k(x) = sum_l alpha_kl g(x'B_l) A_k,      penalty decay sum_l |B_l|^2,      B_l (d, r), A_k (r,), mixed after the unit g,
 
+    of depth L:  h_kl = sum_j alpha_l,kj g(h_j(l-1) B_lj),      h_k0 = x,      f_k(x) = h_kL A_k,
+
 with alpha_kk = own and alpha_kl = (1 - own) / (K - 1) at the start: .9 and .1 of two tasks in the paper, from columns trained
 alone; a released reimplementation gives alpha 100 times the rate of the rest under plain gradient steps.
 
@@ -11,37 +13,50 @@ parameters can be written so, and a decay on the columns alone regularises nothi
 The infimum is then that of every task alone, and what joint training gains it gains by stopping early.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core.checks import require, require_bool, require_one
 from mtlsim.core.keys import normal, stream
-from mtlsim.sharing._sharing import MixedSharing, Problem, Shape, alone
+from mtlsim.core.linalg import multiply
+from mtlsim.sharing._sharing import MixedSharing, Problem, Shape, alone, identity, require_depth
 from mtlsim.solvers.mixed import Mixing
 from mtlsim.solvers.network import Layers
 
 
 class Stitched(NamedTuple):
-    """Columns B (K, d, r), what each task takes of each, alpha (K, K), and heads A (K, r)."""
+    """Columns B (K, d, r), what each task takes of each, alpha (K, K), and heads A (K, r); of many layers, a list of each."""
 
-    columns: Float[Array, "K d r"]
-    amounts: Float[Array, "K K"]
+    columns: Float[Array, "K d r"] | list[Float[Array, "K p r"]]
+    amounts: Float[Array, "K K"] | list[Float[Array, "K K"]]
     heads: Float[Array, "K r"]
+
+
+def stitch(X: Float[Array, "K m p"], columns: Float[Array, "K s p h"], amounts: Float[Array, "S S"], unit: Callable):
+    """Every task's features (K, m, s h) after one layer: S = K s streams of h units each, mixed after the unit."""
+    units = unit(jnp.einsum("kmp,ksph->ksmh", X, columns, precision="highest"))
+    mixed = jnp.tensordot(amounts, units.reshape(len(amounts), *units.shape[2:]), 1, precision="highest")
+    return jnp.moveaxis(mixed.reshape(units.shape), 1, 2).reshape(*X.shape[:2], -1)
 
 
 class CrossStitch(MixedSharing):
     """own: what a task takes of its own columns at the start, from 0 to 1; the others share what is left. learned: whether the
-    mixing and heads are learned, too. decay: of the columns, >= 0, on the scale of X'X. rate: of alpha over that of the rest.
+    mixing and heads are learned, too. decay: of the columns, >= 0, on the scale of X'X. rate: of alpha over that of the rest; 0
+    holds alpha while columns and heads are learned. depth: L, how many layers follow each other; with linear units and learned
+    stitches the optimum is that of one.
     """
 
     own: Array | float = 0.9
     learned: bool = eqx.field(default=True, static=True)
     decay: Array | float = 0.0
     rate: float = eqx.field(default=1.0, static=True)
+    depth: int = eqx.field(default=1, static=True)
 
     on_networks = True
 
@@ -49,17 +64,26 @@ class CrossStitch(MixedSharing):
         require_bool(self.learned, "learned")
         require_one(self.own, lambda s: (s >= 0) & (s <= 1), "own", "a share from 0 to 1", "use 0.9")
         require_one(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 0")
-        require_one(self.rate, lambda s: (s > 0) & np.isfinite(s), "rate", "a number > 0", "use 1")
+        require_one(self.rate, lambda s: (s >= 0) & np.isfinite(s), "rate", "a number >= 0", "use 1")
+        require_depth(self.depth)
 
     def check(self, n_tasks, rank):
-        one = self.learned or rank == 1
+        one = not self.held or rank == 1
         require(
             one, "rank", "1 where the mixing is held, since more columns are no other model", rank, "use rank=1 or learned=True"
         )
 
     @property
     def held(self):
-        return not self.learned
+        return not self.learned and self.flat
+
+    @property
+    def solved(self):
+        return self.rate > 0 if self.learned else self.flat
+
+    @property
+    def flat(self):
+        return self.depth == 1
 
     def amounts(self, n_tasks: int) -> Float[Array, "K K"]:
         """alpha at the start; one task keeps all of its own."""
@@ -70,40 +94,59 @@ class CrossStitch(MixedSharing):
         return Mixing(self.amounts(n_tasks).T, jnp.full(n_tasks, self.decay, float))
 
     def exact(self, problem: Problem):
-        if not self.learned:
+        if not self.solved:
+            return None
+        if self.held:
             found = super().exact(problem)
             amounts, ones = found.params.heads, jnp.ones((problem.n_tasks, 1))
             return eqx.tree_at(lambda f: f.params, found, Stitched(found.params.shared.T[..., None], amounts, ones))
-        return alone(problem, lambda own: Stitched(own[..., None], jnp.eye(len(own)), jnp.ones((len(own), 1))))
+        K, dtype = problem.n_tasks, problem.moments.cross.dtype
+        onward, own_all = [jnp.ones((K, 1, 1), dtype)] * (self.depth - 1), [jnp.eye(K, dtype=dtype)] * self.depth
+        return alone(problem, lambda own: self._made([own[..., None], *onward], own_all, jnp.ones((K, 1), dtype)))
+
+    def _made(self, columns: list, amounts: list, heads) -> Stitched:
+        return Stitched(*(columns[0], amounts[0]) if self.flat else (columns, amounts), heads)
 
     def route(self, n_tasks, rank, shared_covariates, n_features):
         return "separate" if self.learned else "mixed"
 
     def shares(self, n_tasks, rank):
-        return not self.learned
+        return not self.learned or self.rate == 0
 
     def init(self, key, shape: Shape, size=0.3) -> Stitched:
         """All columns start equal: columns of their own would fit together only by chance."""
         columns = size * normal(stream(key, "shared"), (shape.n_features, shape.rank)) / shape.n_features**0.5
         heads = size * normal(stream(key, "heads"), (shape.n_tasks, shape.rank)) / shape.rank**0.5
         heads = heads if self.learned else jnp.ones_like(heads)
-        return Stitched(jnp.broadcast_to(columns, (shape.n_tasks, *columns.shape)), self.amounts(shape.n_tasks), heads)
+        square, below = (shape.rank, shape.rank), range(1, self.depth)
+        onward = [normal(stream(key, "shared", layer), square) / shape.rank**0.5 for layer in below]
+        equal = [jnp.broadcast_to(one, (shape.n_tasks, *one.shape)) for one in (columns, *onward)]
+        return self._made(equal, [self.amounts(shape.n_tasks)] * self.depth, heads)
 
     def layers(self, params: Stitched) -> Layers:
         heads = params.amounts[:, :, None] * params.heads[:, None, :]
         return Layers(jnp.concatenate(list(params.columns), 1), heads.reshape(len(heads), -1))
 
+    def outputs(self, params: Stitched, X, task, unit=identity):
+        if self.flat:
+            return super().outputs(params, X, task, unit)
+        features = jnp.broadcast_to(X, (len(params.heads), *X.shape))
+        for columns, amounts in zip(params.columns, params.amounts, strict=True):
+            features = stitch(features, columns[:, None], amounts, unit)
+        return multiply(features[task], params.heads[task])
+
     def rebuild(self, leaves) -> Stitched:
-        return Stitched(*leaves)
+        return self._made(leaves[: self.depth], leaves[self.depth : -1], leaves[-1])
 
     def penalty(self, params: Stitched):
-        return self.decay * jnp.sum(params.columns**2)
+        return self.decay * sum(jnp.sum(columns**2) for columns in jax.tree.leaves(params.columns))
 
     def owned(self, params: Stitched) -> Stitched:
-        return Stitched(False, False, True)
+        return self._made([False] * self.depth, [False] * self.depth, True)
 
     def rates(self, params: Stitched) -> Stitched:
-        return Stitched(1.0, self.rate, 1.0) if self.learned else Stitched(1.0, 0.0, 0.0)
+        amounts, heads = (self.rate, 1.0) if self.learned else (0.0, 0.0)
+        return self._made([1.0] * self.depth, [amounts] * self.depth, heads)
 
 
 SHARING = CrossStitch
@@ -112,4 +155,5 @@ EXAMPLES = (
     (CrossStitch(0.9, False, 1.0), {}, [[0.83177, 0.42288], [0.54090, 0.77992]]),
     (CrossStitch(0.5, False, 1.0), {}, [[2 / 3, 2 / 3]] * 2),
     (CrossStitch(), {}, [[4 / 3, 1 / 3], [1.0, 1.0]]),
+    (CrossStitch(depth=2), {}, [[4 / 3, 1 / 3], [1.0, 1.0]]),
 )

@@ -44,6 +44,10 @@ class Tasks(eqx.Module):
         """The stream `name` of one task. The target is number 0 and the sources follow, so that another source moves no draw."""
         return stream(key, name, (task + 1) % self.n_tasks)
 
+    def signal(self, task: int | Int[Array, ""], scores: Float[Array, " m"]) -> Float[Array, " m"]:
+        """Labels without noise, of rows with scores X theta."""
+        return scores
+
     def label(self, task: int | Int[Array, ""], scores: Float[Array, " m"], key: Key[Array, ""]) -> Float[Array, " m"]:
         """Labels of rows with scores X theta."""
         return scores + self.noise[task] * jax.random.normal(key, scores.shape)

@@ -26,7 +26,6 @@ class ReluPopulation(Tasks):
     activation: ClassVar[str] = "relu"
 
     def signal(self, task: int | Int[Array, ""], scores: Float[Array, " m"]) -> Float[Array, " m"]:
-        """Labels without noise, of rows with scores X theta."""
         return self.amplitude[task] * jax.nn.relu(scores)
 
     def label(self, task: int | Int[Array, ""], scores: Float[Array, " m"], key: Key[Array, ""]) -> Float[Array, " m"]:

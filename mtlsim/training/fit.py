@@ -56,9 +56,9 @@ class Fitted(eqx.Module):
         """What one task says of rows X (m, d). Raises ValueError for another number of columns, or a task that is not there."""
         X = jnp.asarray(X, self.losses.dtype)
         require_index(task, self.n_tasks, "task")
+        d = self.sharing.n_features(self.params) if self.parameters is None else self.parameters.shape[1]
+        require(X.ndim == 2 and X.shape[1] == d, "X", f"of shape (m, {d})", f"of shape {X.shape}", "pass one row per sample")
         if self.parameters is not None:
-            d = self.parameters.shape[1]
-            require(X.ndim == 2 and X.shape[1] == d, "X", f"of shape (m, {d})", f"of shape {X.shape}", "pass one row per sample")
             return multiply(X, self.parameters[task])
         return self.sharing.outputs(self.params, X, range(self.n_tasks)[task], UNITS[self.activation])
 
@@ -129,7 +129,7 @@ def fit(
     sharing = as_sharing(sharing)
     require(isinstance(sharing, Sharing), "sharing", "an architecture or its name", repr(sharing), "use 'hard'")
     require_choice(activation, UNITS, "activation")
-    given = _as_tasks(tasks, activation, training)
+    given = _as_tasks(tasks, sharing.needs_rows or activation == "relu" or (training is not None and training.batch is not None))
     n_tasks, d = (given.X[:, 0] if isinstance(given, Rows) else given.cross).shape
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and rank >= 1
     require(whole, "rank", "a whole number >= 1", repr(rank), "use 1 to force sharing")
@@ -149,20 +149,19 @@ def fit(
             return Fitted(sharing, answer.params, answer.parameters, losses, *rest)
     training = training or WeightedTraining()
     found = train_shared(given, sharing, int(rank), weights, training, key, activation, 1, scheme)
-    parameters = sharing.linear(found.params) if activation == "identity" else None
+    parameters = sharing.linear(found.params) if activation == "identity" and not sharing.needs_rows else None
     least = jnp.zeros((), dtype)
     if isinstance(given, Moments):  # no objective is below what the tasks lose alone
         alone = jnp.stack([solve_single(given[k]) for k in range(n_tasks)])
         least = jnp.sum(weights * penalised_losses(given, alone, jnp.zeros(n_tasks, dtype)))
     none = jnp.full((), int(Certificate.none), jnp.int32)
     losses = sums_of_squares(given, sharing, found.params, activation)
-    rest = found.loss, found.loss - least, none, found.status, training.optimiser, activation
+    rest = found.loss, jnp.maximum(found.loss - least, 0), none, found.status, training.optimiser, activation
     return Fitted(sharing, found.params, parameters, losses, *rest)
 
 
-def _as_tasks(tasks: Any, activation: str, training: WeightedTraining | None) -> Moments | Rows:
+def _as_tasks(tasks: Any, need_rows: bool) -> Moments | Rows:
     """Stacked moments where sums are enough, else rows with room for the longest task."""
-    need_rows = activation == "relu" or (training is not None and training.batch is not None)
     cure = "pass Moments, or a pair (X, y) per task"
     if isinstance(tasks, (Moments, Rows)):
         return _sums(tasks) if isinstance(tasks, Rows) and not need_rows else stack(tasks) if isinstance(tasks, Moments) else tasks

@@ -98,7 +98,7 @@ def _vary_transfer(base: Transfer, cells: Cells, near: Make, rng: np.random.Gene
     changes = _static_of_tasks(base.tasks, rng, n_tasks)
     if cells.same_rows is not None:
         changes["shared_covariates"] = cells.same_rows
-    name = cells.sharing or str(rng.choice(sharing_names()))
+    name = cells.sharing or str(rng.choice([name for name in sharing_names() if find_sharing(name)().solved]))
     kind = find_sharing(name)
     rank = base.rank
     if cells.rank == "sources":

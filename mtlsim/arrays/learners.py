@@ -1,0 +1,234 @@
+"""How a target may learn with source tasks, each way a ridge regression whose pull the sources decide, and all ways together.
+
+Every way minimises over theta, for the target's centred rows X (m, d) and labels y (m,),
+
+    |y - X theta|^2 + tau (theta - c)' C^-1 (theta - c),
+
+and differs in what the sources say of the centre c (d,) and of the spread C = L L' (d, d):
+
+    alone               c = 0,                       C = I
+    layer               c = 0,                       C = I + g sum_s u_s u_s',  u_s = theta_s / |theta_s|:  a layer of the sources'
+                                                     solutions under a head, with a way out of it
+    pooled              c = theta_S,                 C = (A_S + mu I)^-1,  tau is what a source's row counts
+    mean-regularised    c = Q^-1 sum_s Q_s theta_s,  C = Q^-1 + I / lambda,  Q = sum_s Q_s,  Q_s = lambda (I - lambda (A_s + lambda I)^-1)
+
+with A_s = X_s'X_s + mu_s I, theta_s the ridge regression of source s alone and theta_S that of all its sources as one. The sources
+know nothing of the target's rows, so that leaving one of these out changes its error e_i to e_i / (1 - H_ii), exactly
+[craven1978smoothing]. No way is chosen: all are mixed by the weights exp(-sum of squares / (4 sigma^2)) of their leave-one-out
+errors, the temperature at which a mixture of regressions is nearly as good as the best of them [leung2006information]; choosing
+the least error of many instead costs more than the sources give (measured in `tests/benchmarks/study.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+RIDGES = 10.0 ** np.arange(-2, 4.5, 0.5)  # over the rows' mean square, where nothing is known of the noise
+WEIGHTS = 10.0 ** np.arange(-1, 2.5, 0.5)  # of the sources' rows over the target's
+LAYERS = (0.3, 3.0, 30.0, 300.0)  # energy of a direction of the layer over that of any other
+PULLS = (0.1, 1.0, 10.0, 100.0)  # lambda over the rows' mean square
+METHODS = ("layer", "pooled", "mean-regularised")
+ALONE = "alone"
+TEMPERATURE = 4.0  # of the weights, over the noise variance
+
+
+class Source(NamedTuple):
+    """A task as sources are known: X'X + ridge I (d, d), X'y (d,), its own ridge regression theta (d,), the ridge."""
+
+    gram: np.ndarray
+    cross: np.ndarray
+    theta: np.ndarray
+    ridge: float
+
+
+class Way(NamedTuple):
+    """One way to learn: its method and sources, the centre c (d,) or None for 0, a factor L (d, p) of the spread (None: I), and
+    strengths tau to choose from.
+    """
+
+    method: str
+    sources: tuple[int, ...]
+    centre: np.ndarray | None
+    factor: np.ndarray | None
+    strengths: np.ndarray
+
+    def of(self, X: np.ndarray) -> "Seen":
+        """What it makes of a target's rows."""
+        rows = X if self.factor is None else X @ self.factor
+        return Seen(self, rows, np.zeros(len(X)) if self.centre is None else X @ self.centre)
+
+
+class Seen(NamedTuple):
+    """What a way makes of a target's rows: Z = X L (n, p), and X c (n,)."""
+
+    way: Way
+    rows: np.ndarray
+    centre: np.ndarray
+
+
+class Fit(NamedTuple):
+    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), and v of theta = c + L v."""
+
+    way: Way
+    strength: float
+    errors: np.ndarray
+    step: np.ndarray
+
+    @property
+    def error(self) -> float:
+        return float(np.mean(self.errors**2))
+
+    @property
+    def theta(self) -> np.ndarray:
+        step = self.step if self.way.factor is None else self.way.factor @ self.step
+        return step if self.way.centre is None else step + self.way.centre
+
+
+class Spectrum(NamedTuple):
+    """Centred rows as left (m, k), squares (k,): Z Z' = left diag(squares) left'. whole: whether no other centred vector is left,
+    so that errors are known without a difference.
+    """
+
+    left: np.ndarray
+    squares: np.ndarray
+    whole: bool
+
+
+def spectrum(Z: np.ndarray) -> Spectrum:
+    """Of centred rows, by the smaller of both products."""
+    m, p = Z.shape
+    if m <= p:
+        squares, left = linalg.eigh(Z @ Z.T, check_finite=False)
+        return Spectrum(left[:, 1:], np.maximum(squares[1:], 0), True)  # the first is the mean, which centring took out
+    squares, right = linalg.eigh(Z.T @ Z, check_finite=False)
+    kept = squares > p * np.finfo(float).eps * max(squares[-1], 0)
+    return Spectrum(Z @ (right[:, kept] / np.sqrt(squares[kept])), squares[kept], False)
+
+
+def left_out(known: Spectrum, y: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+    """Leave-one-out errors (T, m) of ridge regression on centred labels for each strength, the intercept refitted each time."""
+    left = known.left
+    stays = strengths[:, None] / (known.squares + strengths[:, None])
+    turned = y @ left
+    errors, kept = (turned * stays) @ left.T, stays @ (left**2).T
+    if not known.whole:
+        errors, kept = errors + (y - turned @ left.T), kept + (1 - 1 / len(y) - np.sum(left**2, 1))
+    return errors / kept
+
+
+def fit_ways(seen: Sequence[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
+    """Every way at the strength of its least leave-one-out error on the target's training rows."""
+    found = []
+    for one in seen:
+        Z, rest = one.rows[train], y[train] - one.centre[train]
+        Z, rest = Z - Z.mean(0), rest - rest.mean()
+        errors = left_out(spectrum(Z), rest, one.way.strengths)
+        best = int(np.argmin(np.mean(errors**2, 1)))
+        strength = float(one.way.strengths[best])
+        found.append(Fit(one.way, strength, errors[best], _ridge_step(Z, rest, strength)))
+    return found
+
+
+def _ridge_step(Z: np.ndarray, y: np.ndarray, strength: float) -> np.ndarray:
+    m, p = Z.shape
+    if m <= p:
+        return Z.T @ linalg.solve(Z @ Z.T + strength * np.eye(m), y, assume_a="pos", check_finite=False)
+    return linalg.solve(Z.T @ Z + strength * np.eye(p), Z.T @ y, assume_a="pos", check_finite=False)
+
+
+def weights_of(fits: Sequence[Fit], noise: float | None = None) -> np.ndarray:
+    """The weight of every way. Methods are equally likely before the rows are seen, and the ways of one method among themselves.
+
+    noise: the variance that sets the temperature; the least mean square among the ways if left out.
+    """
+    errors = np.array([fit.error for fit in fits])
+    noise = max(float(errors.min()) if noise is None else noise, np.finfo(float).tiny)
+    logs = np.log(_prior(fits)) - len(fits[0].errors) * errors / (TEMPERATURE * noise)
+    weights = np.exp(logs - logs.max())
+    return weights / weights.sum()
+
+
+def free_error(fits: Sequence[Fit], noise: float) -> float:
+    """What the mixture is worth, -T log of the mean of exp(-sum of squares / T) per row: near the best way's error, and above it
+    by what it costs to find it.
+    """
+    temperature, m = TEMPERATURE * noise, len(fits[0].errors)
+    logs = np.log(_prior(fits)) - m * np.array([fit.error for fit in fits]) / temperature
+    return float(-temperature / m * (logs.max() + np.log(np.exp(logs - logs.max()).sum())))
+
+
+def _prior(fits: Sequence[Fit]) -> np.ndarray:
+    methods = [fit.way.method for fit in fits]
+    return np.array([1 / methods.count(method) for method in methods]) / len(set(methods))
+
+
+def mixed(fits: Sequence[Fit], weights: np.ndarray) -> np.ndarray:
+    """theta (d,) of the mixture."""
+    return sum(weight * fit.theta for weight, fit in zip(weights, fits, strict=True))
+
+
+def make_source(X: np.ndarray, y: np.ndarray) -> Source:
+    """A task as a source, from centred rows and labels, with the ridge of its least leave-one-out error."""
+    ridges = RIDGES * mean_square(X)
+    errors = left_out(spectrum(X), y, ridges)
+    ridge = float(ridges[np.argmin(np.mean(errors**2, 1))])
+    gram, cross = X.T @ X + ridge * np.eye(X.shape[1]), X.T @ y
+    return Source(gram, cross, _solve(gram, cross), ridge)
+
+
+def mean_square(X: np.ndarray) -> float:
+    """tr X'X / m of centred rows: the sum of the features' variances; 1 where all rows are the same."""
+    return float(np.sum(X**2) / len(X)) or 1.0
+
+
+class Ways:
+    """The ways of learning from sets of the given sources; what sets have in common is computed once.
+
+    size: `mean_square` of the rows, which sets the scale of all strengths.
+    """
+
+    def __init__(self, sources: dict[int, Source], size: float, methods: Sequence[str] = METHODS):
+        self.sources, self.size, self.methods, self._pulled = sources, size, methods, {}
+
+    def alone(self) -> Way:
+        return Way(ALONE, (), None, None, RIDGES * self.size)
+
+    def of(self, chosen: tuple[int, ...]) -> Iterator[Way]:
+        """Every method with these sources."""
+        members = [self.sources[s] for s in chosen]
+        d = len(members[0].cross)
+        if "layer" in self.methods:
+            layer = np.stack([one.theta for one in members], 1)
+            lengths = np.linalg.norm(layer, axis=0)
+            layer = layer / np.where(lengths > 0, lengths, 1)
+            for energy in LAYERS:
+                yield Way("layer", chosen, None, np.column_stack([np.eye(d), np.sqrt(energy) * layer]), RIDGES * self.size)
+        if "pooled" in self.methods:
+            ridge = sum(one.ridge for one in members)
+            gram = sum(one.gram for one in members) - (ridge - ridge / len(members)) * np.eye(d)
+            centre = members[0].theta if len(members) == 1 else _solve(gram, sum(one.cross for one in members))
+            factor = linalg.cholesky(gram, check_finite=False)
+            inverse = linalg.solve_triangular(factor, np.eye(d), check_finite=False)
+            yield Way("pooled", chosen, centre, inverse, WEIGHTS)
+        if "mean-regularised" in self.methods:
+            for pull in PULLS:
+                yield self._mean_regularised(chosen, pull * self.size, d)
+
+    def _mean_regularised(self, chosen: tuple[int, ...], pull: float, d: int) -> Way:
+        precision, weighed = np.zeros((d, d)), np.zeros(d)
+        for s in chosen:
+            one = self.sources[s]
+            if (s, pull) not in self._pulled:
+                own = pull * (np.eye(d) - pull * linalg.inv(one.gram + pull * np.eye(d), check_finite=False))
+                self._pulled[s, pull] = (own + own.T) / 2
+            precision = precision + self._pulled[s, pull]
+            weighed = weighed + self._pulled[s, pull] @ one.theta
+        spread = linalg.inv(precision, check_finite=False)
+        factor = linalg.cholesky((spread + spread.T) / 2 + np.eye(d) / pull, lower=True, check_finite=False)
+        return Way("mean-regularised", chosen, spread @ weighed, factor, WEIGHTS)
+
+
+def _solve(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    return linalg.solve(gram, cross, assume_a="pos", check_finite=False)

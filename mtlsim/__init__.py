@@ -48,6 +48,8 @@ _HOME_OF = {
     "Decomposition": "mtlsim.cells.decomposition",
     "Verdict": "mtlsim.core.verdict",
     "transfer_between_arrays": "mtlsim.arrays.pairs",
+    "compare_tasks": "mtlsim.arrays.study",
+    "Study": "mtlsim.arrays.study",
     "sweep": "mtlsim.sweeps.run",
     "measure": "mtlsim.sweeps.run",
     "merge": "mtlsim.results.collect",

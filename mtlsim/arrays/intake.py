@@ -24,6 +24,17 @@ class Task(NamedTuple):
     names: tuple | None
 
 
+class Ranged(NamedTuple):
+    """Tasks moved and scaled as `Ready` says; exponents of the powers of two that each task's labels and each column were divided
+    by; how many columns are constant up to rounding.
+    """
+
+    tasks: list[tuple[np.ndarray, np.ndarray]]
+    exponents: tuple[int, ...]
+    columns: np.ndarray
+    constant: int
+
+
 class Ready(NamedTuple):
     """Tasks (X, y), the target last, in the wanted precision; a target's label less `offset` is `unit` times what stands here.
 
@@ -55,12 +66,12 @@ def make_ready(sources: list, target: Any, dtype: Any, duplicates: str) -> Ready
     """Check the sources and the target and bring them into one form. Raises ValueError in one sentence; see `Ready`."""
     require_choice(duplicates, DUPLICATES, "duplicates")
     names = ["source"] if len(sources) == 1 else [f"source[{i}]" for i in range(len(sources))]
-    *others, goal = (_check(task, name) for task, name in zip([*sources, target], [*names, "target"], strict=True))
-    found, notes = [], _on_repeats(goal)
+    others, goal = [check_task(task, name, 2) for task, name in zip(sources, names, strict=True)], check_task(target, "target", 3)
+    found, notes = [], on_repeats(goal, "target")
     for name, given, own in zip(names, sources, others, strict=True):
         width, wanted = own.X.shape[1], goal.X.shape[1]
         require(width == wanted, name, f"of {wanted} features like target", f"of {width}", "give both the same columns")
-        order = column_order(_parts(given, name)[0], _parts(target, "target")[0], f"{name}'s X", "target's X")
+        order = column_order(parts_of(given, name)[0], parts_of(target, "target")[0], f"{name}'s X", "target's X")
         if order is not None:
             own = own._replace(X=own.X[:, order])
             notes.append(f"{name}: columns were matched to those of target by name")
@@ -73,13 +84,18 @@ def make_ready(sources: list, target: Any, dtype: Any, duplicates: str) -> Ready
     for name, task in zip([*names, "target"], [*found, goal], strict=True):
         if codes := class_codes(task.y):
             notes.append(on_codes(codes, f"{name}'s y"))
-    tasks, unit, constant = _in_range([*found, goal], dtype)
-    if constant:
-        notes.append(f"{constant} of {goal.X.shape[1]} columns are constant up to rounding in every task and have no effect")
-    return Ready(tasks, unit, tuple(notes))
+    ranged = in_range([*found, goal], dtype)
+    last = ranged.exponents[-1]
+    spread = f"of labels that spread over about 1e{round(last * np.log10(2))}"
+    cure = "divide it by numpy.abs(y).max()"
+    require(abs(last) < FITS, "target's y", f"of labels whose squares {np.dtype(float)} can hold", spread, cure)
+    if ranged.constant:
+        notes.append(f"{ranged.constant} of {goal.X.shape[1]} columns are constant up to rounding in every task and have no effect")
+    return Ready(ranged.tasks, 2.0**last, tuple(notes))
 
 
-def _parts(task: Any, name: str) -> tuple[Any, Any]:
+def parts_of(task: Any, name: str) -> tuple[Any, Any]:
+    """X and y as they are."""
     if isinstance(task, Data):
         return task.X, task.y
     several = isinstance(task, (tuple, list))
@@ -88,14 +104,14 @@ def _parts(task: Any, name: str) -> tuple[Any, Any]:
     return task[0], task[1]
 
 
-def _check(task: Any, name: str) -> Task:
-    given_X, given_y = _parts(task, name)
+def check_task(task: Any, name: str, least: int) -> Task:
+    """One task as numbers, of at least so many rows."""
+    given_X, given_y = parts_of(task, name)
     require_same_rows(given_X, given_y, f"{name}'s X", f"{name}'s y")
     X, y = np.asarray(numbers_of(given_X, f"{name}'s X")), np.asarray(numbers_of(given_y, f"{name}'s y", labels=True))
     require(X.ndim == 2, f"{name}'s X", "of shape (m, d)", f"of shape {X.shape}", "pass one row per sample")
     require_one_label(y, f"{name}'s y")
     require(len(X) == len(y), f"{name}'s y", f"as long as X, {len(X)} rows", f"of length {len(y)}", "drop the rows without a label")
-    least = 3 if name == "target" else 2
     require(len(X) >= least, f"{name}'s X", f"at least {least} rows", f"{len(X)}", "load more rows")
     require(X.shape[1] > 0, f"{name}'s X", "at least one column", f"of shape {X.shape}", "load some features")
     precision = np.result_type(*(part.dtype if part.dtype.kind == "f" else np.float16 for part in (X, y)))
@@ -108,18 +124,19 @@ def _check(task: Any, name: str) -> Task:
     return Task(X, y, precision, column_names(given_X))
 
 
-def _on_repeats(goal: Task) -> list[str]:
+def on_repeats(goal: Task, name: str) -> list[str]:
+    """What to say about rows that come again."""
     if not (repeats := _repeats(goal)):
         return []
     share = f"{100 * repeats:.3g} % of its rows repeat another one, label included"
-    return [f"target: {share}: if they are copies, some train and others test, and errors and intervals are too small"]
+    return [f"{name}: {share}: if they are copies, some train and others test, and errors and intervals are too small"]
 
 
 def _repeats(task: Task) -> float:
-    return 1 - len(np.unique(_hashes(task.X, task.y, float))) / len(task.y)
+    return 1 - len(np.unique(hashes(task.X, task.y, float))) / len(task.y)
 
 
-def _is_coarse(own: Task, goal: Task) -> bool:
+def is_coarse(own: Task, goal: Task) -> bool:
     """Whether equal rows may be chance: no column of the target tells its rows apart, and rows repeat within a task."""
     distinct = max(len(np.unique(column)) for column in [*goal.X.T, goal.y])
     return distinct < DISTINCT * len(goal.y) and max(_repeats(own), _repeats(goal)) > COARSE
@@ -133,13 +150,13 @@ def _without_copies(own: Task, goal: Task, name: str, duplicates: str) -> tuple[
     """
     single = any(np.finfo(task.dtype).bits == 32 for task in (own, goal))  # a copy may have been stored with fewer digits
     precision = np.float32 if single else np.float64
-    mine, theirs = (_hashes(task.X, task.y, precision) for task in (own, goal))
-    unlabelled, known = (_hashes(task.X, 0 * task.y, precision) for task in (own, goal))
+    mine, theirs = (hashes(task.X, task.y, precision) for task in (own, goal))
+    unlabelled, known = (hashes(task.X, 0 * task.y, precision) for task in (own, goal))
     same = np.isin(mine, theirs)
     relabelled, n, notes = int((np.isin(unlabelled, known) & ~same).sum()), len(same), []
     if not same.any() and not relabelled:
         return own, notes
-    coarse, equal = _is_coarse(own, goal), int(same.sum())
+    coarse, equal = is_coarse(own, goal), int(same.sum())
     if equal and (duplicates == "drop" or (duplicates == "auto" and not coarse)):
         whole = "the same rows and labels" if equal == n else f"rows of target in {equal} of {n} rows"
         cure = "keep the target's test rows out of it, or pass duplicates='keep'"
@@ -159,15 +176,15 @@ def _without_copies(own: Task, goal: Task, name: str, duplicates: str) -> tuple[
     return own, notes
 
 
-def _hashes(X: np.ndarray, y: np.ndarray, precision: Any) -> np.ndarray:
+def hashes(X: np.ndarray, y: np.ndarray, precision: Any) -> np.ndarray:
     """One number per row and label, the same for the same values."""
     with np.errstate(over="ignore", under="ignore"):
         rows = np.ascontiguousarray(np.column_stack([X, y]).astype(precision) + 0.0)  # one zero
     return np.array([hash(row.tobytes()) for row in rows])
 
 
-def _in_range(tasks: list[Task], dtype: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], float, int]:
-    """The tasks moved and scaled as `Ready` says, the target's unit, and how many columns are constant up to rounding."""
+def in_range(tasks: list[Task], dtype: Any) -> Ranged:
+    """The tasks so that squares of all numbers stay in range."""
     peak = np.max([_exponent(task.X) for task in tasks], 0)
     features = [_moved(task.X, peak) for task in tasks]
     spread = np.max([np.max(np.abs(X), 0) for X in features], 0)  # over a peak that is now one half to one
@@ -175,11 +192,8 @@ def _in_range(tasks: list[Task], dtype: Any) -> tuple[list[tuple[np.ndarray, np.
     shrink = np.frexp(np.where(spread > 0, spread, 1))[1]
     features = [np.where(constant, 0, np.ldexp(X, -shrink)).astype(dtype) for X in features]
     labels, exponents = zip(*map(_scaled, [task.y for task in tasks]), strict=True)
-    fits = abs(exponents[-1]) < FITS
-    found = f"of labels that spread over about 1e{round(exponents[-1] * np.log10(2))}"
-    require(fits, "target's y", f"of labels whose squares {np.dtype(float)} can hold", found, "divide it by numpy.abs(y).max()")
     ready = [(X, y.astype(dtype)) for X, y in zip(features, labels, strict=True)]
-    return ready, 2.0 ** exponents[-1], int(constant.sum())
+    return Ranged(ready, exponents, peak + shrink, int(constant.sum()))
 
 
 def _exponent(values: np.ndarray) -> np.ndarray | np.integer:

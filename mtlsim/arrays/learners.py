@@ -10,7 +10,8 @@ and differs in what the sources say of the centre c (d,) and of the spread C = L
     layer               c = 0,                       C = I + g sum_s u_s u_s',  u_s = theta_s / |theta_s|:  a layer of the sources'
                                                      solutions under a head, with a way out of it
     pooled              c = theta_S,                 C = (A_S + mu I)^-1,  tau is what a source's row counts
-    mean-regularised    c = Q^-1 sum_s Q_s theta_s,  C = Q^-1 + I / lambda,  Q = sum_s Q_s,  Q_s = lambda (I - lambda (A_s + lambda I)^-1)
+    mean-regularised    c = Q^-1 sum_s Q_s theta_s,  C = Q^-1 + I / lambda,  Q = sum_s Q_s,
+                                                     Q_s = lambda (I - lambda (A_s + lambda I)^-1)
 
 with A_s = X_s'X_s + mu_s I, theta_s the ridge regression of source s alone and theta_S that of all its sources as one. The sources
 know nothing of the target's rows, so that leaving one of these out changes its error e_i to e_i / (1 - H_ii), exactly
@@ -19,7 +20,7 @@ errors, the temperature at which a mixture of regressions is nearly as good as t
 the least error of many instead costs more than the sources give (measured in `tests/benchmarks/study.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +28,8 @@ from scipy import linalg
 
 RIDGES = 10.0 ** np.arange(-2, 4.5, 0.5)  # over the rows' mean square, where nothing is known of the noise
 WEIGHTS = 10.0 ** np.arange(-1, 2.5, 0.5)  # of the sources' rows over the target's
-LAYERS = (0.3, 3.0, 30.0, 300.0)  # energy of a direction of the layer over that of any other
-PULLS = (0.1, 1.0, 10.0, 100.0)  # lambda over the rows' mean square
+LAYERS = (1.0, 20.0, 400.0)  # energy of a direction of the layer over that of any other
+PULLS = (0.3, 3.0, 30.0)  # lambda over the rows' mean square
 METHODS = ("layer", "pooled", "mean-regularised")
 ALONE = "alone"
 TEMPERATURE = 4.0  # of the weights, over the noise variance
@@ -45,7 +46,7 @@ class Source(NamedTuple):
 
 class Way(NamedTuple):
     """One way to learn: its method and sources, the centre c (d,) or None for 0, a factor L (d, p) of the spread (None: I), and
-    strengths tau to choose from.
+    strengths tau (T,) to choose from.
     """
 
     method: str
@@ -54,18 +55,13 @@ class Way(NamedTuple):
     factor: np.ndarray | None
     strengths: np.ndarray
 
-    def of(self, X: np.ndarray) -> "Seen":
-        """What it makes of a target's rows."""
-        rows = X if self.factor is None else X @ self.factor
-        return Seen(self, rows, np.zeros(len(X)) if self.centre is None else X @ self.centre)
-
 
 class Seen(NamedTuple):
-    """What a way makes of a target's rows: Z = X L (n, p), and X c (n,)."""
+    """What b ways of equal sizes make of a target's rows: Z = X L (b, n, p), and X c (b, n)."""
 
-    way: Way
+    ways: list[Way]
     rows: np.ndarray
-    centre: np.ndarray
+    centres: np.ndarray
 
 
 class Fit(NamedTuple):
@@ -87,8 +83,8 @@ class Fit(NamedTuple):
 
 
 class Spectrum(NamedTuple):
-    """Centred rows as left (m, k), squares (k,): Z Z' = left diag(squares) left'. whole: whether no other centred vector is left,
-    so that errors are known without a difference.
+    """Centred rows (.., m, p) as left (.., m, k), squares (.., k): Z Z' = left diag(squares) left'. whole: whether no other
+    centred vector is left, so that errors are known without a difference.
     """
 
     left: np.ndarray
@@ -98,44 +94,56 @@ class Spectrum(NamedTuple):
 
 def spectrum(Z: np.ndarray) -> Spectrum:
     """Of centred rows, by the smaller of both products."""
-    m, p = Z.shape
+    m, p = Z.shape[-2:]
+    turned = np.swapaxes(Z, -1, -2)
     if m <= p:
-        squares, left = linalg.eigh(Z @ Z.T, check_finite=False)
-        return Spectrum(left[:, 1:], np.maximum(squares[1:], 0), True)  # the first is the mean, which centring took out
-    squares, right = linalg.eigh(Z.T @ Z, check_finite=False)
-    kept = squares > p * np.finfo(float).eps * max(squares[-1], 0)
-    return Spectrum(Z @ (right[:, kept] / np.sqrt(squares[kept])), squares[kept], False)
+        squares, left = np.linalg.eigh(Z @ turned)
+        return Spectrum(left[..., 1:], np.maximum(squares[..., 1:], 0), True)  # the first is the mean, which centring took out
+    squares, right = np.linalg.eigh(turned @ Z)
+    kept = squares > p * np.finfo(float).eps * np.maximum(squares[..., -1:], 0)
+    scale = np.where(kept, 1 / np.sqrt(np.where(kept, squares, 1)), 0)
+    return Spectrum(Z @ (right * scale[..., None, :]), np.where(kept, squares, 0), False)
 
 
 def left_out(known: Spectrum, y: np.ndarray, strengths: np.ndarray) -> np.ndarray:
-    """Leave-one-out errors (T, m) of ridge regression on centred labels for each strength, the intercept refitted each time."""
-    left = known.left
-    stays = strengths[:, None] / (known.squares + strengths[:, None])
-    turned = y @ left
-    errors, kept = (turned * stays) @ left.T, stays @ (left**2).T
+    """Leave-one-out errors (.., T, m) of ridge regression on centred labels (.., m) for strengths (.., T), the intercept refitted
+    each time.
+    """
+    left, right = known.left, np.swapaxes(known.left, -1, -2)
+    stays = strengths[..., None] / (known.squares[..., None, :] + strengths[..., None])
+    turned = y[..., None, :] @ left
+    errors, kept = (turned * stays) @ right, stays @ right**2
     if not known.whole:
-        errors, kept = errors + (y - turned @ left.T), kept + (1 - 1 / len(y) - np.sum(left**2, 1))
+        errors = errors + (y[..., None, :] - turned @ right)
+        kept = kept + (1 - 1 / y.shape[-1] - np.sum(left**2, -1))[..., None, :]
     return errors / kept
 
 
-def fit_ways(seen: Sequence[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
+def see(ways: Iterable[Way], X: np.ndarray) -> list[Seen]:
+    """Ways on the rows X (n, d) of a target, those of equal sizes together."""
+    groups: dict[tuple, list[Way]] = {}
+    for way in ways:
+        groups.setdefault((X.shape[1] if way.factor is None else way.factor.shape[1], len(way.strengths)), []).append(way)
+    rows = lambda way: X if way.factor is None else X @ way.factor
+    centre = lambda way: np.zeros(len(X)) if way.centre is None else X @ way.centre
+    return [Seen(some, np.stack([rows(w) for w in some]), np.stack([centre(w) for w in some])) for some in groups.values()]
+
+
+def fit_ways(seen: Iterable[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
     """Every way at the strength of its least leave-one-out error on the target's training rows."""
     found = []
     for one in seen:
-        Z, rest = one.rows[train], y[train] - one.centre[train]
-        Z, rest = Z - Z.mean(0), rest - rest.mean()
-        errors = left_out(spectrum(Z), rest, one.way.strengths)
-        best = int(np.argmin(np.mean(errors**2, 1)))
-        strength = float(one.way.strengths[best])
-        found.append(Fit(one.way, strength, errors[best], _ridge_step(Z, rest, strength)))
+        Z, rest = one.rows[:, train], y[train] - one.centres[:, train]
+        Z, rest = Z - Z.mean(1, keepdims=True), rest - rest.mean(1, keepdims=True)
+        known, strengths = spectrum(Z), np.stack([way.strengths for way in one.ways])
+        errors = left_out(known, rest, strengths)
+        best = np.argmin(np.mean(errors**2, -1), -1)
+        chosen = np.take_along_axis(strengths, best[:, None], 1)
+        shares = (rest[:, None] @ known.left)[:, 0] / (known.squares + chosen)
+        steps = (np.swapaxes(Z, 1, 2) @ (known.left @ shares[..., None]))[..., 0]
+        for i, way in enumerate(one.ways):
+            found.append(Fit(way, float(chosen[i, 0]), errors[i, best[i]], steps[i]))
     return found
-
-
-def _ridge_step(Z: np.ndarray, y: np.ndarray, strength: float) -> np.ndarray:
-    m, p = Z.shape
-    if m <= p:
-        return Z.T @ linalg.solve(Z @ Z.T + strength * np.eye(m), y, assume_a="pos", check_finite=False)
-    return linalg.solve(Z.T @ Z + strength * np.eye(p), Z.T @ y, assume_a="pos", check_finite=False)
 
 
 def weights_of(fits: Sequence[Fit], noise: float | None = None) -> np.ndarray:

@@ -1,0 +1,175 @@
+"""Many tasks as people have them, under one set of columns: named, expanded into one label each, freed of what they share."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mtlsim.arrays.intake import DUPLICATES, Task, check_task, hashes, in_range, is_coarse, on_repeats, parts_of
+from mtlsim.core.checks import require, require_choice
+from mtlsim.core.containers import column_names, column_order
+from mtlsim.core.labels import class_codes, on_codes
+
+MOST_BYTES = 2**31  # of sparse rows that are made dense
+LEAST_ROWS = 5
+SHOWN = 3  # names in a note
+
+
+class Gathered(NamedTuple):
+    """K tasks of one set of columns, in range: a label is `units`[k] times what stands in `tasks`, a column `columns` times, both
+    up to a constant. origins: the original (X, y) as numbers. dropped[s, t]: rows of task s that are rows of task t. notes: what a
+    reader must know, in sentences.
+    """
+
+    names: list[str]
+    tasks: list[tuple[np.ndarray, np.ndarray]]
+    origins: list[Task]
+    units: np.ndarray
+    columns: np.ndarray
+    features: list[str]
+    dropped: dict[tuple[int, int], np.ndarray]
+    notes: tuple[str, ...]
+
+
+def gather(tasks: Mapping[str, Any], duplicates: str = "auto") -> Gathered:
+    """Check all tasks and bring them into one form. Raises ValueError in one sentence that names the task."""
+    require_choice(duplicates, DUPLICATES, "duplicates")
+    kind = f"a {type(tasks).__name__}"
+    require(isinstance(tasks, Mapping), "tasks", "a dict {name: (X, y)}", kind, "write {'first': (X1, y1), 'second': (X2, y2)}")
+    notes: list[str] = []
+    given = {str(name): one for name, task in tasks.items() for name, one in _expand(str(name), task, notes).items()}
+    require(len(given) >= 2, "tasks", "two or more", f"{len(given)}", "add a task, or give labels in several columns")
+    names = list(given)
+    found = [check_task(task, name, LEAST_ROWS) for name, task in given.items()]
+    first, *others = names
+    labels = next((found[k].names for k in range(len(names)) if found[k].names is not None), None)
+    for k, name in enumerate(others, 1):
+        width, wanted = found[k].X.shape[1], found[0].X.shape[1]
+        require(width == wanted, name, f"of {wanted} features like {first}", f"of {width}", "give all tasks the same columns")
+        order = column_order(given[name][0], given[first][0], f"{name}'s X", f"{first}'s X")
+        if order is not None:
+            found[k] = found[k]._replace(X=found[k].X[:, order])
+            notes.append(f"{name}: columns were matched to those of {first} by name")
+        if (found[k].names is None) != (found[0].names is None):
+            notes.append(f"{name}: columns were matched by position, since only one of it and {first} has names")
+    for name, task in zip(names, found, strict=True):
+        notes += on_repeats(task, name)
+    dropped = _copies(names, found, duplicates, notes)
+    ranged = in_range(found, float)
+    for name, exponent in zip(names, ranged.exponents, strict=True):
+        fits = np.isfinite(2.0 ** (2.0 * exponent)) and 2.0 ** (2.0 * exponent) > 0
+        spread = f"of labels that spread over about 1e{round(exponent * np.log10(2))}"
+        require(fits, f"{name}'s y", "of labels whose squares float64 can hold", spread, "divide it by numpy.abs(y).max()")
+    if ranged.constant:
+        notes.append(f"{ranged.constant} of {len(ranged.columns)} columns are constant up to rounding in every task")
+    features = [str(label) for label in labels] if labels is not None else [str(i) for i in range(found[0].X.shape[1])]
+    units, columns = 2.0 ** np.asarray(ranged.exponents, float), 2.0 ** np.asarray(ranged.columns, float)
+    return Gathered(names, ranged.tasks, found, units, columns, features, dropped, tuple(notes))
+
+
+def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
+    """Tasks of one label each: of several columns of labels, of classes against the rest; the missing are left out."""
+    X, y = parts_of(task, name)
+    X = _dense(X, name)
+    if isinstance(y, np.ma.MaskedArray) and y.dtype.kind in "biuf":
+        y = np.ma.filled(y.astype(float), np.nan)
+    values = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if values.ndim == 2:
+        require(values.shape[1] > 0, f"{name}'s y", "of at least one column", f"of shape {values.shape}", "load the labels")
+        labels = column_names(y) or range(values.shape[1])
+        several = {f"{name}[{label}]" if values.shape[1] > 1 else name: values[:, i] for i, label in enumerate(labels)}
+        many = {one: part for own, column in several.items() for one, part in _expand(own, (X, column), notes).items()}
+        if values.shape[1] > 1:
+            notes.append(f"{name}: its {values.shape[1]} columns of labels are {values.shape[1]} tasks on the same rows")
+        return many
+    if values.ndim != 1 or values.shape[:1] != np.shape(X)[:1]:
+        return {name: (X, y)}  # whose own check says what is wrong
+    if values.dtype.kind in "OSU" and _are_words(values):
+        return _of_classes(name, X, values, notes)
+    if values.dtype.kind in "iu" and (codes := class_codes(values)):
+        notes.append(f"{name}: {len(codes)} whole numbers are taken as classes; make them floats if they are amounts")
+        return _of_classes(name, X, values, notes)
+    if codes := class_codes(values):
+        notes.append(on_codes(codes, f"{name}'s y"))
+    try:
+        numbers = values.astype(float)
+    except (TypeError, ValueError):
+        return {name: (X, y)}
+    if (missing := np.isnan(numbers)).any() and not missing.all():
+        notes.append(f"{name}: {int(missing.sum())} of {len(numbers)} rows have no label and were left out")
+        return {name: (_taken(X, ~missing), numbers[~missing])}
+    return {name: (X, y)}
+
+
+def _are_words(values: np.ndarray) -> bool:
+    return any(isinstance(value, (str, bytes)) for value in values.tolist())
+
+
+def _of_classes(name: str, X: Any, values: np.ndarray, notes: list[str]) -> dict[str, tuple]:
+    """Two classes as -1 and 1, more as one task each, against the rest; rows without a class left out."""
+    known = np.array([value is not None and value == value for value in values.tolist()])
+    if not known.all():
+        notes.append(f"{name}: {int((~known).sum())} of {len(values)} rows have no label and were left out")
+        X, values = _taken(X, known), values[known]
+    classes = sorted(set(values.tolist()), key=str)
+    if len(classes) == 2:
+        notes.append(f"{name}: {classes[1]!r} is 1, {classes[0]!r} is -1")
+        return {name: (X, np.where(values == classes[1], 1.0, -1.0))}
+    require(len(classes) > 2, f"{name}'s y", "of labels that differ", f"{classes} in every row", "choose another task")
+    notes.append(f"{name}: its {len(classes)} classes are {len(classes)} tasks, each class against the rest")
+    return {f"{name}={one}": (X, np.where(values == one, 1.0, -1.0)) for one in classes}
+
+
+def _taken(X: Any, kept: np.ndarray) -> Any:
+    """Rows of a frame or an array."""
+    return X.loc[kept] if hasattr(X, "loc") else X.filter(kept) if hasattr(X, "filter") else np.asarray(X)[kept]
+
+
+def _dense(X: Any, name: str) -> Any:
+    if not (hasattr(X, "toarray") and hasattr(X, "nnz")):
+        return X
+    size = 8 * X.shape[0] * X.shape[1]
+    cure = "leave columns out, or project them, sklearn.random_projection.SparseRandomProjection"
+    require(size <= MOST_BYTES, f"{name}'s X", "of at most 2 GiB where it is dense", f"of {size / 2**30:.1f} GiB", cure)
+    return X.toarray()
+
+
+def _copies(names: list[str], tasks: list[Task], duplicates: str, notes: list[str]) -> dict[tuple[int, int], np.ndarray]:
+    """Rows of a task that another one has as well, label included; what is said of them, and of rows with other labels."""
+    single = any(np.finfo(task.dtype).bits == 32 for task in tasks)
+    precision = np.float32 if single else np.float64
+    whole = [hashes(task.X, task.y, precision) for task in tasks]
+    rows = [hashes(task.X, 0 * task.y, precision) for task in tasks]
+    owners: dict[int, set[int]] = {}
+    for k, own in enumerate(rows):
+        for one in np.unique(own).tolist():
+            owners.setdefault(one, set()).add(k)
+    meeting = sorted({(s, t) for several in owners.values() if len(several) > 1 for s in several for t in several if s != t})
+    dropped, relabelled = {}, []
+    for s, t in meeting:
+        same = np.isin(whole[s], whole[t])
+        other = np.isin(rows[s], rows[t]) & ~same
+        chance = is_coarse(tasks[s], tasks[t])
+        if other.any() and not chance:
+            relabelled.append((s, t))
+        if not same.any():
+            continue
+        n, what = len(same), f"{names[s]}: {int(same.sum())} of {len(same)} rows are rows of {names[t]}, label included, and "
+        if duplicates == "keep" or (duplicates == "auto" and (chance or other.any())):
+            why = "as asked" if duplicates == "keep" else "as the labels of both differ elsewhere" if other.any() else "by chance"
+            notes.append(f"{what}were kept, {why}")
+            continue
+        left = tasks[s].y[~same]
+        enough = n - same.sum() >= LEAST_ROWS and bool((left != left[0]).any())
+        cure = "leave one of both out, or pass duplicates='keep'"
+        require(enough, names[s], f"made of other rows than {names[t]}", f"rows of it in {int(same.sum())} of {n}", cure)
+        notes.append(f"{what}teach it nothing")
+        dropped[s, t] = same
+    if relabelled:
+        who = sorted({names[k] for pair in relabelled for k in pair})
+        shown = ", ".join(who[:SHOWN]) + (f" and {len(who) - SHOWN} more" if len(who) > SHOWN else "")
+        notes.append(
+            f"{shown} share rows with labels of their own: what those labels share by chance counts as help, and every verdict on "
+            "them holds for new rows that carry the sources' labels too"
+        )
+    return dropped

@@ -1,0 +1,138 @@
+"""What `compare_tasks` is worth: its verdicts against known truth, what its advice earns, and how long it takes beside peers.
+
+    python tests/benchmarks/study.py [--truth SETS] [--time]
+
+--truth: sets of six tasks with 60 to 1000 rows of 20 or 60 features, four of them alike to a degree and two that are not. The
+truth of a target's gain is the mean over independent targets of the same size with the same sources, of the same learners.
+Printed: how often the sign of the gain is right, how many verdicts are decided and how many of those are wrong, how often the
+interval covers, and what learning by the mixture, by the single best way (least leave-one-out error), and by the best way known
+only afterwards (oracle) earn over learning alone. --time: three shapes, beside scikit-learn's RidgeCV and MultiTaskLassoCV.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import jax
+import numpy as np
+from smoke import sized
+
+import mtlsim as mtl
+from mtlsim.arrays.gather import gather
+from mtlsim.arrays.learners import METHODS
+from mtlsim.arrays.study import Table, Together, mixture
+
+jax.config.update("jax_enable_x64", True)
+N_TESTED, N_TRUTH = 1000, sized(60, 3)
+
+
+def make_tasks(rng: np.random.Generator):
+    """Six tasks as functions that draw so many rows."""
+    d, spread, decay = int(rng.choice([20, 60])), float(rng.choice([0.0, 0.3, 0.7, 1.5])), rng.uniform(0, 1)
+    scales, centre, tasks = np.arange(1, d + 1) ** -decay, rng.normal(size=d), []
+    for k in range(6):
+        theta = rng.normal(size=d) if k >= 4 else centre + spread * rng.normal(size=d)
+        theta *= rng.choice([0.3, -1.0, 2.0]) if rng.random() < 0.3 else 1.0
+        theta /= np.sqrt(np.sum((scales * theta) ** 2))
+        noise = float(rng.choice([0.3, 1.0, 2.0]))
+
+        def draw(rng, n, theta=theta, noise=noise):
+            X = rng.normal(size=(n, d)) * scales
+            return X, X @ theta + noise * rng.normal(size=n)
+
+        tasks.append(draw)
+    return tasks
+
+
+def risks_of(rows, y, n_train):
+    """On the rows after the first n_train: alone, mixture, the least leave-one-out error, the best of all."""
+    train, test = np.arange(n_train), np.arange(n_train, len(y))
+    fits = rows.everything(y, train)
+    risk = lambda theta: np.mean((rows.predict(theta, y, train, test) - y[test]) ** 2)
+    risks = [risk(fit.theta) for fit in fits]
+    return np.array([risks[0], risk(mixture(fits)), risks[int(np.argmin([fit.error for fit in fits]))], min(risks)])
+
+
+def against_truth(n_sets: int) -> None:
+    rows, earned = [], []
+    for seed in range(n_sets):
+        rng = np.random.default_rng(seed)
+        draws, sizes = make_tasks(rng), rng.choice([60, 130, 300, 1000], 6)
+        data = [draw(rng, int(n)) for draw, n in zip(draws, sizes, strict=True)]
+        target = int(rng.integers(6))
+        n = int(rng.choice([42, 130]))
+        data[target] = draws[target](rng, n)
+        tasks = {f"task {k}": pair for k, pair in enumerate(data)}
+        study = mtl.compare_tasks(tasks, targets=f"task {target}", key=jax.random.key(seed))
+        own = study.data.isel(task=0)
+        gathered = gather(tasks)
+        table, n_train, found = Table(gathered, METHODS), round(0.8 * n), []
+        together, unit = Together(table, target), gathered.units[target] * table.spread[target]
+        for _ in range(N_TRUTH):
+            X, y = draws[target](rng, n_train + N_TESTED)
+            found.append(unit**2 * risks_of(together.on(X / (table.scale * gathered.columns)), y / unit, n_train))
+        risks = np.mean(found, 0)
+        truth = risks[0] - risks[1]
+        rows.append((truth / risks[0], float(own.gain), float(own.low), float(own.high), int(own.sign), truth))
+        earned.append((1 - np.asarray(found)[:, 1:] / np.asarray(found)[:, :1]).mean(0))
+    share, gain, low, high, sign, truth = np.array(rows).T
+    clear, decided = np.abs(share) > 0.005, sign != 0
+    print(f"{n_sets} targets, {int(clear.sum())} with a true gain beyond 0.5 % of the risk alone")
+    print(f"sign of the gain right where clear: {np.mean(np.sign(gain[clear]) == np.sign(truth[clear])):.3f}")
+    large = np.abs(share) > 0.05
+    print(
+        f"decided: {np.mean(decided):.3f} of all, {np.mean(decided[large]) if large.any() else np.nan:.3f} of true gains over 5 %"
+    )
+    print(f"decided and wrong: {int(np.sum(sign[decided] != np.sign(truth[decided])))} of {int(decided.sum())}")
+    print(f"the interval covers the truth: {np.mean((low <= truth) & (truth <= high)):.3f}")
+    mix, picked, oracle = np.array(earned).T
+    print(
+        f"earned over alone: mixture {100 * mix.mean():+.2f} %, least error {100 * picked.mean():+.2f} %, oracle {100 * oracle.mean():+.2f} %"
+    )
+    print(
+        f"worst target: mixture {100 * mix.min():+.2f} %, least error {100 * picked.min():+.2f} %; below -1 %: {np.mean(mix < -0.01):.3f}, {np.mean(picked < -0.01):.3f}"
+    )
+
+
+def timed(name: str, run) -> None:
+    start, cpu = time.perf_counter(), time.process_time()
+    run()
+    print(f"{name:<60} {time.perf_counter() - start:7.1f} s, {time.process_time() - cpu:7.1f} CPU s", flush=True)
+
+
+def peers(tasks: dict) -> None:
+    from sklearn.linear_model import MultiTaskLassoCV, RidgeCV
+
+    timed(
+        "  scikit-learn, RidgeCV of every task",
+        lambda: [RidgeCV(10.0 ** np.arange(-2, 4.5, 0.5)).fit(X, y) for X, y in tasks.values()],
+    )
+    X, Y = next(iter(tasks.values()))[0], np.stack([y[:50] for _, y in tasks.values()], 1)
+    timed("  scikit-learn, MultiTaskLassoCV on 50 rows that all share", lambda: MultiTaskLassoCV(cv=3, alphas=10).fit(X[:50], Y))
+
+
+def time_it() -> None:
+    rng = np.random.default_rng(0)
+    draw = lambda n, d, theta: (X := rng.normal(size=(n, d)), X @ theta + rng.normal(size=n))
+    for title, counts, d in (
+        ("30 ordered pairs: 6 tasks of 130 rows, 384 features", [130] * 6, 384),
+        ("6 tasks of 3000 rows, targets of 130, 384 features", [3000] * 6, 384),
+        ("139 tasks of 22 to 251 rows, 28 features", [int(n) for n in rng.integers(22, 251, 139)], 28),
+        ("10 tasks of 130 rows, 64 features, all subsets", [130] * 10, 64),
+    ):
+        counts = counts if not sized(0, 1) else counts[:3]
+        centre = rng.normal(size=d) / np.sqrt(d)
+        tasks = {str(k): draw(n, d, centre + 0.5 * rng.normal(size=d) / np.sqrt(d)) for k, n in enumerate(counts)}
+        size = 104 if "3000" in title else None
+        timed(title, lambda tasks=tasks, size=size: mtl.compare_tasks(tasks, target_samples=size))
+        peers(tasks)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--truth", type=int, default=sized(200, 3))
+    parser.add_argument("--time", action="store_true")
+    given = parser.parse_args()
+    time_it() if given.time else against_truth(given.truth)

@@ -48,7 +48,7 @@ _HOME_OF = {
     "Decomposition": "mtlsim.cells.decomposition",
     "Verdict": "mtlsim.core.verdict",
     "transfer_between_arrays": "mtlsim.arrays.pairs",
-    "compare_tasks": "mtlsim.arrays.study",
+    "compare_tasks": "mtlsim.arrays.compare",
     "Study": "mtlsim.arrays.study",
     "sweep": "mtlsim.sweeps.run",
     "measure": "mtlsim.sweeps.run",

@@ -31,7 +31,7 @@ class Gathered(NamedTuple):
     notes: tuple[str, ...]
 
 
-def gather(tasks: Mapping[str, Any], duplicates: str = "auto") -> Gathered:
+def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
     """Check all tasks and bring them into one form. Raises ValueError in one sentence that names the task."""
     require_choice(duplicates, DUPLICATES, "duplicates")
     kind = f"a {type(tasks).__name__}"

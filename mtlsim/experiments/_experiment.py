@@ -103,10 +103,14 @@ def make_figure(name: str, out: Path, options: Options, **sweep_options: Any) ->
 
 
 def redraw(path: Path, out: Path | None = None) -> list[Path]:
-    """Draw a saved figure's data again, or any sweep of a gain over one parameter as a curve, over two or three as a map."""
+    """Draw a saved figure's data again, any sweep of a gain over one parameter as a curve, over two or three as a map, a study."""
+    from mtlsim.arrays.study import Study, is_study
     from mtlsim.plots.curves import transfer_curve
     from mtlsim.plots.maps import transfer_map
+    from mtlsim.plots.study import study
 
+    if is_study(path):
+        return _saved(study(Study.load(path).data), path, out)
     data = load(path)
     name = data.attrs.get("experiment")
     if name is None:
@@ -117,6 +121,11 @@ def redraw(path: Path, out: Path | None = None) -> list[Path]:
         fig = transfer_curve(data, swept[0]) if len(swept) == 1 else transfer_map(data)
     else:
         fig = find_experiment(name).draw(data)
+    return _saved(fig, path, out)
+
+
+def _saved(fig: Any, path: Path, out: Path | None) -> list[Path]:
+    """The picture beside the result, or in the folder `out`."""
     if out is not None:
         check_writable(Path(out), "out")
     return style.save(fig, (Path(out) if out is not None else path.parent) / path.name)

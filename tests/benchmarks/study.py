@@ -22,7 +22,7 @@ from smoke import sized
 import mtlsim as mtl
 from mtlsim.arrays.gather import gather
 from mtlsim.arrays.learners import METHODS
-from mtlsim.arrays.study import Table, Together, mixture
+from mtlsim.arrays.together import Table, Together, mixture
 
 jax.config.update("jax_enable_x64", True)
 N_TESTED, N_TRUTH = 1000, sized(60, 3)
@@ -85,15 +85,13 @@ def against_truth(n_sets: int) -> None:
     print(
         f"decided: {np.mean(decided):.3f} of all, {np.mean(decided[large]) if large.any() else np.nan:.3f} of true gains over 5 %"
     )
-    print(f"decided and wrong: {int(np.sum(sign[decided] != np.sign(truth[decided])))} of {int(decided.sum())}")
+    wrong = int(np.sum(sign[decided] != np.sign(truth[decided])))
+    print(f"decided and wrong: {wrong} of {int(decided.sum())}")
     print(f"the interval covers the truth: {np.mean((low <= truth) & (truth <= high)):.3f}")
     mix, picked, oracle = np.array(earned).T
-    print(
-        f"earned over alone: mixture {100 * mix.mean():+.2f} %, least error {100 * picked.mean():+.2f} %, oracle {100 * oracle.mean():+.2f} %"
-    )
-    print(
-        f"worst target: mixture {100 * mix.min():+.2f} %, least error {100 * picked.min():+.2f} %; below -1 %: {np.mean(mix < -0.01):.3f}, {np.mean(picked < -0.01):.3f}"
-    )
+    for name, gains in (("mixture", mix), ("least leave-one-out error", picked), ("oracle", oracle)):
+        about = f"worst target {100 * gains.min():+.2f} %, below -1 %: {np.mean(gains < -0.01):.3f}"
+        print(f"{name:<26} earns {100 * gains.mean():+.2f} % over alone; {about}")
 
 
 def timed(name: str, run) -> None:

@@ -1,0 +1,188 @@
+"""`compare_tasks`: which of my tasks should be trained together, will it help, and by how much?"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Key
+
+from mtlsim.arrays.gather import gather
+from mtlsim.arrays.grouping import MOST_GREEDY, best_partition
+from mtlsim.arrays.learners import ALONE, METHODS
+from mtlsim.arrays.resampling import Splits, decide_resampled
+from mtlsim.arrays.study import FORMAT, Study
+from mtlsim.arrays.together import MOST_PAIRS, Table, Target
+from mtlsim.core.checks import is_whole, require, require_choice
+from mtlsim.core.keys import check_key, stream
+from mtlsim.core.verdict import UNDECIDED, Verdict, half_width, in_units
+
+GROUPED_BY = ("layer", "pooled")  # methods by which the worth of every group is found
+
+
+def compare_tasks(
+    tasks: Mapping[str, Any],
+    *,
+    targets: Sequence[str] | None = None,
+    methods: Sequence[str] = METHODS,
+    target_samples: int | None = None,
+    n_splits: int = 20,
+    level: float = 0.95,
+    duplicates: str = "auto",
+    key: Key[Array, ""] | None = None,
+) -> Study:
+    """Which of these tasks should be trained together, will it help, and by how much? {name: (X (m, d), y)}, the same columns.
+
+    Every target is learned alone by ridge regression and together with the others in the ways of `mtlsim.arrays.learners`: in a
+    layer of the sources' solutions, pooled with them, and pulled to their mean; with every source alone, with the best of them
+    and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that sources that
+    do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and the rest test,
+    and everything that depends on labels is decided by the training rows: ridges, sources, weights. gain = held-out squared error
+    alone less together, positive helps, with the interval of `transfer_between_arrays`. Columns are scaled once, by the root of
+    the tasks' mean variance, labels unseen; every task is centred by its own means.
+
+    y: one label per row; several columns are several tasks, words and integers of few values one task per class against the rest,
+    missing labels are left out; a note says what was done. targets: whose gain is measured, all if left out; a task that is none
+    is a source. duplicates: as for `transfer_between_arrays`; a row of the target teaches nothing as a row of a source.
+    grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
+
+    Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
+    """
+    require(isinstance(level, (int, float)) and 0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
+    require(is_whole(n_splits) and n_splits >= 2, "n_splits", "a whole number, at least 2", n_splits, "use 20")
+    methods = (methods,) if isinstance(methods, str) else tuple(methods)
+    require(len(methods) > 0, "methods", "one or more", "empty", f"choose among {', '.join(METHODS)}")
+    for method in methods:
+        require_choice(method, METHODS, "methods")
+    seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
+    gathered = gather(tasks, duplicates)
+    names = gathered.names
+    wanted = [str(name) for name in (names if targets is None else [targets] if isinstance(targets, str) else targets)]
+    for name in wanted:
+        require_choice(name, names, "targets")
+    table = Table(gathered, methods)
+    with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
+        measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
+    return Study(_dataset(table, measured, level))
+
+
+def _jointly(differences: list[np.ndarray], splits: list[Splits], level: float) -> list[int]:
+    """Signs that are all right with probability `level`: Holm's steps, the clearest first, each at the level of those left."""
+    n = len(differences)
+    found = [decide_resampled(d, s) for d, s in zip(differences, splits, strict=True)]
+    clear = [abs(v.mean) / v.standard_error if v.standard_error > 0 else 0.0 for v in found]
+    signs = [UNDECIDED] * n
+    for step, i in enumerate(np.argsort(-np.asarray(clear))):
+        sign = decide_resampled(differences[i], splits[i]._replace(level=1 - (1 - level) / (n - step))).sign
+        if sign == UNDECIDED:
+            break
+        signs[i] = sign
+    return signs
+
+
+def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
+    gathered, names = table.gathered, table.names
+    tasks, K = [names[one.target] for one in measured], len(names)
+    units = np.array([gathered.units[one.target] * table.spread[one.target] for one in measured])
+    splits = [Splits(one.n_train, one.tests, level) for one in measured]
+    verdicts = [decide_resampled(one.alone - one.multi, own) for one, own in zip(measured, splits, strict=True)]
+    total, total_low, total_high = _total(measured, verdicts, level)
+    fields: dict[str, Any] = {
+        **_told("", [in_units(v, unit**2) for v, unit in zip(verdicts, units, strict=True)]),
+        "sign_joint": ("task", _jointly([one.alone - one.multi for one in measured], splits, level)),
+        "risk_alone": ("task", [one.alone.mean() * unit**2 for one, unit in zip(measured, units, strict=True)]),
+        "risk_together": ("task", [one.multi.mean() * unit**2 for one, unit in zip(measured, units, strict=True)]),
+        "n_rows": ("task", [len(one.y) for one in measured]),
+        **_pairs(measured, splits, units, K, level),
+        **_weights(measured, table.methods, K),
+    }
+    theta = np.stack([one.theta * unit / (table.scale * gathered.columns) for one, unit in zip(measured, units, strict=True)])
+    means = [gathered.origins[one.target] for one in measured]
+    intercepts = [own.y.mean() - own.X.mean(0) @ row for own, row in zip(means, theta, strict=True)]
+    fields |= {"coefficients": (("task", "feature"), theta), "intercept": ("task", intercepts)}
+    notes, complete = list(gathered.notes), len(measured) == K
+    if complete and K <= MOST_GREEDY:
+        fields |= _grouped(measured, splits, units, K)
+    else:
+        why = "not all tasks are targets" if not complete else f"there are more than {MOST_GREEDY}"
+        notes.append(f"groups were not searched, as {why}")
+        fields["group"] = ("task", list(range(len(measured))))
+    if K > MOST_PAIRS:
+        notes.append(f"pairs were not looked at one by one, as there are more than {MOST_PAIRS} tasks")
+    coordinates = {"task": tasks, "source": names, "way": [ALONE, *table.methods], "feature": gathered.features}
+    attributes = {
+        "format": FORMAT,
+        "level": level,
+        "n_splits": len(measured[0].tests),
+        "notes": json.dumps(notes),
+        "named": json.dumps(any(task.names is not None for task in gathered.origins)),
+        "total": total,
+        "total_low": total_low,
+        "total_high": total_high,
+        "convention": "gain = risk_alone - risk_together; positive helps",
+    }
+    return xr.Dataset(fields, coordinates, attributes)
+
+
+def _told(prefix: str, verdicts: list[Verdict]) -> dict[str, Any]:
+    parts = {"gain": "mean", "error": "standard_error", "low": "low", "high": "high", "sign": "sign"}
+    return {f"{prefix}{name}": ("task", [getattr(v, field) for v in verdicts]) for name, field in parts.items()}
+
+
+def _pairs(measured: list[Target], splits: list[Splits], units: np.ndarray, K: int, level: float) -> dict[str, Any]:
+    numbers = {name: np.full((K, len(measured)), np.nan) for name in ("pair_gain", "pair_low", "pair_high")}
+    signs = {name: np.zeros((K, len(measured)), int) for name in ("pair_sign", "pair_sign_joint")}
+    places = [(s, i) for i, one in enumerate(measured) for s in one.singles]
+    differences = [measured[i].alone - measured[i].singles[s] for s, i in places]
+    joint = _jointly(differences, [splits[i] for _, i in places], level)
+    for (s, i), difference, sign in zip(places, differences, joint, strict=True):
+        verdict = in_units(decide_resampled(difference, splits[i]), units[i] ** 2)
+        for name, value in zip(numbers, (verdict.mean, verdict.low, verdict.high), strict=True):
+            numbers[name][s, i] = value
+        signs["pair_sign"][s, i], signs["pair_sign_joint"][s, i] = verdict.sign, sign
+    return {name: (("source", "task"), values) for name, values in (numbers | signs).items()}
+
+
+def _weights(measured: list[Target], methods: tuple[str, ...], K: int) -> dict[str, Any]:
+    by_method, by_source = np.zeros((1 + len(methods), len(measured))), np.zeros((K, len(measured)))
+    rows = {name: i for i, name in enumerate([ALONE, *methods])}
+    for i, one in enumerate(measured):
+        for weight, fit in zip(one.weights, one.fits, strict=True):
+            by_method[rows[fit.way.method], i] += weight
+            for s in fit.way.sources:
+                by_source[s, i] += weight / len(fit.way.sources)
+    return {"weight": (("way", "task"), by_method), "weight_of_source": (("source", "task"), by_source)}
+
+
+def _grouped(measured: list[Target], splits: list[Splits], units: np.ndarray, K: int) -> dict[str, Any]:
+    """The best partition, and what every task gains in its group on held-out rows."""
+    known: dict[Any, float] = {}
+    fitted: list[dict] = [{} for _ in measured]
+    methods = [method for method in GROUPED_BY if method in measured[0].table.methods] or measured[0].table.methods[:1]
+
+    def worth(t: int, others: tuple[int, ...]) -> float:
+        if (t, others) not in known:
+            known[t, others] = measured[t].worth(others, methods, fitted[t])
+        return known[t, others]
+
+    groups = best_partition(K, worth)
+    number = {t: g for g, group in enumerate(groups) for t in group}
+    verdicts = []
+    for t, one in enumerate(measured):
+        others = tuple(s for s in groups[number[t]] if s != t)
+        verdicts.append(in_units(decide_resampled(one.alone - one.in_group(others), splits[t]), units[t] ** 2))
+    return {"group": ("task", [number[t] for t in range(K)]), **_told("group_", verdicts)}
+
+
+def _total(measured: list[Target], verdicts: list[Verdict], level: float) -> tuple[float, float, float]:
+    """Mean over tasks of the gain over the error alone, with an interval that takes the targets' own rows to be independent."""
+    risks = np.array([one.alone.mean() for one in measured])
+    gains = np.array([v.mean for v in verdicts]) / risks
+    errors = np.array([v.standard_error for v in verdicts]) / risks
+    error = float(np.sqrt(np.sum(errors**2))) / len(risks)
+    half = half_width(error, len(measured[0].tests), level)
+    return float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)

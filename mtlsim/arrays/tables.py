@@ -1,0 +1,58 @@
+"""Tasks from files: a folder or a list of .npz and tables, or one table with a column that names the task."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mtlsim.core.checks import nearest, require
+from mtlsim.core.files import load_task
+
+TABLES = (".csv", ".tsv", ".parquet")
+
+
+def read_tasks(paths: Sequence[Path | str], labels: str = "y", task: str | None = None) -> dict[str, Any]:
+    """{name: (X, y)} of .npz files with X and y, and of .csv, .tsv and .parquet tables, a folder standing for all in it.
+
+    labels: the column of a table that holds the labels, or several with commas between. task: a column whose values name the task
+    of each row; without it a file is a task, called like the file. All other columns are features. Raises ValueError in one
+    sentence for what cannot be read.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        cure = "give .npz, .csv, .tsv or .parquet files, or a folder of them"
+        require(path.exists(), "files", "files that are there", f"{path}, which is not", cure)
+        inside = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix in (".npz", *TABLES))
+        require(len(inside) > 0, "files", "files that are there", f"{path}, a folder without any", cure)
+        files += inside
+    found: dict[str, Any] = {}
+    for file in files:
+        known = file.suffix in (".npz", *TABLES)
+        require(known, "files", "of a known kind", f"{file}", "save it as .npz with X and y, or as .csv, .tsv or .parquet")
+        several = {file.stem: load_task(file)} if file.suffix == ".npz" else _of_table(file, labels, task)
+        for name, one in several.items():
+            require(name not in found, "files", "of tasks with different names", f"{name} twice", "rename one")
+            found[name] = one
+    return found
+
+
+def _of_table(file: Path, labels: str, task: str | None) -> dict[str, Any]:
+    import pandas
+
+    try:
+        reading = pandas.read_parquet if file.suffix == ".parquet" else pandas.read_csv
+        frame = reading(file, **({"sep": "\t"} if file.suffix == ".tsv" else {}))
+    except ImportError:
+        raise ValueError(
+            f"files must be readable, but {file} needs a Parquet reader; pip install pyarrow, or save it as .csv."
+        ) from None
+    except (OSError, ValueError) as error:
+        why = str(error).splitlines()[0]
+        raise ValueError(f"files must be whole tables, but {file} is not ({why}); save it again.") from None
+    columns = [one.strip() for one in labels.split(",")]
+    for name in [*columns, *([task] if task else [])]:
+        require(name in frame.columns, "labels", f"columns of {file}", repr(name), nearest(name, map(str, frame.columns)))
+    features = [name for name in frame.columns if name not in (*columns, task)]
+    require(len(features) > 0, f"{file}", "a table with features beside its labels", f"one of {list(frame.columns)}", "add some")
+    parts = {file.stem: frame} if task is None else {str(name): part for name, part in frame.groupby(task, sort=False)}
+    take = lambda part: part[columns[0]] if len(columns) == 1 else part[columns]
+    return {name: (part[features], take(part)) for name, part in parts.items()}

@@ -1,0 +1,175 @@
+"""One target and all its sources: what rows of it learn alone, with every source, and with sets of them, on held-out splits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mtlsim.arrays.gather import Gathered
+from mtlsim.arrays.learners import (
+    Fit,
+    Seen,
+    Source,
+    Ways,
+    fit_ways,
+    free_error,
+    left_out,
+    make_source,
+    mean_square,
+    mixed,
+    see,
+    spectrum,
+    weights_of,
+)
+from mtlsim.core.checks import is_whole, require
+
+SHARE_TRAINED = 0.8  # of a target's rows
+MOST_PAIRS = 12  # tasks of which every ordered pair is looked at
+SIZES = (2, 4, 8)  # of sets of the best sources
+MOST_SINGLES = 8  # sources that are tried one by one where there are more tasks
+
+
+class Table:
+    """All tasks in common coordinates, and each as a source."""
+
+    def __init__(self, gathered: Gathered, methods: tuple[str, ...]):
+        self.gathered, self.methods, self.names = gathered, methods, gathered.names
+        centred = [X - X.mean(0) for X, _ in gathered.tasks]
+        variances = np.mean([np.mean(X**2, 0) for X in centred], 0)
+        self.scale = np.where(variances > 0, np.sqrt(variances), 1)
+        self.rows = [X / self.scale for X, _ in gathered.tasks]
+        spread = [float(y.std()) for _, y in gathered.tasks]
+        self.spread = np.array([one if one > 0 else 1.0 for one in spread])
+        self.labels = [y / one for (_, y), one in zip(gathered.tasks, self.spread, strict=True)]
+        self.size = float(np.mean([mean_square(X / self.scale) for X in centred]))
+        self._sources: dict[Any, Source] = {}
+        self.d = len(self.scale)
+
+    def source(self, s: int, target: int) -> Source:
+        """Task s as a source of a target, without the rows that are the target's."""
+        copies = self.gathered.dropped.get((s, target))
+        name = s if copies is None else (s, target)
+        if name not in self._sources:
+            kept = slice(None) if copies is None else ~copies
+            X, y = self.rows[s][kept], self.labels[s][kept]
+            self._sources[name] = make_source(X - X.mean(0), y - y.mean())
+        return self._sources[name]
+
+    def ways(self, target: int, methods: Sequence[str]) -> Ways:
+        others = [s for s in range(len(self.names)) if s != target]
+        return Ways({s: self.source(s, target) for s in others}, self.size, methods)
+
+
+class Together:
+    """What the rows of one target learn, alone and with the other tasks as sources."""
+
+    def __init__(self, table: "Table", target: int):
+        self.others = [s for s in range(len(table.names)) if s != target]
+        self.ways = table.ways(target, table.methods)
+        self.screened = len(table.names) > MOST_PAIRS
+
+    def on(self, X: np.ndarray) -> "Rows":
+        """Ready to learn from some of these rows."""
+        return Rows(self, X)
+
+
+class Rows:
+    """The ways on the rows of a target, computed once for all splits of them."""
+
+    def __init__(self, together: Together, X: np.ndarray):
+        self.together, self.X, self._seen = together, X, {}
+
+    def seen(self, chosen: tuple[int, ...]) -> list[Seen]:
+        """The ways with these sources; alone for none."""
+        if chosen not in self._seen:
+            ways = self.together.ways
+            self._seen[chosen] = see(ways.of(chosen) if chosen else [ways.alone()], self.X)
+        return self._seen[chosen]
+
+    def fits(self, y: np.ndarray, train: np.ndarray) -> tuple[list[Fit], dict[int, list[Fit]], list[Fit]]:
+        """Alone; with every single source, or those that the training rows like best; with the best two, four, eight, and all."""
+        others = self.together.others
+        own = fit_ways(self.seen(()), y, train)
+        singles = {s: fit_ways(self.seen((s,)), y, train) for s in (self._screen(y, train) if self.together.screened else others)}
+        ranked = sorted(singles, key=lambda s: free_error(own + singles[s], own[0].error))
+        sets = [tuple(sorted(ranked[:size])) for size in SIZES if size < len(others) and size <= len(ranked)]
+        sets += [tuple(others)] if len(others) > 1 else []
+        return own, singles, [fit for chosen in sets for fit in fit_ways(self.seen(chosen), y, train)]
+
+    def everything(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
+        """All of them."""
+        own, singles, sets = self.fits(y, train)
+        return own + [fit for fits in singles.values() for fit in fits] + sets
+
+    def _screen(self, y: np.ndarray, train: np.ndarray) -> list[int]:
+        """Sources whose solutions explain most of what learning alone leaves of every row, itself left out."""
+        ways, others, X = self.together.ways, self.together.others, self.X[train]
+        known, strengths = spectrum(X - X.mean(0)), ways.alone().strengths
+        errors = left_out(known, y[train] - y[train].mean(), strengths)
+        best = int(np.argmin(np.mean(errors**2, 1)))
+        said = X @ np.stack([ways.sources[s].theta for s in others], 1)
+        left = np.stack([left_out(known, one - one.mean(), strengths[best : best + 1])[0] for one in said.T])
+        squares = np.sum(left**2, 1)
+        explained = (left @ errors[best]) ** 2 / np.where(squares > 0, squares, 1)
+        return [others[i] for i in np.argsort(-explained)[:MOST_SINGLES]]
+
+    def predict(self, theta: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Labels of the test rows; the intercept is that of the training rows."""
+        return y[train].mean() + (self.X[test] - self.X[train].mean(0)) @ theta
+
+
+class Target:
+    """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn."""
+
+    def __init__(self, table: Table, target: int, target_samples: int | None, n_splits: int, seed: np.ndarray):
+        self.table, self.target, self.y = table, target, table.labels[target]
+        n, name = len(self.y), table.names[target]
+        wanted = f"a whole number from 3 to {n - 1}, the rows of {name} less one"
+        inside = target_samples is None or (is_whole(target_samples) and 3 <= target_samples < n)
+        require(inside, "target_samples", wanted, target_samples, "leave it out")
+        self.n_train = min(max(3, round(SHARE_TRAINED * n)), n - 1) if target_samples is None else int(target_samples)
+        rng = np.random.default_rng([*seed.ravel().tolist(), target])
+        orders = np.stack([rng.permutation(n) for _ in range(n_splits)])
+        self.trains, self.tests = orders[:, : self.n_train], orders[:, self.n_train :]
+        self.together = Together(table, target)
+        self.rows = self.together.on(table.rows[target])
+        self._measure()
+        self.fits = self.rows.everything(self.y, np.arange(n))
+        self.weights = weights_of(self.fits)
+        self.theta = mixed(self.fits, self.weights)
+
+    def _measure(self) -> None:
+        alone, every, singles = [], [], {}
+        for train, test in zip(self.trains, self.tests, strict=True):
+            own, by_source, sets = self.rows.fits(self.y, train)
+            error = lambda theta, train=train, test=test: (self.rows.predict(theta, self.y, train, test) - self.y[test]) ** 2
+            alone.append(error(own[0].theta))
+            for s, fits in by_source.items():
+                if not self.together.screened:
+                    singles.setdefault(s, []).append(error(mixture(own + fits)))
+            every.append(error(mixture(own + [fit for fits in by_source.values() for fit in fits] + sets)))
+        self.alone, self.multi = np.stack(alone), np.stack(every)
+        self.singles = {s: np.stack(parts) for s, parts in singles.items()}
+
+    def in_group(self, others: tuple[int, ...]) -> np.ndarray:
+        """Squared errors on all splits with just these sources."""
+        found = []
+        for train, test in zip(self.trains, self.tests, strict=True):
+            fits = [fit for chosen in {(), others} for fit in fit_ways(self.rows.seen(chosen), self.y, train)]
+            found.append((self.rows.predict(mixture(fits), self.y, train, test) - self.y[test]) ** 2)
+        return np.stack(found)
+
+    def worth(self, others: tuple[int, ...], methods: Sequence[str], known: dict) -> float:
+        """The share of the error alone that these sources take away, by leave-one-out errors on all rows."""
+        every = np.arange(len(self.y))
+        if () not in known:
+            known[()] = fit_ways(self.rows.seen(()), self.y, every)
+        own, plain = known[()], self.together.ways
+        ways = Ways(plain.sources, plain.size, methods)
+        fits = fit_ways(see(ways.of(others), self.rows.X), self.y, every)
+        return 1 - free_error(own + fits, own[0].error) / own[0].error if own[0].error > 0 else 0.0
+
+
+def mixture(fits: list[Fit]) -> np.ndarray:
+    """theta of all ways by their weights."""
+    return mixed(fits, weights_of(fits))

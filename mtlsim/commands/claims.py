@@ -1,0 +1,72 @@
+"""Commands on statements, references and the numerical stack."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from mtlsim.commands._report import report
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Test statements of theory against simulation: predicted beside measured, and a verdict by a written rule."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Which statements; all if left out. See `mtlsim list`."""
+    out: Path | None = None
+    """Folder for report.html and report.json."""
+    fast: bool = False
+    """Fewer instances, and fewer draws to begin with."""
+    instances: int = 50
+    """Random instances inside the assumptions; a fifth as many on their edge and outside."""
+    seeds: int = 2000
+    """Draws per instance at the first look; they are doubled while a statement is undecided."""
+    budget: int = 32
+    """How many times the draws of the first look may be drawn in all."""
+    seed: int = 0
+    """Random seed of instances and draws."""
+    holes: int = 0
+    """Random cells over all that a statement may be bound to, as many for each: those in which it is false are shown."""
+
+    def run(self) -> int:
+        from mtlsim.verification.holes import search_all
+        from mtlsim.verification.run import verify
+
+        sizes = {"n_instances": self.instances, "n_seeds": self.seeds, "budget": self.budget}
+        findings = verify(self.names, self.out, seed=self.seed, fast=self.fast, progress=True, **sizes)
+        surprises = [finding.statement.name for finding in findings if not finding.as_expected]
+        if surprises:
+            print(f"not as expected: {', '.join(surprises)}", file=sys.stderr)
+        if self.out is not None:
+            report([self.out / "report.html", self.out / "report.json"])
+        searches = search_all(self.names, self.holes, seed=self.seed, show=True) if self.holes else []
+        return 1 if surprises or any(search.holes for search in searches) else 0
+
+
+@dataclass(frozen=True)
+class Cite:
+    """Print the references of a key, a public name, or (without one) of the project."""
+
+    thing: Positional[str | None] = None
+    """A key of references.bib or a public name such as Transfer."""
+
+    def run(self) -> int:
+        from mtlsim.citations import cite
+
+        print(cite(self.thing))
+        return 0
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Check the numerical stack and say what to do."""
+
+    full: bool = False
+    """Longer runs of the checks."""
+
+    def run(self) -> int:
+        from mtlsim.doctor import main as examine
+
+        return examine(self.full)

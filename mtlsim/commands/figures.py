@@ -1,0 +1,75 @@
+"""Commands that draw, and the list of what there is to draw and to verify."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from mtlsim.commands._report import report
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Make a figure: the picture (PNG and PDF) and its data (netCDF)."""
+
+    name: Positional[str] = "transfer-map"
+    """Which figure; see `mtlsim list`."""
+    out: Path = Path("figures")
+    """Folder for the picture and its data."""
+    fast: bool = False
+    """A coarse version with fewer points and seeds."""
+    seeds: int | None = None
+    """Seeds per cell."""
+    seed: int = 0
+    """Random seed of the whole figure."""
+    model: str | None = None
+    """similarity, capacity, alignment-gain: kind of tasks (linear, relu; for similarity also logistic, relu-classification)."""
+    x: str | None = None
+    """transfer-map only: parameter along x (alignment, cosine, source-samples, target-samples, noise)."""
+    y: str | None = None
+    """transfer-map only: parameter along y."""
+    panels: str | None = None
+    """transfer-map only: parameter of the panels (also rank, or none)."""
+    quiet: bool = False
+    """Say nothing while it runs."""
+
+    def run(self) -> int:
+        from mtlsim.experiments._experiment import Options, make_figure
+
+        options = Options(self.fast, self.seeds, self.seed, self.model, self.x, self.y, self.panels)
+        return report(make_figure(self.name, self.out, options, progress=not self.quiet))
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw a saved result again."""
+
+    result: Positional[Path]
+    """A .nc file made by `mtlsim figure` or `mtlsim sweep`."""
+    out: Path | None = None
+    """Folder for the picture; beside the result if left out."""
+
+    def run(self) -> int:
+        from mtlsim.experiments._experiment import redraw
+
+        return report(redraw(self.result, self.out))
+
+
+@dataclass(frozen=True)
+class List:
+    """List the figures, the statements and the architectures, and what each is about."""
+
+    def run(self) -> int:
+        from mtlsim.experiments._experiment import experiment_names, find_experiment
+        from mtlsim.sharing import describe_sharing, sharing_names
+        from mtlsim.theory import find_statement, statement_names
+
+        lists = {
+            "figures (mtlsim figure NAME)": {name: find_experiment(name).claim for name in experiment_names()},
+            "statements (mtlsim verify NAME)": {name: find_statement(name).claim for name in statement_names()},
+            "architectures (sharing = NAME)": {name: describe_sharing(name) for name in sharing_names()},
+        }
+        width = max(len(name) for things in lists.values() for name in things) + 2
+        for title, things in lists.items():
+            print("\n".join([title, *(f"  {name:{width}s}{about}" for name, about in things.items())]))
+        return 0

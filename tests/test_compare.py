@@ -1,0 +1,312 @@
+"""`compare_tasks`: its ways of learning by refits and joint systems of NumPy, its verdicts on tasks of known truth, its doors."""
+
+import itertools
+import json
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import close, untyped
+from scipy import sparse
+
+import mtlsim as mtl
+from mtlsim import cli
+from mtlsim.arrays.gather import gather
+from mtlsim.arrays.grouping import best_partition
+from mtlsim.arrays.learners import METHODS, Ways, fit_ways, free_error, make_source, mixed, see, weights_of
+from mtlsim.arrays.study import Study
+from mtlsim.solvers.partitions import partitions
+
+RNG = np.random.default_rng(4)
+D = 6
+
+
+def rows(n, theta, noise=0.5, rng=RNG, d=D):
+    X = rng.normal(size=(n, d)) + 3
+    return X, X @ theta + noise * rng.normal(size=n) - 7
+
+
+def centred(X, y):
+    return X - X.mean(0), y - y.mean()
+
+
+THETAS = RNG.normal(size=(3, D))
+SOURCES = [centred(*rows(n, theta)) for n, theta in zip((15, 9, 4), THETAS, strict=True)]  # the last with fewer rows than features
+MADE = {s: make_source(*pair) for s, pair in enumerate(SOURCES)}
+EVERY = [Ways(MADE, 2.0).alone(), *Ways(MADE, 2.0).of((1,)), *Ways(MADE, 2.0).of((0, 1, 2))]
+
+
+def by_hand(way, X, y, strength):
+    """theta of the stated objective, from C^-1 itself."""
+    X, y = centred(X, y)
+    centre = np.zeros(D) if way.centre is None else way.centre
+    spread = np.eye(D) if way.factor is None else way.factor @ way.factor.T
+    inverse = np.linalg.inv(spread)
+    return np.linalg.solve(X.T @ X + strength * inverse, X.T @ y + strength * inverse @ centre)
+
+
+@pytest.mark.parametrize("n", [5, 30])
+def test_every_way_is_its_equation_and_its_errors_are_those_of_refits(n):
+    """With fewer and with more rows than features; a row is left out by leaving it out."""
+    X, y = rows(n, THETAS[0])
+    every = np.arange(n)
+    for fit in fit_ways(see(EVERY, X), y, every):
+        close(fit.theta, by_hand(fit.way, X, y, fit.strength), 4)
+        left = []
+        for i in range(n):
+            kept = np.delete(every, i)
+            theta = by_hand(fit.way, X[kept], y[kept], fit.strength)
+            left.append(y[i] - y[kept].mean() - (X[i] - X[kept].mean(0)) @ theta)
+        close(fit.errors, np.array(left), 5)
+
+
+def test_pooled_and_mean_regularised_are_joint_least_squares_of_all_rows():
+    """tau = 1: one parameter for all rows; and one per task, each pulled to a free mean, by one system of all of them."""
+    X, y = rows(12, THETAS[1])
+    Xc, yc = centred(X, y)
+    ways = Ways(MADE, 2.0)
+    ridge = sum(one.ridge for one in MADE.values()) / len(MADE)
+    pairs = [*SOURCES, (Xc, yc)]
+    pooled = np.linalg.solve(sum(a.T @ a for a, _ in pairs) + ridge * np.eye(D), sum(a.T @ b for a, b in pairs))
+    for way in ways.of((0, 1, 2)):
+        if way.method == "pooled":
+            close(by_hand(way, X, y, 1.0), pooled, 3)
+        if way.method == "mean-regularised":
+            pull = np.linalg.inv(way.factor @ way.factor.T)
+            strongest = np.linalg.eigvalsh(pull).max()
+            pull = next(p for p in (0.6, 6.0, 60.0) if p * 1.0000001 >= strongest)  # lambda bounds the pull from above
+            blocks = [a.T @ a + one.ridge * np.eye(D) for (a, _), one in zip(SOURCES, MADE.values(), strict=True)] + [Xc.T @ Xc]
+            K = len(blocks)
+            system, right = np.zeros(((K + 1) * D, (K + 1) * D)), np.zeros((K + 1) * D)
+            for k, (block, (a, b)) in enumerate(zip(blocks, pairs, strict=True)):
+                own, mean = slice(k * D, (k + 1) * D), slice(K * D, (K + 1) * D)
+                system[own, own] = block + pull * np.eye(D)
+                system[own, mean] = system[mean, own] = -pull * np.eye(D)
+                system[mean, mean] += pull * np.eye(D)
+                right[own] = a.T @ b
+            close(by_hand(way, X, y, 1.0), np.linalg.solve(system, right)[(K - 1) * D : K * D], 4)
+
+
+def test_the_mixture_weighs_methods_alike_and_follows_the_errors():
+    X, y = rows(20, THETAS[0], 0.1)
+    fits = fit_ways(see(EVERY, X), y, np.arange(20))
+    weights = weights_of(fits)
+    close(weights.sum(), 1.0)
+    methods = [fit.way.method for fit in fits]
+    noise = min(fit.error for fit in fits)
+    wanted = np.array([np.exp(-20 * fit.error / (4 * noise)) / methods.count(fit.way.method) for fit in fits])
+    close(weights, wanted / wanted.sum(), 2)
+    close(mixed(fits, weights), sum(w * fit.theta for w, fit in zip(weights, fits, strict=True)))
+    least = min(fit.error for fit in fits)
+    assert least <= free_error(fits, noise) <= least + 4 * noise / 20 * np.log(len(fits) * 4)
+
+
+@pytest.mark.parametrize("n_tasks", [1, 2, 4, 5])
+def test_the_best_partition_is_the_best_of_all(n_tasks):
+    worth = {
+        (t, others): RNG.normal()
+        for t in range(n_tasks)
+        for r in range(n_tasks)
+        for others in itertools.combinations([k for k in range(n_tasks) if k != t], r)
+    }
+    total = lambda groups: sum(worth[t, tuple(s for s in g if s != t)] for g in groups if len(g) > 1 for t in g)
+    groups_of = lambda numbers: [tuple(np.flatnonzero(np.asarray(numbers) == g).tolist()) for g in sorted(set(numbers))]
+    best = max(total(groups_of(numbers)) for numbers in partitions(n_tasks))
+    found = best_partition(n_tasks, lambda t, others: worth[t, others])
+    close(total(found), best)
+    assert sorted(t for group in found for t in group) == list(range(n_tasks))
+
+
+def test_more_tasks_are_joined_greedily():
+    alike = [k % 2 for k in range(12)]
+    worth = lambda t, others: sum(0.1 if alike[s] == alike[t] else -0.2 for s in others)
+    assert best_partition(12, worth) == [tuple(range(0, 12, 2)), tuple(range(1, 12, 2))]
+
+
+# ------------------------------------------------------------------------------------------------- tasks of known truth
+def made_up(seed, n=60, d=20, noise=0.7):
+    """Three tasks of one parameter and two of their own."""
+    rng = np.random.default_rng(seed)
+    one = rng.normal(size=d) / np.sqrt(d)
+    thetas = [one, one, one, *(rng.normal(size=(2, d)) / np.sqrt(d))]
+    return {name: rows(n, theta, noise, rng, d) for name, theta in zip("abcde", thetas, strict=True)}
+
+
+TASKS = made_up(0)
+STUDY = mtl.compare_tasks(TASKS)
+
+
+def test_tasks_that_are_one_are_found_and_others_left_alone():
+    groups = [set(group) for group in STUDY.grouping() if len(group) > 1]
+    assert any({"a", "b", "c"} == group for group in groups) and not any({"a", "d"} <= group for group in groups)
+    data = STUDY.data
+    for name in "abc":
+        assert set(STUDY.best(name).sources) & {"a", "b", "c"} and data.gain.sel(task=name) > 0
+        own = data.weight_of_source.sel(task=name)
+        assert own.sel(source=[s for s in "abc" if s != name]).min() > own.sel(source=["d", "e"]).max()
+    assert data.gain.sel(task=["a", "b", "c"]).sum() > 4 * abs(data.gain.sel(task=["d", "e"]).sum())
+    assert (data.sign.sel(task=["d", "e"]) <= 0).all() and (np.abs(data.sign_joint) <= np.abs(data.sign)).all()
+    assert (data.low <= data.gain).all() and (data.gain <= data.high).all()
+    close((data.risk_alone - data.risk_together).values, data.gain.values, 2)
+    close(data.weight.sum("way").values, np.ones(5))
+    assert "leave alone" in str(STUDY) and "{a, b, c}" in str(STUDY)
+
+
+def test_predictions_are_in_the_units_of_the_labels():
+    """Against least squares of all rows that are one task; other units of labels and columns change nothing else."""
+    X, _ = rows(50, np.zeros(20), rng=np.random.default_rng(1), d=20)
+    pooled = [np.concatenate(part) for part in zip(*(TASKS[name] for name in "abc"), strict=True)]
+    least = np.linalg.lstsq(np.column_stack([pooled[0], np.ones(180)]), pooled[1], rcond=None)[0]
+    said = STUDY.predict("a", X)
+    assert np.corrcoef(said, np.column_stack([X, np.ones(50)]) @ least)[0, 1] > 0.97
+    scale = 10.0 ** np.arange(-9, 11)
+    other = mtl.compare_tasks({name: (A * scale, 1e6 * y) for name, (A, y) in TASKS.items()})
+    close(other.predict("a", X * scale), 1e6 * said, 5)
+    close(other.data.gain.values, 1e12 * STUDY.data.gain.values, 6)
+    assert (other.data.sign.values == STUDY.data.sign.values).all() and other.grouping() == STUDY.grouping()
+
+
+def test_the_order_of_tasks_changes_nothing_but_the_splits():
+    turned = mtl.compare_tasks({name: TASKS[name] for name in "edcba"})
+    assert set(map(frozenset, turned.grouping())) == set(map(frozenset, STUDY.grouping()))
+    close(turned.data.coefficients.sel(task=list("abcde")).values, STUDY.data.coefficients.values, 5)
+
+
+def test_what_is_saved_is_what_was_found(tmp_path):
+    STUDY.save(tmp_path / "study.nc")
+    back = Study.load(tmp_path / "study.nc")
+    assert str(back) == str(STUDY) and back.to_dict() == STUDY.to_dict() and back.matrix.equals(STUDY.matrix)
+    assert list(STUDY.to_frame().index) == list("abcde") and STUDY.to_frame().sources["a"] != "leave alone"
+    json.dumps(STUDY.to_dict(), allow_nan=False)
+    with pytest.raises(ValueError, match="path must be a new file"):
+        STUDY.save(tmp_path / "study.nc")
+    (tmp_path / "part.nc").write_bytes((tmp_path / "study.nc").read_bytes()[:900])
+    with pytest.raises(ValueError, match="path must be a whole file of one study"):
+        Study.load(tmp_path / "part.nc")
+    assert cli.main(["plot", str(tmp_path / "study.nc")]) == 0 and (tmp_path / "study.png").stat().st_size > 10_000
+
+
+def test_no_sign_is_given_where_nothing_is_shared():
+    """Tasks of noise: over 12 studies of four, a joint sign is wrong in about one of twenty studies, 95 of 100 in at most two."""
+    wrong = 0
+    for seed in range(12):
+        rng = np.random.default_rng(100 + seed)
+        tasks = {str(k): (rng.normal(size=(30, 4)), rng.normal(size=30)) for k in range(4)}
+        wrong += bool((mtl.compare_tasks(tasks, n_splits=10, key=jax.random.key(seed)).data.sign_joint > 0).any())
+    assert wrong <= 2
+
+
+def test_many_tasks_are_screened():
+    rng = np.random.default_rng(3)
+    one = rng.normal(size=5)
+    tasks = {f"school {k}": rows(20, one if k < 10 else -one, 1.0, rng, 5) for k in range(14)}
+    study = mtl.compare_tasks(tasks, n_splits=4)
+    assert study.data.pair_gain.isnull().all() and "pairs were not looked at one by one" in " ".join(study.notes)
+    assert study.data.attrs["total_low"] > 0  # many small gains are beyond doubt together
+    groups = study.grouping()
+    assert sum(len(group) > 1 for group in groups) >= 1 and all(len({int(t[7:]) < 10 for t in group}) == 1 for group in groups)
+
+
+# ------------------------------------------------------------------------------------------------------- what people have
+def test_labels_become_tasks():
+    X = RNG.normal(size=(40, 3))
+    words = np.array(["yes", "no"])[(X[:, 0] > 0).astype(int)]
+    kinds = pd.Series(np.array(["cat", "dog", "owl"])[np.arange(40) % 3])
+    amounts = np.column_stack([X[:, 0], np.where(np.arange(40) < 30, X[:, 1], np.nan)])
+    found = gather({"word": (X, words), "kind": (X + 1, kinds), "both": (X + 2, amounts), "code": (X + 3, np.arange(40) % 4)})
+    names = ["word", "kind=cat", "kind=dog", "kind=owl", "both[0]", "both[1]", "code=0", "code=1", "code=2", "code=3"]
+    assert found.names == names
+    said = " ".join(found.notes)
+    for part in (
+        "word: 'yes' is 1, 'no' is -1",
+        "kind: its 3 classes are 3 tasks",
+        "both[1]: 10 of 40 rows have no label",
+        "both: its 2 columns of labels are 2 tasks",
+        "code: 4 whole numbers are taken as classes",
+        "share rows with labels of their own",
+    ):
+        assert part in said, said
+    assert len(found.tasks[5][1]) == 30 and set(found.origins[0].y) == {-1.0, 1.0}
+    assert (found.origins[0].y == np.where(words == "yes", 1, -1)).all()
+
+
+def test_columns_go_by_name_and_rows_of_the_target_teach_nothing():
+    frame = pd.DataFrame(TASKS["a"][0], columns=[f"f{i}" for i in range(20)])
+    shuffled = pd.DataFrame(TASKS["b"][0], columns=frame.columns)[frame.columns[::-1]]
+    named = mtl.compare_tasks({"a": (frame, TASKS["a"][1]), "b": (shuffled, TASKS["b"][1])}, n_splits=4)
+    plain = mtl.compare_tasks({name: TASKS[name] for name in "ab"}, n_splits=4)
+    close(named.data.gain.values, plain.data.gain.values)
+    assert "b: columns were matched to those of a by name" in named.notes
+    close(named.predict("b", shuffled), plain.predict("b", TASKS["b"][0]))
+    (X, y), (Z, z) = TASKS["d"], TASKS["e"]
+    copied = np.concatenate([Z, X[:40]]), np.concatenate([z, y[:40]])
+    mixed_in = mtl.compare_tasks({"d": (X, y), "e": copied}, targets="d")
+    clean = mtl.compare_tasks({"d": (X, y), "e": (Z, z)}, targets="d")
+    assert any("e: 40 of 100 rows are rows of d, label included, and teach it nothing" in note for note in mixed_in.notes)
+    assert abs(float(mixed_in.data.gain[0]) - float(clean.data.gain[0])) < 0.02 * float(clean.data.risk_alone[0])
+    nearly = np.concatenate([Z[:10], X[:55]]), np.concatenate([z[:10], y[:55]])
+    gains = {way: mtl.compare_tasks({"d": (X, y), "e": nearly}, targets="d", duplicates=way).data for way in ("auto", "keep")}
+    share = {way: float(data.gain[0] / data.risk_alone[0]) for way, data in gains.items()}
+    assert share["keep"] > 0.1 > 0.05 > share["auto"]  # what it would have said
+
+
+def test_sparse_rows_and_frames_are_rows():
+    X, y = TASKS["a"]
+    plain = mtl.compare_tasks({"a": (X, y), "b": TASKS["b"]}, n_splits=3)
+    other = mtl.compare_tasks(
+        {"a": (sparse.csr_matrix(X), y), "b": (pd.DataFrame(TASKS["b"][0]), pd.Series(TASKS["b"][1]))}, n_splits=3
+    )
+    close(other.data.gain.values, plain.data.gain.values)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "options", "sentence"),
+    [
+        ([TASKS["a"]], {}, "tasks must be a dict {name: (X, y)}, but is a list"),
+        ({"a": TASKS["a"]}, {}, "tasks must be two or more, but is 1"),
+        ({"a": TASKS["a"], "b": TASKS["b"][0]}, {}, "b must be a pair"),
+        ({"a": TASKS["a"], "b": (TASKS["b"][0][:, :5], TASKS["b"][1])}, {}, "b must be of 20 features like a, but is of 5"),
+        ({"a": TASKS["a"], "b": (TASKS["b"][0], np.ones(60))}, {}, "b's y must be of labels that differ"),
+        ({"a": TASKS["a"], "b": (TASKS["b"][0][:4], TASKS["b"][1][:4])}, {}, "b's X must be at least 5 rows"),
+        ({"a": TASKS["a"], "b": (TASKS["b"][0], TASKS["b"][1][:50])}, {}, "b's y must be as long as X"),
+        ({"a": TASKS["a"], "b": TASKS["a"]}, {}, "a must be made of other rows than b"),
+        (TASKS, {"targets": "f"}, "targets must be one of the known names"),
+        (TASKS, {"methods": "poled"}, "did you mean 'pooled'"),
+        (TASKS, {"methods": ()}, "methods must be one or more"),
+        (TASKS, {"n_splits": 1}, "n_splits must be a whole number, at least 2"),
+        (TASKS, {"target_samples": 60}, "target_samples must be a whole number from 3 to 59"),
+        (TASKS, {"level": 1.0}, "level must be between 0 and 1"),
+        (TASKS, {"duplicates": "no"}, "duplicates must be one of the known names"),
+    ],
+)
+def test_bad_input_is_one_sentence(tasks, options, sentence):
+    with pytest.raises(ValueError) as error:
+        untyped(mtl.compare_tasks)(tasks, **options)
+    assert sentence in str(error.value)
+
+
+def test_from_files_to_a_decision(tmp_path, capsys):
+    for name in "ab":
+        np.savez(tmp_path / f"{name}.npz", X=TASKS[name][0], y=TASKS[name][1])
+    parts = [pd.DataFrame(TASKS[name][0]).assign(score=TASKS[name][1], school=name) for name in "abd"]
+    pd.concat(parts).to_csv(tmp_path / "all.csv", index=False)
+    assert cli.main(["compare", str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), "--splits", "4", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["tasks"] == ["a", "b"] and told["advice"]["a"]["sources"] == ["b"] and told["groups"] == [["a", "b"]]
+    table = ["compare", str(tmp_path / "all.csv"), "--labels", "score", "--task", "school", "--splits", "4"]
+    assert cli.main([*table, "--out", str(tmp_path / "study.nc")]) == 0
+    assert "best groups: {a, b}" in capsys.readouterr().out and (tmp_path / "study.nc").exists()
+    for words, sentence in (
+        ([*table, "--out", str(tmp_path / "study.nc")], "out must be a new file"),
+        (["compare", str(tmp_path / "all.csv"), "--labels", "scores"], "did you mean 'score'"),
+        (["compare", str(tmp_path / "none.csv")], "files must be files that are there"),
+        (["compare", str(tmp_path / "study.nc")], "files must be of a known kind"),
+    ):
+        assert cli.main(words) == 2 and sentence in capsys.readouterr().err
+
+
+def test_methods_may_be_fewer():
+    for method in METHODS:
+        one = mtl.compare_tasks({name: TASKS[name] for name in "ab"}, methods=method, n_splits=3)
+        assert list(one.data.way.values) == ["alone", method] and one.data.gain.sel(task="a") > 0

@@ -248,7 +248,7 @@ def test_columns_go_by_name_and_rows_of_the_target_teach_nothing():
     nearly = np.concatenate([Z[:10], X[:55]]), np.concatenate([z[:10], y[:55]])
     gains = {way: mtl.compare_tasks({"d": (X, y), "e": nearly}, targets="d", duplicates=way).data for way in ("auto", "keep")}
     share = {way: float(data.gain[0] / data.risk_alone[0]) for way, data in gains.items()}
-    assert share["keep"] > 0.1 > 0.05 > share["auto"]  # what it would have said
+    assert share["keep"] > 0.05 > 0.02 > share["auto"]  # what it would have said
 
 
 def test_sparse_rows_and_frames_are_rows():

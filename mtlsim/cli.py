@@ -10,6 +10,7 @@ from tyro.conf import subcommand
 from mtlsim.commands.claims import Cite, Doctor, Verify
 from mtlsim.commands.data import Compare, Score, Transfer, Weights
 from mtlsim.commands.figures import Figure, List, Plot
+from mtlsim.commands.own import Check, Counterexample, ExplainCell, New
 from mtlsim.commands.sweeps import Estimate, Explain, Merge, Status, Sweep
 from mtlsim.launcher import prepare
 
@@ -25,6 +26,10 @@ Command = (
     | Annotated[Weights, subcommand("weights")]
     | Annotated[Score, subcommand("score")]
     | Annotated[Verify, subcommand("verify")]
+    | Annotated[Counterexample, subcommand("counterexample")]
+    | Annotated[ExplainCell, subcommand("explain-cell")]
+    | Annotated[New, subcommand("new")]
+    | Annotated[Check, subcommand("check")]
     | Annotated[Explain, subcommand("explain")]
     | Annotated[List, subcommand("list")]
     | Annotated[Cite, subcommand("cite")]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mtlsim.core.checks import as_numbers, is_number, nearest, require, require_bool, require_choice
+from mtlsim.core.registry import is_own, own_thing
 
 TABLES = {
     "tasks": (
@@ -59,10 +60,12 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         name, equals, text = override.partition("=")
         require(bool(equals), "set", "NAME=VALUE", repr(override), "write for example tasks.noise=2.0")
         _put(settings, name, _value(text))
+    _find_beside(settings, Path(path).parent)
+    own = is_own(settings.get("cell", {}).get("kind") if isinstance(settings.get("cell"), dict) else None)
     for table, content in settings.items():
         require_choice(table, TABLES, "config's tables")
         require(isinstance(content, dict), f"[{table}]", "a table", repr(content), f"write [{table}] on a line of its own")
-        for name in content if TABLES[table] is not None else ():
+        for name in content if TABLES[table] is not None and not (own and table == "cell") else ():
             require_choice(name, TABLES[table], f"[{table}]'s entries")
     for override in overrides:
         name = override.partition("=")[0]
@@ -70,6 +73,15 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         cure = f"write 'grid.{swept[0]}=[...]' to sweep other values" if swept else ""
         require(not swept, "set", "of parameters that the grid does not sweep", repr(override), cure)
     return settings
+
+
+def _find_beside(table: Any, folder: Path) -> None:
+    """Files of a user's own that stand beside the TOML file and not in the working folder, by their place."""
+    for name, value in table.items() if isinstance(table, dict) else ():
+        _find_beside(value, folder)
+        file = f"{value.partition('.py')[0]}.py" if is_own(value) else ""
+        if file and not Path(file).is_file() and (folder / file).is_file():
+            table[name] = str(folder / value)
 
 
 def _put(settings: dict[str, Any], name: str, value: Any) -> None:
@@ -118,7 +130,7 @@ def axis_values(name: str, axis: Any) -> list:
 
 def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     """The cell and the grid that the settings describe: of the [cell]'s kind in `CELLS`, by default "weighting" where a scheme is
-    named or swept, else "transfer"."""
+    named or swept, else "transfer"; kind = "my_cell.py:Name" is a class of a user's own file."""
     tasks = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("tasks", {}).items()}
     if "design" in tasks:
         several = isinstance(tasks["design"], tuple)  # [[tasks.design]], one table per task
@@ -133,6 +145,8 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     cell = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("cell", {}).items()}
     grid = {name: axis_values(name, axis) for name, axis in settings.get("grid", {}).items()}
     name = cell.pop("kind", "weighting" if "scheme" in {**cell, **grid} else "transfer")
+    if is_own(name):
+        return _own_cell(name, cell, recipe(**tasks) if "tasks" in settings else None), grid
     require_choice(name, CELLS, "[cell] kind")
     module, class_name, training = CELLS[name]
     kind = _find(f"{module}.{class_name}")
@@ -144,6 +158,21 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
         require(training is not None, "[cell] training", f"left out for a {class_name}", repr(cell["training"]), "drop it")
         cell["training"] = _training(_find(training), cell["training"])
     return kind(recipe(**tasks), **cell), grid
+
+
+def _own_cell(name: str, fields: dict[str, Any], tasks: Any) -> Any:
+    """The cell of a user's own file: a dataclass (an equinox module) that is called with a key."""
+    kind = own_thing(name)
+    right = isinstance(kind, type) and dataclasses.is_dataclass(kind) and callable(kind)
+    require(right, "[cell] kind", "a class that is an equinox module", f"{name}, which is none", "see `mtlsim new cell NAME`")
+    known = [field.name for field in dataclasses.fields(kind)]
+    fields |= {} if tasks is None else {"tasks": tasks}
+    for field in fields:
+        require(field in known, "[cell]", f"made of fields of {kind.__name__}", repr(field), nearest(field, known))
+    missing = [f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING]
+    lacks = [field for field in missing if field not in fields]
+    require(not lacks, "[cell]", f"given all fields of {kind.__name__}", f"without {', '.join(lacks)}", "add them")
+    return kind(**fields)
 
 
 def _training(kind: Any, table: Any) -> Any:
@@ -159,6 +188,8 @@ def _design(table: Any) -> Any:
     require(isinstance(table, dict), "[tasks.design]", "a table, or one per task", repr(table), 'write kind = "isotropic" in it')
     design = dict(table)
     kind = design.pop("kind", "spiked")
+    if is_own(kind):
+        return own_thing(kind)(**{name: tuple(v) if isinstance(v, list) else v for name, v in design.items()})
     require_choice(kind, DESIGNS, "[tasks.design] kind")
     class_name, entries = DESIGNS[kind]
     for name in design:

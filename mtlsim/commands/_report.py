@@ -1,4 +1,4 @@
-"""What a command says when it has written files."""
+"""What commands share: what they say of files that they wrote, and files of a user's own that they let in."""
 
 from pathlib import Path
 
@@ -8,3 +8,11 @@ def report(files: list[Path]) -> int:
     for file in files:
         print(file)
     return 0
+
+
+def use_all(sources: tuple[Path, ...]) -> None:
+    """Let the things of a user's files join ours."""
+    from mtlsim.core.registry import use
+
+    for source in sources:
+        use(source)

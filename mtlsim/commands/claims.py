@@ -3,10 +3,11 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
-from mtlsim.commands._report import report
+from mtlsim.commands._report import report, use_all
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Verify:
     """Test statements of theory against simulation: predicted beside measured, and a verdict by a written rule."""
 
     names: Positional[tuple[str, ...]] = ()
-    """Which statements; all if left out. See `mtlsim list`."""
+    """Which statements; all if left out. See `mtlsim list`. A file of your own stands for those in it."""
     out: Path | None = None
     """Folder for report.html and report.json."""
     fast: bool = False
@@ -29,8 +30,11 @@ class Verify:
     """Random seed of instances and draws."""
     holes: int = 0
     """Random cells over all that a statement may be bound to, as many for each: those in which it is false are shown."""
+    sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """Files or folders of your own statements, to be called by name."""
 
     def run(self) -> int:
+        use_all(self.sources)
         from mtlsim.verification.holes import search_all
         from mtlsim.verification.run import verify
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
-from mtlsim.commands._report import report
+from mtlsim.commands._report import report, use_all
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Figure:
     """Make a figure: the picture (PNG and PDF) and its data (netCDF)."""
 
     name: Positional[str] = "transfer-map"
-    """Which figure; see `mtlsim list`."""
+    """Which figure; see `mtlsim list`. Or a file of your own."""
     out: Path = Path("figures")
     """Folder for the picture and its data."""
     fast: bool = False
@@ -32,8 +33,11 @@ class Figure:
     """transfer-map only: parameter of the panels (also rank, or none)."""
     quiet: bool = False
     """Say nothing while it runs."""
+    sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """Files or folders of your own figures."""
 
     def run(self) -> int:
+        use_all(self.sources)
         from mtlsim.experiments._experiment import Options, make_figure
 
         options = Options(self.fast, self.seeds, self.seed, self.model, self.x, self.y, self.panels)
@@ -59,7 +63,11 @@ class Plot:
 class List:
     """List the figures, the statements and the architectures, and what each is about."""
 
+    sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """Files or folders of your own, which are listed with ours."""
+
     def run(self) -> int:
+        use_all(self.sources)
         from mtlsim.experiments._experiment import experiment_names, find_experiment
         from mtlsim.sharing import describe_sharing, sharing_names
         from mtlsim.theory import find_statement, statement_names

@@ -1,21 +1,179 @@
-"""One file per thing: a package's modules are its registry, so that a new scheme, statement or experiment is one new file."""
+"""One file per thing: a package's modules are its registry, so that a new scheme, statement or experiment is one new file.
 
+A user's own file joins it when it is named, as "my_file.py", "my_file.py:NAME" or by `use`: what it calls STATEMENT, EXPERIMENT,
+SHARING or SCHEME then stands beside ours. Files are run, so that only those are that a user names, never one that a result holds.
+"""
+
+import hashlib
 import importlib
 import pkgutil
+import sys
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
-from mtlsim.core.checks import require_choice
+from mtlsim.core.checks import nearest, require, require_choice
+
+OWN = "mtlsim_own"  # where the modules of users' files live
+KINDS = ("STATEMENT", "EXPERIMENT", "SHARING", "SCHEME")
 
 
-def names(package: ModuleType) -> list[str]:
-    """Names of everything registered in a package: its public modules, spelled with hyphens."""
-    return sorted(
-        module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")
-    )
+class OwnFile(NamedTuple):
+    """A user's file as it was read: its text, the SHA-256 of it, and the module that it became."""
+
+    path: Path
+    text: str
+    sha256: str
+    module: ModuleType
+
+
+_files: dict[Path, OwnFile] = {}
+_things: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+_owners: dict[int, OwnFile] = {}
+
+
+def use(path: Path | str) -> list[str]:
+    """Let the things of a user's file, or of every .py file in a folder, join the registry; returns their names.
+
+    Raises ValueError in one sentence for a file that cannot be run, and where there is no thing at all.
+    """
+    path = Path(path)
+    require(path.exists(), "from", "a .py file, or a folder of them", f"{path}, which is not there", "check its name")
+    files = sorted(file for file in path.glob("*.py") if not file.name.startswith("_")) if path.is_dir() else [path]
+    require(len(files) > 0, "from", "a .py file, or a folder of them", f"{path}, a folder without any", "name another")
+    found = []
+    for file in files:
+        own = open_own(file)
+        found += [name for kind in KINDS for name, thing in _things[kind].items() if _module_of(thing) is own.module]
+    cure = f"give it one, {' or '.join(KINDS[:3])} or {KINDS[3]} = ..., as `mtlsim new` does"
+    require(bool(found), "from", "a file or folder with something to use", f"{path} without any", cure)
+    return found
+
+
+def open_own(path: Path | str) -> OwnFile:
+    """A user's file, run once for as long as its text stays the same."""
+    path = Path(path).resolve()
+    require(path.is_file(), "file", "a .py file that is there", f"{path.name}, which is not", "check its name and folder")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"file must be Python in UTF-8, but {path.name} cannot be read ({error}); save it again.") from None
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    if path in _files and _files[path].sha256 == sha256:
+        return _files[path]
+    module = ModuleType(f"{OWN}.{sha256[:12]}.{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses and type hints look for it
+    try:
+        exec(compile(text, str(path), "exec"), module.__dict__)
+    except Exception as error:  # whatever a user's code may raise
+        del sys.modules[module.__name__]
+        line = next((f" in line {step.tb_lineno}" for step in _steps(error) if step.tb_frame.f_code.co_filename == str(path)), "")
+        raise ValueError(f"file must run, but {path.name} does not{line} ({type(error).__name__}: {error}); mend it.") from error
+    if path in _files:
+        _forget(_files[path])
+    _files[path] = own = OwnFile(path, text, sha256, module)
+    for kind in KINDS:
+        for one in _of_kind(module, kind):
+            _join(kind, one, own)
+    return own
+
+
+def _steps(error: BaseException):
+    """Of its traceback, the last first."""
+    steps, step = [], error.__traceback__
+    while step is not None:
+        steps.append(step)
+        step = step.tb_next
+    return reversed(steps)
+
+
+def _of_kind(module: ModuleType, kind: str) -> tuple:
+    several = getattr(module, f"{kind}S", ())
+    return (*several, *((getattr(module, kind),) if hasattr(module, kind) else ()))
+
+
+def _join(kind: str, thing: Any, own: OwnFile) -> None:
+    name = thing.name if isinstance(getattr(thing, "name", None), str) else own.path.stem.replace("_", "-")
+    _owners[id(thing)] = own
+    _things[kind][name] = thing
+
+
+def _module_of(thing: Any) -> ModuleType | None:
+    own = _owners.get(id(thing))
+    return None if own is None else own.module
+
+
+def _forget(own: OwnFile) -> None:
+    for kind in KINDS:
+        _things[kind] = {name: one for name, one in _things[kind].items() if _module_of(one) is not own.module}
+
+
+def forget() -> None:
+    """Let all things of users' files leave the registry."""
+    for own in _files.values():
+        sys.modules.pop(own.module.__name__, None)
+    _files.clear()
+    _owners.clear()
+    for things in _things.values():
+        things.clear()
+
+
+def file_of(thing: Any) -> OwnFile | None:
+    """The user's file that a thing, or the class of it, comes from; None for ours."""
+    if id(thing) in _owners:
+        return _owners[id(thing)]
+    module = getattr(thing if isinstance(thing, type) or callable(thing) else type(thing), "__module__", "")
+    return next((own for own in _files.values() if own.module.__name__ == module), None)
+
+
+def own_thing(name: str, kind: str | None = None) -> Any:
+    """What "my_file.py:NAME" names; without NAME the one of that kind in the file."""
+    path, _, attribute = name.partition(".py")
+    own = open_own(f"{path}.py")
+    attribute = attribute.removeprefix(":")
+    if not attribute:
+        several = _of_kind(own.module, kind or "")
+        found = f"{own.path.name} with {len(several)}" if several else f"{own.path.name} without"
+        cure = f"write {kind} = ... in it, or name one, {own.path.name}:NAME"
+        require(len(several) == 1, str(kind).lower(), f"a file with one {kind}", found, cure)
+        return several[0]
+    known = [name for name in vars(own.module) if not name.startswith("_")]
+    require(attribute in known, "file", f"one with {attribute}", f"{own.path.name} without", nearest(attribute, known))
+    return getattr(own.module, attribute)
+
+
+def all_of(name: str, kind: str) -> tuple:
+    """Every thing of that kind in a user's file, or the one that "my_file.py:NAME" names."""
+    if ".py:" in name:
+        return (own_thing(name, kind),)
+    several = _of_kind(open_own(name).module, kind)
+    cure = f"write {kind} = ... in it; `mtlsim new {kind.lower()} NAME` writes one that runs"
+    require(bool(several), kind.lower(), f"a file with a {kind}", f"{Path(name).name} without", cure)
+    return several
+
+
+def is_own(name: object) -> bool:
+    """Whether it names a user's file."""
+    return isinstance(name, str) and (name.endswith(".py") or ".py:" in name)
+
+
+def names(package: ModuleType, kind: str | None = None) -> list[str]:
+    """Names of everything registered in a package: its public modules, spelled with hyphens; and users' own things of that kind."""
+    ours = [module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+    return sorted({*ours, *(_things[kind] if kind else ())})
 
 
 def find(package: ModuleType, name: str, attribute: str) -> Any:
-    """The thing called `name`: the given attribute of its module. Raises ValueError with the nearest name if there is none."""
-    require_choice(name.replace("_", "-") if isinstance(name, str) else name, names(package), attribute.lower())
+    """The thing called `name`: the given attribute of its module, or a user's own, by its name or that of its file.
+
+    Raises ValueError with the nearest name if there is none.
+    """
+    if is_own(name):
+        return own_thing(name, attribute)
+    name = name.replace("_", "-") if isinstance(name, str) else name
+    kind = attribute if attribute in KINDS else None
+    require_choice(name, names(package, kind), attribute.lower())
+    if kind and name in _things[kind]:
+        return _things[kind][name]
     return getattr(importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}"), attribute)

@@ -86,7 +86,7 @@ class Experiment:
 
 
 def experiment_names() -> list[str]:
-    return names(experiments)
+    return names(experiments, "EXPERIMENT")
 
 
 def find_experiment(name: str) -> Experiment:

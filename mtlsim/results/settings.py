@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
+from mtlsim.core.registry import file_of
 from mtlsim.results.grid import Axis, Grid, at_point
 from mtlsim.results.outputs import describe_outputs
 from mtlsim.results.plan import Plan
@@ -22,7 +23,9 @@ def describe_value(value: Any) -> Any:
     """A cell, recipe or parameter as plain JSON; long arrays by their hash."""
     if dataclasses.is_dataclass(value):
         fields = {f.name: describe_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        own = file_of(type(value))
+        where = {} if own is None else {"file": own.path.name, "sha256": own.sha256, "text": own.text}
+        return {"type": type(value).__name__, **where, **fields}
     if isinstance(value, (tuple, list)):
         return [describe_value(entry) for entry in value]
     if isinstance(value, (jax.Array, np.ndarray, np.generic)):

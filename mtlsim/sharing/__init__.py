@@ -13,7 +13,7 @@ from mtlsim.sharing._sharing import Sharing as Sharing
 
 
 def sharing_names() -> list[str]:
-    return names(sys.modules[__name__])
+    return names(sys.modules[__name__], "SHARING")
 
 
 def find_sharing(name: str) -> type[Sharing]:

@@ -9,7 +9,7 @@ from mtlsim.core.registry import find, names
 
 
 def statement_names() -> list[str]:
-    return names(importlib.import_module("mtlsim.theory.statements"))
+    return names(importlib.import_module("mtlsim.theory.statements"), "STATEMENT")
 
 
 def find_statement(name: str):

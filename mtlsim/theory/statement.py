@@ -105,7 +105,10 @@ class Statement:
         require_choice(self.kind, KINDS, "kind")
 
     def __call__(self, cell: Any) -> "Prediction":
-        wanted = get_type_hints(self.instance)["return"]
+        hints = get_type_hints(self.instance)
+        cure = "write def instance(place, rng) -> Transfer:"
+        require("return" in hints, "instance", "annotated with the cell that it returns", "without", cure)
+        wanted = hints["return"]
         cure = f"see the instance in {self.instance.__module__}"
         require(isinstance(cell, wanted), "cell", f"a {wanted.__name__} for {self.name}", f"a {type(cell).__name__}", cure)
         if self.cells is not None:

@@ -131,7 +131,7 @@ def _train(tasks, scheme: Scheme, rank: int, training: WeightedTraining, key, n_
         heads = seen.heads * weights[:, None] if training.heads == "weighted" else seen.heads
         layers, memory = move(method, Layers(seen.mix(weights), heads), memory, layers)
         total = total + jnp.where(2 * t >= training.n_steps - 1, weights, 0)
-        n_floored = n_floored + fired.astype(jnp.int32)
+        n_floored = n_floored + jnp.asarray(fired, jnp.int32)
         return (layers, memory, opinion, total, n_floored), weights
 
     facts = facts_of(tasks, see(layers), rank)

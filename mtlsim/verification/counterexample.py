@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from mtlsim.core.checks import require
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import largest_of
+from mtlsim.core.registry import file_of, use
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.results.store import check_writable, require_path, write_whole
 from mtlsim.sweeps.boundary import Box
@@ -40,6 +41,7 @@ class Counterexample:
     of both; for a sign, -measured in the predicted direction over the size of measured alone, as the prediction has none. It counts
     the draws on which the assumptions hold, share_inside of all. What is climbed is its ratio to its standard error.
     n_agree of n_starts climbs end at this place or as high. A search that finds nothing is no evidence: see n_evaluations.
+    file: of a user's own statement, which is run again where the instance is asked for.
     """
 
     statement: str
@@ -52,6 +54,7 @@ class Counterexample:
     share_inside: float = 1.0
     n_starts: int = 1
     n_agree: int = 1
+    file: str | None = None
 
     @property
     def z(self) -> float:
@@ -61,6 +64,8 @@ class Counterexample:
 
     @property
     def instance(self) -> Any:
+        if self.file is not None:
+            use(self.file)
         base = find_statement(self.statement).instance(self.place, np.random.default_rng(self.seed))
         return at_point(base, dict(self.parameters), check=False)
 
@@ -157,15 +162,16 @@ def search_counterexample(
     parameters = {name: float(value) for name, value in values_at(jnp.asarray(best)).items()}
     worst = at_point(base, parameters, check=False)
     fresh = over_instances(lambda i, key: _named(_violation(statement, i, key)), [worst], jax.random.key(seed + 1), n_fresh)[0]
-    inside = fresh["inside"]
+    inside, own = fresh["inside"], file_of(statement)
+    file = None if own is None else str(own.path)
     if inside.sum() < 2:
-        return Counterexample(statement.name, place, seed, parameters, 0.0, 0.0, count, 0.0, len(ends), int(sum(close)))
+        return Counterexample(statement.name, place, seed, parameters, 0.0, 0.0, count, 0.0, len(ends), int(sum(close)), file)
     off = fresh["violation"][inside] / fresh["size"][inside].mean(0)
     mean, error = off.mean(0), off.std(0, ddof=1) / np.sqrt(inside.sum())
     signed = mean if statement.kind in ("bound", "sign") else np.abs(mean)
     which = int(np.argmax(signed / np.maximum(error, FLOOR)))
     numbers = float(signed[which]), float(error[which]), count, float(inside.mean()), len(ends), int(sum(close))
-    return Counterexample(statement.name, place, seed, parameters, *numbers)
+    return Counterexample(statement.name, place, seed, parameters, *numbers, file)
 
 
 def _even(count: int, n_axes: int, seed: int) -> np.ndarray:

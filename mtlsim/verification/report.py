@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtlsim.core.registry import file_of
 from mtlsim.plots.style import as_data_uri
 from mtlsim.plots.verification import agreement
 from mtlsim.results.store import check_writable, write_whole
@@ -38,7 +39,8 @@ def write_report(findings: list[Finding], out: Path) -> list[Path]:
 
 def as_json(finding: Finding) -> dict:
     statement = finding.statement
-    return {
+    own = file_of(statement)
+    return ({} if own is None else {"file": {"name": own.path.name, "sha256": own.sha256, "text": own.text}}) | {
         "name": statement.name,
         "claim": statement.claim,
         **{name: getattr(statement, name) for name in SOURCES},

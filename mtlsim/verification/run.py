@@ -14,6 +14,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.extremes import smallest_of
+from mtlsim.core.registry import all_of, is_own
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
 from mtlsim.theory import find_statement, statement_names
@@ -41,17 +42,17 @@ def verify(
 ) -> list[Finding]:
     """Test statements against simulation.
 
-    names: as in `mtlsim list` (all if empty), or statements of your own. out: folder for report.html, report.json and the
-    pictures. n_instances: inside the assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the
-    first look; while a statement is undecided they are doubled, up to `budget` times as many, and each look is paid for (see
-    `verification.rules`). fast: fewer instances and draws to begin with. progress: print each finding when it is there, then the
-    error of the whole run.
+    names: as in `mtlsim list` (all if empty), statements of your own, or files that hold some ("my_conjecture.py"). out: folder
+    for report.html, report.json and the pictures. n_instances: inside the assumptions; a fifth as many on their edge and outside.
+    n_seeds: draws per instance at the first look; while a statement is undecided they are doubled, up to `budget` times as many,
+    and each look is paid for (see `verification.rules`). fast: fewer instances and draws to begin with. progress: print each
+    finding when it is there, then the error of the whole run.
     Raises ValueError for an unknown name, with the nearest. What a statement itself raises is raised when all others are done.
     """
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
     require(budget >= 1, "budget", "at least 1", budget, f"use {BUDGET}")
-    statements = [one if isinstance(one, Statement) else find_statement(one) for one in (names or statement_names())]
+    statements = [statement for one in (names or statement_names()) for statement in _statements(one)]
     if fast:
         n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)
     if out is not None:
@@ -80,6 +81,16 @@ def verify(
     if failures:
         raise failures[0]
     return findings
+
+
+def _statements(name: str | Statement) -> Sequence[Statement]:
+    """Those that a name, or a user's file, stands for."""
+    if isinstance(name, Statement):
+        return (name,)
+    found = all_of(name, "STATEMENT") if is_own(name) else (find_statement(name),)
+    for one in found:
+        require(isinstance(one, Statement), "names", "statements", f"{name} with a {type(one).__name__}", "make a Statement of it")
+    return found
 
 
 def examine(

@@ -11,7 +11,7 @@ from mtlsim.weighting._scheme import normalise as normalise
 
 
 def scheme_names() -> list[str]:
-    return names(sys.modules[__name__])
+    return names(sys.modules[__name__], "SCHEME")
 
 
 def find_scheme(name: str) -> type[Scheme]:

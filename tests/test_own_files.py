@@ -1,0 +1,166 @@
+"""A user's own statement, cell, architecture, scheme and figure from a file; and what is wrong in one sentence."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import close
+
+import mtlsim as mtl
+from mtlsim import cli
+from mtlsim.core.registry import file_of, forget, own_thing, use
+from mtlsim.sharing import find_sharing, sharing_names
+from mtlsim.theory import find_statement, statement_names
+from mtlsim.verification.conformance import check_file
+from mtlsim.verification.counterexample import load_counterexample, search_counterexample
+from mtlsim.weighting import find_scheme
+
+ONE = 'cosine = 0.5 if place == "outside" else 1.0'
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder with one new file of every kind, as `mtlsim new` writes them."""
+    monkeypatch.chdir(tmp_path)
+    for kind in ("statement", "cell", "sharing", "scheme", "experiment"):
+        assert cli.main(["new", kind, f"own-{kind}"]) == 0
+    yield tmp_path
+    forget()
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_what_is_new_runs_everywhere(own, capsys):
+    assert check_file(own) == [] and cli.main(["check", "."]) == 0
+    assert set(use(own)) == {"own-statement", "own-sharing", "own-scheme", "own-experiment"}
+    assert "own-statement" in statement_names() and "own-sharing" in sharing_names()
+    capsys.readouterr()
+    assert cli.main(["list", "--from", "."]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"own-{kind}" in listed for kind in ("statement", "sharing", "experiment"))
+    (finding,) = mtl.verify(["own_statement.py"], own / "report", fast=True)
+    assert finding.verdict == "confirmed"
+    (entry,) = json.loads((own / "report" / "report.json").read_text())
+    assert entry["file"]["text"] == (own / "own_statement.py").read_text() and len(entry["file"]["sha256"]) == 64
+    tasks = mtl.LinearTasks(4, (20, 12))
+    theirs, ours = mtl.Transfer(tasks, sharing="own_sharing.py"), mtl.Transfer(tasks, sharing=find_sharing("own-sharing")())
+    close(theirs(key=jax.random.key(0)).gain, np.asarray(ours(key=jax.random.key(0)).gain))
+    assert theirs.route == "own-sharing"
+    weights = find_scheme("own_scheme.py")()
+    assert np.isfinite(mtl.Weighting(tasks, "own-scheme")(key=jax.random.key(0)).gain) and weights is not None
+
+
+def test_a_cell_of_ones_own_in_a_toml_file(own):
+    text = '[cell]\nkind = "own_cell.py:OwnCell"\nnoise = 0.5\n[grid]\ncosine = [0.0, 1.0]\n[sweep]\nn_seeds = 20\n'
+    (own / "map.toml").write_text(text)
+    assert cli.main(["sweep", "map.toml", "--quiet"]) == 0
+    with xr.open_dataset(own / "map.nc", engine="h5netcdf") as data:
+        settings = json.loads(data.attrs["settings"])
+        gains = data.gain.values
+    alone = mtl.sweep(own_thing("own_cell.py:OwnCell")(noise=0.5), {"cosine": [0.0, 1.0]}, 20, jax.random.key(0), progress=False)
+    close(gains, alone.gain.values)
+    assert settings["cell"]["text"] == (own / "own_cell.py").read_text()  # so that the map can be made again
+    edit(own / "own_cell.py", "Its fields are", "Its fields ARE")
+    assert cli.main(["sweep", "map.toml", "--quiet"]) == 2  # another text is another sweep
+    (own / "other").mkdir()
+    (own / "other" / "b.toml").write_text(text.replace("own_cell.py", "beside.py"))
+    (own / "other" / "beside.py").write_text((own / "own_cell.py").read_text())
+    assert cli.main(["sweep", "other/b.toml", "--quiet"]) == 0  # found beside the TOML file
+
+
+def test_a_changed_file_is_read_again(own):
+    first = find_statement("own_statement.py")
+    edit(own / "own_statement.py", "Two tasks of one parameter", "TWO TASKS")
+    second = find_statement("own_statement.py")
+    assert first.claim != second.claim and file_of(second).sha256 != file_of(first).sha256
+    assert find_statement("own-statement") is second
+
+
+def test_a_counterexample_finds_the_assumption_that_is_missing(own, capsys):
+    edit(own / "own_statement.py", '        "equal noise": 1e-9 - jnp.abs(tasks.noise[0] - tasks.noise[-1]),\n', "")
+    line = "counterexample own_statement.py --over tasks.noise[0]=0.1:10 --scan 6 --starts 2 --out worst.json"
+    words = line.split()
+    assert cli.main(words) == 1 and "violates own-statement" in capsys.readouterr().out
+    back = load_counterexample(own / "worst.json")
+    assert float(back.instance.tasks.noise[0]) == pytest.approx(back.parameters["tasks.noise[0]"]) and back.z > 5
+    none = search_counterexample(find_statement("own_statement.py"), {"tasks.parameter_norm": (0.5, 2.0)}, n_scan=4, n_starts=2)
+    assert none.z < 5
+
+
+def test_statements_are_found_for_a_cell(own, capsys):
+    tasks = mtl.LinearTasks(6, (30, 20), cosine=1.0, relation="same")
+    found = {one.statement: one for one in mtl.statements_for(mtl.Transfer(tasks, sharing="pooled"))}
+    assert found["data-amplification"].applies and found["pooled-sign"].applies and not found["plateau"].applies
+    assert found["plateau"].why == "cell must be of sharing 'hard', but is 'pooled'"
+    assert "it assumes fewer rows in all" in found["pooled-overparameterised"].why
+    apart = mtl.statements_for(
+        mtl.Transfer(mtl.LinearTasks(6, (30, 20), cosine=0.5), sharing="pooled"), names=["data-amplification"]
+    )
+    assert [one.applies for one in apart] == [False] and "it assumes" in apart[0].why
+    (own / "cell.toml").write_text("[tasks]\nn_samples = [30, 20]\nn_features = 6\n[cell]\nsharing = 'pooled'\n")
+    assert cli.main(["explain-cell", "cell.toml"]) == 0 and "statements apply" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "sentence"),
+    [
+        ("statement", ") -> Transfer:", "):", "instance must say what it returns"),
+        ("statement", '"risk_multi": tasks', '"risk": tasks', "predict and measure must give the same names"),
+        (
+            "statement",
+            'cosine = 0.5 if place == "outside" else 1.0',
+            "cosine = 0.5",
+            "an instance inside must satisfy every assumption",
+        ),
+        (
+            "statement",
+            'cosine = 0.5 if place == "outside" else 1.0',
+            "cosine = 1.0",
+            "an instance outside must violate an assumption",
+        ),
+        ("statement", "STATEMENT = Statement(", "STATEMENT = dict(", "it must be a Statement, but is a dict"),
+        ("statement", "n, d = jnp", "n, d = jnq", "it raises NameError"),
+        (
+            "sharing",
+            "self.size * jnp.eye(n_tasks)",
+            "jnp.arange(n_tasks)[None] * jnp.eye(n_tasks)",
+            "tasks in another order must have",
+        ),
+        ("sharing", "OwnSharing(MixedSharing)", "OwnSharing", "it must be a class made of mtlsim.sharing.Sharing"),
+        ("scheme", "signals.losses /", "-signals.losses /", "weights of two tasks must be two numbers >= 0"),
+        ("cell", "cosine: Array | float = 0.8", "cosine: Array | float", "every field must have a default"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_one_sentence(own, kind, old, new, sentence):
+    edit(own / f"own_{kind}.py", old, new)
+    said = check_file(own / f"own_{kind}.py")
+    assert any(sentence in one for one in said), said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["verify", "none.py"], "file must be a .py file that is there, but is none.py"),
+        (["verify", "broken.py"], "file must run, but broken.py does not in line 2 (ZeroDivisionError"),
+        (["verify", "own_cell.py"], "statement must be a file with a STATEMENT, but is own_cell.py without"),
+        (["verify", "own_statement.py:STATEMNT"], "did you mean 'STATEMENT'"),
+        (["figure", "own_cell.py"], "experiment must be a file with one EXPERIMENT, but is own_cell.py without"),
+        (["list", "--from", "nowhere"], "from must be a .py file, or a folder of them, but is nowhere"),
+        (["list", "--from", "own_cell.py"], "from must be a file or folder with something to use, but is own_cell.py without any"),
+        (["new", "cell", "own-cell"], "name must be that of a new file, but is that of own_cell.py"),
+        (["new", "cell", "1 + 1"], "name must be made of letters, digits and hyphens"),
+        (["sweep", "lacks.toml"], "[cell] must be made of fields of OwnCell, but is 'angle'"),
+        (["counterexample", "own_statement.py", "--over", "tasks.noise"], "over must be NAME=LOW:HIGH"),
+    ],
+)
+def test_bad_words_are_one_sentence(own, words, sentence, capsys):
+    (own / "broken.py").write_text("x = 1\ny = x / 0\n")
+    (own / "lacks.toml").write_text('[cell]\nkind = "own_cell.py:OwnCell"\nangle = 3\n')
+    assert cli.main(words) == 2
+    assert sentence in capsys.readouterr().err

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mtlsim.core.checks import as_numbers, is_number, nearest, require, require_bool, require_choice
-from mtlsim.core.registry import is_own, own_thing
+from mtlsim.core.registry import file_and_name, is_own, own_thing
 
 TABLES = {
     "tasks": (
@@ -79,7 +79,7 @@ def _find_beside(table: Any, folder: Path) -> None:
     """Files of a user's own that stand beside the TOML file and not in the working folder, by their place."""
     for name, value in table.items() if isinstance(table, dict) else ():
         _find_beside(value, folder)
-        file = f"{value.partition('.py')[0]}.py" if is_own(value) else ""
+        file = file_and_name(value)[0] if is_own(value) else ""
         if file and not Path(file).is_file() and (folder / file).is_file():
             table[name] = str(folder / value)
 

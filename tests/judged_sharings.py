@@ -12,6 +12,7 @@ from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.sharing.soft import Soft
 
 LONG = np.longdouble
+MIXTURES = ("gated-experts", "mean-regularised", "pooled", "soft")  # of any number of tasks and any weights
 SHARINGS = ("from-source", "frozen", "gated-experts", "mean-regularised", "pooled", "soft")
 
 
@@ -33,9 +34,10 @@ def smallest_loss(rows, labels):
     return left @ left
 
 
-def steps_of(name, sharing, tasks, found):
+def steps_of(name, sharing, tasks, weights, found):
     """Rows, labels and what was found for each least squares that the architecture is made of, one after another."""
-    (X, y), (X2, y2) = [(X.astype(LONG), y.astype(LONG)) for X, y in tasks]
+    tasks = [(X.astype(LONG), y.astype(LONG)) for X, y in tasks]
+    (X, y), (X2, y2) = tasks[:2]
     d, parameters = X.shape[1], np.asarray(found.parameters, LONG)
     if name == "from-source":
         root = np.sqrt(LONG(sharing.strength))
@@ -44,15 +46,18 @@ def steps_of(name, sharing, tasks, found):
     if name == "frozen":
         layer = np.asarray(found.params.shared, LONG)[:, :1]
         return [(X, y, parameters[0]), (X2 @ layer, y2, np.asarray(found.params.heads, LONG)[1])]
-    amounts, ridge = np.ones((1, 2), LONG), np.zeros(1, LONG)
+    amounts, ridge = np.ones((1, len(tasks)), LONG), np.zeros(1, LONG)
     if name != "pooled":
-        amounts, ridge = (np.asarray(part, LONG) for part in found.sharing.mixing(2))
-    rows = np.concatenate([np.kron(amounts[:, 0], X), np.kron(amounts[:, 1], X2), np.kron(np.diag(np.sqrt(ridge)), np.eye(d))])
+        amounts, ridge = (np.asarray(part, LONG) for part in found.sharing.mixing(len(tasks)))
+    roots = np.sqrt(np.asarray(weights, LONG))
+    mixed = [root * np.kron(amounts[:, k], X) for k, (root, (X, _)) in enumerate(zip(roots, tasks, strict=True))]
+    rows = np.concatenate([*mixed, np.kron(np.diag(np.sqrt(ridge)), np.eye(d))])
+    labels = [root * y for root, (_, y) in zip(roots, tasks, strict=True)]
     columns = np.asarray(found.params.shared, LONG).T.reshape(-1)
-    return [(rows, np.concatenate([y, y2, np.zeros(len(ridge) * d, LONG)]), columns)]
+    return [(rows, np.concatenate([*labels, np.zeros(len(ridge) * d, LONG)]), columns)]
 
 
-def judge_sharing(name: str, grams: bool, family: str, tasks, strength: float) -> Judged | None:
+def judge_sharing(name: str, grams: bool, family: str, tasks, strength: float, weights=None) -> Judged | None:
     """What the certificate of one architecture says; None where it has none."""
     make = {
         "from-source": lambda: FromSource(strength),
@@ -62,15 +67,16 @@ def judge_sharing(name: str, grams: bool, family: str, tasks, strength: float) -
     }
     sharing = make.get(name, lambda: name)()
     moments = [mtl.Moments.from_data(X, y) for X, y in tasks]
-    found = mtl.fit([one.without_factor() for one in moments] if grams else moments, sharing)
+    weights = np.ones(len(tasks)) if weights is None else weights
+    found = mtl.fit([one.without_factor() for one in moments] if grams else moments, sharing, weights=weights)
     condition = adversarial.condition_of(tasks)
     flagged, exact = found.status != Status.ok, found.certificate == Certificate.exact
     if found.certificate == Certificate.none:
         return Judged(family, condition, False, False, False, True, np.nan, np.nan, tasks)
-    steps = steps_of(name, sharing, tasks, found)
+    steps = steps_of(name, sharing, tasks, weights, found)
     reached = float(sum(((rows @ theta - labels) ** 2).sum() for rows, labels, theta in steps))
     least = float(sum(smallest_loss(rows, labels) for rows, labels, _ in steps))
-    total = float(sum((y**2).sum() for _, y in tasks))
+    total = float(sum(w * (y**2).sum() for w, (_, y) in zip(weights, tasks, strict=True)))
     gap, rounding = float(found.gap), 1e-14 * total
     missed = float(found.loss) - gap > least + rounding
     wrong = abs(float(found.loss) - reached) > gap + rounding or reached > least + gap + rounding
@@ -80,7 +86,7 @@ def judge_sharing(name: str, grams: bool, family: str, tasks, strength: float) -
 
 
 def judge_sharings(n_pairs: int, seed: int = 0) -> dict[str, list[Judged]]:
-    """Every architecture on each pair, from rows and from their sums alone."""
+    """Every architecture on each pair, from rows and from their sums alone; mixtures on three tasks of unequal weight, too."""
     rng = np.random.default_rng(seed)
     judged = {f"{name} of {'sums' if grams else 'rows'}": [] for name in SHARINGS for grams in (False, True)}
     for i in range(n_pairs):
@@ -90,6 +96,10 @@ def judge_sharings(n_pairs: int, seed: int = 0) -> dict[str, list[Judged]]:
         strength = 10.0 ** rng.uniform(-14, 4)
         for name in SHARINGS:
             for grams in (False, True):
-                one = judge_sharing(name, grams, family, tasks, strength)
+                several = tasks
+                if i % 2 and name in MIXTURES:
+                    several = [*adversarial.pair(rng, family, (2, 3, 5)[i % 3], HIGHEST ** rng.uniform())[:1], *tasks]
+                weights = 10.0 ** rng.uniform(-3, 3, 3) if len(several) == 3 else None
+                one = judge_sharing(name, grams, family, several, strength, weights)
                 judged[f"{name} of {'sums' if grams else 'rows'}"].append(one)
     return judged

@@ -71,9 +71,9 @@ def test_no_certificate_lies(kind):
 
 def test_no_certificate_of_an_architecture_lies():
     """Some of what the same command searches at length."""
-    for name, judged in judge_sharings(24, seed=12).items():
+    for name, judged in judge_sharings(16, seed=12).items():
         assert not [one for one in judged if one.wrong or one.missed], name
-        assert sum(one.exact for one in judged) >= (9 if name.endswith("sums") else 20), name
+        assert sum(one.exact for one in judged) >= (5 if name.endswith("sums") else 13), name
 
 
 @pytest.mark.parametrize("part", ["gap", "loss", "parameters"])

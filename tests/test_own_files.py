@@ -74,6 +74,15 @@ def test_a_cell_of_ones_own_in_a_toml_file(own):
     assert cli.main(["sweep", "other/b.toml", "--quiet"]) == 0  # found beside the TOML file
 
 
+def test_files_in_any_folder_find_their_neighbours(own):
+    folder = own / "dir.py.d"
+    folder.mkdir()
+    (folder / "beside.py").write_text("NAME = 'neighbour'\n")
+    text = (own / "own_statement.py").read_text().replace('name="own-statement"', "name=NAME")
+    (folder / "mine.py").write_text("from beside import NAME\n" + text)
+    assert find_statement("dir.py.d/mine.py:STATEMENT").name == "neighbour"
+
+
 def test_a_changed_file_is_read_again(own):
     first = find_statement("own_statement.py")
     edit(own / "own_statement.py", "Two tasks of one parameter", "TWO TASKS")
@@ -87,6 +96,10 @@ def test_a_counterexample_finds_the_assumption_that_is_missing(own, capsys):
     line = "counterexample own_statement.py --over tasks.noise[0]=0.1:10 --scan 6 --starts 2 --out worst.json"
     words = line.split()
     assert cli.main(words) == 1 and "violates own-statement" in capsys.readouterr().out
+    forget()
+    with pytest.raises(ValueError, match=r"of a file that a result alone does not run; mtlsim.use\("):
+        load_counterexample(own / "worst.json").instance  # noqa: B018
+    assert use("own_statement.py") == ["own-statement"]
     back = load_counterexample(own / "worst.json")
     assert float(back.instance.tasks.noise[0]) == pytest.approx(back.parameters["tasks.noise[0]"]) and back.z > 5
     none = search_counterexample(find_statement("own_statement.py"), {"tasks.parameter_norm": (0.5, 2.0)}, n_scan=4, n_starts=2)
@@ -154,13 +167,25 @@ def test_what_is_wrong_in_a_file_is_one_sentence(own, kind, old, new, sentence):
         (["list", "--from", "nowhere"], "from must be a .py file, or a folder of them, but is nowhere"),
         (["list", "--from", "own_cell.py"], "from must be a file or folder with something to use, but is own_cell.py without any"),
         (["new", "cell", "own-cell"], "name must be that of a new file, but is that of own_cell.py"),
-        (["new", "cell", "1 + 1"], "name must be made of letters, digits and hyphens"),
+        (["new", "cell", "none"], "and no word of Python"),
+        (["verify", "ours.py"], "STATEMENT's name must be a new one, but is 'plateau' in ours.py, one of mtlsim's"),
+        (["verify", "leaves.py"], "file must run, but leaves.py does not in line 1 (SystemExit"),
+        (["verify", "number.py"], "names must be statements, but is number.py with a int"),
+        (["counterexample", "number.py", "--over", "tasks.noise=1:2"], "statement must be a Statement, but is a int"),
+        (["verify", "several.py"], "STATEMENTS must be a tuple, but is a int in several.py"),
+        (["check", "empty"], "files must be .py files, or folders of them, but is empty"),
+        (["new", "cell", "1 + 1"], "name must be made of letters, digits and hyphens, and no word of Python"),
         (["sweep", "lacks.toml"], "[cell] must be made of fields of OwnCell, but is 'angle'"),
         (["counterexample", "own_statement.py", "--over", "tasks.noise"], "over must be NAME=LOW:HIGH"),
     ],
 )
 def test_bad_words_are_one_sentence(own, words, sentence, capsys):
     (own / "broken.py").write_text("x = 1\ny = x / 0\n")
+    (own / "leaves.py").write_text("raise SystemExit(3)\n")
+    (own / "number.py").write_text("STATEMENT = 3\n")
+    (own / "several.py").write_text("STATEMENTS = 3\n")
+    (own / "ours.py").write_text((own / "own_statement.py").read_text().replace('name="own-statement"', 'name="plateau"'))
+    (own / "empty").mkdir()
     (own / "lacks.toml").write_text('[cell]\nkind = "own_cell.py:OwnCell"\nangle = 3\n')
     assert cli.main(words) == 2
     assert sentence in capsys.readouterr().err

@@ -55,7 +55,8 @@ def compare_tasks(
     require(isinstance(level, (int, float)) and 0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
     require(is_whole(n_splits) and n_splits >= 2, "n_splits", "a whole number, at least 2", n_splits, "use 20")
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
-    require(len(methods) > 0, "methods", "one or more", "empty", f"choose among {', '.join(METHODS)}")
+    once = 0 < len(methods) == len(set(methods))
+    require(once, "methods", "one or more, each once", list(methods), f"choose among {', '.join(METHODS)}")
     for method in methods:
         require_choice(method, METHODS, "methods")
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
@@ -64,6 +65,8 @@ def compare_tasks(
     wanted = [str(name) for name in (names if targets is None else [targets] if isinstance(targets, str) else targets)]
     for name in wanted:
         require_choice(name, names, "targets")
+    require(0 < len(wanted) == len(set(wanted)), "targets", "names of one task or more, each once", wanted, "leave it out for all")
+    wanted = [name for name in names if name in wanted]
     table = Table(gathered, methods)
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
         measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
@@ -87,7 +90,7 @@ def _jointly(differences: list[np.ndarray], splits: list[Splits], level: float) 
 def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
     gathered, names = table.gathered, table.names
     tasks, K = [names[one.target] for one in measured], len(names)
-    units = np.array([gathered.units[one.target] * table.spread[one.target] for one in measured])
+    units = gathered.units[[one.target for one in measured]]
     splits = [Splits(one.n_train, one.tests, level) for one in measured]
     verdicts = [decide_resampled(one.alone - one.multi, own) for one, own in zip(measured, splits, strict=True)]
     total, total_low, total_high = _total(measured, verdicts, level)
@@ -106,7 +109,7 @@ def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
     fields |= {"coefficients": (("task", "feature"), theta), "intercept": ("task", intercepts)}
     notes, complete = list(gathered.notes), len(measured) == K
     if complete and K <= MOST_GREEDY:
-        fields |= _grouped(measured, splits, units, K)
+        fields |= _grouped(measured, units, K)
     else:
         why = "not all tasks are targets" if not complete else f"there are more than {MOST_GREEDY}"
         notes.append(f"groups were not searched, as {why}")
@@ -158,8 +161,8 @@ def _weights(measured: list[Target], methods: tuple[str, ...], K: int) -> dict[s
     return {"weight": (("way", "task"), by_method), "weight_of_source": (("source", "task"), by_source)}
 
 
-def _grouped(measured: list[Target], splits: list[Splits], units: np.ndarray, K: int) -> dict[str, Any]:
-    """The best partition, and what every task gains in its group on held-out rows."""
+def _grouped(measured: list[Target], units: np.ndarray, K: int) -> dict[str, Any]:
+    """The best partition, and what every task gains in its group: without an interval, as all rows have chosen the groups."""
     known: dict[Any, float] = {}
     fitted: list[dict] = [{} for _ in measured]
     methods = [method for method in GROUPED_BY if method in measured[0].table.methods] or measured[0].table.methods[:1]
@@ -171,11 +174,9 @@ def _grouped(measured: list[Target], splits: list[Splits], units: np.ndarray, K:
 
     groups = best_partition(K, worth)
     number = {t: g for g, group in enumerate(groups) for t in group}
-    verdicts = []
-    for t, one in enumerate(measured):
-        others = tuple(s for s in groups[number[t]] if s != t)
-        verdicts.append(in_units(decide_resampled(one.alone - one.in_group(others), splits[t]), units[t] ** 2))
-    return {"group": ("task", [number[t] for t in range(K)]), **_told("group_", verdicts)}
+    beside = [tuple(s for s in groups[number[t]] if s != t) for t in range(K)]
+    gains = [np.mean(one.alone - one.in_group(beside[t])) * units[t] ** 2 for t, one in enumerate(measured)]
+    return {"group": ("task", [number[t] for t in range(K)]), "group_gain": ("task", gains)}
 
 
 def _total(measured: list[Target], verdicts: list[Verdict], level: float) -> tuple[float, float, float]:

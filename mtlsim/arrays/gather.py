@@ -7,12 +7,13 @@ import numpy as np
 
 from mtlsim.arrays.intake import DUPLICATES, Task, check_task, hashes, in_range, is_coarse, on_repeats, parts_of
 from mtlsim.core.checks import require, require_choice
-from mtlsim.core.containers import column_names, column_order
-from mtlsim.core.labels import class_codes, on_codes
+from mtlsim.core.containers import column_names, column_order, require_same_rows
+from mtlsim.core.labels import MOST, class_codes, on_codes
 
 MOST_BYTES = 2**31  # of sparse rows that are made dense
 LEAST_ROWS = 5
 SHOWN = 3  # names in a note
+FEW_DIFFER = 0.05  # of shared rows, up to which labels that differ are corrections of one labelling
 
 
 class Gathered(NamedTuple):
@@ -37,24 +38,29 @@ def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
     kind = f"a {type(tasks).__name__}"
     require(isinstance(tasks, Mapping), "tasks", "a dict {name: (X, y)}", kind, "write {'first': (X1, y1), 'second': (X2, y2)}")
     notes: list[str] = []
-    given = {str(name): one for name, task in tasks.items() for name, one in _expand(str(name), task, notes).items()}
+    given, origin = {}, []
+    for key, task in tasks.items():
+        for name, one in _expand(str(key), task, notes).items():
+            require(name not in given, "tasks", "of different names", f"{name!r} twice", "rename one")
+            given[name] = one
+            origin.append(key)
     require(len(given) >= 2, "tasks", "two or more", f"{len(given)}", "add a task, or give labels in several columns")
     names = list(given)
     found = [check_task(task, name, LEAST_ROWS) for name, task in given.items()]
-    first, *others = names
-    labels = next((found[k].names for k in range(len(names)) if found[k].names is not None), None)
-    for k, name in enumerate(others, 1):
-        width, wanted = found[k].X.shape[1], found[0].X.shape[1]
-        require(width == wanted, name, f"of {wanted} features like {first}", f"of {width}", "give all tasks the same columns")
-        order = column_order(given[name][0], given[first][0], f"{name}'s X", f"{first}'s X")
+    first = next((k for k in range(len(names)) if found[k].names is not None), 0)  # one with names, if there is any
+    like, labels = names[first], found[first].names
+    for k, name in enumerate(names):
+        width, wanted = found[k].X.shape[1], found[first].X.shape[1]
+        require(width == wanted, name, f"of {wanted} features like {like}", f"of {width}", "give all tasks the same columns")
+        order = column_order(given[name][0], given[like][0], f"{name}'s X", f"{like}'s X")
         if order is not None:
             found[k] = found[k]._replace(X=found[k].X[:, order])
-            notes.append(f"{name}: columns were matched to those of {first} by name")
-        if (found[k].names is None) != (found[0].names is None):
-            notes.append(f"{name}: columns were matched by position, since only one of it and {first} has names")
+            notes.append(f"{name}: columns were matched to those of {like} by name")
+        if found[k].names is None and labels is not None:
+            notes.append(f"{name}: columns were matched by position, as it has no names")
     for name, task in zip(names, found, strict=True):
         notes += on_repeats(task, name)
-    dropped = _copies(names, found, duplicates, notes)
+    dropped = _copies(names, found, origin, duplicates, notes)
     ranged = in_range(found, float)
     for name, exponent in zip(names, ranged.exponents, strict=True):
         fits = np.isfinite(2.0 ** (2.0 * exponent)) and 2.0 ** (2.0 * exponent) > 0
@@ -70,13 +76,17 @@ def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
 def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
     """Tasks of one label each: of several columns of labels, of classes against the rest; the missing are left out."""
     X, y = parts_of(task, name)
-    X = _dense(X, name)
+    X = dense(X, f"{name}'s X")
+    require_same_rows(X, y, f"{name}'s X", f"{name}'s y")
     if isinstance(y, np.ma.MaskedArray) and y.dtype.kind in "biuf":
         y = np.ma.filled(y.astype(float), np.nan)
     values = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if values.dtype == object and values.ndim == 1:  # one mark for what is missing
+        values = np.array([None if _is_missing(value) else value for value in values.tolist()], object)
     if values.ndim == 2:
         require(values.shape[1] > 0, f"{name}'s y", "of at least one column", f"of shape {values.shape}", "load the labels")
         labels = column_names(y) or range(values.shape[1])
+        require(len(set(labels)) == values.shape[1], f"{name}'s y", "of columns with different names", list(labels), "rename one")
         several = {f"{name}[{label}]" if values.shape[1] > 1 else name: values[:, i] for i, label in enumerate(labels)}
         many = {one: part for own, column in several.items() for one, part in _expand(own, (X, column), notes).items()}
         if values.shape[1] > 1:
@@ -86,13 +96,13 @@ def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
         return {name: (X, y)}  # whose own check says what is wrong
     if values.dtype.kind in "OSU" and _are_words(values):
         return _of_classes(name, X, values, notes)
-    if values.dtype.kind in "iu" and (codes := class_codes(values)):
+    if values.dtype.kind in "iu" and (codes := class_codes(values)) and len(np.unique(values)) <= MOST:
         notes.append(f"{name}: {len(codes)} whole numbers are taken as classes; make them floats if they are amounts")
         return _of_classes(name, X, values, notes)
     if codes := class_codes(values):
         notes.append(on_codes(codes, f"{name}'s y"))
     try:
-        numbers = values.astype(float)
+        numbers = np.array([np.nan if value is None else value for value in values.tolist()], float)
     except (TypeError, ValueError):
         return {name: (X, y)}
     if (missing := np.isnan(numbers)).any() and not missing.all():
@@ -101,17 +111,36 @@ def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
     return {name: (X, y)}
 
 
+def _is_missing(value: Any) -> bool:
+    """Whether it is None, NaN, or what pandas has for them."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+
+
+def _is_numeral(word: Any) -> bool:
+    try:
+        return float(word) is not None
+    except (TypeError, ValueError):
+        return False
+
+
 def _are_words(values: np.ndarray) -> bool:
     return any(isinstance(value, (str, bytes)) for value in values.tolist())
 
 
 def _of_classes(name: str, X: Any, values: np.ndarray, notes: list[str]) -> dict[str, tuple]:
     """Two classes as -1 and 1, more as one task each, against the rest; rows without a class left out."""
-    known = np.array([value is not None and value == value for value in values.tolist()])
+    known = np.array([not _is_missing(value) for value in values.tolist()])
     if not known.all():
         notes.append(f"{name}: {int((~known).sum())} of {len(values)} rows have no label and were left out")
         X, values = _taken(X, known), values[known]
     classes = sorted(set(values.tolist()), key=str)
+    words = [one for one in classes if not _is_numeral(one)]
+    numerals = len(classes) - len(words)
+    odd = f"{len(words)} words ({', '.join(map(repr, words[:SHOWN]))}) among {numerals} different numbers"
+    cure = "leave those entries empty, or y.astype(float) if all are numbers"
+    require(isinstance(classes[0], (int, np.integer)) or numerals <= 2, f"{name}'s y", "numbers or classes", odd, cure)
+    few = len(classes) <= MOST
+    require(few, f"{name}'s y", f"of at most {MOST} classes", f"of {len(classes)}", "join classes, or give numbers")
     if len(classes) == 2:
         notes.append(f"{name}: {classes[1]!r} is 1, {classes[0]!r} is -1")
         return {name: (X, np.where(values == classes[1], 1.0, -1.0))}
@@ -125,17 +154,21 @@ def _taken(X: Any, kept: np.ndarray) -> Any:
     return X.loc[kept] if hasattr(X, "loc") else X.filter(kept) if hasattr(X, "filter") else np.asarray(X)[kept]
 
 
-def _dense(X: Any, name: str) -> Any:
+def dense(X: Any, name: str) -> Any:
+    """Sparse rows as an array, if it fits."""
     if not (hasattr(X, "toarray") and hasattr(X, "nnz")):
         return X
     size = 8 * X.shape[0] * X.shape[1]
     cure = "leave columns out, or project them, sklearn.random_projection.SparseRandomProjection"
-    require(size <= MOST_BYTES, f"{name}'s X", "of at most 2 GiB where it is dense", f"of {size / 2**30:.1f} GiB", cure)
+    require(size <= MOST_BYTES, name, "of at most 2 GiB where it is dense", f"of {size / 2**30:.1f} GiB", cure)
     return X.toarray()
 
 
-def _copies(names: list[str], tasks: list[Task], duplicates: str, notes: list[str]) -> dict[tuple[int, int], np.ndarray]:
-    """Rows of a task that another one has as well, label included; what is said of them, and of rows with other labels."""
+def _copies(names: list, tasks: list[Task], origin: list, duplicates: str, notes: list) -> dict[tuple[int, int], np.ndarray]:
+    """Rows of a task that another one has as well, label included; what is said of them, and of rows with other labels.
+
+    Labels of few values on the same rows are equal by chance, and those of one table's columns by design: they are kept.
+    """
     single = any(np.finfo(task.dtype).bits == 32 for task in tasks)
     precision = np.float32 if single else np.float64
     whole = [hashes(task.X, task.y, precision) for task in tasks]
@@ -154,9 +187,11 @@ def _copies(names: list[str], tasks: list[Task], duplicates: str, notes: list[st
             relabelled.append((s, t))
         if not same.any():
             continue
+        few = max(len(np.unique(tasks[k].y)) for k in (s, t)) <= MOST
+        apart = origin[s] == origin[t] or (few and other.sum() > FEW_DIFFER * (same | other).sum())
         n, what = len(same), f"{names[s]}: {int(same.sum())} of {len(same)} rows are rows of {names[t]}, label included, and "
-        if duplicates == "keep" or (duplicates == "auto" and (chance or other.any())):
-            why = "as asked" if duplicates == "keep" else "as the labels of both differ elsewhere" if other.any() else "by chance"
+        if duplicates == "keep" or (duplicates == "auto" and (chance or apart)):
+            why = "as asked" if duplicates == "keep" else "as the labels of both differ elsewhere" if apart else "by chance"
             notes.append(f"{what}were kept, {why}")
             continue
         left = tasks[s].y[~same]

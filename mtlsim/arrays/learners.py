@@ -15,9 +15,10 @@ and differs in what the sources say of the centre c (d,) and of the spread C = L
 
 with A_s = X_s'X_s + mu_s I, theta_s the ridge regression of source s alone and theta_S that of all its sources as one. The sources
 know nothing of the target's rows, so that leaving one of these out changes its error e_i to e_i / (1 - H_ii), exactly
-[craven1978smoothing]. No way is chosen: all are mixed by the weights exp(-sum of squares / (4 sigma^2)) of their leave-one-out
-errors, the temperature at which a mixture of regressions is nearly as good as the best of them [leung2006information]; choosing
-the least error of many instead costs more than the sources give (measured in `tests/benchmarks/study.py`).
+[craven1978smoothing]; the unit of the labels stays meanwhile. No way is chosen: all are mixed by the weights exp(-sum of squares /
+(4 sigma^2)) of their leave-one-out errors, the temperature at which a mixture of regressions is nearly as good as the best of them
+[leung2006information]. Choosing the least error of so many earns less, and loses much where it is wrong
+(`tests/benchmarks/study.py` measures both).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -65,12 +66,13 @@ class Seen(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), and v of theta = c + L v."""
+    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), and v of theta = spread (c + L v)."""
 
     way: Way
     strength: float
     errors: np.ndarray
     step: np.ndarray
+    spread: float
 
     @property
     def error(self) -> float:
@@ -79,7 +81,7 @@ class Fit(NamedTuple):
     @property
     def theta(self) -> np.ndarray:
         step = self.step if self.way.factor is None else self.way.factor @ self.step
-        return step if self.way.centre is None else step + self.way.centre
+        return self.spread * (step if self.way.centre is None else step + self.way.centre)
 
 
 class Spectrum(NamedTuple):
@@ -130,10 +132,13 @@ def see(ways: Iterable[Way], X: np.ndarray) -> list[Seen]:
 
 
 def fit_ways(seen: Iterable[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
-    """Every way at the strength of its least leave-one-out error on the target's training rows."""
-    found = []
+    """Every way at the strength of its least leave-one-out error on the target's training rows.
+
+    Sources speak of labels in units of their own spread, and the target's are divided by that of its training rows.
+    """
+    found, spread = [], float(y[train].std()) or 1.0
     for one in seen:
-        Z, rest = one.rows[:, train], y[train] - one.centres[:, train]
+        Z, rest = one.rows[:, train], y[train] / spread - one.centres[:, train]
         Z, rest = Z - Z.mean(1, keepdims=True), rest - rest.mean(1, keepdims=True)
         known, strengths = spectrum(Z), np.stack([way.strengths for way in one.ways])
         errors = left_out(known, rest, strengths)
@@ -142,7 +147,7 @@ def fit_ways(seen: Iterable[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit
         shares = (rest[:, None] @ known.left)[:, 0] / (known.squares + chosen)
         steps = (np.swapaxes(Z, 1, 2) @ (known.left @ shares[..., None]))[..., 0]
         for i, way in enumerate(one.ways):
-            found.append(Fit(way, float(chosen[i, 0]), errors[i, best[i]], steps[i]))
+            found.append(Fit(way, float(chosen[i, 0]), spread * errors[i, best[i]], steps[i], spread))
     return found
 
 

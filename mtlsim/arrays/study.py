@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mtlsim.arrays.gather import dense
 from mtlsim.arrays.learners import ALONE
-from mtlsim.core.checks import require, require_choice
-from mtlsim.core.containers import column_order, numbers_of
+from mtlsim.core.checks import require, require_choice, require_finite
+from mtlsim.core.containers import numbers_of
 from mtlsim.core.verdict import Verdict
 
 FORMAT = "mtlsim study 1"
@@ -35,7 +36,8 @@ class Study:
     but with probability 1 - level; positive helps. pair_gain, pair_low, pair_high, pair_sign, pair_sign_joint (source, task): the
     same with one source, NaN where it was not looked at. weight (way, task), weight_of_source (source, task): what the mixture
     that learns from all rows gives to each. coefficients (task, feature), intercept (task). group (task): numbers of the groups
-    of the best grouping, group_gain ... its gains. notes: what else a reader must know.
+    of the best grouping, group_gain what it gains, without an interval and a little too large, as all rows have chosen it.
+    notes: what else a reader must know.
     """
 
     def __init__(self, data: xr.Dataset):
@@ -87,12 +89,13 @@ class Study:
         """
         require_choice(task, self.tasks, "task")
         names = [str(name) for name in self.data["feature"].values]
+        X = dense(X, "X")
+        if hasattr(X, "columns") and json.loads(self.data.attrs["named"]):
+            X = _in_order(X, names)
         rows = np.asarray(numbers_of(X, "X"), float)
         right = rows.ndim == 2 and rows.shape[1] == len(names)
         require(right, "X", f"of shape (m, {len(names)})", f"of shape {rows.shape}", "pass one row per sample")
-        if hasattr(X, "columns") and json.loads(self.data.attrs["named"]):
-            order = column_order(X, _Named(names), "X", "the study's rows")
-            rows = rows if order is None else rows[:, order]
+        require_finite(rows, "X")
         own = self.data.sel(task=task)
         return rows @ own["coefficients"].values + float(own["intercept"])
 
@@ -160,11 +163,13 @@ class Study:
         return [*lines, about]
 
 
-class _Named:
-    """Columns by name, for `column_order`."""
-
-    def __init__(self, names: Sequence[str]):
-        self.columns, self.to_numpy = names, None
+def _in_order(frame: Any, names: Sequence[str]) -> Any:
+    """The columns of a data frame in the order of the names; those that are not needed stay out."""
+    places = {str(label): i for i, label in enumerate(frame.columns)}
+    missing = [name for name in names if name not in places]
+    found = f"without {', '.join(map(repr, missing[:3]))}"
+    require(not missing, "X", "a frame with the columns that were learned from", found, "add them, or pass X.to_numpy()")
+    return frame.iloc[:, [places[name] for name in names]] if hasattr(frame, "iloc") else frame[[*names]]
 
 
 class Advice(NamedTuple):

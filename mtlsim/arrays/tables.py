@@ -49,8 +49,16 @@ def _of_table(file: Path, labels: str, task: str | None) -> dict[str, Any]:
         why = str(error).splitlines()[0]
         raise ValueError(f"files must be whole tables, but {file} is not ({why}); save it again.") from None
     columns = [one.strip() for one in labels.split(",")]
-    for name in [*columns, *([task] if task else [])]:
-        require(name in frame.columns, "labels", f"columns of {file}", repr(name), nearest(name, map(str, frame.columns)))
+    require(len(frame) > 0, "files", "tables with rows", f"{file} without any", "save it again")
+    for what, name in [*(("labels", one) for one in columns), *([("task", task)] if task else [])]:
+        require(name in frame.columns, what, f"a column of {file}", repr(name), nearest(name, map(str, frame.columns)))
+    index = [name for name in frame.columns if str(name).startswith("Unnamed:")]
+    cure = "save it with frame.to_csv(path, index=False)"
+    require(not index, "files", "tables whose columns have names", f"{file} with {index[0] if index else ''!r}", cure)
+    if task is not None:
+        n_missing = int(frame[task].isna().sum())
+        found = f"{file} with {n_missing} rows without"
+        require(n_missing == 0, "task", "given in every row", found, "fill them in, or leave those rows out")
     features = [name for name in frame.columns if name not in (*columns, task)]
     require(len(features) > 0, f"{file}", "a table with features beside its labels", f"one of {list(frame.columns)}", "add some")
     parts = {file.stem: frame} if task is None else {str(name): part for name, part in frame.groupby(task, sort=False)}

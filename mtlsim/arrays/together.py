@@ -38,9 +38,7 @@ class Table:
         variances = np.mean([np.mean(X**2, 0) for X in centred], 0)
         self.scale = np.where(variances > 0, np.sqrt(variances), 1)
         self.rows = [X / self.scale for X, _ in gathered.tasks]
-        spread = [float(y.std()) for _, y in gathered.tasks]
-        self.spread = np.array([one if one > 0 else 1.0 for one in spread])
-        self.labels = [y / one for (_, y), one in zip(gathered.tasks, self.spread, strict=True)]
+        self.labels = [y for _, y in gathered.tasks]
         self.size = float(np.mean([mean_square(X / self.scale) for X in centred]))
         self._sources: dict[Any, Source] = {}
         self.d = len(self.scale)
@@ -52,7 +50,7 @@ class Table:
         if name not in self._sources:
             kept = slice(None) if copies is None else ~copies
             X, y = self.rows[s][kept], self.labels[s][kept]
-            self._sources[name] = make_source(X - X.mean(0), y - y.mean())
+            self._sources[name] = make_source(X - X.mean(0), (y - y.mean()) / (y.std() or 1.0))
         return self._sources[name]
 
     def ways(self, target: int, methods: Sequence[str]) -> Ways:

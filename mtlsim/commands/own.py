@@ -1,6 +1,7 @@
 """Commands for what a user brings: new files, their conformance, and the instance that speaks most against a statement."""
 
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,8 +25,10 @@ class New:
         from mtlsim.commands._templates import written
         from mtlsim.core.checks import require
 
-        plain = self.name.replace("-", "_").replace(" ", "_").isidentifier()
-        require(plain, "name", "made of letters, digits and hyphens", repr(self.name), "write for example my-conjecture")
+        plain = self.name.replace("-", "_").replace(" ", "_")
+        fits = plain.isidentifier() and not any(map(iskeyword, (plain, plain.lower(), plain.capitalize())))
+        cure = "write for example my-conjecture"
+        require(fits, "name", "made of letters, digits and hyphens, and no word of Python", repr(self.name), cure)
         file, text = written(self.kind, self.name)
         path = self.out / file
         require(not path.exists(), "name", "that of a new file", f"that of {path}, which is there", "choose another")

@@ -6,7 +6,9 @@ SHARING or SCHEME then stands beside ours. Files are run, so that only those are
 
 import hashlib
 import importlib
+import importlib.util
 import pkgutil
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +17,13 @@ from typing import Any, NamedTuple
 from mtlsim.core.checks import nearest, require, require_choice
 
 OWN = "mtlsim_own"  # where the modules of users' files live
-KINDS = ("STATEMENT", "EXPERIMENT", "SHARING", "SCHEME")
+KINDS = {  # and where ours of them are
+    "STATEMENT": "mtlsim.theory.statements",
+    "EXPERIMENT": "mtlsim.experiments",
+    "SHARING": "mtlsim.sharing",
+    "SCHEME": "mtlsim.weighting",
+}
+NAMED = re.compile(r"(.*\.py)(?::(\w+))?")  # a user's file, and what of it
 
 
 class OwnFile(NamedTuple):
@@ -45,7 +53,7 @@ def use(path: Path | str) -> list[str]:
     for file in files:
         own = open_own(file)
         found += [name for kind in KINDS for name, thing in _things[kind].items() if _module_of(thing) is own.module]
-    cure = f"give it one, {' or '.join(KINDS[:3])} or {KINDS[3]} = ..., as `mtlsim new` does"
+    cure = f"give it one, {' or '.join(KINDS)} = ..., as `mtlsim new` does"
     require(bool(found), "from", "a file or folder with something to use", f"{path} without any", cure)
     return found
 
@@ -64,39 +72,58 @@ def open_own(path: Path | str) -> OwnFile:
     module = ModuleType(f"{OWN}.{sha256[:12]}.{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where dataclasses and type hints look for it
+    sys.path.insert(0, str(path.parent))  # so that it finds its neighbours
+    before = _files.get(path)
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
-    except Exception as error:  # whatever a user's code may raise
-        del sys.modules[module.__name__]
-        line = next((f" in line {step.tb_lineno}" for step in _steps(error) if step.tb_frame.f_code.co_filename == str(path)), "")
-        raise ValueError(f"file must run, but {path.name} does not{line} ({type(error).__name__}: {error}); mend it.") from error
-    if path in _files:
-        _forget(_files[path])
-    _files[path] = own = OwnFile(path, text, sha256, module)
-    for kind in KINDS:
-        for one in _of_kind(module, kind):
-            _join(kind, one, own)
+        if before is not None:
+            _leave(before)
+        own = OwnFile(path, text, sha256, module)
+        for kind, name, one in [(k, _name_of(one, own), one) for k in KINDS for one in all_in(own, k)]:
+            _require_free(kind, name, path)
+            _owners[id(one)], _things[kind][name] = own, one
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a user's code may raise, the end of the program too
+        sys.modules.pop(module.__name__, None)
+        if isinstance(error, ValueError) and not _lines(error, path):
+            raise  # our own sentence
+        line = next((f" in line {line}" for line in _lines(error, path)), "")
+        said = f": {str(error).splitlines()[0]}" if str(error) else ""
+        raise ValueError(f"file must run, but {path.name} does not{line} ({type(error).__name__}{said}); mend it.") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    _files[path] = own
     return own
 
 
-def _steps(error: BaseException):
-    """Of its traceback, the last first."""
+def _lines(error: BaseException, path: Path) -> list[int]:
+    """Lines of the file that the error came through, the last first."""
     steps, step = [], error.__traceback__
     while step is not None:
-        steps.append(step)
+        steps += [step.tb_lineno] if step.tb_frame.f_code.co_filename == str(path) else []
         step = step.tb_next
-    return reversed(steps)
+    return steps[::-1] or ([error.lineno] if isinstance(error, SyntaxError) and error.lineno else [])
 
 
-def _of_kind(module: ModuleType, kind: str) -> tuple:
-    several = getattr(module, f"{kind}S", ())
-    return (*several, *((getattr(module, kind),) if hasattr(module, kind) else ()))
+def all_in(own: OwnFile, kind: str) -> tuple:
+    """Every thing of a kind in a user's file: STATEMENT, and those in STATEMENTS."""
+    several = getattr(own.module, f"{kind}S", ())
+    right = isinstance(several, (tuple, list))
+    require(right, f"{kind}S", "a tuple", f"a {type(several).__name__} in {own.path.name}", f"write {kind}S = (first, second)")
+    return (*several, *((getattr(own.module, kind),) if hasattr(own.module, kind) else ()))
 
 
-def _join(kind: str, thing: Any, own: OwnFile) -> None:
-    name = thing.name if isinstance(getattr(thing, "name", None), str) else own.path.stem.replace("_", "-")
-    _owners[id(thing)] = own
-    _things[kind][name] = thing
+def _name_of(thing: Any, own: OwnFile) -> str:
+    return thing.name if isinstance(getattr(thing, "name", None), str) else own.path.stem.replace("_", "-")
+
+
+def _require_free(kind: str, name: str, path: Path) -> None:
+    """Refuse a name that is ours, or another file's."""
+    ours = name.replace("-", "_").isidentifier() and importlib.util.find_spec(f"{KINDS[kind]}.{name.replace('-', '_')}")
+    taken = _things[kind].get(name)
+    whose = "one of mtlsim's" if ours else f"that of {_owners[id(taken)].path.name}" if taken is not None else ""
+    require(not whose, f"{kind}'s name", "a new one", f"{name!r} in {path.name}, {whose}", "rename it")
 
 
 def _module_of(thing: Any) -> ModuleType | None:
@@ -104,7 +131,8 @@ def _module_of(thing: Any) -> ModuleType | None:
     return None if own is None else own.module
 
 
-def _forget(own: OwnFile) -> None:
+def _leave(own: OwnFile) -> None:
+    sys.modules.pop(own.module.__name__, None)
     for kind in KINDS:
         _things[kind] = {name: one for name, one in _things[kind].items() if _module_of(one) is not own.module}
 
@@ -129,11 +157,10 @@ def file_of(thing: Any) -> OwnFile | None:
 
 def own_thing(name: str, kind: str | None = None) -> Any:
     """What "my_file.py:NAME" names; without NAME the one of that kind in the file."""
-    path, _, attribute = name.partition(".py")
-    own = open_own(f"{path}.py")
-    attribute = attribute.removeprefix(":")
+    path, attribute = file_and_name(name)
+    own = open_own(path)
     if not attribute:
-        several = _of_kind(own.module, kind or "")
+        several = all_in(own, kind or "")
         found = f"{own.path.name} with {len(several)}" if several else f"{own.path.name} without"
         cure = f"write {kind} = ... in it, or name one, {own.path.name}:NAME"
         require(len(several) == 1, str(kind).lower(), f"a file with one {kind}", found, cure)
@@ -145,9 +172,9 @@ def own_thing(name: str, kind: str | None = None) -> Any:
 
 def all_of(name: str, kind: str) -> tuple:
     """Every thing of that kind in a user's file, or the one that "my_file.py:NAME" names."""
-    if ".py:" in name:
+    if file_and_name(name)[1]:
         return (own_thing(name, kind),)
-    several = _of_kind(open_own(name).module, kind)
+    several = all_in(open_own(name), kind)
     cure = f"write {kind} = ... in it; `mtlsim new {kind.lower()} NAME` writes one that runs"
     require(bool(several), kind.lower(), f"a file with a {kind}", f"{Path(name).name} without", cure)
     return several
@@ -155,7 +182,14 @@ def all_of(name: str, kind: str) -> tuple:
 
 def is_own(name: object) -> bool:
     """Whether it names a user's file."""
-    return isinstance(name, str) and (name.endswith(".py") or ".py:" in name)
+    return isinstance(name, str) and NAMED.fullmatch(name) is not None
+
+
+def file_and_name(name: str) -> tuple[str, str]:
+    """("my_file.py", "NAME") of "my_file.py:NAME"; the second is empty where only a file is named."""
+    match = NAMED.fullmatch(name)
+    require(match is not None, "file", "named FILE.py or FILE.py:NAME", repr(name), "write my_file.py")
+    return match[1], match[2] or ""
 
 
 def names(package: ModuleType, kind: str | None = None) -> list[str]:

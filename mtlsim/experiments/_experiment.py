@@ -90,7 +90,9 @@ def experiment_names() -> list[str]:
 
 
 def find_experiment(name: str) -> Experiment:
-    return find(experiments, name, "EXPERIMENT")
+    found = find(experiments, name, "EXPERIMENT")
+    require(isinstance(found, Experiment), "experiment", "an Experiment", repr(found), "see `mtlsim new experiment NAME`")
+    return found
 
 
 def make_figure(name: str, out: Path, options: Options, **sweep_options: Any) -> list[Path]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MOST_NAMED = 40  # tasks whose names are drawn
-SIDES = ("", "with all others", SERIES[0], "o", -0.12), ("group_", "in its group", SERIES[1], "s", 0.12)
+SIDES = ("", "with all others", SERIES[0], "o", -0.12), ("group_", "in its group (chosen on these rows)", SERIES[1], "s", 0.12)
 
 
 def study(data: "xr.Dataset"):
@@ -31,8 +31,9 @@ def study(data: "xr.Dataset"):
     for name, label, colour, marker, shift in SIDES:
         if f"{name}gain" not in data:
             continue
-        mean, low, high = (percent(f"{name}{part}") for part in ("gain", "low", "high"))
-        ends = np.maximum([mean - low, high - mean], 0)
+        mean, ends = percent(f"{name}gain"), None
+        if f"{name}low" in data:
+            ends = np.maximum([mean - percent(f"{name}low"), percent(f"{name}high") - mean], 0)
         ax.errorbar(mean, rows + shift, xerr=ends, fmt=marker, color=colour, markersize=4, linewidth=1, label=label)
     ax.axvline(0, color="0.5", linewidth=0.8)
     ax.set_ylim(len(names) - 0.5, -0.5)

@@ -18,7 +18,10 @@ def sharing_names() -> list[str]:
 
 def find_sharing(name: str) -> type[Sharing]:
     """The architecture called `name`, to be made with hyperparameters of its own or those of its paper."""
-    return find(sys.modules[__name__], name, "SHARING")
+    found = find(sys.modules[__name__], name, "SHARING")
+    right = isinstance(found, type) and issubclass(found, Sharing)
+    require(right, "sharing", "a class made of mtlsim.sharing.Sharing", repr(found), "see `mtlsim new sharing NAME`")
+    return found
 
 
 def describe_sharing(name: str) -> str:

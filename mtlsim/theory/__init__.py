@@ -5,6 +5,7 @@
 
 import importlib
 
+from mtlsim.core.checks import require
 from mtlsim.core.registry import find, names
 
 
@@ -14,7 +15,10 @@ def statement_names() -> list[str]:
 
 def find_statement(name: str):
     """The `Statement` called `name`. Raises ValueError with the nearest name if there is none."""
-    return find(importlib.import_module("mtlsim.theory.statements"), name, "STATEMENT")
+    found = find(importlib.import_module("mtlsim.theory.statements"), name, "STATEMENT")
+    kind = importlib.import_module("mtlsim.theory.statement").Statement
+    require(isinstance(found, kind), "statement", "a Statement", f"a {type(found).__name__}", "make a Statement of it")
+    return found
 
 
 def __getattr__(name: str):

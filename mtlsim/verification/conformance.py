@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.registry import KINDS, OwnFile, open_own
+from mtlsim.core.checks import require
+from mtlsim.core.registry import KINDS, OwnFile, all_in, open_own
 from mtlsim.samples.moments import Moments
 from mtlsim.sharing import Sharing
 from mtlsim.sweeps.run import sweep
@@ -29,13 +30,14 @@ def check_file(path: Path | str) -> list[str]:
     """
     path = Path(path)
     files = sorted(path.glob("*.py")) if path.is_dir() else [path]
+    require(len(files) > 0, "files", ".py files, or folders of them", f"{path}, a folder without any", "name another")
     return [sentence for file in files for sentence in _check_own(open_own(file))]
 
 
 def _check_own(own: OwnFile) -> Iterator[str]:
-    things = {kind: getattr(own.module, kind) for kind in KINDS if hasattr(own.module, kind)}
+    things = [(kind, thing) for kind in KINDS for thing in all_in(own, kind)]
     checks = {"STATEMENT": _statement, "SHARING": _sharing, "SCHEME": _scheme}
-    for kind, thing in things.items():
+    for kind, thing in things:
         yield from _guarded(kind, checks.get(kind, lambda thing: ()), thing)
     cells = [one for one in vars(own.module).values() if _is_cell(one, own)]
     for kind in cells:

@@ -15,13 +15,13 @@ from scipy.optimize import minimize
 from mtlsim.core.checks import require
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import largest_of
-from mtlsim.core.registry import file_of, use
+from mtlsim.core.registry import file_of
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.results.store import check_writable, require_path, write_whole
 from mtlsim.sweeps.boundary import Box
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.sweeps.instances import over_instances
-from mtlsim.theory import find_statement
+from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import Statement
 
 FINITE = 1e6  # what stands for a violation that is not a number
@@ -41,7 +41,7 @@ class Counterexample:
     of both; for a sign, -measured in the predicted direction over the size of measured alone, as the prediction has none. It counts
     the draws on which the assumptions hold, share_inside of all. What is climbed is its ratio to its standard error.
     n_agree of n_starts climbs end at this place or as high. A search that finds nothing is no evidence: see n_evaluations.
-    file: of a user's own statement, which is run again where the instance is asked for.
+    file: of a user's own statement, which must be named (`mtlsim.use`) before the instance can be asked for.
     """
 
     statement: str
@@ -64,8 +64,9 @@ class Counterexample:
 
     @property
     def instance(self) -> Any:
-        if self.file is not None:
-            use(self.file)
+        known = self.file is None or self.statement in statement_names()
+        cure = f"mtlsim.use({self.file!r}) if you trust it"
+        require(known, "statement", "known", f"{self.statement}, of a file that a result alone does not run", cure)
         base = find_statement(self.statement).instance(self.place, np.random.default_rng(self.seed))
         return at_point(base, dict(self.parameters), check=False)
 

@@ -2,6 +2,7 @@
 
 import sys
 
+from mtlsim.core.checks import require
 from mtlsim.core.registry import find, names
 from mtlsim.weighting._scheme import FLOOR as FLOOR
 from mtlsim.weighting._scheme import Facts as Facts
@@ -16,7 +17,10 @@ def scheme_names() -> list[str]:
 
 def find_scheme(name: str) -> type[Scheme]:
     """The scheme called `name`, to be made with hyperparameters of its own or those of its paper."""
-    return find(sys.modules[__name__], name, "SCHEME")
+    found = find(sys.modules[__name__], name, "SCHEME")
+    right = isinstance(found, type) and issubclass(found, Scheme)
+    require(right, "scheme", "a class made of mtlsim.weighting.Scheme", repr(found), "see `mtlsim new scheme NAME`")
+    return found
 
 
 def conformance(name: str) -> tuple:

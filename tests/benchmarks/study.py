@@ -69,7 +69,7 @@ def against_truth(n_sets: int) -> None:
         own = study.data.isel(task=0)
         gathered = gather(tasks)
         table, n_train, found = Table(gathered, METHODS), round(0.8 * n), []
-        together, unit = Together(table, target), gathered.units[target] * table.spread[target]
+        together, unit = Together(table, target), gathered.units[target]
         for _ in range(N_TRUTH):
             X, y = draws[target](rng, n_train + N_TESTED)
             found.append(unit**2 * risks_of(together.on(X / (table.scale * gathered.columns)), y / unit, n_train))

@@ -217,7 +217,10 @@ class Ways:
             lengths = np.linalg.norm(layer, axis=0)
             layer = layer / np.where(lengths > 0, lengths, 1)
             for energy in LAYERS:
-                yield Way("layer", chosen, None, np.column_stack([np.eye(d), np.sqrt(energy) * layer]), RIDGES * self.size)
+                factor = np.column_stack([np.eye(d), np.sqrt(energy) * layer])
+                if len(chosen) > d:  # as many columns as features do the same
+                    factor = linalg.cholesky(factor @ factor.T, lower=True, check_finite=False)
+                yield Way("layer", chosen, None, factor, RIDGES * self.size)
         if "pooled" in self.methods:
             ridge = sum(one.ridge for one in members)
             gram = sum(one.gram for one in members) - (ridge - ridge / len(members)) * np.eye(d)

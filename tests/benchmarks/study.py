@@ -107,24 +107,35 @@ def peers(tasks: dict) -> None:
         "  scikit-learn, RidgeCV of every task",
         lambda: [RidgeCV(10.0 ** np.arange(-2, 4.5, 0.5)).fit(X, y) for X, y in tasks.values()],
     )
-    X, Y = next(iter(tasks.values()))[0], np.stack([y[:50] for _, y in tasks.values()], 1)
-    timed("  scikit-learn, MultiTaskLassoCV on 50 rows that all share", lambda: MultiTaskLassoCV(cv=3, alphas=10).fit(X[:50], Y))
+    n = min(len(y) for _, y in tasks.values())
+    X, Y = next(iter(tasks.values()))[0][:n], np.stack([y[:n] for _, y in tasks.values()], 1)
+    timed("  scikit-learn, MultiTaskLassoCV on rows that all share", lambda: MultiTaskLassoCV(cv=3, alphas=10).fit(X, Y))
 
 
 def time_it() -> None:
     rng = np.random.default_rng(0)
-    draw = lambda n, d, theta: (X := rng.normal(size=(n, d)), X @ theta + rng.normal(size=n))
+
+    def tasks_of(counts, d):
+        centre = rng.normal(size=d) / np.sqrt(d)
+        thetas = [centre + 0.5 * rng.normal(size=d) / np.sqrt(d) for _ in counts]
+        rows = [rng.normal(size=(n, d)) for n in counts]
+        return {str(k): (X, X @ theta + rng.normal(size=len(X))) for k, (X, theta) in enumerate(zip(rows, thetas, strict=True))}
+
+    large, small = tasks_of([3000] * sized(6, 3), 384), tasks_of([130] * sized(6, 3), 384)
+
+    def every_small_target():
+        for name in large:
+            mtl.compare_tasks({**large, name: small[name]}, targets=name)
+
+    timed("30 ordered pairs, 3000 source and 130 target rows, 384 features", every_small_target)
+    peers(small)
     for title, counts, d in (
-        ("30 ordered pairs: 6 tasks of 130 rows, 384 features", [130] * 6, 384),
-        ("6 tasks of 3000 rows, targets of 130, 384 features", [3000] * 6, 384),
+        ("30 ordered pairs: 6 tasks of 130 rows, 384 features, and groups", [130] * 6, 384),
         ("139 tasks of 22 to 251 rows, 28 features", [int(n) for n in rng.integers(22, 251, 139)], 28),
         ("10 tasks of 130 rows, 64 features, all subsets", [130] * 10, 64),
     ):
-        counts = counts if not sized(0, 1) else counts[:3]
-        centre = rng.normal(size=d) / np.sqrt(d)
-        tasks = {str(k): draw(n, d, centre + 0.5 * rng.normal(size=d) / np.sqrt(d)) for k, n in enumerate(counts)}
-        size = 104 if "3000" in title else None
-        timed(title, lambda tasks=tasks, size=size: mtl.compare_tasks(tasks, target_samples=size))
+        tasks = tasks_of(counts[: sized(139, 3)], d)
+        timed(title, lambda tasks=tasks: mtl.compare_tasks(tasks))
         peers(tasks)
 
 

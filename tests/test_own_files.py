@@ -85,10 +85,16 @@ def test_files_in_any_folder_find_their_neighbours(own):
 
 def test_a_changed_file_is_read_again(own):
     first = find_statement("own_statement.py")
+    sha256 = file_of(first).sha256
     edit(own / "own_statement.py", "Two tasks of one parameter", "TWO TASKS")
     second = find_statement("own_statement.py")
-    assert first.claim != second.claim and file_of(second).sha256 != file_of(first).sha256
-    assert find_statement("own-statement") is second
+    assert first.claim != second.claim and file_of(second).sha256 != sha256
+    assert find_statement("own-statement") is second and file_of(first) is None
+    edit(own / "own_statement.py", "STATEMENT = Statement(", "STATEMENT = 1 / 0 or Statement(")
+    with pytest.raises(ValueError, match="file must run, but own_statement.py does not"):
+        find_statement("own_statement.py")
+    edit(own / "own_statement.py", "1 / 0 or ", "")
+    assert find_statement("own_statement.py").claim == second.claim and "own-statement" in statement_names()
 
 
 def test_a_counterexample_finds_the_assumption_that_is_missing(own, capsys):

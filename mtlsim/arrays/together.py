@@ -41,7 +41,6 @@ class Table:
         self.labels = [y for _, y in gathered.tasks]
         self.size = float(np.mean([mean_square(X / self.scale) for X in centred]))
         self._sources: dict[Any, Source] = {}
-        self.d = len(self.scale)
 
     def source(self, s: int, target: int) -> Source:
         """Task s as a source of a target, without the rows that are the target's."""

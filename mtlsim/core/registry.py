@@ -77,10 +77,12 @@ def open_own(path: Path | str) -> OwnFile:
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
         if before is not None:
-            _leave(before)
+            _leave(_files.pop(path))
         own = OwnFile(path, text, sha256, module)
-        for kind, name, one in [(k, _name_of(one, own), one) for k in KINDS for one in all_in(own, k)]:
+        joining = [(kind, _name_of(one, own), one) for kind in KINDS for one in all_in(own, kind)]
+        for kind, name, _ in joining:
             _require_free(kind, name, path)
+        for kind, name, one in joining:  # all or none
             _owners[id(one)], _things[kind][name] = own, one
     except KeyboardInterrupt:
         raise
@@ -135,6 +137,8 @@ def _leave(own: OwnFile) -> None:
     sys.modules.pop(own.module.__name__, None)
     for kind in KINDS:
         _things[kind] = {name: one for name, one in _things[kind].items() if _module_of(one) is not own.module}
+    for known in [number for number, owner in _owners.items() if owner is own]:  # numbers of things that are gone come again
+        del _owners[known]
 
 
 def forget() -> None:

@@ -42,7 +42,7 @@ def test_the_route_table():
     assert choose_route(2, 2, False, 9) == choose_route(3, 5, True, 9) == "separate"
     assert choose_route(3, 2, True, 9) == "shared_covariates"
     assert choose_route(2, 1, False, 9) == USUAL
-    assert choose_route(3, 1, False, 9) == "coordinate_ascent"
+    assert choose_route(3, 1, False, 9) == "newton"
     assert choose_route(4, 2, False, 9) == "alternating"
 
 
@@ -96,12 +96,12 @@ def test_raising_the_clean_task_s_weight_turns_the_layer_to_it():
 
 
 @pytest.mark.parametrize("n_tasks", [3, 4])
-def test_coordinate_ascent_matches_many_gradient_starts_inside_its_interval(n_tasks):
+def test_newton_matches_many_gradient_starts_inside_its_interval(n_tasks):
     for seed in range(2):
         tasks = random_tasks(seed, [12, 9, 15, 7][:n_tasks])
         solution = mtl.solve(moments_of(tasks), 1)
         best = oracles.descend(tasks, 1, 40, np.random.default_rng(seed))
-        assert solution.route == "coordinate_ascent" and solution.status == Status.ok
+        assert solution.route == "newton" and solution.status == Status.ok
         assert float(solution.loss) <= best * (1 + 1e-7)
         assert float(solution.loss - solution.gap) <= best * (1 + 1e-9)
         np.testing.assert_allclose(solution.loss, oracles.loss(tasks, solution.parameters), rtol=1e-8)
@@ -150,9 +150,9 @@ def slope_along_step(noise, step, tasks, ridge):
     return jax.jvp(lambda noise: value_of_drawn(noise, tasks, ridge), (noise,), (step,))[1]
 
 
-def test_coordinate_ascent_of_two_tasks_is_the_secular_optimum():
+def test_newton_of_two_tasks_is_the_secular_optimum():
     moments = moments_of(random_tasks(1, [12, 9]))
-    exact, ascent = mtl.solve(moments, 1), mtl.solve(moments, 1, route="coordinate_ascent")
+    exact, ascent = mtl.solve(moments, 1), mtl.solve(moments, 1, route="newton")
     np.testing.assert_allclose(ascent.loss, exact.loss, rtol=1e-9)
 
 

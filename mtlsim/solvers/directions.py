@@ -126,7 +126,7 @@ def find_directions(problem: Rows) -> Directions:
     """
     d = problem.labels.shape[1]
     eps = jnp.finfo(problem.rows.dtype).eps
-    sizes = jnp.stack([_length(rows) for rows in problem.rows])
+    sizes = jnp.stack([length_of(rows) for rows in problem.rows])
     scaled = problem.rows / sizes[:, None, None]
     columns = largest_of(jnp.abs(scaled), (0, 1))
     columns = jnp.where(columns > 0, columns, 1)
@@ -170,7 +170,7 @@ def _lengths(columns: Float[Array, "m d"]) -> Float[Array, " d"]:
     return jnp.sqrt(jnp.sum(columns**2, 0))
 
 
-def _length(rows: Float[Array, "d d"]) -> Float[Array, ""]:
+def length_of(rows: Float[Array, "d d"]) -> Float[Array, ""]:
     """Frobenius norm whose squares neither overflow nor vanish; one where all is zero."""
     largest = largest_of(jnp.abs(rows))
     largest = jnp.where(largest > 0, largest, 1)

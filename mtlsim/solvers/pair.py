@@ -76,6 +76,22 @@ def solve_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array,
     return _conclude(direction, heads, explained, jnp.sum(weights * moments.energy), found, form)
 
 
+def bound_pair(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"]) -> Float[Array, ""]:
+    """What two tasks together are proven not to explain more than, with no answer and one search (drawn moments: by the pencil).
+
+    Where that proves nothing, as for two tasks that both have fewer rows than features, it is what each explains alone.
+    """
+    rows = observed_rows(moments, ridge)
+    if moments.rank_known:
+        found = _search_pencil(moments, weights, ridge, rows, choose_form(jax.default_backend(), moments.n_features))
+        alone = jnp.sum(weights[:, None] * moments.scores**2)
+    else:
+        found = _search_directions(moments, weights, ridge, rows)
+        alone = jnp.sum(found.energies) + found.rounding
+    proven = found.optimum.bound + found.rounding + _last_digits(weights * moments.energy)
+    return jnp.fmin(jnp.where(found.too_few, alone, proven), alone)
+
+
 def _search_pencil(moments: Moments, weights: Float[Array, "2"], ridge: Float[Array, "2"], rows, form: str) -> Found:
     """By the pencil of drawn moments, which know their rank from n: fewer rows than features explain all their energy."""
     d = moments.n_features

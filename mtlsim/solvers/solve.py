@@ -16,7 +16,7 @@ from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.alternating import solve_by_alternation
-from mtlsim.solvers.ascent import solve_by_ascent
+from mtlsim.solvers.newton import solve_by_newton
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.pair import solve_pair
 from mtlsim.solvers.pencil import FORMS, choose_form, name_route
@@ -32,11 +32,11 @@ ROUTES = {
     "secular-eigh": "the same by an eigendecomposition, where that is faster",
     "secular-jacobi": "the same by Jacobi rotations, which accelerators alone offer",
     "secular-cholesky": "the same by Cholesky factorisations alone, where that is faster",
-    "coordinate_ascent": "more tasks, rank one: global in each head, several starts (interval from all pairs)",
+    "newton": "more tasks, rank one: Newton steps over the heads, many starts (interval from all pairs)",
     "alternating": "everything else: alternating least squares, several starts (no certificate)",
 }
 PAIR_FORMS = {name_route(form): form for form in FORMS}
-ITERATED = ("coordinate_ascent", "alternating")
+ITERATED = ("newton", "alternating")
 LOST_DIGITS = 1e-2  # condition number times rounding at which a result is called ill-conditioned
 
 
@@ -47,7 +47,7 @@ def choose_route(n_tasks: int, rank: int, shared_covariates: bool, n_features: i
     if shared_covariates:
         return "shared_covariates"
     if rank == 1:
-        return name_route(choose_form(jax.default_backend(), n_features)) if n_tasks == 2 else "coordinate_ascent"
+        return name_route(choose_form(jax.default_backend(), n_features)) if n_tasks == 2 else "newton"
     return "alternating"
 
 
@@ -61,12 +61,15 @@ def solve(
     key: Key[Array, ""] | None = None,
     n_starts: int = 8,
     max_iterations: int = 200,
+    certify: bool = False,
 ) -> Solution:
     """Optimal shared layer B (d, r) and heads A (K, r) of hard sharing (see `mtlsim.solvers.objective`).
 
     moments: K tasks, stacked or in a sequence. rank: r >= 1, at most d. weights: per task, >= 0, not all zero; None is one
     each. ridge: per task, >= 0, on the scale of X'X. route: "auto" or a name in `ROUTES`, to compare solvers. key, n_starts:
     for the routes with random starts; key defaults to jax.random.key(0). max_iterations: per start.
+    certify: whether to prove the optimum of rank one for more than two tasks, by a search of all heads (see
+    `mtlsim.solvers.boxes`; of more than five tasks a bound is proven for groups of four).
     Raises ValueError for sizes, weights and routes that make no sense; trouble with the numbers becomes `status`.
     """
     moments = stack(moments)
@@ -82,12 +85,16 @@ def solve(
         require(equal, "ridge", "the same for all tasks on shared rows", ridge, "give one number, or rank >= tasks")
     best = choose_route(n_tasks, rank, moments.shared_covariates, d)
     require_choice(route, ["auto", *ROUTES], "route")
-    solution = _take(best if route == "auto" else route, moments, int(rank), weights, ridge, key, n_starts, max_iterations)
+    require(isinstance(certify, bool), "certify", "True or False", repr(certify), "leave it out for the faster answer")
+    route = best if route == "auto" else route
+    solution = _take(route, moments, int(rank), weights, ridge, key, n_starts, max_iterations, certify)
     return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, _conditioning(moments, ridge, solution.route)))
 
 
-@partial(jax.jit, static_argnames=("route", "rank", "n_starts", "max_iterations"))
-def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts: int, max_iterations: int) -> Solution:
+@partial(jax.jit, static_argnames=("route", "rank", "n_starts", "max_iterations", "certify"))
+def _take(
+    route: str, moments: Moments, rank: int, weights, ridge, key, n_starts: int, max_iterations: int, certify: bool
+) -> Solution:
     n_tasks, shared = moments.n_tasks, moments.shared_covariates
     if route == "separate":
         require(rank >= n_tasks, "route", "one that fits", repr(route), f"it needs rank >= {n_tasks} tasks")
@@ -104,9 +111,9 @@ def _take(route: str, moments: Moments, rank: int, weights, ridge, key, n_starts
         offered = PAIR_FORMS[route] != "jacobi" or jax.default_backend() != "cpu"
         require(offered, "route", "one that fits", repr(route), "Jacobi rotations need an accelerator; use 'secular-eigh'")
         return solve_pair(moments, weights, ridge, PAIR_FORMS[route])
-    if route == "coordinate_ascent":
+    if route == "newton":
         require(n_tasks >= 2 and rank == 1, "route", "one that fits", repr(route), "it needs rank 1")
-        return solve_by_ascent(moments, weights, ridge, key, n_starts, max_iterations)
+        return solve_by_newton(moments, weights, ridge, key, n_starts, max_iterations, certify)
     return solve_by_alternation(moments, rank, weights, ridge, key, n_starts, 5 * max_iterations)
 
 

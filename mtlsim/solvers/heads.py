@@ -1,0 +1,149 @@
+"""Rank one for any number of tasks, seen from the heads: the energy they explain, its derivatives, and the climb to its top.
+
+With heads a (K,) of any common scale, the best direction and the energy that it explains are
+
+    x = G^-1 c,    V(a) = c'G^-1 c,    G = sum_k a_k^2 S_k,    c = sum_k a_k b_k,
+
+for grams S_k and sides b_k that hold the weights and ridges. With u_k = b_k - 2 a_k S_k x the derivatives are
+
+    dV/da_k = 2 (p_k - a_k q_k),    d2V/da_j da_k = 2 u_j'G^-1 u_k - 2 [j = k] q_k,    p_k = b_k'x,  q_k = x'S_k x,
+
+so that a step of Newton's method costs one factorisation, as does one of alternation, a_k = p_k / q_k, which never loses. Newton's
+is taken where V bends downwards, and kept where it gains; else the other is: every start rises to a top.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of
+
+FIRST_STEPS = 5  # of every start; after them the best places are followed to their tops
+FOLLOWED = 4
+SETTLED = 1e-14  # of V (or 4 roundings): a step that promises less is the last
+SAME = 1e-6  # squared sine between heads below which two places are one
+JITTER = 4  # times d roundings of the sum of all grams: what is singular without it has an answer
+
+
+class Heads(NamedTuple):
+    """Grams and sides of the tasks, with weights and ridges in them, each task in units in which its gram is of size one."""
+
+    grams: Float[Array, "K d d"]
+    sides: Float[Array, "K d"]
+
+    @property
+    def safety(self) -> Float[Array, "d d"]:
+        d = self.sides.shape[1]
+        whole = jnp.sum(self.grams, 0)
+        missing = jnp.diag(jnp.where(jnp.diagonal(whole) == 0, 1, 0).astype(whole.dtype))
+        return JITTER * d * jnp.finfo(whole.dtype).eps * whole + missing
+
+    def combine(self, squares: Float[Array, "n K"]) -> Float[Array, "n d d"]:
+        """sum_k squares_k S_k for each of n."""
+        d = self.sides.shape[1]
+        return linalg.multiply(squares, self.grams.reshape(len(self.grams), d * d)).reshape(-1, d, d)
+
+    def factorise(self, heads: Float[Array, "n K"]) -> Float[Array, "n d d"]:
+        """Cholesky factors of G at each of n heads of length one."""
+        return linalg.cholesky(self.combine(heads**2) + self.safety)
+
+    def fit(self, heads: Float[Array, "n K"]) -> tuple[Float[Array, "n d d"], Float[Array, "n d"], Float[Array, " n"]]:
+        """The factor of G, the best direction x and V."""
+        factor = self.factorise(heads)
+        half = linalg.solve_lower(factor, linalg.multiply(heads, self.sides))
+        return factor, linalg.solve_upper(factor, half), jnp.sum(half**2, 1)
+
+    def overlaps(self, directions: Float[Array, "n d"]) -> tuple[Float[Array, "n K"], Float[Array, "n K"], Float[Array, "n K d"]]:
+        """p_k, q_k and S_k x of each of n directions."""
+        images = jnp.einsum("kde,ne->nkd", self.grams, directions, precision="highest")
+        sizes = jnp.einsum("nkd,nd->nk", images, directions, precision="highest")
+        return linalg.multiply(directions, self.sides.T), sizes, images
+
+
+class Place(NamedTuple):
+    """Heads of length one and V there; the heads that alternation and Newton's method go to next, and what Newton's promises.
+
+    Where V does not bend downwards, Newton's method has no step, and a promise of infinity.
+    """
+
+    heads: Float[Array, "n K"]
+    value: Float[Array, " n"]
+    alternation: Float[Array, "n K"]
+    newton: Float[Array, "n K"]
+    promise: Float[Array, " n"]
+
+    def take(self, chosen: Int[Array, "*m"]) -> "Place":
+        return jax.tree.map(lambda leaf: leaf[chosen], self)
+
+
+def look(problem: Heads, heads: Float[Array, "n K"]) -> Place:
+    """V and both next steps at each of n heads."""
+    heads = unit(heads)
+    factor, directions, value = problem.fit(heads)
+    p, q, images = problem.overlaps(directions)
+    residuals = linalg.solve_lower(factor, jnp.swapaxes(problem.sides - 2 * heads[..., None] * images, 1, 2))
+    bends = 2 * jnp.einsum("ndj,ndk->njk", residuals, residuals, precision="highest")
+    bends = bends - 2 * q[..., None] * jnp.eye(heads.shape[1], dtype=q.dtype)
+    slope = 2 * (p - heads * q)
+    # along the heads themselves V does not change; a bend of the usual size there makes the system regular
+    across = jnp.eye(heads.shape[1], dtype=q.dtype) - heads[..., None] * heads[:, None]
+    usual = largest_of(q, 1)[:, None, None] * heads[..., None] * heads[:, None]
+    step = linalg.solve_positive(usual - linalg.multiply(across, bends, across), slope)
+    promise = jnp.sum(step * slope, 1)
+    steps = jnp.isfinite(promise)
+    alternation = jnp.where(q > 0, p / jnp.where(q > 0, q, 1), 0)
+    newton = jnp.where(steps[:, None], heads + step, alternation)
+    return Place(heads, value, unit(alternation), unit(newton), jnp.where(steps, promise, jnp.inf))
+
+
+def climb(problem: Heads, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Place, Int[Array, ""], Bool[Array, ""]]:
+    """The places that the best starts lead to, which of them is the highest, and whether it had settled."""
+    settled = max(SETTLED, 4 * jnp.finfo(starts.dtype).eps)
+
+    def step(state):
+        """A place and where to go from it: on after a gain, or back and on by alternation."""
+        place, onward = state
+        new = look(problem, onward)
+        better = new.value >= place.value
+        choose = lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+        kept = jax.tree.map(choose, new, place)
+        return kept, choose(kept.newton, kept.alternation)
+
+    def onwards(state):
+        place, _, iteration = state
+        best = largest_of(place.value)
+        matters = place.value + 2 * jnp.where(jnp.isfinite(place.promise), place.promise, jnp.inf) > best
+        return jnp.any(matters & (place.promise > settled * place.value)) & (iteration < max_iterations)
+
+    nowhere = jnp.full(len(starts), -jnp.inf, starts.dtype)
+    state = Place(starts, nowhere, starts, starts, -nowhere), starts
+    place, onward = jax.lax.fori_loop(0, FIRST_STEPS, lambda _, state: step(state), state)
+    chosen = _highest(place, min(FOLLOWED, len(starts)))
+    state = place.take(chosen), onward[chosen]
+    place, _, _ = jax.lax.while_loop(onwards, lambda state: (*step(state[:2]), state[2] + 1), (*state, 0))
+    best = jnp.argmax(jnp.where(jnp.isfinite(place.value), place.value, -jnp.inf))
+    return place, best, place.promise[best] <= settled * place.value[best]
+
+
+def _highest(place: Place, n_kept: int) -> Int[Array, " m"]:
+    """The highest places of which no two are the same."""
+    values = jnp.where(jnp.isfinite(place.value), place.value, -jnp.inf)
+    chosen = []
+    for _ in range(n_kept):
+        best = jnp.argmax(values)
+        chosen.append(best)
+        cosine = linalg.multiply(place.heads, place.heads[best])
+        # what is the same as a chosen place comes after all others
+        values = jnp.where(
+            1 - cosine**2 < SAME, values - 2 * largest_of(jnp.abs(jnp.where(jnp.isfinite(values), values, 0))), values
+        )
+        values = values.at[best].set(-jnp.inf)
+    return jnp.stack(chosen)
+
+
+def unit(heads: Float[Array, "n K"]) -> Float[Array, "n K"]:
+    length = jnp.sqrt(jnp.sum(heads**2, -1, keepdims=True))
+    return heads / jnp.where(length > 0, length, 1)

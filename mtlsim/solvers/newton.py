@@ -1,0 +1,197 @@
+"""More than two tasks, one shared direction: Newton's method over the heads from many starts, and what is proven of the end."""
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key
+
+from mtlsim.core import linalg
+from mtlsim.core.extremes import largest_of, smallest_of
+from mtlsim.core.keys import normal, stream
+from mtlsim.core.status import Certificate, Status, flag, worst
+from mtlsim.samples.moments import Moments
+from mtlsim.solvers.boxes import LARGEST, prove
+from mtlsim.solvers.directions import length_of
+from mtlsim.solvers.heads import Heads, Place, climb, look, unit
+from mtlsim.solvers.objective import absorb, best_heads, observed_rows, too_few_rows
+from mtlsim.solvers.pair import bound_pair
+from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, rows_of
+from mtlsim.solvers.rows import look as look_at_rows
+from mtlsim.solvers.solution import EXACT_WITHIN, LOST, Solution, certify
+
+WITHIN = 0.5 * EXACT_WITHIN  # of the smaller task's energy, to which the optimum is proven
+GROUP = 4  # tasks whose optima are proven together, where all are too many
+IN_GROUPS = 1e-3  # of the smaller task's energy, to which those are proven
+
+
+class View(NamedTuple):
+    """The problem seen from the heads, the way back from its directions to parameters, and whether there are too few rows.
+
+    sizes (K,): a head of the problem is this many times the head of the task in units of its own.
+    """
+
+    problem: Heads
+    lift: Float[Array, "d d"]
+    sizes: Float[Array, " K"]
+    too_few: Bool[Array, ""]
+
+
+def solve_by_newton(
+    moments: Moments,
+    weights: Float[Array, " K"],
+    ridge: Float[Array, " K"],
+    key: Key[Array, ""],
+    n_starts: int,
+    max_iterations: int,
+    prove_it: bool = False,
+) -> Solution:
+    """Rank one for K > 2 tasks (see `mtlsim.solvers.heads`); the highest of all tops wins.
+
+    Starts: the heads that suit each task's own solution, the principal heads of tasks that all had the same rows, and `n_starts`
+    random ones. Every task is in K - 1 pairs, so the sum of the certified pair optima over K - 1 bounds the explained energy from
+    above: the certificate is an interval. prove_it: search all heads (see `mtlsim.solvers.boxes`), of five tasks at most together,
+    of more in groups, whose optima together are a bound again.
+    """
+    fixed = jax.lax.stop_gradient((moments, weights, ridge))
+    view = _look_at(*fixed)
+    energies, starts = _own(view.problem)
+    random = normal(stream(key, "starts"), (n_starts, len(energies)), energies.dtype)
+    places, best, settled = climb(view.problem, jnp.concatenate([starts, random]), max_iterations)
+    top, bound = places.take(best), jnp.sum(energies)
+    if prove_it:
+        top, settled, bound = _prove(view.problem, top, settled, energies, starts, max_iterations)
+        bound = bound + _rounding(*fixed)
+    bound = jnp.fmin(bound, _pair_bound(*fixed))
+    direction = linalg.multiply(view.lift, view.problem.fit(top.heads[None])[1][0])
+    problem = absorb(moments, weights, ridge)
+    direction = linalg.found_otherwise(_direction, direction, top.heads / view.sizes, problem.gram, problem.cross)
+    heads, explained = best_heads(moments, weights, ridge, direction)
+    gap = jnp.maximum(bound - explained, 0)
+    status = worst(
+        flag(~settled, Status.not_converged),
+        flag(view.too_few, Status.degenerate),
+        flag(~jnp.isfinite(explained) & ~view.too_few, Status.ill_conditioned),
+    )
+    unknown = jnp.where(view.too_few, jnp.nan, 0.0)
+    length = jnp.linalg.norm(direction)
+    length = jnp.where(length == 0, 1, length)
+    shared, heads = direction / length + unknown, heads * length + unknown
+    return Solution(
+        shared[:, None],
+        heads[:, None],
+        heads[:, None] * shared,
+        jnp.sum(weights * moments.energy) - jnp.where(view.too_few, jnp.sum(energies), explained),
+        jnp.where(view.too_few, 0, gap),
+        certify(gap, energies, Certificate.interval),
+        status,
+        "newton",
+    )
+
+
+def _look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> View:
+    """Drawn moments know their rank from n; those of arrays are brought to what all tasks see together first, without squares."""
+    rows, d = observed_rows(moments, ridge), moments.n_features
+    if moments.rank_known:
+        problem = absorb(moments, weights, ridge)
+        units = 1 / _nonzero(jnp.sqrt(jnp.sum(jnp.diagonal(problem.gram, axis1=1, axis2=2), 0)))
+        lift, sizes, few = jnp.diag(units), jnp.ones_like(weights), too_few_rows(rows, 1, d)
+        grams, sides = problem.gram * units * units[:, None], problem.cross * units
+    else:
+        stacked, labels = (
+            jnp.stack(part) for part in zip(*(rows_of(moments[i], ridge[i]) for i in range(len(ridge))), strict=True)
+        )
+        sizes = jnp.stack([length_of(part) for part in stacked])
+        stacked = stacked / sizes[:, None, None]
+        columns = _nonzero(largest_of(jnp.abs(stacked), (0, 1)))
+        left, values, right = jnp.linalg.svd((stacked / columns).reshape(-1, d), full_matrices=False)
+        inside = values > UNSEEN * d * jnp.finfo(values.dtype).eps * values[0]
+        left = (left * inside).reshape(-1, d, d)
+        grams = jnp.einsum("kmd,kme->kde", left, left, precision="highest")
+        sides = jnp.einsum("kmd,km->kd", left, jnp.sqrt(weights)[:, None] * labels, precision="highest")
+        lift = right.T * jnp.where(inside, 1 / jnp.where(inside, values, 1), 0) / columns[:, None]
+        shares = jnp.linalg.eigvalsh(grams)
+        seen = jnp.sum(shares > UNSEEN * d * jnp.finfo(shares.dtype).eps, 1)
+        few = too_few_rows(jnp.minimum(rows, seen), 1, jnp.sum(inside))
+    scales = _nonzero(jnp.sqrt(jnp.trace(grams, axis1=1, axis2=2) / d))
+    return View(Heads(grams / scales[:, None, None] ** 2, sides / scales[:, None]), lift, sizes * scales, few)
+
+
+def _nonzero(sizes):
+    return jnp.where(sizes > 0, sizes, 1)
+
+
+def _own(problem: Heads) -> tuple[Float[Array, " K"], Float[Array, "n K"]]:
+    """What each task explains alone, and the starts that follow from that: from each task's solution, and the principal heads."""
+    factors = problem.factorise(jnp.eye(len(problem.sides), dtype=problem.sides.dtype))
+    halves = linalg.solve_lower(factors, problem.sides)
+    p, q, _ = problem.overlaps(linalg.solve_upper(factors, halves))
+    whole = linalg.cholesky(jnp.sum(problem.grams, 0) + problem.safety)
+    sides = linalg.solve_lower(whole, problem.sides.T)
+    principal = jnp.linalg.eigh(linalg.multiply(sides.T, sides))[1].T
+    return jnp.sum(halves**2, 1), jnp.concatenate([unit(jnp.where(q > 0, p / _nonzero(q), 0)), principal])
+
+
+def _direction(heads: Float[Array, " K"], grams: Float[Array, "K d d"], sides: Float[Array, "K d"]) -> Float[Array, " d"]:
+    """The best direction at heads that were found, after a last step of Newton's: its derivatives are those of the optimum."""
+    problem, length = Heads(grams, sides), jnp.linalg.norm(heads)
+    again = look(problem, jax.lax.stop_gradient(heads)[None]).newton
+    return problem.fit(again)[1][0] / length
+
+
+def _prove(problem: Heads, top: Place, settled, energies: Float[Array, " K"], starts: Float[Array, "n K"], max_iterations: int):
+    """The highest top after a search of all heads, whether it had settled, and what V does not exceed, rounding apart."""
+    n_tasks = len(energies)
+    last_digits = ROUNDINGS * jnp.finfo(energies.dtype).eps * jnp.sum(energies)
+    if n_tasks <= LARGEST:
+        proof = prove(problem, top.heads, top.value, jnp.maximum(WITHIN * smallest_of(energies), last_digits))
+        places, best, found = climb(problem, proof.heads[None], max_iterations)
+        higher = proof.value > top.value + last_digits
+        top = jax.tree.map(lambda new, old: jnp.where(higher, new, old), places.take(best), top)
+        return top, jnp.where(higher, found, settled), proof.bound
+    n_groups = -(-n_tasks // GROUP)
+    # those that the shared direction suits and those that it does not, in every group
+    order = jnp.argsort(problem.overlaps(problem.fit(top.heads[None])[1])[0][0] * top.heads / energies)
+
+    def of_group(chosen):
+        part = Heads(problem.grams[chosen], problem.sides[chosen])
+        own, starts = _own(part)
+        places, best, _ = climb(part, starts, max_iterations)
+        return prove(part, places.heads[best], places.value[best], IN_GROUPS * smallest_of(own)).bound
+
+    bound = jnp.zeros_like(top.value)
+    sizes = [len(range(group, n_tasks, n_groups)) for group in range(n_groups)]
+    for size in sorted(set(sizes)):
+        groups = [order[group::n_groups] for group in range(n_groups) if sizes[group] == size]
+        bound += jnp.sum(jax.lax.map(of_group, jnp.stack(groups)))
+    return top, settled, bound
+
+
+def _rounding(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:
+    """How far rounding may have moved V at any heads.
+
+    A change of each task's rows that is small beside what the task itself sees of every direction changes V by no larger share, as
+    G is a sum of grams. Of squares it is the rounding over the least eigenvalue of a gram with a diagonal of ones; rows of arrays
+    had a rounding of their own. Where a task does not see every direction, nothing is known.
+    """
+    d, eps = moments.n_features, jnp.finfo(weights.dtype).eps
+    problem = _look_at(moments, weights, ridge).problem
+    sizes = jnp.sqrt(jnp.diagonal(problem.grams, axis1=1, axis2=2))
+    least = smallest_of(jnp.linalg.eigvalsh(problem.grams / _nonzero(sizes[:, :, None] * sizes[:, None])))
+    noise = d**2 * eps / jnp.where(least > 0, least, 0)
+    if not moments.rank_known:
+        sights = [look_at_rows(moments[i], ridge[i], jnp.asarray(d)) for i in range(len(weights))]
+        noise += largest_of(jnp.stack([largest_of(jnp.where(sight.seen, sight.noise, jnp.inf)) for sight in sights]))
+    noise = jnp.where(ROUNDINGS * noise < LOST, ROUNDINGS * noise, jnp.inf)
+    return noise * jnp.sum(weights * moments.energy)
+
+
+def _pair_bound(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:
+    """Upper bound on the explained energy: what pairs of tasks are proven not to exceed, each task counted once."""
+
+    def of_pair(chosen):
+        return bound_pair(jax.tree.map(lambda leaf: leaf[chosen], moments), weights[chosen], ridge[chosen])
+
+    pairs = jnp.array(list(itertools.combinations(range(moments.n_tasks), 2)))
+    return jnp.sum(jax.lax.map(of_pair, pairs)) / (moments.n_tasks - 1)  # one after the other, so that it is compiled once

@@ -70,6 +70,7 @@ AFTER_TASKS = (  # after TASKS
     '[cell]\nridge=[1]',
     '[cell]\nridge=nan',
     '[cell]\nsharing=3',
+    '[cell]\nsharing={name="hard",certify="no"}',
     '[cell]\nsharing=["hard"]',
     '[cell]\nsharing={}',
     '[cell]\nsharing={strength=1}',

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from mtlsim.core.checks import require_bool
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
@@ -30,14 +31,20 @@ class Deep(NamedTuple):
 
 
 class Hard(Sharing):
-    """Shared layers of the given rank with free heads, of linear or ReLU units. depth: L, how many layers follow each other."""
+    """Shared layers of the given rank with free heads, of linear or ReLU units.
+
+    depth: L, how many layers follow each other. certify: whether to prove the optimum of linear tasks where it costs time, as
+    `mtlsim.solve(certify=True)` does for three tasks and more.
+    """
 
     depth: int = eqx.field(default=1, static=True)
+    certify: bool = eqx.field(default=False, static=True)
 
     on_networks = True
 
     def __check_init__(self):
         require_depth(self.depth)
+        require_bool(self.certify, "certify")
 
     @property
     def flat(self):
@@ -47,7 +54,7 @@ class Hard(Sharing):
         return choose_route(n_tasks, rank, shared_covariates, n_features)
 
     def exact(self, problem: Problem) -> Answer:
-        found = solve(problem.moments, problem.rank, problem.weights, problem.ridge, key=problem.key)
+        found = solve(problem.moments, problem.rank, problem.weights, problem.ridge, key=problem.key, certify=self.certify)
         rest = found.parameters, found.loss, found.gap, found.certificate, found.status
         layers = Layers(found.shared, found.heads)
         if not self.flat:  # layers that hand on what they get
@@ -105,4 +112,5 @@ REDUCTIONS = ("single", "wide")
 EXAMPLES = (
     (Hard(), {"rank": 1}, [[0.98249, 0.72186], [1.24677, 0.91603]]),
     (Hard(depth=3), {"rank": 1}, [[0.98249, 0.72186], [1.24677, 0.91603]]),
+    (Hard(certify=True), {"rank": 1}, [[0.98249, 0.72186], [1.24677, 0.91603]]),
 )

@@ -25,7 +25,7 @@ FIRST_STEPS = 5  # of every start; after them the best places are followed to th
 FOLLOWED = 4
 SETTLED = 1e-14  # of V (or 4 roundings): a step that promises less is the last
 SAME = 1e-6  # squared sine between heads below which two places are one
-JITTER = 4  # times d roundings of the sum of all grams: what is singular without it has an answer
+JITTER = 4  # times d roundings of the diagonal
 
 
 class Heads(NamedTuple):
@@ -34,13 +34,6 @@ class Heads(NamedTuple):
     grams: Float[Array, "K d d"]
     sides: Float[Array, "K d"]
 
-    @property
-    def safety(self) -> Float[Array, "d d"]:
-        d = self.sides.shape[1]
-        whole = jnp.sum(self.grams, 0)
-        missing = jnp.diag(jnp.where(jnp.diagonal(whole) == 0, 1, 0).astype(whole.dtype))
-        return JITTER * d * jnp.finfo(whole.dtype).eps * whole + missing
-
     def combine(self, squares: Float[Array, "n K"]) -> Float[Array, "n d d"]:
         """sum_k squares_k S_k for each of n."""
         d = self.sides.shape[1]
@@ -48,7 +41,7 @@ class Heads(NamedTuple):
 
     def factorise(self, heads: Float[Array, "n K"]) -> Float[Array, "n d d"]:
         """Cholesky factors of G at each of n heads of length one."""
-        return linalg.cholesky(self.combine(heads**2) + self.safety)
+        return factorise(self.combine(heads**2))
 
     def fit(self, heads: Float[Array, "n K"]) -> tuple[Float[Array, "n d d"], Float[Array, "n d"], Float[Array, " n"]]:
         """The factor of G, the best direction x and V."""
@@ -61,6 +54,14 @@ class Heads(NamedTuple):
         images = jnp.einsum("kde,ne->nkd", self.grams, directions, precision="highest")
         sizes = jnp.einsum("nkd,nd->nk", images, directions, precision="highest")
         return linalg.multiply(directions, self.sides.T), sizes, images
+
+
+def factorise(grams: Float[Array, "n d d"]) -> Float[Array, "n d d"]:
+    """Cholesky factors of grams that may be singular: a few roundings of its own diagonal make each of them regular."""
+    d = grams.shape[-1]
+    sizes = jnp.diagonal(grams, axis1=1, axis2=2)
+    more = jnp.where(sizes > 0, JITTER * d * jnp.finfo(grams.dtype).eps * sizes, 1)
+    return linalg.cholesky(grams + more[:, None] * jnp.eye(d, dtype=grams.dtype))
 
 
 class Place(NamedTuple):
@@ -118,8 +119,8 @@ def climb(problem: Heads, starts: Float[Array, "n K"], max_iterations: int) -> t
         matters = place.value + 2 * jnp.where(jnp.isfinite(place.promise), place.promise, jnp.inf) > best
         return jnp.any(matters & (place.promise > settled * place.value)) & (iteration < max_iterations)
 
-    nowhere = jnp.full(len(starts), -jnp.inf, starts.dtype)
-    state = Place(starts, nowhere, starts, starts, -nowhere), starts
+    nothing = jnp.zeros(len(starts), starts.dtype)
+    state = Place(starts, nothing, starts, starts, nothing + jnp.inf), starts
     place, onward = jax.lax.fori_loop(0, FIRST_STEPS, lambda _, state: step(state), state)
     chosen = _highest(place, min(FOLLOWED, len(starts)))
     state = place.take(chosen), onward[chosen]
@@ -137,13 +138,12 @@ def _highest(place: Place, n_kept: int) -> Int[Array, " m"]:
         chosen.append(best)
         cosine = linalg.multiply(place.heads, place.heads[best])
         # what is the same as a chosen place comes after all others
-        values = jnp.where(
-            1 - cosine**2 < SAME, values - 2 * largest_of(jnp.abs(jnp.where(jnp.isfinite(values), values, 0))), values
-        )
+        least = 2 * largest_of(jnp.where(jnp.isfinite(values), values, 0))
+        values = jnp.where(1 - cosine**2 < SAME, values - least, values)
         values = values.at[best].set(-jnp.inf)
     return jnp.stack(chosen)
 
 
-def unit(heads: Float[Array, "n K"]) -> Float[Array, "n K"]:
+def unit(heads: Float[Array, "*n K"]) -> Float[Array, "*n K"]:
     length = jnp.sqrt(jnp.sum(heads**2, -1, keepdims=True))
     return heads / jnp.where(length > 0, length, 1)

@@ -14,7 +14,7 @@ from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.boxes import LARGEST, prove
 from mtlsim.solvers.directions import length_of
-from mtlsim.solvers.heads import Heads, Place, climb, look, unit
+from mtlsim.solvers.heads import Heads, Place, climb, factorise, look, unit
 from mtlsim.solvers.objective import absorb, best_heads, observed_rows, too_few_rows
 from mtlsim.solvers.pair import bound_pair
 from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, rows_of
@@ -22,8 +22,7 @@ from mtlsim.solvers.rows import look as look_at_rows
 from mtlsim.solvers.solution import EXACT_WITHIN, LOST, Solution, certify
 
 WITHIN = 0.5 * EXACT_WITHIN  # of the smaller task's energy, to which the optimum is proven
-GROUP = 4  # tasks whose optima are proven together, where all are too many
-IN_GROUPS = 1e-3  # of the smaller task's energy, to which those are proven
+IN_GROUPS = 1e-2  # the same, of groups where all tasks together are too many
 
 
 class View(NamedTuple):
@@ -68,9 +67,9 @@ def solve_by_newton(
     problem = absorb(moments, weights, ridge)
     direction = linalg.found_otherwise(_direction, direction, top.heads / view.sizes, problem.gram, problem.cross)
     heads, explained = best_heads(moments, weights, ridge, direction)
-    gap = jnp.maximum(bound - explained, 0)
+    gap = jnp.maximum(bound - explained, 0) + _rounding_at(*fixed, *jax.lax.stop_gradient((direction, heads)))
     status = worst(
-        flag(~settled, Status.not_converged),
+        flag(~settled & ~view.too_few, Status.not_converged),
         flag(view.too_few, Status.degenerate),
         flag(~jnp.isfinite(explained) & ~view.too_few, Status.ill_conditioned),
     )
@@ -94,10 +93,13 @@ def _look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, 
     """Drawn moments know their rank from n; those of arrays are brought to what all tasks see together first, without squares."""
     rows, d = observed_rows(moments, ridge), moments.n_features
     if moments.rank_known:
-        problem = absorb(moments, weights, ridge)
-        units = 1 / _nonzero(jnp.sqrt(jnp.sum(jnp.diagonal(problem.gram, axis1=1, axis2=2), 0)))
-        lift, sizes, few = jnp.diag(units), jnp.ones_like(weights), too_few_rows(rows, 1, d)
-        grams, sides = problem.gram * units * units[:, None], problem.cross * units
+        columns = largest_of(jnp.abs(moments.factor), 2)
+        sizes, few = _nonzero(largest_of(columns, 1)), too_few_rows(rows, 1, d)
+        units = 1 / _nonzero(largest_of(columns / sizes[:, None], 0))
+        factor = moments.factor / sizes[:, None, None] * units[:, None]
+        grams = linalg.multiply(factor, jnp.swapaxes(factor, 1, 2)) + (ridge / sizes / sizes)[:, None, None] * jnp.diag(units**2)
+        sides = jnp.sqrt(weights)[:, None] * jnp.einsum("kdm,km->kd", factor, moments.scores, precision="highest")
+        lift = jnp.diag(units)
     else:
         stacked, labels = (
             jnp.stack(part) for part in zip(*(rows_of(moments[i], ridge[i]) for i in range(len(ridge))), strict=True)
@@ -111,8 +113,7 @@ def _look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, 
         grams = jnp.einsum("kmd,kme->kde", left, left, precision="highest")
         sides = jnp.einsum("kmd,km->kd", left, jnp.sqrt(weights)[:, None] * labels, precision="highest")
         lift = right.T * jnp.where(inside, 1 / jnp.where(inside, values, 1), 0) / columns[:, None]
-        shares = jnp.linalg.eigvalsh(grams)
-        seen = jnp.sum(shares > UNSEEN * d * jnp.finfo(shares.dtype).eps, 1)
+        seen = jnp.sum(jnp.linalg.svd(left, compute_uv=False) > UNSEEN * d * jnp.finfo(values.dtype).eps, 1)
         few = too_few_rows(jnp.minimum(rows, seen), 1, jnp.sum(inside))
     scales = _nonzero(jnp.sqrt(jnp.trace(grams, axis1=1, axis2=2) / d))
     return View(Heads(grams / scales[:, None, None] ** 2, sides / scales[:, None]), lift, sizes * scales, few)
@@ -127,7 +128,7 @@ def _own(problem: Heads) -> tuple[Float[Array, " K"], Float[Array, "n K"]]:
     factors = problem.factorise(jnp.eye(len(problem.sides), dtype=problem.sides.dtype))
     halves = linalg.solve_lower(factors, problem.sides)
     p, q, _ = problem.overlaps(linalg.solve_upper(factors, halves))
-    whole = linalg.cholesky(jnp.sum(problem.grams, 0) + problem.safety)
+    whole = factorise(jnp.sum(problem.grams, 0, keepdims=True))[0]
     sides = linalg.solve_lower(whole, problem.sides.T)
     principal = jnp.linalg.eigh(linalg.multiply(sides.T, sides))[1].T
     return jnp.sum(halves**2, 1), jnp.concatenate([unit(jnp.where(q > 0, p / _nonzero(q), 0)), principal])
@@ -150,9 +151,10 @@ def _prove(problem: Heads, top: Place, settled, energies: Float[Array, " K"], st
         higher = proof.value > top.value + last_digits
         top = jax.tree.map(lambda new, old: jnp.where(higher, new, old), places.take(best), top)
         return top, jnp.where(higher, found, settled), proof.bound
-    n_groups = -(-n_tasks // GROUP)
     # those that the shared direction suits and those that it does not, in every group
     order = jnp.argsort(problem.overlaps(problem.fit(top.heads[None])[1])[0][0] * top.heads / energies)
+    n_groups = -(-n_tasks // LARGEST)
+    order = jnp.concatenate([order[group::n_groups] for group in range(n_groups)])
 
     def of_group(chosen):
         part = Heads(problem.grams[chosen], problem.sides[chosen])
@@ -160,12 +162,12 @@ def _prove(problem: Heads, top: Place, settled, energies: Float[Array, " K"], st
         places, best, _ = climb(part, starts, max_iterations)
         return prove(part, places.heads[best], places.value[best], IN_GROUPS * smallest_of(own)).bound
 
-    bound = jnp.zeros_like(top.value)
-    sizes = [len(range(group, n_tasks, n_groups)) for group in range(n_groups)]
-    for size in sorted(set(sizes)):
-        groups = [order[group::n_groups] for group in range(n_groups) if sizes[group] == size]
-        bound += jnp.sum(jax.lax.map(of_group, jnp.stack(groups)))
-    return top, settled, bound
+    whole = n_tasks // LARGEST * LARGEST
+    bound = jnp.sum(jax.lax.map(of_group, order[:whole].reshape(-1, LARGEST)))
+    rest = order[whole:]
+    if len(rest) > 1:
+        bound += of_group(rest)
+    return top, settled, bound + (jnp.sum(energies[rest]) if len(rest) == 1 else 0)
 
 
 def _rounding(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:
@@ -185,6 +187,24 @@ def _rounding(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array,
         noise += largest_of(jnp.stack([largest_of(jnp.where(sight.seen, sight.noise, jnp.inf)) for sight in sights]))
     noise = jnp.where(ROUNDINGS * noise < LOST, ROUNDINGS * noise, jnp.inf)
     return noise * jnp.sum(weights * moments.energy)
+
+
+def _rounding_at(
+    moments: Moments,
+    weights: Float[Array, " K"],
+    ridge: Float[Array, " K"],
+    direction: Float[Array, " d"],
+    heads: Float[Array, " K"],
+) -> Float[Array, ""]:
+    """How far rounding may have moved what one direction and its heads explain: that of rows, or of squares."""
+    eps = ROUNDINGS * jnp.finfo(heads.dtype).eps
+    squares = moments.squares + ridge[:, None]
+    lengths = jnp.abs(heads) * jnp.sum(
+        jnp.sqrt(squares) * jnp.abs(direction), 1
+    )  # that fitted labels would have if nothing cancelled
+    labels = jnp.sqrt(moments.energy)
+    fitted = lengths if moments.factor is None else jnp.minimum(lengths, labels)
+    return eps * jnp.sum(weights * (2 * labels + fitted) * lengths)
 
 
 def _pair_bound(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:

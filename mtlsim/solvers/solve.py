@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import is_concrete, require, require_choice
+from mtlsim.core.checks import is_concrete, require, require_bool, require_choice
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
@@ -69,7 +69,7 @@ def solve(
     each. ridge: per task, >= 0, on the scale of X'X. route: "auto" or a name in `ROUTES`, to compare solvers. key, n_starts:
     for the routes with random starts; key defaults to jax.random.key(0). max_iterations: per start.
     certify: whether to prove the optimum of rank one for more than two tasks, by a search of all heads (see
-    `mtlsim.solvers.boxes`; of more than five tasks a bound is proven for groups of four).
+    `mtlsim.solvers.boxes`; of more than five tasks a bound is proven for groups of five).
     Raises ValueError for sizes, weights and routes that make no sense; trouble with the numbers becomes `status`.
     """
     moments = stack(moments)
@@ -85,7 +85,7 @@ def solve(
         require(equal, "ridge", "the same for all tasks on shared rows", ridge, "give one number, or rank >= tasks")
     best = choose_route(n_tasks, rank, moments.shared_covariates, d)
     require_choice(route, ["auto", *ROUTES], "route")
-    require(isinstance(certify, bool), "certify", "True or False", repr(certify), "leave it out for the faster answer")
+    require_bool(certify, "certify")
     route = best if route == "auto" else route
     solution = _take(route, moments, int(rank), weights, ridge, key, n_starts, max_iterations, certify)
     return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, _conditioning(moments, ridge, solution.route)))

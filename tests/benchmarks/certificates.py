@@ -3,7 +3,8 @@
     python tests/benchmarks/certificates.py [PAIRS] [SEED]
 
 Prints for every way in which moments come, by the condition of the rows, how many optima are certified exact, how many of these
-are wrong, how many intervals miss, and how many are flagged; then the same of architectures. Ends with status 1 where one lies.
+are wrong, how many intervals miss, and how many are flagged; then the same of more tasks and of
+architectures. Ends with status 1 where one lies.
 """
 
 import sys
@@ -19,6 +20,7 @@ prepare()
 
 from judged import HOW, KINDS, judge_pairs, table  # noqa: E402
 from judged_sharings import judge_sharings  # noqa: E402
+from judged_tasks import judge_tasks  # noqa: E402
 
 if __name__ == "__main__":
     n_pairs = int(sys.argv[1]) if len(sys.argv) > 1 else sized(2000, 28)
@@ -29,6 +31,10 @@ if __name__ == "__main__":
         print(f"\n{HOW[kind]}: {len(judged)} pairs")
         print(table(judged))
         lies += sum(one.wrong or one.missed for one in judged)
+    judged = judge_tasks(max(1, n_pairs // 50), seed)
+    print(f"\nthree to six tasks on one direction: {len(judged)} sets")
+    print(table(judged))
+    lies += sum(one.wrong or one.missed for one in judged)
     for name, judged in judge_sharings(max(3, n_pairs // 4), seed).items():
         print(f"\n{name}: {len(judged)} pairs")
         print(table(judged))

@@ -18,11 +18,33 @@ from mtlsim.theory.predictor import Spectra, predict_pooled
 from mtlsim.theory.statement import half_as_large
 from mtlsim.theory.statements.adapters_pool import critical_decay, pooled
 from mtlsim.theory.statements.multilinear_threshold import Modes, ends, kept
+from mtlsim.theory.statements.scalarisation_gap import Alike, balanced_loss, weighted_loss
 from mtlsim.theory.statements.sequential_adapter import AdaptedTask, adapt, adapter_risk
 
 D, K = 5, 3
 RNG = np.random.default_rng(8)
 TASKS = random_tasks(RNG, D, (9, 4, 7), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "balanced", "weighted"), [(0.5, 0.1818, 0.25), (2 / 3, 0.1228, 0.16667), (0.9, 0.0373, 0.05), (-0.2, 0.2, 0.2)]
+)
+def test_what_no_weights_reach_on_plain_rows(cosine, balanced, weighted):
+    """Worked numbers; no layer of 40 000 and no weights of 3000 come below, and some come near."""
+    assert abs(balanced_loss(cosine) - balanced) < 6e-5 and abs(weighted_loss(cosine) - weighted) < 6e-6
+    moments = Alike(cosine, jnp.ones(3)).draw(key=jax.random.key(1))
+    rows = np.concatenate([np.asarray(moments.factor).T, np.zeros((2, 4))])
+    labels = np.pad(np.asarray(moments.scores).T, ((0, 2), (0, 0)))
+    basis = np.linalg.qr(rows)[0]
+    rng = np.random.default_rng(0)
+    fitted = np.linalg.qr(rows @ rng.normal(size=(40_000, 4, 2)))[0]
+    worst = ((labels - fitted @ (np.swapaxes(fitted, 1, 2) @ labels)) ** 2).sum(1).max(1)
+    assert balanced - 1e-4 < worst.min() < balanced + 0.15
+    weights = 10 ** (rng.normal(size=(3000, 3)) * rng.uniform(0, 1, (3000, 1)))
+    left = np.linalg.svd((basis.T @ labels) * np.sqrt(weights)[:, None], full_matrices=False)[0][:, :, :2]
+    parts = basis.T @ labels
+    worst = ((parts - left @ (np.swapaxes(left, 1, 2) @ parts)) ** 2).sum(1).max(1)
+    assert weighted - 1e-5 < worst.min() < weighted + 0.03
 
 
 @pytest.mark.parametrize("n_columns", [4, 3, 2])

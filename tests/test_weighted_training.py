@@ -24,7 +24,7 @@ from mtlsim.weighting import find_scheme, scheme_names
 KEY = jax.random.key(3)
 TASKS = random_tasks(np.random.default_rng(0), 5, (30, 12, 50), noise=0.5)
 LONG = WeightedTraining(n_steps=3000, learning_rate=0.05)
-STOPPED = {"mgda", "inverse-gradient-norm", "dynamic-task-prioritization"}  # schemes whose weights may vanish
+STOPPED = {"mgda", "nash-mtl", "inverse-gradient-norm", "dynamic-task-prioritization"}  # schemes whose weights may vanish
 
 
 def rows_of_tasks(tasks, room=60):

@@ -4,6 +4,7 @@ import adversarial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 from conftest import untyped
 from instances import moments_of, random_tasks
@@ -14,7 +15,7 @@ from mtlsim.core.status import Certificate, Status
 from mtlsim.sharing.hard import Hard
 from mtlsim.solvers import boxes, newton
 from mtlsim.solvers.boxes import Proof, bound
-from mtlsim.solvers.heads import Heads, look
+from mtlsim.solvers.heads import Heads
 
 D = 5
 KEY = jax.random.key(3)
@@ -49,15 +50,15 @@ def test_the_optimum_is_what_brute_force_reaches(n_tasks):
 
 def test_no_certificate_of_more_tasks_lies():
     """Some of what `python tests/benchmarks/certificates.py` searches at length."""
-    judged = judge_tasks(10, seed=5, sizes=((3, 3), (4, 2)))
+    judged = judge_tasks(10, seed=5, sizes=((3, 3),))
     assert not [one for one in judged if one.wrong or one.missed]
-    assert sum(one.exact for one in judged) >= 12  # or there would be nothing to lie about
+    assert sum(one.exact for one in judged) >= 8  # or there would be nothing to lie about
 
 
 @pytest.mark.parametrize("lie", ["no box is looked at", "a box is what its centre is"])
 def test_a_judge_of_more_tasks_sees_a_lie(lie, monkeypatch):
     """Where heads are left where they started, and the proof looks away."""
-    monkeypatch.setattr(newton, "climb", lambda problem, starts, n: (look(problem, starts), jnp.array(0), jnp.array(True)))
+    monkeypatch.setattr(newton, "climb", lambda problem, starts, n: (problem.look(starts), jnp.array(0), jnp.array(True)))
     if lie == "no box is looked at":
         monkeypatch.setattr(newton, "prove", lambda problem, heads, value, tolerance: Proof(heads, value, value, jnp.array(0)))
     else:
@@ -87,9 +88,9 @@ def test_nothing_in_a_box_exceeds_its_bound(n_tasks):
         corners = rng.choice([-1, 1], (100, n_tasks)) * halves
         inside = centre + np.concatenate([corners, corners * rng.uniform(0, 1, corners.shape)])
         assert problem.fit(jnp.asarray(inside))[2].max() <= upper[0] * (1 + 1e-10)
-        heads = look(problem, jnp.asarray(centre)).heads  # narrow boxes around a top, where the slope is none
+        heads = problem.look(jnp.asarray(centre)).heads  # narrow boxes around a top, where the slope is none
         for _ in range(30):
-            heads = look(problem, heads).alternation
+            heads = problem.look(heads).alternation
         widths = 0.03 * jnp.abs(heads), 0.003 * jnp.abs(heads)
         errors.append([float(bound(problem, heads, width)[1][0] - problem.fit(heads)[2][0]) for width in widths])
     wide, narrow = np.array(errors).T
@@ -107,6 +108,18 @@ def test_default_draws_are_proven(n_tasks):
     assert np.mean(proven.certificate == Certificate.exact) >= 0.95
     assert (usual.certificate == Certificate.interval).all()
     np.testing.assert_allclose(usual.gain, proven.gain, rtol=1e-6, atol=1e-9)
+
+
+def test_several_columns_reach_what_brute_force_reaches():
+    """Least squares in turn from many random layers, in NumPy; and with room for every task, or one column, the other routes."""
+    for seed in range(3):
+        tasks = tasks_of(seed, 4, 1000.0)
+        solution = mtl.solve(moments_of(tasks), 2)
+        assert solution.route == "newton-columns" and solution.status == Status.ok
+        assert float(solution.loss) <= oracles.descend(tasks, 2, 15, np.random.default_rng(seed)) * (1 + 1e-9)
+        np.testing.assert_allclose(solution.loss, oracles.loss(tasks, solution.parameters), rtol=1e-9)
+        one, columns = (mtl.solve(moments_of(tasks), 1, route=route) for route in ("newton", "newton-columns"))
+        np.testing.assert_allclose(columns.loss, one.loss, rtol=1e-9)
 
 
 def test_groups_prove_more_than_pairs():
@@ -145,11 +158,12 @@ def test_too_few_rows_in_all_are_degenerate():
         np.testing.assert_allclose(solution.loss, 0, atol=1e-10)
 
 
-def test_derivatives_are_those_of_the_optimum():
-    moments = moments_of(tasks_of(2, 3))
+@pytest.mark.parametrize("rank", [1, 2])
+def test_derivatives_are_those_of_the_optimum(rank):
+    moments = moments_of(tasks_of(2, 4))
 
     def value(cross):
-        solution = mtl.solve(mtl.Moments(moments.gram, cross, moments.energy, moments.n_samples), 1)
+        solution = mtl.solve(mtl.Moments(moments.gram, cross, moments.energy, moments.n_samples), rank)
         return jnp.sum(jnp.sin(solution.parameters)) + solution.loss
 
     step = jnp.asarray(np.random.default_rng(1).normal(size=moments.cross.shape))

@@ -43,7 +43,7 @@ def test_the_route_table():
     assert choose_route(3, 2, True, 9) == "shared_covariates"
     assert choose_route(2, 1, False, 9) == USUAL
     assert choose_route(3, 1, False, 9) == "newton"
-    assert choose_route(4, 2, False, 9) == "alternating"
+    assert choose_route(4, 2, False, 9) == "newton-columns"
 
 
 @pytest.mark.parametrize("m", [3, 5, 30])
@@ -160,7 +160,7 @@ def test_alternation_reaches_what_gradient_descent_reaches():
     tasks = random_tasks(3, [12, 9, 15])
     solution = mtl.solve(moments_of(tasks), 2)
     best = oracles.descend(tasks, 2, 20, np.random.default_rng(0))
-    assert solution.route == "alternating" and float(solution.loss) <= best * (1 + 1e-6)
+    assert solution.route == "newton-columns" and float(solution.loss) <= best * (1 + 1e-6)
     np.testing.assert_allclose(solution.loss, oracles.loss(tasks, solution.parameters), rtol=1e-8)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mtlsim.cells.transfer import Transfer
 from mtlsim.samples.moments import Moments
-from mtlsim.solvers.alternating import best_shared
+from mtlsim.solvers.columns import best_shared
 from mtlsim.tasks.covariance import Isotropic, PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.orthonormal import OrthonormalTasks

@@ -24,6 +24,8 @@ from mtlsim.core.extremes import largest_of
 FIRST_STEPS = 5  # of every start; after them the best places are followed to their tops
 FOLLOWED = 4
 SETTLED = 1e-14  # of V (or 4 roundings): a step that promises less is the last
+FURTHER = 3.0  # times the step of alternation, where Newton's method has none
+SLOW = 100.0  # times the sure gain of a step of alternation: what it may still come to
 SAME = 1e-6  # squared sine between heads below which two places are one
 JITTER = 4  # times d roundings of the diagonal
 
@@ -55,6 +57,30 @@ class Heads(NamedTuple):
         sizes = jnp.einsum("nkd,nd->nk", images, directions, precision="highest")
         return linalg.multiply(directions, self.sides.T), sizes, images
 
+    def look(self, heads: Float[Array, "n K"]) -> "Place":
+        """V and both next steps at each of n heads."""
+        heads = unit(heads)
+        factor, directions, value = self.fit(heads)
+        p, q, images = self.overlaps(directions)
+        residuals = linalg.solve_lower(factor, jnp.swapaxes(self.sides - 2 * heads[..., None] * images, 1, 2))
+        bends = 2 * jnp.einsum("ndj,ndk->njk", residuals, residuals, precision="highest")
+        bends = bends - 2 * q[..., None] * jnp.eye(heads.shape[1], dtype=q.dtype)
+        slope = 2 * (p - heads * q)
+        # along the heads themselves V does not change; a bend of the usual size there makes the system regular
+        across = jnp.eye(heads.shape[1], dtype=q.dtype) - heads[..., None] * heads[:, None]
+        usual = largest_of(q, 1)[:, None, None] * heads[..., None] * heads[:, None]
+        step = linalg.solve_positive(usual - linalg.multiply(across, bends, across), slope)
+        promise = jnp.sum(step * slope, 1)
+        steps = jnp.isfinite(promise)
+        alternation = jnp.where(q > 0, p / jnp.where(q > 0, q, 1), 0)
+        surely = jnp.sum(q * (alternation - heads) ** 2, 1)  # what alternation gains at least
+        newton = heads + jnp.where(steps[:, None], step, FURTHER * (alternation - heads))
+        return Place(heads, value, unit(alternation), unit(newton), jnp.where(steps, promise, SLOW * surely))
+
+    def alike(self, heads: Float[Array, "n K"], one: Float[Array, " K"]) -> Float[Array, " n"]:
+        """The squared cosine between heads of length one and one of them."""
+        return linalg.multiply(heads, one) ** 2
+
 
 def factorise(grams: Float[Array, "n d d"]) -> Float[Array, "n d d"]:
     """Cholesky factors of grams that may be singular: a few roundings of its own diagonal make each of them regular."""
@@ -65,9 +91,9 @@ def factorise(grams: Float[Array, "n d d"]) -> Float[Array, "n d d"]:
 
 
 class Place(NamedTuple):
-    """Heads of length one and V there; the heads that alternation and Newton's method go to next, and what Newton's promises.
+    """Heads of length one and V there; the heads that alternation and Newton's method go to next, and what is still to be gained.
 
-    Where V does not bend downwards, Newton's method has no step, and a promise of infinity.
+    Where V does not bend downwards, Newton's method has no step, and goes further along that of alternation.
     """
 
     heads: Float[Array, "n K"]
@@ -80,34 +106,17 @@ class Place(NamedTuple):
         return jax.tree.map(lambda leaf: leaf[chosen], self)
 
 
-def look(problem: Heads, heads: Float[Array, "n K"]) -> Place:
-    """V and both next steps at each of n heads."""
-    heads = unit(heads)
-    factor, directions, value = problem.fit(heads)
-    p, q, images = problem.overlaps(directions)
-    residuals = linalg.solve_lower(factor, jnp.swapaxes(problem.sides - 2 * heads[..., None] * images, 1, 2))
-    bends = 2 * jnp.einsum("ndj,ndk->njk", residuals, residuals, precision="highest")
-    bends = bends - 2 * q[..., None] * jnp.eye(heads.shape[1], dtype=q.dtype)
-    slope = 2 * (p - heads * q)
-    # along the heads themselves V does not change; a bend of the usual size there makes the system regular
-    across = jnp.eye(heads.shape[1], dtype=q.dtype) - heads[..., None] * heads[:, None]
-    usual = largest_of(q, 1)[:, None, None] * heads[..., None] * heads[:, None]
-    step = linalg.solve_positive(usual - linalg.multiply(across, bends, across), slope)
-    promise = jnp.sum(step * slope, 1)
-    steps = jnp.isfinite(promise)
-    alternation = jnp.where(q > 0, p / jnp.where(q > 0, q, 1), 0)
-    newton = jnp.where(steps[:, None], heads + step, alternation)
-    return Place(heads, value, unit(alternation), unit(newton), jnp.where(steps, promise, jnp.inf))
+def climb(problem, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Place, Int[Array, ""], Bool[Array, ""]]:
+    """The places that the best starts lead to, which of them is the highest, and whether it had settled.
 
-
-def climb(problem: Heads, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Place, Int[Array, ""], Bool[Array, ""]]:
-    """The places that the best starts lead to, which of them is the highest, and whether it had settled."""
+    problem: of one column (`Heads`) or of several (`mtlsim.solvers.columns.Columns`, whose heads are laid out in one row).
+    """
     settled = max(SETTLED, 4 * jnp.finfo(starts.dtype).eps)
 
     def step(state):
         """A place and where to go from it: on after a gain, or back and on by alternation."""
         place, onward = state
-        new = look(problem, onward)
+        new = problem.look(onward)
         better = new.value >= place.value
         choose = lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
         kept = jax.tree.map(choose, new, place)
@@ -116,30 +125,32 @@ def climb(problem: Heads, starts: Float[Array, "n K"], max_iterations: int) -> t
     def onwards(state):
         place, _, iteration = state
         best = largest_of(place.value)
-        matters = place.value + 2 * jnp.where(jnp.isfinite(place.promise), place.promise, jnp.inf) > best
+        matters = place.value + 2 * place.promise > best
         return jnp.any(matters & (place.promise > settled * place.value)) & (iteration < max_iterations)
 
     nothing = jnp.zeros(len(starts), starts.dtype)
     state = Place(starts, nothing, starts, starts, nothing + jnp.inf), starts
     place, onward = jax.lax.fori_loop(0, FIRST_STEPS, lambda _, state: step(state), state)
-    chosen = _highest(place, min(FOLLOWED, len(starts)))
+    chosen = _highest(problem, place, min(FOLLOWED, len(starts)))
     state = place.take(chosen), onward[chosen]
     place, _, _ = jax.lax.while_loop(onwards, lambda state: (*step(state[:2]), state[2] + 1), (*state, 0))
     best = jnp.argmax(jnp.where(jnp.isfinite(place.value), place.value, -jnp.inf))
-    return place, best, place.promise[best] <= settled * place.value[best]
+    at_rest = place.promise <= settled * place.value
+    # a last step, too small to be seen in V, doubles the digits of the heads
+    place = place._replace(heads=jnp.where(at_rest[:, None], place.newton, place.heads))
+    return place, best, at_rest[best]
 
 
-def _highest(place: Place, n_kept: int) -> Int[Array, " m"]:
+def _highest(problem, place: Place, n_kept: int) -> Int[Array, " m"]:
     """The highest places of which no two are the same."""
     values = jnp.where(jnp.isfinite(place.value), place.value, -jnp.inf)
     chosen = []
     for _ in range(n_kept):
         best = jnp.argmax(values)
         chosen.append(best)
-        cosine = linalg.multiply(place.heads, place.heads[best])
         # what is the same as a chosen place comes after all others
         least = 2 * largest_of(jnp.where(jnp.isfinite(values), values, 0))
-        values = jnp.where(1 - cosine**2 < SAME, values - least, values)
+        values = jnp.where(1 - problem.alike(place.heads, place.heads[best]) < SAME, values - least, values)
         values = values.at[best].set(-jnp.inf)
     return jnp.stack(chosen)
 

@@ -14,7 +14,7 @@ from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.boxes import LARGEST, prove
 from mtlsim.solvers.directions import length_of
-from mtlsim.solvers.heads import Heads, Place, climb, factorise, look, unit
+from mtlsim.solvers.heads import Heads, Place, climb, factorise, unit
 from mtlsim.solvers.objective import absorb, best_heads, observed_rows, too_few_rows
 from mtlsim.solvers.pair import bound_pair
 from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, rows_of
@@ -54,7 +54,7 @@ def solve_by_newton(
     of more in groups, whose optima together are a bound again.
     """
     fixed = jax.lax.stop_gradient((moments, weights, ridge))
-    view = _look_at(*fixed)
+    view = look_at(*fixed)
     energies, starts = _own(view.problem)
     random = normal(stream(key, "starts"), (n_starts, len(energies)), energies.dtype)
     places, best, settled = climb(view.problem, jnp.concatenate([starts, random]), max_iterations)
@@ -89,7 +89,7 @@ def solve_by_newton(
     )
 
 
-def _look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> View:
+def look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> View:
     """Drawn moments know their rank from n; those of arrays are brought to what all tasks see together first, without squares."""
     rows, d = observed_rows(moments, ridge), moments.n_features
     if moments.rank_known:
@@ -137,7 +137,7 @@ def _own(problem: Heads) -> tuple[Float[Array, " K"], Float[Array, "n K"]]:
 def _direction(heads: Float[Array, " K"], grams: Float[Array, "K d d"], sides: Float[Array, "K d"]) -> Float[Array, " d"]:
     """The best direction at heads that were found, after a last step of Newton's: its derivatives are those of the optimum."""
     problem, length = Heads(grams, sides), jnp.linalg.norm(heads)
-    again = look(problem, jax.lax.stop_gradient(heads)[None]).newton
+    again = problem.look(jax.lax.stop_gradient(heads)[None]).newton
     return problem.fit(again)[1][0] / length
 
 
@@ -178,7 +178,7 @@ def _rounding(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array,
     had a rounding of their own. Where a task does not see every direction, nothing is known.
     """
     d, eps = moments.n_features, jnp.finfo(weights.dtype).eps
-    problem = _look_at(moments, weights, ridge).problem
+    problem = look_at(moments, weights, ridge).problem
     sizes = jnp.sqrt(jnp.diagonal(problem.grams, axis1=1, axis2=2))
     least = smallest_of(jnp.linalg.eigvalsh(problem.grams / _nonzero(sizes[:, :, None] * sizes[:, None])))
     noise = d**2 * eps / jnp.where(least > 0, least, 0)

@@ -15,7 +15,7 @@ from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.moments import Moments, stack
-from mtlsim.solvers.alternating import solve_by_alternation
+from mtlsim.solvers.columns import solve_by_columns
 from mtlsim.solvers.newton import solve_by_newton
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.pair import solve_pair
@@ -33,10 +33,10 @@ ROUTES = {
     "secular-jacobi": "the same by Jacobi rotations, which accelerators alone offer",
     "secular-cholesky": "the same by Cholesky factorisations alone, where that is faster",
     "newton": "more tasks, rank one: Newton steps over the heads, many starts (interval from all pairs)",
-    "alternating": "everything else: alternating least squares, several starts (no certificate)",
+    "newton-columns": "everything else: the same over the heads of several columns (no certificate)",
 }
 PAIR_FORMS = {name_route(form): form for form in FORMS}
-ITERATED = ("newton", "alternating")
+ITERATED = ("newton", "newton-columns")
 LOST_DIGITS = 1e-2  # condition number times rounding at which a result is called ill-conditioned
 
 
@@ -48,7 +48,7 @@ def choose_route(n_tasks: int, rank: int, shared_covariates: bool, n_features: i
         return "shared_covariates"
     if rank == 1:
         return name_route(choose_form(jax.default_backend(), n_features)) if n_tasks == 2 else "newton"
-    return "alternating"
+    return "newton-columns"
 
 
 def solve(
@@ -114,7 +114,7 @@ def _take(
     if route == "newton":
         require(n_tasks >= 2 and rank == 1, "route", "one that fits", repr(route), "it needs rank 1")
         return solve_by_newton(moments, weights, ridge, key, n_starts, max_iterations, certify)
-    return solve_by_alternation(moments, rank, weights, ridge, key, n_starts, 5 * max_iterations)
+    return solve_by_columns(moments, rank, weights, ridge, key, n_starts, max_iterations)
 
 
 def _unshare(moments: Moments) -> Moments:

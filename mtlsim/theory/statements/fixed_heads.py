@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core.linalg import multiply
-from mtlsim.solvers.alternating import best_shared
+from mtlsim.solvers.columns import best_shared
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of

@@ -45,7 +45,7 @@ CELLS = {
     "decomposition": mtl.Decomposition(PAIR),
 }
 # searches that end within a tolerance, and an inverse root of the target's covariance: seen up to 1e-8 between jax 0.8 and 0.12
-LOOSE = {"hard of three tasks": 1e-6, "relu units": 1e-6, "classes": 1e-6, "coral": 1e-8}
+LOOSE = {"hard of three tasks": 1e-9, "hard of rank two": 1e-9, "relu units": 1e-6, "classes": 1e-6, "coral": 1e-8}
 
 
 @pytest.mark.parametrize("name", CELLS)

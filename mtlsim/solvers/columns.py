@@ -122,8 +122,8 @@ def solve_by_columns(
     raw = (top.reshape(-1, rank) / view.sizes[:, None]).reshape(-1)
     columns = linalg.found_otherwise(lambda *data: _columns(rank, *data), columns, raw, absorbed.gram, absorbed.cross)
     shared = jnp.linalg.qr(columns.T)[0]
-    losses = penalised_loss(absorbed, linalg.multiply(best_heads(absorbed, shared), shared.T))
-    heads = best_heads(absorb(moments, jnp.ones_like(weights), ridge), shared)
+    losses = penalised_loss(absorbed, linalg.multiply(_best_heads(absorbed, shared), shared.T))
+    heads = _best_heads(absorb(moments, jnp.ones_like(weights), ridge), shared)
     loss, (energies, rounding, _) = jnp.sum(losses), alone
     gap = jnp.maximum(loss - jnp.sum(absorbed.energy) + jnp.sum(energies), 0) + jnp.sum(rounding)
     few = too_few_rows(observed_rows(moments, ridge), rank, moments.n_features)
@@ -163,7 +163,7 @@ def _columns(rank: int, heads: Float[Array, " Kr"], grams: Float[Array, "K d d"]
     return problem.fit(problem.steps(jax.lax.stop_gradient(heads)[None])[3])[1][0]
 
 
-def best_heads(problem: Moments, shared: Float[Array, "d r"]) -> Float[Array, "K r"]:
+def _best_heads(problem: Moments, shared: Float[Array, "d r"]) -> Float[Array, "K r"]:
     """a_i = (B'S_i B)^-1 B'b_i, a direction nobody sees getting no head."""
     grams = jnp.einsum("dr,kde,es->krs", shared, problem.gram, shared, precision="highest")
     sides = linalg.multiply(problem.cross, shared)
@@ -171,10 +171,5 @@ def best_heads(problem: Moments, shared: Float[Array, "d r"]) -> Float[Array, "K
 
 
 def best_shared(problem: Moments, heads: Float[Array, "K r"]) -> Float[Array, "d r"]:
-    """B from the normal equations sum_i (a_i a_i' (x) S_i) vec B = sum_i a_i (x) b_i."""
-    rank, d = heads.shape[1], problem.n_features
-    system = jnp.einsum("kr,ks,kde->rdse", heads, heads, problem.gram, precision="highest").reshape(rank * d, rank * d)
-    side = jnp.einsum("kr,kd->rd", heads, problem.cross, precision="highest").reshape(-1)
-    tiny = 4 * jnp.finfo(system.dtype).eps * jnp.trace(system)
-    system = linalg.with_missing_directions(system + tiny * jnp.eye(rank * d, dtype=system.dtype))
-    return linalg.solve_positive(system, side).reshape(rank, d).T
+    """The best layer for heads that are given."""
+    return Columns(problem.gram, problem.cross, heads.shape[1]).fit(heads.reshape(1, -1))[1][0].T

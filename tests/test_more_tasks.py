@@ -174,3 +174,17 @@ def test_derivatives_are_those_of_the_optimum(rank):
 def test_certify_must_be_true_or_false():
     with pytest.raises(ValueError, match="certify must be True or False, but is 'yes'"):
         untyped(mtl.solve)(moments_of(tasks_of(0, 3)), 1, certify="yes")
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_nan_is_a_status_and_has_no_certificate(rank):
+    """And not that of iterations that were too few, which more of them would not mend."""
+    moments = moments_of(tasks_of(0, 3))
+    bad = mtl.Moments(moments.gram, moments.cross.at[0, 0].set(jnp.nan), moments.energy, moments.n_samples)
+    solution = mtl.solve(bad, rank)
+    assert solution.status == Status.ill_conditioned and solution.certificate == Certificate.none
+
+
+def test_more_columns_than_tasks_are_another_route():
+    with pytest.raises(ValueError, match=r"it needs rank <= 3 tasks; use 'separate'"):
+        mtl.solve(moments_of(tasks_of(0, 3)), 4, route="newton-columns")

@@ -18,10 +18,11 @@ from mtlsim.core.keys import normal, stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.heads import FURTHER, SLOW, Place, climb, factorise
-from mtlsim.solvers.newton import look_at
+from mtlsim.solvers.newton import look_at, rounding_of_loss
 from mtlsim.solvers.objective import absorb, observed_rows, too_few_rows
 from mtlsim.solvers.separate import explained_alone
-from mtlsim.solvers.solution import Solution, certify, penalised_loss
+from mtlsim.solvers.single import penalised_losses
+from mtlsim.solvers.solution import Solution, certify
 
 
 class Columns(eqx.Module):
@@ -122,13 +123,15 @@ def solve_by_columns(
     raw = (top.reshape(-1, rank) / view.sizes[:, None]).reshape(-1)
     columns = linalg.found_otherwise(lambda *data: _columns(rank, *data), columns, raw, absorbed.gram, absorbed.cross)
     shared = jnp.linalg.qr(columns.T)[0]
-    losses = penalised_loss(absorbed, linalg.multiply(_best_heads(absorbed, shared), shared.T))
     heads = _best_heads(absorb(moments, jnp.ones_like(weights), ridge), shared)
+    parameters = linalg.multiply(heads, shared.T)
+    losses = weights * penalised_losses(moments, parameters, ridge)
     loss, (energies, rounding, _) = jnp.sum(losses), alone
-    gap = jnp.maximum(loss - jnp.sum(absorbed.energy) + jnp.sum(energies), 0) + jnp.sum(rounding)
+    gap = jnp.maximum(jnp.sum(losses - weights * moments.energy + energies), 0) + jnp.sum(rounding)
+    gap = gap + rounding_of_loss(*fixed, jax.lax.stop_gradient(parameters))
     few = too_few_rows(observed_rows(moments, ridge), rank, moments.n_features)
     status = worst(
-        flag(~settled & ~few, Status.not_converged),
+        flag(~settled & ~few & jnp.isfinite(loss), Status.not_converged),
         flag(few, Status.degenerate),
         flag(~jnp.isfinite(loss), Status.ill_conditioned),
     )
@@ -136,7 +139,7 @@ def solve_by_columns(
     return Solution(
         shared + unknown,
         heads + unknown,
-        linalg.multiply(heads, shared.T) + unknown,
+        parameters + unknown,
         loss,
         gap,
         certify(gap, energies, Certificate.none),

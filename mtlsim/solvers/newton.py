@@ -67,9 +67,9 @@ def solve_by_newton(
     problem = absorb(moments, weights, ridge)
     direction = linalg.found_otherwise(_direction, direction, top.heads / view.sizes, problem.gram, problem.cross)
     heads, explained = best_heads(moments, weights, ridge, direction)
-    gap = jnp.maximum(bound - explained, 0) + _rounding_at(*fixed, *jax.lax.stop_gradient((direction, heads)))
+    gap = jnp.maximum(bound - explained, 0) + rounding_of_loss(*fixed, jax.lax.stop_gradient(heads[:, None] * direction))
     status = worst(
-        flag(~settled & ~view.too_few, Status.not_converged),
+        flag(~settled & ~view.too_few & jnp.isfinite(explained), Status.not_converged),
         flag(view.too_few, Status.degenerate),
         flag(~jnp.isfinite(explained) & ~view.too_few, Status.ill_conditioned),
     )
@@ -189,19 +189,13 @@ def _rounding(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array,
     return noise * jnp.sum(weights * moments.energy)
 
 
-def _rounding_at(
-    moments: Moments,
-    weights: Float[Array, " K"],
-    ridge: Float[Array, " K"],
-    direction: Float[Array, " d"],
-    heads: Float[Array, " K"],
+def rounding_of_loss(
+    moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"], parameters: Float[Array, "K d"]
 ) -> Float[Array, ""]:
-    """How far rounding may have moved what one direction and its heads explain: that of rows, or of squares."""
-    eps = ROUNDINGS * jnp.finfo(heads.dtype).eps
-    squares = moments.squares + ridge[:, None]
-    lengths = jnp.abs(heads) * jnp.sum(
-        jnp.sqrt(squares) * jnp.abs(direction), 1
-    )  # that fitted labels would have if nothing cancelled
+    """How far rounding may have moved the loss at these parameters: that of rows, or of squares."""
+    eps = ROUNDINGS * jnp.finfo(parameters.dtype).eps
+    # fitted labels would be so long if nothing cancelled
+    lengths = jnp.sum(jnp.sqrt(moments.squares + ridge[:, None]) * jnp.abs(parameters), 1)
     labels = jnp.sqrt(moments.energy)
     fitted = lengths if moments.factor is None else jnp.minimum(lengths, labels)
     return eps * jnp.sum(weights * (2 * labels + fitted) * lengths)

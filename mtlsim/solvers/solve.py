@@ -114,6 +114,7 @@ def _take(
     if route == "newton":
         require(n_tasks >= 2 and rank == 1, "route", "one that fits", repr(route), "it needs rank 1")
         return solve_by_newton(moments, weights, ridge, key, n_starts, max_iterations, certify)
+    require(rank <= n_tasks, "route", "one that fits", repr(route), f"it needs rank <= {n_tasks} tasks; use 'separate'")
     return solve_by_columns(moments, rank, weights, ridge, key, n_starts, max_iterations)
 
 

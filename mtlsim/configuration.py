@@ -39,7 +39,17 @@ CELLS = {  # module, class, and how it trains
     "training-curve": ("cells.training_curve", "TrainingCurve", "training.weighted.WeightedTraining"),
     "population": ("cells.population", "Population", None),
     "decomposition": ("cells.decomposition", "Decomposition", None),
+    # of a mechanism, with tasks of their own: no [tasks]
+    "orthonormal-rows": ("cells.orthonormal_rows", "OrthonormalRows", None),
+    "attribute-selection": ("cells.attribute_selection", "AttributeSelection", None),
+    "marginal-screening": ("cells.marginal_screening", "MarginalScreening", None),
+    "hermite-students": ("cells.hermite_students", "HermiteStudents", None),
+    "diagonal-network": ("cells.diagonal_network", "DiagonalNetwork", None),
+    "two-gates": ("cells.two_gates", "TwoGates", None),
+    "extra-label": ("cells.extra_label", "ExtraLabel", None),
+    "stopped-flow": ("cells.stopped_flow", "StoppedFlow", None),
 }
+TASKLESS = tuple(CELLS)[6:]
 DESIGNS = {
     "isotropic": ("Isotropic", ("scale",)),
     "spiked": ("Spiked", ("condition_number", "fraction", "coordinates")),
@@ -61,7 +71,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         require(bool(equals), "set", "NAME=VALUE", repr(override), "write for example tasks.noise=2.0")
         _put(settings, name, _value(text))
     _find_beside(settings, Path(path).parent)
-    own = is_own(settings.get("cell", {}).get("kind") if isinstance(settings.get("cell"), dict) else None)
+    named = settings.get("cell", {}).get("kind") if isinstance(settings.get("cell"), dict) else None
+    own = is_own(named) or named in TASKLESS  # whose entries are fields of their class
     for table, content in settings.items():
         require_choice(table, TABLES, "config's tables")
         require(isinstance(content, dict), f"[{table}]", "a table", repr(content), f"write [{table}] on a line of its own")
@@ -157,6 +168,9 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     if "training" in cell:
         require(training is not None, "[cell] training", f"left out for a {class_name}", repr(cell["training"]), "drop it")
         cell["training"] = _training(_find(training), cell["training"])
+    if name in TASKLESS:
+        require("tasks" not in settings, "[tasks]", f"left out for a {class_name}, which has its own", "given", "drop it")
+        return kind(**cell), grid
     return kind(recipe(**tasks), **cell), grid
 
 

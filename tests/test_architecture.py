@@ -30,6 +30,7 @@ FLOORS = {  # a room imports only rooms of lower number, and its own modules
     "arrays": 7.2,  # the practitioner's door, whose answers are datasets
     "sweeps": 7.5,
     "plots": 8,
+    "mechanisms": 8.3,  # why sharing helps: made of cells, tried by sweeps
     "verification": 8.5,
     "experiments": 9,
     "configuration": 9,

@@ -15,7 +15,7 @@ class Verify:
     """Test statements of theory against simulation: predicted beside measured, and a verdict by a written rule."""
 
     names: Positional[tuple[str, ...]] = ()
-    """Which statements; all if left out. See `mtlsim list`. A file of your own stands for those in it."""
+    """Which statements (all if left out) or mechanisms. See `mtlsim list`. A file of your own stands for those in it."""
     out: Path | None = None
     """Folder for report.html and report.json."""
     fast: bool = False
@@ -35,17 +35,19 @@ class Verify:
 
     def run(self) -> int:
         use_all(self.sources)
+        from mtlsim.verification.finding import Finding
         from mtlsim.verification.holes import search_all
         from mtlsim.verification.run import verify
 
         sizes = {"n_instances": self.instances, "n_seeds": self.seeds, "budget": self.budget}
         findings = verify(self.names, self.out, seed=self.seed, fast=self.fast, progress=True, **sizes)
-        surprises = [finding.statement.name for finding in findings if not finding.as_expected]
+        surprises = [finding.name for finding in findings if not finding.as_expected]
         if surprises:
             print(f"not as expected: {', '.join(surprises)}", file=sys.stderr)
         if self.out is not None:
             report([self.out / "report.html", self.out / "report.json"])
-        searches = search_all(self.names, self.holes, seed=self.seed, show=True) if self.holes else []
+        statements = [finding.name for finding in findings if isinstance(finding, Finding)]
+        searches = search_all(statements, self.holes, seed=self.seed, show=True) if self.holes and statements else []
         return 1 if surprises or any(search.holes for search in searches) else 0
 
 

@@ -61,7 +61,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class List:
-    """List the figures, the statements and the architectures, and what each is about."""
+    """List the figures, the statements, the mechanisms and the architectures, and what each is about."""
 
     sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
     """Files or folders of your own, which are listed with ours."""
@@ -69,12 +69,14 @@ class List:
     def run(self) -> int:
         use_all(self.sources)
         from mtlsim.experiments._experiment import experiment_names, find_experiment
+        from mtlsim.mechanisms import find_mechanism, mechanism_names
         from mtlsim.sharing import describe_sharing, sharing_names
         from mtlsim.theory import find_statement, statement_names
 
         lists = {
             "figures (mtlsim figure NAME)": {name: find_experiment(name).claim for name in experiment_names()},
             "statements (mtlsim verify NAME)": {name: find_statement(name).claim for name in statement_names()},
+            "mechanisms (mtlsim verify NAME)": {name: find_mechanism(name).claim for name in mechanism_names()},
             "architectures (sharing = NAME)": {name: describe_sharing(name) for name in sharing_names()},
         }
         width = max(len(name) for things in lists.values() for name in things) + 2

@@ -20,6 +20,7 @@ OWN = "mtlsim_own"  # where the modules of users' files live
 KINDS = {  # and where ours of them are
     "STATEMENT": "mtlsim.theory.statements",
     "EXPERIMENT": "mtlsim.experiments",
+    "MECHANISM": "mtlsim.mechanisms",
     "SHARING": "mtlsim.sharing",
     "SCHEME": "mtlsim.weighting",
 }

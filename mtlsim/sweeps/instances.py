@@ -27,9 +27,16 @@ def shape_of(instance: Any) -> Any:
 
 
 def over_instances(
-    function: Callable[[Any, Key[Array, ""]], Any], instances: Sequence[Any], key: Key[Array, ""], n_seeds: int
+    function: Callable[[Any, Key[Array, ""]], Any],
+    instances: Sequence[Any],
+    key: Key[Array, ""],
+    n_seeds: int,
+    common: bool = False,
 ) -> list[dict[str, np.ndarray]]:
-    """function(instance, key) -> {name: number}, for each instance as {name: (n_seeds, ...)}; draws are independent."""
+    """function(instance, key) -> {name: number}, for each instance as {name: (n_seeds, ...)}; draws are independent.
+
+    common: seed s has the same key in every instance (common random numbers), so that instances can be compared seed by seed.
+    """
     leaves, rest = zip(*(_split(instance) for instance in instances), strict=True)
     groups: dict[Any, list[int]] = {}
     for i, instance in enumerate(instances):
@@ -41,7 +48,7 @@ def over_instances(
         stacked = jax.tree.map(lambda *several: jnp.stack(several), *(leaves[i] for i in members))
         # the last batch is padded by repetition, so that all have one shape
         starts = range(0, n_seeds, batch)
-        numbers = np.asarray(members, np.uint32)
+        numbers = np.zeros(len(members), np.uint32) if common else np.asarray(members, np.uint32)
         parts = [run(stacked, numbers, key, np.arange(start, start + batch, dtype=np.uint32) % n_seeds) for start in starts]
         for name in parts[0]:
             joined = np.concatenate([np.asarray(part[name]) for part in parts], 1)[:, :n_seeds]

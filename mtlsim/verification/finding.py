@@ -29,6 +29,10 @@ class Finding:
     judgement: Judgement = field(repr=False)
 
     @property
+    def name(self) -> str:
+        return self.statement.name
+
+    @property
     def as_expected(self) -> bool:
         return self.verdict == self.statement.expected
 

@@ -2,11 +2,15 @@
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mtlsim.core.registry import file_of
+from mtlsim.mechanisms._clauses import RULES as CLAUSES
+from mtlsim.mechanisms._clauses import Clause
+from mtlsim.mechanisms._tried import Trial
 from mtlsim.plots.style import as_data_uri
 from mtlsim.plots.verification import agreement
 from mtlsim.results.store import check_writable, write_whole
@@ -27,13 +31,13 @@ section { border-top: 2px solid #ddd; margin-top: 2rem } img { max-width: 30rem 
 """
 
 
-def write_report(findings: list[Finding], out: Path) -> list[Path]:
-    """report.html and report.json in `out`; each is written whole or not at all."""
+def write_report(findings: list[Finding], out: Path, trials: Sequence[Trial] = ()) -> list[Path]:
+    """report.html and report.json in `out`, statements first, then mechanisms; each is written whole or not at all."""
     check_writable(out, "out")
     page, data = out / "report.html", out / "report.json"
-    text = json.dumps([as_json(finding) for finding in findings], indent=1) + "\n"
+    text = json.dumps([*map(as_json, findings), *map(trial_as_json, trials)], indent=1) + "\n"
     write_whole(data, lambda path: path.write_text(text, encoding="utf-8"))
-    write_whole(page, lambda path: path.write_text(_page(findings), encoding="utf-8"))
+    write_whole(page, lambda path: path.write_text(_page(findings, trials), encoding="utf-8"))
     return [page, data]
 
 
@@ -63,6 +67,31 @@ def as_json(finding: Finding) -> dict:
     }
 
 
+def trial_as_json(trial: Trial) -> dict:
+    mechanism, own = trial.mechanism, file_of(trial.mechanism)
+    return ({} if own is None else {"file": {"name": own.path.name, "sha256": own.sha256, "text": own.text}}) | {
+        "name": mechanism.name,
+        "claim": mechanism.claim,
+        "says": mechanism.says,
+        "inferred": mechanism.inferred,
+        "source": list(mechanism.source),
+        "kind": "mechanism",
+        "verdict": trial.verdict,
+        "expected": mechanism.expected,
+        "effect": dict(mechanism.effect),
+        "draws": trial.n_seeds,
+        "clauses": [_clause(clause) for clause in trial.clauses],
+        "hurts": [{"at": dict(point), "effect": effect} for point, effect in trial.hurts],
+        "points_looked_at_for_harm": trial.n_harmful,
+        "seconds": round(trial.seconds, 2),
+    }
+
+
+def _clause(clause: Clause) -> dict:
+    numbers = {name: _number(getattr(clause, name)) for name in ("number", "low", "high")}
+    return {"clause": clause.name, "state": clause.state, **numbers, "about": clause.about, "rule": CLAUSES[clause.name]}
+
+
 def _row(one: Evidence, kind: str) -> dict:
     return {
         "place": one.place,
@@ -86,18 +115,19 @@ def _number(value) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _page(findings: list[Finding]) -> str:
+def _page(findings: list[Finding], trials: Sequence[Trial]) -> str:
     rows = "".join(
         f'<tr><td><a href="#{f.statement.name}">{f.statement.name}</a></td><td class="{_css(f)}">{f.verdict}</td>'
         f"<td>{f.statement.expected}</td><td>{f.worst:.3g}</td><td>{html.escape(f.statement.claim)}</td></tr>"
         for f in findings
     )
     head = "<tr><th>statement</th><th>verdict</th><th>expected</th><th>worst score</th><th>claim</th></tr>"
-    body = "".join(_section(finding) for finding in findings)
+    body = "".join(_section(finding) for finding in findings) + "".join(_trial(trial) for trial in trials)
     title = "Statements about transfer, against simulation"
+    table = f"<p>{html.escape(family_wise(findings))}.</p><table>{head}{rows}</table>" if findings else ""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-        f"<h1>{title}</h1><p>{html.escape(family_wise(findings))}.</p><table>{head}{rows}</table>{body}</html>"
+        f"<h1>{title}</h1>{table}{body}</html>"
     )
 
 
@@ -131,6 +161,24 @@ def _section(finding: Finding) -> str:
         f"adjusted p-value of the evidence against it {finding.adjusted:.2g}.</p>{held}<ul>{notes}{lacks}</ul>"
         f"<table><tr><th>place</th><th>rows</th><th>worst score</th><th>median score</th></tr>{lines}</table>"
         f'{pictures}<p class="rule">{html.escape(RULES[kind])}</p></section>'
+    )
+
+
+def _trial(trial: Trial) -> str:
+    """A mechanism: the claim, the text's words, what must hold and whether it does, and where it hurts."""
+    mechanism = trial.mechanism
+    texts = {"Tried here": mechanism.claim, "The text says": mechanism.says, "Inferred here": mechanism.inferred}
+    words = "".join(f"<p><b>{title}:</b> {html.escape(text)}</p>" for title, text in texts.items() if text)
+    lines = "".join(
+        f"<tr><td>{clause.name}</td><td>{clause.state}</td><td>{html.escape(clause.about)}</td>"
+        f"<td class='rule'>{html.escape(CLAUSES[clause.name])}</td></tr>"
+        for clause in trial.clauses
+    )
+    return (
+        f'<section id="{mechanism.name}"><h2>{mechanism.name}: <span class="{trial.verdict}">{trial.verdict}</span></h2>{words}'
+        f"<p><i>{html.escape(', '.join(mechanism.source))}</i>; {trial.n_seeds} draws of every point.</p>"
+        f"<table><tr><th>clause</th><th>state</th><th>numbers</th><th>rule</th></tr>{lines}</table>"
+        f"<p>{html.escape(trial.harm)}.</p></section>"
     )
 
 

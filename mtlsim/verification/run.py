@@ -14,7 +14,10 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.extremes import smallest_of
-from mtlsim.core.registry import all_of, is_own
+from mtlsim.core.registry import all_in, file_and_name, is_own, open_own, own_thing
+from mtlsim.mechanisms import find_mechanism, mechanism_names
+from mtlsim.mechanisms._mechanism import Mechanism
+from mtlsim.mechanisms._tried import Trial, try_mechanism
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
 from mtlsim.theory import find_statement, statement_names
@@ -30,7 +33,7 @@ BUDGET = 32  # times the draws of the first look
 
 
 def verify(
-    names: Sequence[str | Statement] = (),
+    names: Sequence[str | Statement | Mechanism] = (),
     out: str | Path | None = None,
     *,
     n_instances: int = 50,
@@ -39,25 +42,28 @@ def verify(
     fast: bool = False,
     progress: bool = False,
     budget: int = BUDGET,
-) -> list[Finding]:
-    """Test statements against simulation.
+) -> list[Finding | Trial]:
+    """Test statements against simulation, and mechanisms by their clauses.
 
-    names: as in `mtlsim list` (all if empty), statements of your own, or files that hold some ("my_conjecture.py"). out: folder
-    for report.html, report.json and the pictures. n_instances: inside the assumptions; a fifth as many on their edge and outside.
-    n_seeds: draws per instance at the first look; while a statement is undecided they are doubled, up to `budget` times as many,
-    and each look is paid for (see `verification.rules`). fast: fewer instances and draws to begin with. progress: print each
-    finding when it is there, then the error of the whole run.
+    names: as in `mtlsim list` (all statements if empty), things of your own, or files that hold some ("my_conjecture.py"). out:
+    folder for report.html, report.json and the pictures. n_instances: inside the assumptions; a fifth as many on their edge and
+    outside. n_seeds: draws per instance at the first look; while a statement is undecided they are doubled, up to `budget` times
+    as many, and each look is paid for (see `verification.rules`). A mechanism says its own number of draws, and is tried at the
+    level of one verdict (see `mechanisms`). fast: fewer instances and draws to begin with; of mechanisms, half of the draws.
+    progress: print each finding when it is there, then the error of the whole run.
     Raises ValueError for an unknown name, with the nearest. What a statement itself raises is raised when all others are done.
     """
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
     require(budget >= 1, "budget", "at least 1", budget, f"use {BUDGET}")
-    statements = [statement for one in (names or statement_names()) for statement in _statements(one)]
+    things = [thing for one in (names or statement_names()) for thing in _things(one)]
+    statements = [thing for thing in things if isinstance(thing, Statement)]
+    mechanisms = [thing for thing in things if isinstance(thing, Mechanism)]
     if fast:
         n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)
     if out is not None:
         check_writable(Path(out), "out")
-    level, findings, failures = FAMILY / len(statements), [], []
+    level, findings, failures = FAMILY / max(len(statements), 1), [], []
     # compiling is most of the work and runs beside the interpreter, so that threads share the cores
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
         test = lambda statement: examine(statement, n_instances, n_seeds, seed, fast, level, budget)
@@ -68,28 +74,44 @@ def verify(
             findings.append(one.result())
             if progress:
                 print(one.result(), flush=True)
-    if not findings:
+    trials = [try_mechanism(one, one.n_seeds // 2 if fast else None, seed) for one in mechanisms]
+    if progress:
+        for trial in trials:
+            print(trial, flush=True)
+    if not findings and not trials:
         raise failures[0]
     before, findings = findings, settle(findings)
     if progress:
         for old, new in zip(before, findings, strict=True):
             if new.verdict != old.verdict:
                 print(f"over all statements: {new}", flush=True)
-        print(family_wise(findings), flush=True)
+        if findings:
+            print(family_wise(findings), flush=True)
     if out is not None:
-        write_report(findings, Path(out))
+        write_report(findings, Path(out), trials)
     if failures:
         raise failures[0]
-    return findings
+    return [*findings, *trials]
 
 
-def _statements(name: str | Statement) -> Sequence[Statement]:
-    """Those that a name, or a user's file, stands for."""
-    if isinstance(name, Statement):
+def _things(name: str | Statement | Mechanism) -> Sequence[Statement | Mechanism]:
+    """The statements and mechanisms that a name, or a user's file, stands for."""
+    if isinstance(name, (Statement, Mechanism)):
         return (name,)
-    found = all_of(name, "STATEMENT") if is_own(name) else (find_statement(name),)
+    if not is_own(name):
+        plain = name.replace("_", "-") if isinstance(name, str) else name
+        return (find_mechanism(plain) if plain in mechanism_names() else find_statement(name),)
+    if file_and_name(name)[1]:
+        found = (own_thing(name, "STATEMENT"),)
+    else:
+        own = open_own(name)
+        found = (*all_in(own, "STATEMENT"), *all_in(own, "MECHANISM"))
+        cure = "write STATEMENT = ... in it; `mtlsim new statement NAME` writes one that runs"
+        require(bool(found), "statement", "a file with a STATEMENT or a MECHANISM", f"{own.path.name} without", cure)
     for one in found:
-        require(isinstance(one, Statement), "names", "statements", f"{name} with a {type(one).__name__}", "make a Statement of it")
+        cure = "make a Statement or a Mechanism of it"
+        known = isinstance(one, (Statement, Mechanism))
+        require(known, "names", "statements or mechanisms", f"{name} with a {type(one).__name__}", cure)
     return found
 
 

@@ -1,0 +1,94 @@
+"""Which of two equally good representations tasks learn: a network of one shared weight and one own weight for every feature."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from mtlsim.core.checks import require_one
+from mtlsim.core.flow import follow
+from mtlsim.core.keys import check_key, normal, stream
+from mtlsim.core.status import Status, flag
+
+A, OTHER = 0, jnp.array([1, 2])  # features: A serves both tasks, B the first, C the second
+USED = jnp.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])  # and the third is noise to a task
+LONG, MORE = 25.0, 4.0  # time of the flow: what a feature needs once it is large, and as many times log(1 / start)
+STEPS = 600
+FITTED = 1e-3  # loss, of one at the start
+
+
+class DiagonalNetwork(eqx.Module):
+    """A cell: f_k(x) = sum_j u_kj v_j x_j, the layer v (3,) shared, for two tasks that can each be solved by feature A or another.
+
+    Features A and B are the label of the first task, A and C of the second; the third is independent noise of variance one. The
+    population losses are (1 - u_A v_A - u_B v_B)^2 / 2 + (u_C v_C)^2 / 2, and with B and C exchanged, descended by their gradient
+    flow, from weights of standard deviation `start`. A task has learned A if that is the larger of its products.
+
+    start: size of all weights at first, more than 0, less than 1 for the prediction. private: 1 gives the second task a layer of
+    its own, and nothing is shared. start_single: by what the start of tasks alone is multiplied.
+
+    Returns 0 or 1 for every draw: first_multi, first_single, whether the first task learned A together and alone, their difference
+    as gain; both_multi, both_single: whether both tasks did; representation = both_multi - both_single; predicted: whether the
+    first task should learn A (see `shared_feature_wins`); risk_single, risk_multi: its losses at the end; status: not_converged
+    where a loss is above .001 still.
+    """
+
+    start: Array | float = 0.01
+    private: Array | float = 0.0
+    start_single: Array | float = 1.0
+
+    def __check_init__(self):
+        require_one(self.start, lambda a: (a > 0) & np.isfinite(a), "start", "a number > 0", "use 0.01")
+        require_one(self.start_single, lambda a: (a > 0) & np.isfinite(a), "start_single", "a number > 0", "use 1.0")
+        require_one(self.private, lambda p: (p == 0) | (p == 1), "private", "0 or 1", "use 0.0")
+
+    def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
+        key = check_key(key)
+        own, layers = normal(stream(key, "own weights"), (2, 3)), normal(stream(key, "layers"), (2, 3))
+        apart = jnp.asarray(self.private, float)
+        layers = layers.at[1].set(jnp.where(apart > 0, layers[1], layers[0]))
+        start = jnp.asarray(self.start, float)
+        joined = jnp.ones((2, 2)) + apart * (jnp.eye(2) - 1)
+        alone, losses_alone = _learned(start * self.start_single * jnp.stack([own, layers]), jnp.eye(2))
+        together, losses = _learned(start * jnp.stack([own, layers]), joined)
+        both_single, both_multi = (jnp.prod(picked) for picked in (alone, together))
+        return {
+            "gain": together[0] - alone[0],
+            "first_single": alone[0],
+            "first_multi": together[0],
+            "both_single": both_single,
+            "both_multi": both_multi,
+            "representation": both_multi - both_single,
+            "predicted": 1.0 * shared_feature_wins(own, layers[0], start),
+            "risk_single": losses_alone[0],
+            "risk_multi": losses[0],
+            "status": flag(~jnp.all(jnp.stack([losses, losses_alone]) < FITTED), Status.not_converged),
+        }
+
+
+def shared_feature_wins(own: Float[Array, "2 3"], layer: Float[Array, "3"], start) -> Array:
+    """Whether the first task learns A, from the weights at first: own (2, 3) and shared (3,), times `start`.
+
+    Small weights grow along u_kj ~ v_j as e^(sqrt(k) t) for a feature of k tasks, from start times q_A = v_A / sqrt(2) + (u_1A +
+    u_2A) / 2 and q_B = (v_B + u_1B) / sqrt(2), up to signs. A is large first where |q_B| < start^-(1 - 1/sqrt(2))
+    |q_A|^(1/sqrt(2)).
+    """
+    both, first = jnp.abs(layer[0] / jnp.sqrt(2) + jnp.sum(own[:, 0]) / 2), jnp.abs(layer[1] + own[0, 1]) / jnp.sqrt(2)
+    return first < start ** -(1 - jnp.sqrt(0.5)) * both ** jnp.sqrt(0.5)
+
+
+def _learned(weights: Float[Array, "2 2 3"], joined: Float[Array, "2 2"]) -> tuple[Float[Array, " 2"], Float[Array, " 2"]]:
+    """Whether each task learned A, and its loss; joined (2, 2): which tasks' slopes move which layer."""
+
+    def slopes(state):
+        own, layers = state
+        products = own * layers
+        errors = USED * (jnp.sum(USED * products, 1, keepdims=True) - 1) + (1 - USED) * products
+        return jnp.stack([-errors * layers, -jnp.sum(joined[:, :, None] * (errors * own), 1)])
+
+    duration = LONG - MORE * jnp.minimum(jnp.log(jnp.std(weights)), 0)
+    (own, layers), _ = follow(slopes, weights, duration, STEPS)
+    products = own * layers
+    losses = (1 - jnp.sum(USED * products, 1)) ** 2 / 2 + jnp.sum(((1 - USED) * products) ** 2, 1) / 2
+    sizes = jnp.abs(products)
+    return 1.0 * (sizes[:, A] > sizes[jnp.arange(2), OTHER]), losses

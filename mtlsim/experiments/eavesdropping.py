@@ -1,0 +1,59 @@
+"""A hard task beside an easy one of the same feature: its overlap over time, and how late it is over the dose of the easy one."""
+
+import numpy as np
+
+from mtlsim.cells.hermite_students import HALF, HermiteStudents, overlap_flow, waiting_time
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.style import MARKERS, SERIES, figure
+
+FEATURES, DOSE = "n_features", "easy_weight"
+START, RATE = 0.1, 0.2
+RUNS = {"hard alone": (0.0, 1.0), "both, easy weight .1": (0.1, 1.0), "both, easy weight 1": (1.0, 1.0), "easy alone": (1.0, 0.0)}
+
+
+def setting(options: Options) -> Setting:
+    """Online steps on labels without noise; a hard task that has not found its feature after all rows counts as that late."""
+    features = [50.0, 200.0, 800.0]
+    doses = [0.0, 0.03, 0.3, 1.0] if options.fast else [0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+    cell = HermiteStudents(rate=RATE, capacity=8000 if options.fast else 80_000)
+    return Setting(cell, {FEATURES: features, DOSE: doses}, 16 if options.fast else 60)
+
+
+def draw(data):
+    fig, (axes,) = figure(2, 4.0, 3.6)
+    flows, doses = axes
+    for i, (name, (easy, hard)) in enumerate(RUNS.items()):
+        path = np.asarray(overlap_flow(START, easy, hard, 3.5, 3))
+        times = np.linspace(0, 3.5, len(path) + 1)[1:]
+        flows.plot(times, path, color=SERIES[i], label=name)
+    stuck = np.asarray(overlap_flow(-START, 0.0, 1.0, 3.5, 3))
+    flows.plot(times, stuck, color=SERIES[0], linestyle=":", label="hard alone, from the wrong side")
+    known = [(waiting_time(START, HALF, 3), SERIES[0]), (waiting_time(START, HALF, 1), SERIES[3])]
+    for time, colour in known:
+        flows.plot([float(time)], [HALF], marker="o", color=colour, markersize=7, markerfacecolor="white", linestyle="none")
+    flows.plot([], [], marker="o", color="black", markerfacecolor="white", linestyle="none", label="known in closed form")
+    flows.set(xlabel="time of the flow", ylabel="overlap of student and feature", title="population flow")
+    weights = data[DOSE].values
+    places = np.where(weights > 0, weights, weights[weights > 0].min() / 4)
+    for i, features in enumerate(data[FEATURES].values):
+        low, middle, high = data["rows_multi"].sel({FEATURES: features}).quantile([0.25, 0.5, 0.75], "seed").values
+        doses.fill_between(places, low, high, color=SERIES[i], alpha=0.2, linewidth=0)
+        doses.plot(places, middle, color=SERIES[i], marker=MARKERS[i], label=f"{features:g} features")
+        doses.axvline(3 / features, color=SERIES[i], linestyle="--", linewidth=0.8)
+    doses.plot([], [], color="black", linestyle="--", linewidth=0.8, label="dose at which the easy task pulls as much")
+    doses.set(xscale="log", yscale="log", xlabel="weight of the easy task (leftmost: none)", title="steps on rows")
+    doses.set_ylabel("rows until the hard task is found, over features\n(median, middle half; lower is better)")
+    doses.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+    doses.minorticks_off()
+    for ax in axes:
+        ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    return fig
+
+
+EXPERIMENT = Experiment(
+    "eavesdropping",
+    "Beside an easy task of the same feature a hard one does not wait, from a dose on that falls with the number of features.",
+    setting,
+    draw,
+    along=(DOSE,),
+)

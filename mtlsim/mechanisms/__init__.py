@@ -1,0 +1,18 @@
+"""Why sharing is said to help: every mechanism is one file, an experiment with a mediator and controls, and a verdict by clauses."""
+
+import importlib
+
+from mtlsim.core.checks import require
+from mtlsim.core.registry import find, names
+
+
+def mechanism_names() -> list[str]:
+    return names(importlib.import_module("mtlsim.mechanisms"), "MECHANISM")
+
+
+def find_mechanism(name: str):
+    """The `Mechanism` called `name`. Raises ValueError with the nearest name if there is none."""
+    found = find(importlib.import_module("mtlsim.mechanisms"), name, "MECHANISM")
+    kind = importlib.import_module("mtlsim.mechanisms._mechanism").Mechanism
+    require(isinstance(found, kind), "mechanism", "a Mechanism", f"a {type(found).__name__}", "make a Mechanism of it")
+    return found

@@ -1,0 +1,73 @@
+"""A mechanism is tried: every point drawn with the same seeds in one program, five clauses judged, and where it hurts."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+
+from mtlsim.core.checks import require
+from mtlsim.core.verdict import summarise
+from mtlsim.mechanisms._clauses import LEVEL, Clause, Draws, consider, judge
+from mtlsim.mechanisms._mechanism import Mechanism, Point
+from mtlsim.results.grid import at_point
+from mtlsim.sweeps.instances import over_instances
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of trying a mechanism: the verdict, its five clauses, the points that hurt (effect negative beyond chance), and
+    how many were looked at."""
+
+    mechanism: Mechanism
+    verdict: str
+    clauses: tuple[Clause, ...]
+    hurts: tuple[tuple[Point, float], ...] = field(repr=False)
+    n_harmful: int
+    n_seeds: int
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        return self.mechanism.name
+
+    @property
+    def as_expected(self) -> bool:
+        return self.verdict == self.mechanism.expected
+
+    def __str__(self) -> str:
+        note = "" if self.as_expected else f" (expected: {self.mechanism.expected})"
+        lines = [f"{self.mechanism.name}: {self.verdict}{note}; {self.n_seeds} seeds", *map(str, self.clauses), self.harm]
+        return "\n  ".join(lines)
+
+    @property
+    def harm(self) -> str:
+        """One sentence on where it hurts."""
+        if not self.n_harmful:
+            return "no points were looked at for harm"
+        if not self.hurts:
+            return f"it hurts at none of {self.n_harmful} points"
+        worst, effect = min(self.hurts, key=lambda one: one[1])
+        where = ", ".join(f"{name} = {value:.4g}" for name, value in worst.items() if name in self.mechanism.harm)
+        return f"it hurts at {len(self.hurts)} of {self.n_harmful} points, most ({effect:.3g}) at {where}"
+
+
+def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 0) -> Trial:
+    """Draw every point with the same keys, and judge. n_seeds: of every point; by default what the mechanism says."""
+    n_seeds = mechanism.n_seeds if n_seeds is None else n_seeds
+    require(n_seeds >= 16, "n_seeds", "at least 16, a quarter of which chooses the opponent", n_seeds, "use 2000")
+    start = time.perf_counter()
+
+    def draw(points: Sequence[Point]) -> list[Draws]:
+        cells = [at_point(mechanism.cell, dict(point)) for point in points]
+        return over_instances(lambda cell, key: cell(key=key), cells, jax.random.key(seed), n_seeds, common=True)
+
+    clauses, harmful = consider(mechanism, draw)
+    points, hurts = mechanism.harmful_points(), []
+    level = 1 - (1 - LEVEL) / max(len(points), 1)
+    for point, draws in zip(points, harmful, strict=True):
+        found = summarise(draws["gain"], level)
+        if np.isfinite(draws["gain"]).all() and found["high"] < 0:
+            hurts.append((point, float(found["mean"])))
+    return Trial(mechanism, judge(clauses), tuple(clauses), tuple(hurts), len(points), n_seeds, time.perf_counter() - start)

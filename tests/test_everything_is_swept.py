@@ -116,7 +116,18 @@ FAMILIES_OF = {
 
 
 def test_all_cells_are_here():
-    assert set(FAMILIES_OF) == set(configuration.CELLS)
+    assert set(FAMILIES_OF) | set(configuration.TASKLESS) == set(configuration.CELLS)
+
+
+@pytest.mark.parametrize("kind", configuration.TASKLESS)
+def test_a_cell_with_tasks_of_its_own_is_swept(kind):
+    """Over every number that it has, as its TOML file says."""
+    cell, _ = configuration.build({"cell": {"kind": kind}})
+    axes = [name for name, static in parameters(cell) if not static]
+    for name in axes:
+        value = getattr(cell, name)
+        other = 1.0 - value if name in ("private", "related") else 1.0 if value == 0 else 0.9 * value
+        trace(*configuration.build({"cell": {"kind": kind}, "grid": {name: [value, other]}}))
 
 
 @pytest.mark.parametrize(("kind", "family"), [(kind, family) for kind, families in FAMILIES_OF.items() for family in families])

@@ -167,7 +167,7 @@ def test_what_is_wrong_in_a_file_is_one_sentence(own, kind, old, new, sentence):
     [
         (["verify", "none.py"], "file must be a .py file that is there, but is none.py"),
         (["verify", "broken.py"], "file must run, but broken.py does not in line 2 (ZeroDivisionError"),
-        (["verify", "own_cell.py"], "statement must be a file with a STATEMENT, but is own_cell.py without"),
+        (["verify", "own_cell.py"], "statement must be a file with a STATEMENT or a MECHANISM, but is own_cell.py without"),
         (["verify", "own_statement.py:STATEMNT"], "did you mean 'STATEMENT'"),
         (["figure", "own_cell.py"], "experiment must be a file with one EXPERIMENT, but is own_cell.py without"),
         (["list", "--from", "nowhere"], "from must be a .py file, or a folder of them, but is nowhere"),
@@ -176,7 +176,7 @@ def test_what_is_wrong_in_a_file_is_one_sentence(own, kind, old, new, sentence):
         (["new", "cell", "none"], "and no word of Python"),
         (["verify", "ours.py"], "STATEMENT's name must be a new one, but is 'plateau' in ours.py, one of mtlsim's"),
         (["verify", "leaves.py"], "file must run, but leaves.py does not in line 1 (SystemExit"),
-        (["verify", "number.py"], "names must be statements, but is number.py with a int"),
+        (["verify", "number.py"], "names must be statements or mechanisms, but is number.py with a int"),
         (["counterexample", "number.py", "--over", "tasks.noise=1:2"], "statement must be a Statement, but is a int"),
         (["verify", "several.py"], "STATEMENTS must be a tuple, but is a int in several.py"),
         (["check", "empty"], "files must be .py files, or folders of them, but is empty"),

@@ -77,7 +77,7 @@ class AttributeSelection(eqx.Module):
         }
 
 
-def highest(scores: Float[Array, " d"], count: Array | float) -> Bool[Array, " d"]:
+def highest(scores: Float[Array, " d"], count: Array | float | int) -> Bool[Array, " d"]:
     """Which are among the `count` highest; those that are equal stand in their order."""
     places = jnp.zeros(len(scores), int).at[jnp.argsort(-scores)].set(jnp.arange(len(scores)))
     return places < count

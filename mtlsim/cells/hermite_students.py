@@ -78,7 +78,8 @@ class HermiteStudents(eqx.Module):
             shown = jnp.where(handed_over & (jnp.arange(4) == 2), 0.0, easy)
             size = rates * (shown * easy_error + hard * (own * height - label) * slope)
             length = jnp.sqrt(1 + size**2 * (feature**2 + across**2 + left - seen**2))
-            overlap = (overlap - size * (feature - seen * overlap)) / length
+            moved = (overlap - size * (feature - seen * overlap)) / length
+            overlap = jnp.where(number < self.capacity, moved, overlap)  # the last block may be longer
             early = jnp.where(number < d, overlap, early)
             half = jnp.where(overlap >= HALF, jnp.minimum(half, number + 1), half)
             return (overlap, early, handed_over | (overlap[2] >= HANDED_OVER), half, number + 1), None

@@ -147,7 +147,51 @@ def draw(data):
 EXPERIMENT = Experiment("NAME", "Say in one sentence what the figure shows.", setting, draw, along=(ROWS,))
 '''
 
-TEMPLATES = {"statement": STATEMENT, "cell": CELL, "sharing": SHARING, "scheme": SCHEME, "experiment": EXPERIMENT}
+MECHANISM = '''"""NAME: why you think sharing helps, made so that it can fail; `mtlsim verify FILE` tries it."""
+
+import equinox as eqx
+from jaxtyping import Array
+
+from mtlsim.cells.orthonormal_rows import OrthonormalRows
+from mtlsim.mechanisms._mechanism import Dose, Mechanism
+
+
+class TITLE(eqx.Module):
+    """A cell whose draws hold `gain`, the effect, and the number by which it is said to come, positive as you claim."""
+
+    cosine: Array | float = 1.0
+    correlation: Array | float = 0.0
+    shrinkage: Array | float = 1.0  # which only the single task sees
+
+    def __call__(self, *, key):
+        cell = OrthonormalRows(1000.0, cosine=self.cosine, correlation=self.correlation, shrinkage=self.shrinkage)
+        draw = cell(key=key)
+        return {"gain": draw["gain"], "direction": draw["direction"]}
+
+
+MECHANISM = Mechanism(
+    name="NAME",
+    claim="A second task of the same function helps by averaging the direction.",
+    source=("derived",),
+    cell=TITLE(),
+    effect={"correlation": 0.0},
+    dose=Dose("correlation", (0.0, 0.3, 0.6, 1.0), -1),  # what the effect must fall with
+    controls={"one noise for both": {"correlation": 1.0}},  # what must remove it
+    opponent=("shrinkage", (0.8, 0.9, 0.95, 0.98, 1.0)),  # what the single task may choose
+    mediator="direction",
+    harm={"cosine": (0.0, 0.5, 0.9, 1.0)},  # where it may hurt
+    n_seeds=1000,
+)
+'''
+
+TEMPLATES = {
+    "statement": STATEMENT,
+    "cell": CELL,
+    "sharing": SHARING,
+    "scheme": SCHEME,
+    "experiment": EXPERIMENT,
+    "mechanism": MECHANISM,
+}
 
 
 def written(kind: str, name: str) -> tuple[str, str]:

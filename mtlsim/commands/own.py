@@ -14,7 +14,7 @@ from mtlsim.commands._report import report
 class New:
     """Write a small file of your own that runs and explains itself."""
 
-    kind: Positional[Literal["statement", "cell", "sharing", "scheme", "experiment"]]
+    kind: Positional[Literal["statement", "cell", "sharing", "scheme", "experiment", "mechanism"]]
     """What it is."""
     name: Positional[str]
     """Its name, in words with hyphens or underscores."""

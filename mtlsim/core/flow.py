@@ -13,7 +13,7 @@ def follow(
     duration: Float[Array, ""] | float,
     n_steps: int,
 ) -> tuple[Float[Array, "..."], Float[Array, "n ..."]]:
-    """Where d state / dt = slopes(state) is after `duration`, and after each of n_steps equal steps; the error falls as n_steps^-4."""
+    """Where d state / dt = slopes(state) is after `duration`, and after each of n_steps equal steps; errors fall as n_steps^-4."""
     size = duration / n_steps
 
     def step(state, _):

@@ -1,4 +1,4 @@
-"""How well scores tell used inputs from others, over tasks times rows: one curve on orthonormal rows, none on common random rows."""
+"""Telling used inputs from others, over tasks times rows: one curve on orthonormal rows, none on common random rows."""
 
 import equinox as eqx
 import numpy as np

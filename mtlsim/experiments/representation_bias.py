@@ -1,4 +1,4 @@
-"""How often a task learns the representation that another can use too, over the size of the start; with private layers, half the time."""
+"""How often a task learns the representation that another can use too, over the start; with private layers, half the time."""
 
 import numpy as np
 

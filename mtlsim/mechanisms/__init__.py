@@ -1,4 +1,4 @@
-"""Why sharing is said to help: every mechanism is one file, an experiment with a mediator and controls, and a verdict by clauses."""
+"""Why sharing is said to help: each mechanism is one file, an experiment with a mediator and controls, judged by clauses."""
 
 import importlib
 

@@ -26,7 +26,8 @@ RULES = {
     "effect": "the mean effect at the stated point is positive",
     "dose": "the mean over seeds of Spearman's rank correlation of effect and dose has the stated sign",
     "control": f"of the effect at most {LEFT:.0%} is left, of either sign, under every control",
-    "opponent": "the effect is positive against a single task at its best setting, which is chosen on other seeds",
+    "opponent": "the effect is positive against a single task at its best setting, which is chosen on other seeds, and not where "
+    "their range ends while it still gets better",
     "mediator": f"the mediator moves as claimed, at most {LEFT:.0%} of that under every control, and at most {BEYOND:.0%} of the "
     "effect comes by another way",
 }
@@ -145,6 +146,10 @@ def _opponent(mechanism: Mechanism, opponents: Sequence[Draws]) -> Clause:
     best = int(np.argmin(gains[:, :chosen].mean(1)))
     mean, low, high, state = _mean(gains[best, chosen:])
     about = f"{_shown(mean, low, high)} over a single task at its best, {name} = {values[best]:.4g}"
+    if state == HOLDS and best in (0, len(values) - 1):
+        inner = gains[1 if best == 0 else -2, chosen:]
+        if _mean(inner - gains[best, chosen:])[3] == HOLDS:
+            state, about = OPEN, about + ", where its range ends and it still gets better"
     return Clause("opponent", state, mean, low, high, about)
 
 

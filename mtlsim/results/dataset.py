@@ -57,6 +57,13 @@ def assemble(grid: Grid, variables: Variables, texts: dict[str, list[str]], sett
     return dataset
 
 
+def table(columns: dict[str, Any], rows: dict[str, list[str]], settings: dict[str, Any], **attributes: str) -> xr.Dataset:
+    """Arrays over named rows, such as findings, as a Dataset that is saved and loaded as that of a sweep; columns: name -> array,
+    whose axes are those of rows, in their order."""
+    named = {name: (tuple(rows)[: np.ndim(values)], np.asarray(values)) for name, values in columns.items()}
+    return xr.Dataset(named, rows, {"settings": json.dumps(settings), "convention": CONVENTION, **attributes})
+
+
 def save(dataset: xr.Dataset, path: Path) -> None:
     n_bytes = dataset.nbytes + sum(len(str(text)) for text in dataset.attrs.values()) + 2**15  # and the file's own tables
     write_whole(path, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf"), n_bytes)

@@ -12,6 +12,8 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.registry import KINDS, OwnFile, all_in, open_own
+from mtlsim.mechanisms._mechanism import Mechanism
+from mtlsim.mechanisms._tried import try_mechanism
 from mtlsim.samples.moments import Moments
 from mtlsim.sharing import Sharing
 from mtlsim.sweeps.run import sweep
@@ -36,7 +38,7 @@ def check_file(path: Path | str) -> list[str]:
 
 def _check_own(own: OwnFile) -> Iterator[str]:
     things = [(kind, thing) for kind in KINDS for thing in all_in(own, kind)]
-    checks = {"STATEMENT": _statement, "SHARING": _sharing, "SCHEME": _scheme}
+    checks = {"STATEMENT": _statement, "SHARING": _sharing, "SCHEME": _scheme, "MECHANISM": _mechanism}
     for kind, thing in things:
         yield from _guarded(kind, checks.get(kind, lambda thing: ()), thing)
     cells = [one for one in vars(own.module).values() if _is_cell(one, own)]
@@ -128,6 +130,18 @@ def _scheme(kind: Any) -> Iterator[str]:
     weights = np.asarray(weights)
     if weights.shape != (2,) or not np.isfinite(weights).all() or (weights < 0).any():
         yield f"weights of two tasks must be two numbers >= 0, but are {weights}"
+
+
+def _mechanism(mechanism: Any) -> Iterator[str]:
+    if not isinstance(mechanism, Mechanism):
+        yield f"it must be a Mechanism, but is a {type(mechanism).__name__}"
+        return
+    trial = try_mechanism(mechanism, 16)
+    for clause in trial.clauses:
+        if not np.isfinite(clause.number):
+            yield f"every draw must be a number, but that of the clause {clause.name!r} is not"
+    if not trial.n_harmful:
+        yield "say in harm where it may hurt"
 
 
 def _cell(kind: Any) -> Iterator[str]:

@@ -1,0 +1,68 @@
+"""One page with the verdict on every mechanism, clause by clause, and where each of them hurts."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.mechanisms import find_mechanism, mechanism_names
+from mtlsim.mechanisms._clauses import CLAUSES, LEVEL
+from mtlsim.mechanisms._tried import Trial, try_mechanism
+from mtlsim.plots.verdicts import verdict_page
+from mtlsim.results.dataset import load, save, table
+from mtlsim.results.store import check_same
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SHARE = {True: 4, False: 1}  # of a mechanism's draws, for a fast page
+
+
+class Page(Experiment):
+    """An experiment whose data are trials, of many cells, in place of one sweep."""
+
+    def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
+        names = self.setting(options).grid["mechanism"]
+        settings = {"page": self.name, "mechanisms": names, "options": json.loads(json.dumps(asdict(options)))}
+        if path is not None and path.exists():
+            found = load(path)
+            check_same(json.loads(found.attrs["settings"]), settings, path, False)
+            return found
+        trials = []
+        for name in names:
+            mechanism = find_mechanism(name)
+            n_seeds = options.n_seeds or mechanism.n_seeds // SHARE[options.fast]
+            trials.append(try_mechanism(mechanism, max(n_seeds, 16), options.seed))
+        data = as_table(trials, settings).assign_attrs(experiment=self.name, claim=self.claim, level=LEVEL)
+        if path is not None:
+            save(data, path)
+        return data
+
+
+def as_table(trials: list[Trial], settings: dict[str, Any]) -> "xr.Dataset":
+    """Clauses and verdicts of trials, as `mtlsim.plots.verdicts.verdict_page` draws them."""
+    by_clause = {
+        name: [[getattr(clause, name) for clause in trial.clauses] for trial in trials] for name in ("number", "low", "high")
+    }
+    words = {
+        "state": [[clause.state for clause in trial.clauses] for trial in trials],
+        "about": [[clause.about for clause in trial.clauses] for trial in trials],
+        "verdict": [trial.verdict for trial in trials],
+        "harm": [trial.harm for trial in trials],
+    }
+    rows = {"mechanism": [trial.name for trial in trials], "clause": list(CLAUSES)}
+    return table(by_clause | words, rows, settings)
+
+
+def setting(options: Options) -> Setting:
+    """Every mechanism at the points that it states."""
+    return Setting(None, {"mechanism": mechanism_names()}, 1)
+
+
+EXPERIMENT = Page(
+    "mechanisms",
+    "Five classic mechanisms hold, clause by clause; that noise tasks regularise better than a single task can does not.",
+    setting,
+    verdict_page,
+)

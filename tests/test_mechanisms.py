@@ -1,0 +1,408 @@
+"""Mechanisms: clauses that planted fakes do not pass, verdicts, and cells against plain NumPy on rows."""
+
+import dataclasses
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import Z_LIMIT, untyped, z_score
+from jaxtyping import Array
+from scipy import integrate, optimize
+
+import mtlsim as mtl
+from mtlsim.cells.attribute_selection import AttributeSelection, area, highest
+from mtlsim.cells.diagonal_network import DiagonalNetwork
+from mtlsim.cells.extra_label import ExtraLabel, boundary, expected_errors
+from mtlsim.cells.hermite_students import HermiteStudents, hermite, overlap_flow, waiting_time
+from mtlsim.cells.marginal_screening import MarginalScreening
+from mtlsim.cells.orthonormal_rows import OrthonormalRows
+from mtlsim.cells.stopped_flow import StoppedFlow
+from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
+from mtlsim.core.flow import follow
+from mtlsim.mechanisms import find_mechanism, mechanism_names
+from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, consider, judge, rank_correlation
+from mtlsim.mechanisms._mechanism import Dose, Mechanism
+from mtlsim.mechanisms._tried import try_mechanism
+from mtlsim.sweeps.instances import over_instances
+from mtlsim.verification.report import trial_as_json
+
+KEY = jax.random.key(4)
+
+
+def draws(cell, n_seeds):
+    """Outputs of one cell over seeds."""
+    (found,) = over_instances(lambda one, key: one(key=key), [cell], KEY, n_seeds)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ clauses
+class Planted(eqx.Module):
+    """An effect of size `effect * dose`, what is left of it under control, and what a better single task and the mediator take."""
+
+    dose: Array | float = 1.0
+    effect: Array | float = 1.0
+    controlled: Array | float = 0.0
+    left: Array | float = 0.0
+    knob: Array | float = 0.0
+    taken: Array | float = 0.0
+    mediated: Array | float = 1.0
+    other_way: Array | float = 0.0
+    lost: Array | float = -9.0
+
+    def __call__(self, *, key):
+        noise = 0.5 * jax.random.normal(key, (2,))
+        kept = jnp.where(self.controlled > 0, self.left, 1.0)
+        gain = kept * (self.effect * self.dose + noise[0]) - self.taken * self.knob
+        gain = jnp.where(noise[1] < self.lost, jnp.nan, gain)
+        return {"gain": gain, "number": kept * self.mediated + 0.5 * noise[1], "rest": self.other_way * gain}
+
+
+def planted(cell=None, **changes):
+    fields = {
+        "cell": cell or Planted(),
+        "effect": {"dose": 1.0},
+        "dose": Dose("dose", (0.0, 0.5, 1.0), 1),
+        "controls": {"nothing shared": {"controlled": 1.0}},
+        "opponent": ("knob", (0.0, 0.5, 1.0)),
+        "mediator": "number",
+        "beyond": "rest",
+        "harm": {"effect": (-1.0, 1.0)},
+        "n_seeds": 1000,
+    }
+    return Mechanism("planted", "It helps.", ("derived",), **fields | changes)
+
+
+FAKES = {  # what is planted -> the clause that must see it, and how
+    "none": ({}, "", HOLDS),
+    "no effect": ({"effect": 0.0}, "effect", OPEN),
+    "it hurts": ({"effect": -1.0}, "effect", FAILS),
+    "the control leaks": ({"left": 0.3}, "control", FAILS),
+    "a control that may leak": ({"left": 0.1}, "control", OPEN),
+    "the control turns it round": ({"left": -0.5}, "control", FAILS),
+    "a better single task": ({"taken": 2.0}, "opponent", FAILS),
+    "a single task as good": ({"taken": 1.0}, "opponent", OPEN),
+    "one that still gets better": ({"taken": 0.5}, "opponent", OPEN),
+    "the mediator stays": ({"mediated": 0.0}, "mediator", OPEN),
+    "the mediator moves the other way": ({"mediated": -1.0}, "mediator", FAILS),
+    "it comes by another way": ({"other_way": 0.5}, "mediator", FAILS),
+    "numbers are lost": ({"lost": -1.0}, "effect", OPEN),
+}
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_a_planted_fake_is_not_confirmed(name):
+    changes, clause, state = FAKES[name]
+    trial = try_mechanism(planted(Planted(**changes)))
+    states = {one.name: one.state for one in trial.clauses}
+    assert tuple(states) == CLAUSES
+    if not clause:
+        assert trial.verdict == "confirmed" and set(states.values()) == {HOLDS}
+        assert [dict(point)["effect"] for point, _ in trial.hurts] == [-1.0] and "hurts at 1 of 2" in str(trial)
+    else:
+        assert states[clause] == state and trial.verdict != "confirmed"
+        assert (trial.verdict == "refuted") == (FAILS in states.values())
+
+
+def test_a_dose_without_a_response_and_one_that_turns_are_seen():
+    for name, values, state in (("lost", (-9.0, -8.0, -7.0), OPEN), ("dose", (1.0, 0.5, 0.0), FAILS)):
+        trial = try_mechanism(planted(dose=Dose(name, values, 1)))
+        assert trial.clauses[1].state == state and trial.verdict != "confirmed"
+
+
+def test_mechanisms_without_an_effect_are_rarely_confirmed_and_true_ones_rarely_refuted():
+    """Of 200 trials each: with 12 % left under control none is confirmed, with nothing left none refuted; seeds in NumPy."""
+    rng, mechanism = np.random.default_rng(13), planted(beyond=None)
+
+    def draw(left, seeds=200):
+        def drawn(points):
+            noise = rng.normal(size=(2, seeds))
+            kept = [left if point.get("controlled") else point["dose"] for point in points]
+            return [{"gain": k * (1 + 0.3 * noise[0]), "number": k * (1 + 0.3 * noise[1])} for k in kept]
+
+        return drawn
+
+    verdicts = {left: [judge(consider(mechanism, draw(left))[0]) for _ in range(200)] for left in (0.0, 0.12)}
+    assert verdicts[0.0] == ["confirmed"] * 200 and "confirmed" not in verdicts[0.12]
+
+
+def test_rank_correlations_are_those_of_scipy():
+    from scipy.stats import spearmanr
+
+    values = np.random.default_rng(0).normal(size=(5, 30)).round(1)
+    wanted = [spearmanr(np.arange(5), column).statistic for column in values.T]
+    np.testing.assert_allclose(rank_correlation(np.arange(5), values), wanted, atol=1e-12)
+    assert rank_correlation(np.arange(3), np.ones((3, 2))).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"effect": {"doze": 1.0}}, "did you mean 'dose'"),
+        ({"mediator": "numbr"}, "did you mean 'number'"),
+        ({"controls": {}}, "controls must be one or more"),
+        ({"opponent": ("knob", (1.0,))}, "two values or more"),
+        ({"expected": "true"}, "expected must be one of the known names"),
+    ],
+)
+def test_a_mechanism_that_cannot_be_tried_is_refused(changes, says):
+    with pytest.raises(ValueError, match=says):
+        planted(**changes)
+    with pytest.raises(ValueError, match="three values or more"):
+        Dose("dose", (0.0, 1.0), 1)
+    with pytest.raises(ValueError, match="n_seeds must be at least 16"):
+        try_mechanism(planted(), 4)
+
+
+# ------------------------------------------------------------------------------------------------ ours
+@pytest.mark.parametrize("name", mechanism_names())
+def test_no_mechanism_gets_the_contrary_verdict(name):
+    mechanism = find_mechanism(name)
+    assert mechanism.name == name and mechanism.claim.endswith(".") and mechanism.says and mechanism.inferred and mechanism.harm
+    assert all(f"{{{key}," in mtl.cite(None) for key in mechanism.source)
+    fewer = {"eavesdropping": 60}.get(name, mechanism.n_seeds // 4)
+    assert try_mechanism(mechanism, fewer, seed=1).verdict in (mechanism.expected, "undecided")
+
+
+def test_a_mechanism_is_verified_by_its_name(tmp_path, capsys):
+    (trial,) = mtl.verify(["tide"], tmp_path, fast=True, progress=True)
+    assert trial.verdict == "confirmed" and trial.as_expected
+    said = capsys.readouterr().out
+    page, row = (tmp_path / "report.html").read_text(), json.loads((tmp_path / "report.json").read_text())[0]
+    assert row == json.loads(json.dumps(trial_as_json(trial)))
+    assert [clause["clause"] for clause in row["clauses"]] == list(CLAUSES) and row["hurts"]
+    for clause in trial.clauses:
+        assert str(clause) in said and clause.state == HOLDS and clause.about.split(" (")[0] in page.replace("&#x27;", "'")
+    with pytest.raises(ValueError, match="did you mean 'tide"):
+        mtl.verify(["tides"])
+
+
+# ------------------------------------------------------------------------------------------------ cells against plain NumPy
+def orthonormal(rng, n, d):
+    return np.linalg.qr(rng.normal(size=(n, d)))[0] * np.sqrt(n)
+
+
+def test_orthonormal_rows_are_hard_sharing_on_rows():
+    """The best direction of rank one by the singular vectors of fitted labels, on explicit rows."""
+    rng, n, d, noise = np.random.default_rng(5), 40, 6, 0.8
+    cell = OrthonormalRows(float(n), noise, 0.6, 0.7, 1.5, 0.4, n_features=d, n_extra=2)
+    thetas = np.zeros((3, d))
+    thetas[0, 0], thetas[1:, 0] = 1, 0.7 * 0.6
+    thetas[1, 1] = thetas[2, 2] = 0.7 * 0.8
+    found = {"risk_single": [], "risk_multi": []}
+    for _ in range(3000):
+        X = orthonormal(rng, n, d)
+        errors = np.sqrt(0.4) * rng.normal(size=n) + np.sqrt(0.6) * rng.normal(size=(3, n))
+        Y = X @ thetas.T + (noise * np.array([1, 1.5, 1.5])[:, None] * errors).T
+        W = np.linalg.lstsq(X, Y, rcond=None)[0]
+        top = np.linalg.svd(X @ W, full_matrices=False)[2][0]
+        found["risk_single"].append(np.sum((W[:, 0] - thetas[0]) ** 2))
+        found["risk_multi"].append(np.sum((W @ top * top[0] - thetas[0]) ** 2))
+    drawn = draws(cell, 3000)
+    for name, wanted in found.items():
+        error = np.std(wanted) / np.sqrt(len(wanted))
+        assert abs(z_score(drawn[name], np.mean(wanted), error)) < Z_LIMIT
+        assert abs(z_score(drawn[name], 1.1 * np.mean(wanted), error)) > Z_LIMIT
+    np.testing.assert_allclose(drawn["gain"], drawn["direction"] + drawn["scale"], atol=1e-12)
+    copies = draws(OrthonormalRows(5.0, cosine=1.0, correlation=1.0, n_extra=3), 20)
+    np.testing.assert_allclose(copies["gain"], 0, atol=1e-12)
+
+
+def test_scores_areas_and_the_highest_are_those_of_pairs():
+    rng = np.random.default_rng(6)
+    scores, used = rng.normal(size=30), np.arange(30) < 4
+    wanted = np.mean(scores[:4, None] > scores[None, 4:])
+    np.testing.assert_allclose(area(jnp.asarray(scores), jnp.asarray(used)), wanted)
+    kept = np.asarray(highest(jnp.asarray(scores), 3))
+    assert kept.sum() == 3 and scores[kept].min() > scores[~kept].max() and not np.asarray(highest(jnp.asarray(scores), 0)).any()
+
+
+def test_screening_on_drawn_sums_is_screening_on_rows():
+    rng, n, used, d, tasks, noise = np.random.default_rng(7), 12, 3, 10, 4, 1.5
+    areas = []
+    for _ in range(3000):
+        X = rng.normal(size=(n, d))
+        y = X[:, :used].sum(1) / np.sqrt(used) + noise * rng.normal(size=(tasks, n)).mean(0)
+        scores = abs(X.T @ y)
+        areas.append(np.mean(scores[:used, None] > scores[None, used:]))
+    drawn = draws(MarginalScreening(float(n), noise, float(tasks), d, used), 3000)["area"]
+    assert abs(z_score(drawn, np.mean(areas), np.std(areas) / 3000**0.5)) < Z_LIMIT
+    assert abs(z_score(drawn, np.mean(areas) + 0.02, np.std(areas) / 3000**0.5)) > Z_LIMIT
+
+
+def test_attributes_are_selected_as_on_estimates():
+    rng, d, used, n, noise = np.random.default_rng(8), 20, 3, 8, 1.0
+    theta = (np.arange(d) < used) / np.sqrt(used)
+    alone, together = [], []
+    for _ in range(2000):
+        W = theta + noise / np.sqrt(n) * rng.normal(size=(4, d))
+        left = np.linalg.svd(W, full_matrices=False)[0]
+        shared = left[0, 0] * (left[:, 0] @ W)
+        for estimate, kept, out in ((W[0], 5, alone), (shared, used, together)):
+            limit = np.sort(abs(estimate))[-kept]
+            out.append(np.sum((np.where(abs(estimate) >= limit, estimate, 0) - theta) ** 2))
+    drawn = draws(AttributeSelection(float(n), noise, keep=5.0, n_features=d, n_used=used), 2000)
+    for name, wanted in (("risk_single", alone), ("risk_multi", together)):
+        assert abs(z_score(drawn[name], np.mean(wanted), np.std(wanted) / 2000**0.5)) < Z_LIMIT
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_students_by_four_numbers_are_students_on_whole_rows(squared):
+    rng, d, rate, n, S = np.random.default_rng(9), 12, 0.3, 80, 4000
+    b = rng.normal(size=(S, d))
+    b /= np.linalg.norm(b, axis=1, keepdims=True)
+    students = np.stack([b, b])
+    third = lambda u: (u**3 - 3 * u) / np.sqrt(6)
+    for _ in range(n):
+        x = rng.normal(size=(S, d))
+        u, z = np.einsum("ksd,sd->ks", students, x), x[:, 0]
+        slope = (3 * u**2 - 3) / np.sqrt(6)
+        pull = (squared * third(u) - third(z)) * slope + np.array([0, 1])[:, None] * (squared * u - z)
+        students = students - rate / d * pull[..., None] * (x - u[..., None] * students)
+        students /= np.linalg.norm(students, axis=-1, keepdims=True)
+    losses = 1 - students[:, :, 0] ** 3
+    drawn = draws(HermiteStudents(float(d), rate=rate, capacity=n, squared=squared), S)
+    for name, wanted in zip(("risk_single", "risk_multi"), losses, strict=True):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
+
+
+def test_hermite_polynomials_are_orthonormal():
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    weights = weights / weights.sum()
+    values = [np.asarray(hermite(jnp.asarray(nodes), p)[0]) for p in range(5)]
+    np.testing.assert_allclose([[np.sum(weights * a * b) for a in values] for b in values], np.eye(5), atol=1e-10)
+    np.testing.assert_allclose(hermite(jnp.asarray(nodes), 3)[1], (3 * nodes**2 - 3) / np.sqrt(6), atol=1e-12)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_waiting_times_are_integrals(degree):
+    wanted = integrate.quad(lambda m: 1 / ((1 - m**2) * degree * m ** (degree - 1)), 0.07, 0.6)[0]
+    np.testing.assert_allclose(waiting_time(0.07, 0.6, degree), wanted, rtol=1e-9)
+    np.testing.assert_allclose(overlap_flow(0.07, 0.0, 1.0, wanted, degree)[-1], 0.6, rtol=1e-7)
+    with pytest.raises(ValueError, match="degree must be 1, 2 or 3"):
+        waiting_time(0.1, 0.5, 4)
+
+
+def test_a_flow_is_of_fourth_order():
+    errors = [abs(float(follow(lambda x: -x, jnp.ones(()), 2.0, n)[0]) - np.exp(-2)) for n in (10, 20)]
+    assert 12 < errors[0] / errors[1] < 20
+
+
+def test_a_second_label_on_drawn_sums_is_one_on_rows():
+    rng, n, d, rho, cosine, S = np.random.default_rng(10), 16, 4, 0.5, 0.9, 3000
+    theta, phi = np.eye(d)[0], cosine * np.eye(d)[0] + np.sqrt(1 - cosine**2) * np.eye(d)[1]
+    errors = []
+    for _ in range(S):
+        X, e = rng.normal(size=(n, d)), rng.normal(size=n)
+        h = rho * e + np.sqrt(1 - rho**2) * rng.normal(size=n)
+        y, z = X @ theta + e, X @ phi + h
+        plain = np.linalg.lstsq(X, y, rcond=None)[0]
+        *both, of_z = np.linalg.lstsq(np.c_[X, z], y, rcond=None)[0]
+        W = np.linalg.lstsq(X, np.c_[y, z], rcond=None)[0]
+        top = np.linalg.svd(X @ W, full_matrices=False)[2][0]
+        as_input = np.sum((theta - both - of_z * phi) ** 2) + 1 - 2 * of_z * rho + of_z**2
+        errors.append((1 + np.sum((plain - theta) ** 2), as_input, 1 + np.sum((W @ top * top[0] - theta) ** 2)))
+    drawn = draws(ExtraLabel(float(n), rho, cosine, 1.0, d), S)
+    for name, wanted in zip(("error_plain", "error_input", "error_output"), np.transpose(errors), strict=True):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
+    for rows, known in ((40, 0.330), (200, 0.156)):
+
+        def gap(rho, rows=rows):
+            errors = expected_errors(rows, 10, rho)
+            return float(errors["error_input"] - errors["error_output"])
+
+        np.testing.assert_allclose(boundary(rows, 10), optimize.brentq(gap, 0, 1), rtol=1e-9)
+        assert abs(float(boundary(rows, 10)) - known) < 1e-3
+
+
+def test_a_representation_is_learned_as_by_small_steps():
+    """The share of starts in which both tasks learn the common feature, by Euler steps in NumPy."""
+    rng, S, start = np.random.default_rng(11), 2000, 0.1
+    u, v = start * rng.normal(size=(S, 2, 3)), start * rng.normal(size=(S, 3))
+    used = np.array([[1, 1, 0], [1, 0, 1.0]])
+    for _ in range(3000):
+        product = u * v[:, None]
+        error = used * ((used * product).sum(2, keepdims=True) - 1) + (1 - used) * product
+        u, v = u - 0.01 * error * v[:, None], v - 0.01 * (error * u).sum(1)
+    product = abs(u * v[:, None])
+    first, second = product[:, 0, 0] > product[:, 0, 1], product[:, 1, 0] > product[:, 1, 2]
+    drawn = draws(DiagonalNetwork(start), 2000)
+    for name, wanted in (("first_multi", first), ("both_multi", first & second)):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT
+    apart = draws(DiagonalNetwork(start, 1.0), 2000)
+    assert abs(z_score(apart["both_multi"], 0.25)) < Z_LIMIT and (apart["gain"] == 0).all() and (drawn["status"] == 0).all()
+
+
+def test_the_tide_is_that_of_small_steps():
+    rng, S, tilt = np.random.default_rng(12), 2000, 0.1
+    z, a = 0.5 * rng.normal(size=(S, 2)), np.exp(-3)
+    for _ in range(5000):
+        pull = (1 - a * np.exp(z).sum(1, keepdims=True)) * a * np.exp(z)
+        pull[:, 0] -= 0.4 / 3 * z[:, 0] * ((z[:, 0] / 3) ** 2 - 1) + tilt
+        z = z + 0.05 * pull
+    drawn = draws(TwoGates(tilt), 2000)
+    for name, wanted in (("first_multi", z[:, 0] > 0), ("second_multi", z[:, 0] <= z[:, 1])):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT
+    assert float(turning_point(pull_at_start(3.0), 0.1, 3.0)) == 0
+
+
+def test_stops_are_the_best_ones():
+    """By a scan over times of the expected risk; the worked numbers of noises one and three, 40 rows of 20 features."""
+    cell = StoppedFlow()
+    own, common, _ = cell.times()
+    V = np.asarray(cell.variances())
+    times = np.linspace(0.01, 3, 30_000)
+    risks = np.exp(-2 * times) + (1 - np.exp(-times)) ** 2 * V[:, None]
+    np.testing.assert_allclose(own, times[risks.argmin(1)], atol=2e-4)
+    np.testing.assert_allclose(common, times[risks.sum(0).argmin()], atol=2e-4)
+    np.testing.assert_allclose([risks.min(1).sum(), risks.sum(0).min()], [1.1515, 1.4286], atol=1e-4)
+    matched = StoppedFlow(rate_exponent=1.0)
+    np.testing.assert_allclose(draws(matched, 20)["cost"], 0, atol=1e-9)  # both are best at the same time
+
+
+BAD = [
+    (OrthonormalRows, {"n_samples": 0.0}, "n_samples must be a number > 0"),
+    (OrthonormalRows, {"cosine": 1.5}, "cosine must be from -1 to 1"),
+    (OrthonormalRows, {"n_extra": 20}, "n_features must be a whole number > n_extra"),
+    (OrthonormalRows, {"noise": float("nan")}, "noise must be a number >= 0"),
+    (AttributeSelection, {"keep": 500.0}, "keep must be from 0 to n_features"),
+    (HermiteStudents, {"degree": 1}, "degree must be a whole number >= 2"),
+    (HermiteStudents, {"related": 0.5}, "related must be 0 or 1"),
+    (DiagonalNetwork, {"start": 0.0}, "start must be a number > 0"),
+    (TwoGates, {"well": -1.0}, "well must be a number > 0"),
+    (ExtraLabel, {"n_samples": 11.0}, "n_samples must be at least 13"),
+    (MarginalScreening, {"n_samples": 2.0}, "n_samples must be at least 6"),
+    (StoppedFlow, {"second_noise": 0.0}, "second_noise must be a number > 0"),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields", "says"), BAD)
+def test_bad_input_is_refused_in_a_sentence(kind, fields, says):
+    with pytest.raises(ValueError, match=says):
+        kind(**fields)
+
+
+def test_a_mechanism_of_ones_own_is_verified(tmp_path, monkeypatch):
+    from mtlsim.commands._templates import written
+    from mtlsim.core.registry import forget
+    from mtlsim.verification.conformance import check_file
+
+    name, text = written("mechanism", "own-mechanism")
+    (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert check_file(name) == []
+        (trial,) = mtl.verify([name], fast=True)
+        assert trial.name == "own-mechanism" and trial.verdict in ("confirmed", "undecided")
+        mtl.use(name)
+        assert "own-mechanism" in mechanism_names()
+    finally:
+        forget()
+
+
+def test_a_mechanism_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        planted().name = "other"
+    assert untyped(find_mechanism)("tide").name == "tide"

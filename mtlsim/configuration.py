@@ -39,7 +39,8 @@ CELLS = {  # module, class, and how it trains
     "training-curve": ("cells.training_curve", "TrainingCurve", "training.weighted.WeightedTraining"),
     "population": ("cells.population", "Population", None),
     "decomposition": ("cells.decomposition", "Decomposition", None),
-    # of a mechanism, with tasks of their own: no [tasks]
+}
+TASKLESS = {  # cells of mechanisms, which have tasks of their own
     "orthonormal-rows": ("cells.orthonormal_rows", "OrthonormalRows", None),
     "attribute-selection": ("cells.attribute_selection", "AttributeSelection", None),
     "marginal-screening": ("cells.marginal_screening", "MarginalScreening", None),
@@ -49,7 +50,6 @@ CELLS = {  # module, class, and how it trains
     "extra-label": ("cells.extra_label", "ExtraLabel", None),
     "stopped-flow": ("cells.stopped_flow", "StoppedFlow", None),
 }
-TASKLESS = tuple(CELLS)[6:]
 DESIGNS = {
     "isotropic": ("Isotropic", ("scale",)),
     "spiked": ("Spiked", ("condition_number", "fraction", "coordinates")),
@@ -158,8 +158,9 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     name = cell.pop("kind", "weighting" if "scheme" in {**cell, **grid} else "transfer")
     if is_own(name):
         return _own_cell(name, cell, recipe(**tasks) if "tasks" in settings else None), grid
-    require_choice(name, CELLS, "[cell] kind")
-    module, class_name, training = CELLS[name]
+    kinds = CELLS | TASKLESS
+    require_choice(name, kinds, "[cell] kind")
+    module, class_name, training = kinds[name]
     kind = _find(f"{module}.{class_name}")
     for name in cell:
         old = name == "method" and "sharing" in kind.__dataclass_fields__

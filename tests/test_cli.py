@@ -179,6 +179,7 @@ FEWER = {  # programs to trace or compile, of figures with many; test_fast_figur
     "label-noise": {"scheme_names": lambda: ["algorithm-2"]},
     "sample-size": {"RELATIONS": ("same",), "overlay": lambda *_, **__: None},  # 27 predictions, tested in test_theory.py
     "free-heads": {"RELATIONS": ("same",)},
+    "mechanisms": {"mechanism_names": lambda: ["tide"]},  # which is tried in earnest
     "weights-field": {"SCHEMES": ("oracle", "inverse-loss", "mgda")},
 }
 

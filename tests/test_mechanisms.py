@@ -22,10 +22,8 @@ from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.cells.stopped_flow import StoppedFlow
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
 from mtlsim.core.flow import follow
-from mtlsim.mechanisms import find_mechanism, mechanism_names
+from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, consider, judge, rank_correlation
-from mtlsim.mechanisms._mechanism import Dose, Mechanism
-from mtlsim.mechanisms._tried import try_mechanism
 from mtlsim.sweeps.instances import over_instances
 from mtlsim.verification.report import trial_as_json
 

@@ -153,7 +153,7 @@ import equinox as eqx
 from jaxtyping import Array
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
-from mtlsim.mechanisms._mechanism import Dose, Mechanism
+from mtlsim.mechanisms import Dose, Mechanism
 
 
 class TITLE(eqx.Module):

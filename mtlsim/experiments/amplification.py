@@ -25,7 +25,7 @@ def draw(data):
         cells = data.sel({EXTRA: extra})
         alone = cells["risk_single"].mean("seed").values
         mean, low, high = (1 - cells[f"gain_{part}"].values / alone for part in ("mean", "low", "high"))
-        ax.plot(xs, np.asarray(amplified(FEATURES, 1 + extra, xs)), color=SERIES[i], linestyle="--", linewidth=1)
+        ax.plot(xs, np.asarray(amplified(FEATURES, int(1 + extra), xs)), color=SERIES[i], linestyle="--", linewidth=1)
         bars = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none", "markersize": 4}
         ax.errorbar(xs, mean, [mean - high, low - mean], label=f"{1 + extra} tasks", **bars)
     ax.plot([], [], color="black", linestyle="--", label="theory")

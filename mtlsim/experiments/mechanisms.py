@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.mechanisms import find_mechanism, mechanism_names
+from mtlsim.mechanisms import Trial, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, LEVEL
-from mtlsim.mechanisms._tried import Trial, try_mechanism
 from mtlsim.plots.verdicts import verdict_page
 from mtlsim.results.dataset import load, save, table
 from mtlsim.results.store import check_same

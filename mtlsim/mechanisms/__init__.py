@@ -4,15 +4,18 @@ import importlib
 
 from mtlsim.core.checks import require
 from mtlsim.core.registry import find, names
+from mtlsim.mechanisms._mechanism import Dose, Mechanism
+from mtlsim.mechanisms._tried import Trial, try_mechanism
+
+__all__ = ["Dose", "Mechanism", "Trial", "find_mechanism", "mechanism_names", "try_mechanism"]
 
 
 def mechanism_names() -> list[str]:
     return names(importlib.import_module("mtlsim.mechanisms"), "MECHANISM")
 
 
-def find_mechanism(name: str):
+def find_mechanism(name: str) -> Mechanism:
     """The `Mechanism` called `name`. Raises ValueError with the nearest name if there is none."""
     found = find(importlib.import_module("mtlsim.mechanisms"), name, "MECHANISM")
-    kind = importlib.import_module("mtlsim.mechanisms._mechanism").Mechanism
-    require(isinstance(found, kind), "mechanism", "a Mechanism", f"a {type(found).__name__}", "make a Mechanism of it")
+    require(isinstance(found, Mechanism), "mechanism", "a Mechanism", f"a {type(found).__name__}", "make a Mechanism of it")
     return found

@@ -2,6 +2,8 @@
 
 The text calls it a consequence of data amplification: so with one noise for all tasks nothing may be left, and a single task
 that is told which inputs sharing chose must do nearly as well (see `selection-area` for the exact area under the curve).
+
+Source: [caruana1997multitask], Section 3.
 """
 
 from mtlsim.cells.attribute_selection import AttributeSelection

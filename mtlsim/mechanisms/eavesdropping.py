@@ -2,6 +2,8 @@
 
 Labels have no noise, so that amplification predicts nothing. Alone, the hard task waits for about sqrt(d) / 3 before its overlap
 with the feature moves at all; the easy task shows the way at once (see `waiting-time` and `eavesdropping-dose`).
+
+Source: [caruana1997multitask], Section 3.
 """
 
 from mtlsim.cells.hermite_students import HermiteStudents

@@ -3,6 +3,8 @@
 Least squares of the noise task turn the best direction away from those of the main task, which keeps v_0^2 < 1 of them: it is
 shrunk. So it helps where shrinking does (n |theta|^2 / (d noise^2) < 1, see `noise-task`), and at its best a single task that is
 simply multiplied by a number does better.
+
+Source: [caruana1997multitask], Section 3.
 """
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows

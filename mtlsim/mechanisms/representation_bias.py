@@ -3,6 +3,8 @@
 A feature of two tasks gets twice the slope in the shared layer and grows as e^(sqrt(2) t), one of a single task as e^t; from a
 small start the first is there long before. With layers of their own each task is as likely to learn either, and both learn the
 common one a quarter of the time (see `shared-feature`).
+
+Source: [caruana1997multitask], Section 3.
 """
 
 from mtlsim.cells.diagonal_network import DiagonalNetwork

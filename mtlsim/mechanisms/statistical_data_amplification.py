@@ -2,6 +2,8 @@
 
 The shared direction is estimated from K labels a row, so that of the d - 1 parts of the error across it only a K-th is left; the
 part along it, the scale, is the task's own head and stays (see `amplified-direction`). With one noise for all nothing is new.
+
+Source: [caruana1997multitask], Section 3.
 """
 
 import math

@@ -2,6 +2,8 @@
 
 Where the first task's preference (the tilt) is below the pull of the second at the start, the second carries the first to the
 common representation; beyond, the first leaves it, and the second with it (see `tide-turns`).
+
+Source: [caruana1997multitask], Section 3.
 """
 
 from mtlsim.cells.two_gates import TwoGates

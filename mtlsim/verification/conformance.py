@@ -12,8 +12,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.registry import KINDS, OwnFile, all_in, open_own
-from mtlsim.mechanisms._mechanism import Mechanism
-from mtlsim.mechanisms._tried import try_mechanism
+from mtlsim.mechanisms import Mechanism, try_mechanism
 from mtlsim.samples.moments import Moments
 from mtlsim.sharing import Sharing
 from mtlsim.sweeps.run import sweep

@@ -15,9 +15,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.registry import all_in, file_and_name, is_own, open_own, own_thing
-from mtlsim.mechanisms import find_mechanism, mechanism_names
-from mtlsim.mechanisms._mechanism import Mechanism
-from mtlsim.mechanisms._tried import Trial, try_mechanism
+from mtlsim.mechanisms import Mechanism, Trial, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
 from mtlsim.theory import find_statement, statement_names

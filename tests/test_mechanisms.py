@@ -13,6 +13,7 @@ from jaxtyping import Array
 from scipy import integrate, optimize
 
 import mtlsim as mtl
+from mtlsim.cells.aspects import Aspects
 from mtlsim.cells.attribute_selection import AttributeSelection, area, highest
 from mtlsim.cells.diagonal_network import DiagonalNetwork
 from mtlsim.cells.extra_label import ExtraLabel, boundary, expected_errors
@@ -315,6 +316,21 @@ def test_a_second_label_on_drawn_sums_is_one_on_rows():
         assert abs(float(boundary(rows, 10)) - known) < 1e-3
 
 
+def test_aspects_on_drawn_sums_are_aspects_on_rows():
+    rng, n, d, tasks, noise, rho, S = np.random.default_rng(14), 12, 3, 3, 0.7, 0.4, 3000
+    risks = []
+    for _ in range(S):
+        X, trait = rng.normal(size=(n, d)), rng.normal(size=n)
+        labels = noise * (np.sqrt(rho) * trait + np.sqrt(1 - rho) * rng.normal(size=(tasks, n)))
+        many, error = rng.normal(size=(tasks * n, d)), noise * rng.normal(size=tasks * n)
+        fits = [np.linalg.lstsq(X, labels[0], rcond=None), np.linalg.lstsq(np.tile(X, (tasks, 1)), labels.ravel(), rcond=None)]
+        risks.append([np.sum(fit[0] ** 2) for fit in (*fits, np.linalg.lstsq(many, error, rcond=None))])
+    drawn = draws(Aspects(float(n), noise, rho, d, tasks), S)
+    for name, wanted in zip(("risk_single", "risk_multi", "risk_different"), np.transpose(risks), strict=True):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
+        assert abs(z_score(drawn[name], 1.15 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
+
+
 def test_a_representation_is_learned_as_by_small_steps():
     """The share of starts in which both tasks learn the common feature, by Euler steps in NumPy."""
     rng, S, start = np.random.default_rng(11), 2000, 0.1
@@ -372,6 +388,7 @@ BAD = [
     (TwoGates, {"well": -1.0}, "well must be a number > 0"),
     (ExtraLabel, {"n_samples": 11.0}, "n_samples must be at least 13"),
     (MarginalScreening, {"n_samples": 2.0}, "n_samples must be at least 6"),
+    (Aspects, {"n_samples": 11.0}, "n_samples must be at least 12"),
     (StoppedFlow, {"second_noise": 0.0}, "second_noise must be a number > 0"),
 ]
 

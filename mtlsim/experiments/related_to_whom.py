@@ -1,34 +1,50 @@
-"""One pair of tasks, four ways of learning them together: which of them finds the tasks related, over the cosine of their parameters."""
+"""One pair of tasks, four ways of learning them together: which learner finds the tasks related, over their cosine."""
 
+import equinox as eqx
 import numpy as np
+from jaxtyping import Array
 
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
 from mtlsim.plots.style import figure
+from mtlsim.sharing.from_source import FromSource
+from mtlsim.sharing.hard import Hard
+from mtlsim.sharing.mean_regularised import MeanRegularised
+from mtlsim.sharing.pooled import Pooled
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 
-COSINE, SHARING = "tasks.cosine", "sharing"
+COSINE, LEARNER = "cosine", "learner"
 LEARNERS = {
-    "hard": "one direction, free heads",
-    "pooled": "one parameter vector",
-    "mean-regularised": "pulled to the mean",
-    "from-source": "pulled to the source's estimate",
+    "one direction, free heads": Hard(),
+    "one parameter vector": Pooled(),
+    "pulled to the mean": MeanRegularised(10.0),
+    "pulled to the source": FromSource(10.0),
 }
 
 
+class PairLearnedBy(eqx.Module):
+    """A cell: gain of one learner over least squares; ten isotropic features, 100 source and 25 target rows, noise one."""
+
+    cosine: Array | float = 0.5
+    learner: str = eqx.field(default="one parameter vector", static=True)
+
+    def __call__(self, *, key):
+        tasks = LinearTasks(10, (100, 25), cosine=self.cosine, noise=1.0, design=Isotropic(), relation="same")
+        draw = Transfer(tasks, sharing=LEARNERS[self.learner])(key=key)
+        return {"gain": draw.gain, "risk_single": draw.risk_single, "risk_multi": draw.risk_multi, "status": draw.status}
+
+
 def setting(options: Options) -> Setting:
-    """Ten features, 100 source rows, 25 target rows, noise one; every learner with its defaults."""
-    tasks = LinearTasks(10, (100, 25), cosine=0.5, noise=1.0, design=Isotropic(), relation="same")
-    cosines = np.linspace(-1, 1, 5 if options.fast else 13).round(6).tolist()
-    return Setting(Transfer(tasks), {SHARING: list(LEARNERS), COSINE: cosines}, 100 if options.fast else 600)
+    cosines = np.linspace(-1, 1, 5 if options.fast else 17).round(6).tolist()
+    return Setting(PairLearnedBy(), {LEARNER: list(LEARNERS), COSINE: cosines}, 100 if options.fast else 1000)
 
 
 def draw(data):
     fig, ((ax,),) = figure(1, 4.8, 3.6)
-    for i, name in enumerate(data[SHARING].values):
-        gain_curve(ax, data.sel({SHARING: name}), COSINE, LEARNERS[str(name)], i)
+    for i, name in enumerate(data[LEARNER].values):
+        gain_curve(ax, data.sel({LEARNER: name}), COSINE, str(name), i)
     finish_gain_axis(ax, COSINE, data[COSINE].values)
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
@@ -36,7 +52,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "related-to-whom",
-    "Whether two tasks are related depends on the learner: opposite parameters help one direction with free heads and hurt pooling.",
+    "Whether two tasks are related depends on the learner: opposite ones help one direction with free heads and hurt pooling.",
     setting,
     draw,
     along=(COSINE,),

@@ -73,7 +73,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         _put(settings, name, _value(text))
     _find_beside(settings, Path(path).parent)
     named = settings.get("cell", {}).get("kind") if isinstance(settings.get("cell"), dict) else None
-    own = is_own(named) or named in TASKLESS  # whose entries are fields of their class
+    own = is_own(named) or (isinstance(named, str) and named in TASKLESS)  # whose entries are fields of their class
     for table, content in settings.items():
         require_choice(table, TABLES, "config's tables")
         require(isinstance(content, dict), f"[{table}]", "a table", repr(content), f"write [{table}] on a line of its own")

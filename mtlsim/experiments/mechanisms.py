@@ -5,11 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
+
+from mtlsim.core.registry import file_of
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.mechanisms import Trial, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, LEVEL
 from mtlsim.plots.verdicts import verdict_page
 from mtlsim.results.dataset import load, save, table
+from mtlsim.results.settings import facts
 from mtlsim.results.store import check_same
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ class Page(Experiment):
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         names = self.setting(options).grid["mechanism"]
-        settings = {"page": self.name, "mechanisms": names, "options": json.loads(json.dumps(asdict(options)))}
+        settings = {"page": self.name, "mechanisms": _described(names), "options": asdict(options), **facts(jax.local_devices())}
         if path is not None and path.exists():
             found = load(path)
             check_same(json.loads(found.attrs["settings"]), settings, path, False)
@@ -37,6 +41,16 @@ class Page(Experiment):
         if path is not None:
             save(data, path)
         return data
+
+
+def _described(names: list[str]) -> dict[str, Any]:
+    """Of each mechanism what its verdict depends on: its points, and the file of a user's own."""
+    found = {}
+    for name in names:
+        mechanism, own = find_mechanism(name), file_of(find_mechanism(name))
+        points = [{key: str(value) for key, value in point.items()} for point in mechanism.points()]
+        found[name] = {"points": points, "n_seeds": mechanism.n_seeds} | ({} if own is None else {"sha256": own.sha256})
+    return found
 
 
 def as_table(trials: list[Trial], settings: dict[str, Any]) -> "xr.Dataset":

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from mtlsim.core.verdict import summarise
-from mtlsim.mechanisms._mechanism import Mechanism, Point
+from mtlsim.mechanisms._mechanism import Mechanism, Point, shown
 
 MISTAKES = 1e-3  # of a verdict
 CLAUSES = ("effect", "dose", "control", "opponent", "mediator")
@@ -85,13 +85,13 @@ def _mean(values: np.ndarray) -> tuple[float, float, float, str]:
     return mean, low, high, HOLDS if low > 0 else FAILS if high < 0 else OPEN
 
 
-def _shown(mean: float, low: float, high: float) -> str:
+def _with_ends(mean: float, low: float, high: float) -> str:
     return f"{mean:.3g} ({low:.3g} to {high:.3g})"
 
 
 def _effect(here: Draws) -> Clause:
     mean, low, high, state = _mean(here["gain"])
-    return Clause("effect", state, mean, low, high, f"mean effect {_shown(mean, low, high)}")
+    return Clause("effect", state, mean, low, high, f"mean effect {_with_ends(mean, low, high)}")
 
 
 def _dose(mechanism: Mechanism, doses: Sequence[Draws]) -> Clause:
@@ -99,7 +99,8 @@ def _dose(mechanism: Mechanism, doses: Sequence[Draws]) -> Clause:
     correlations = np.where(np.isfinite(gains).all(0), rank_correlation(np.arange(len(gains)), gains), np.nan)
     mean, low, high, state = _mean(dose.sign * correlations)
     way = "rises" if dose.sign > 0 else "falls"
-    about = f"it {way} with {dose.name} from {dose.values[0]} to {dose.values[-1]}, rank correlation {_shown(mean, low, high)}"
+    ends = f"{shown(dose.values[0])} to {shown(dose.values[-1])}"
+    about = f"it {way} with {dose.name} from {ends}, rank correlation {_with_ends(mean, low, high)}"
     return Clause("dose", state, mean, low, high, about + ("" if dose.sign > 0 else " with the sign turned"))
 
 
@@ -145,7 +146,7 @@ def _opponent(mechanism: Mechanism, opponents: Sequence[Draws]) -> Clause:
     chosen = gains.shape[1] // 4
     best = int(np.argmin(gains[:, :chosen].mean(1)))
     mean, low, high, state = _mean(gains[best, chosen:])
-    about = f"{_shown(mean, low, high)} over a single task at its best, {name} = {values[best]:.4g}"
+    about = f"{_with_ends(mean, low, high)} over a single task at its best, {name} = {shown(values[best])}"
     if state == HOLDS and best in (0, len(values) - 1):
         inner = gains[1 if best == 0 else -2, chosen:]
         if _mean(inner - gains[best, chosen:])[3] == HOLDS:
@@ -156,7 +157,7 @@ def _opponent(mechanism: Mechanism, opponents: Sequence[Draws]) -> Clause:
 def _mediator(mechanism: Mechanism, here: Draws, controls: Mapping[str, Draws]) -> Clause:
     moved = here[mechanism.mediator]
     mean, low, high, state = _mean(moved)
-    states, about = [state], f"{mechanism.mediator.replace('_', ' ')} moves by {_shown(mean, low, high)}"
+    states, about = [state], f"{mechanism.mediator.replace('_', ' ')} moves by {_with_ends(mean, low, high)}"
     parts = {name: _within(draws[mechanism.mediator], moved, LEFT) for name, draws in controls.items()}
     name, state, share, *_ = _worst_of(parts)
     states.append(state)

@@ -13,6 +13,11 @@ from mtlsim.results.grid import at_point, make_grid
 Point = Mapping[str, Any]
 
 
+def shown(value: Any) -> str:
+    """A value of a parameter, a number or a name, in a sentence."""
+    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
+
+
 @dataclass(frozen=True)
 class Dose:
     """A parameter of the cell, values of it, and whether the effect rises (1) or falls (-1) with it."""

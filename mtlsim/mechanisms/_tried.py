@@ -10,7 +10,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.verdict import summarise
 from mtlsim.mechanisms._clauses import LEVEL, Clause, Draws, consider, judge
-from mtlsim.mechanisms._mechanism import Mechanism, Point
+from mtlsim.mechanisms._mechanism import Mechanism, Point, shown
 from mtlsim.results.grid import at_point
 from mtlsim.sweeps.instances import over_instances
 
@@ -49,7 +49,7 @@ class Trial:
         if not self.hurts:
             return f"it hurts at none of {self.n_harmful} points"
         worst, effect = min(self.hurts, key=lambda one: one[1])
-        where = ", ".join(f"{name} = {value:.4g}" for name, value in worst.items() if name in self.mechanism.harm)
+        where = ", ".join(f"{name} = {shown(value)}" for name, value in worst.items() if name in self.mechanism.harm)
         return f"it hurts at {len(self.hurts)} of {self.n_harmful} points, most ({effect:.3g}) at {where}"
 
 

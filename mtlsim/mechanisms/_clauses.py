@@ -1,9 +1,9 @@
 """Five clauses, each with its number, and the verdict that follows: what must hold before "by this mechanism" may be said.
 
 Every number is a mean over seeds of something that is known seed by seed, with an interval of `LEVEL`. A clause holds, fails, or is
-open. A mechanism is *confirmed* if all hold: that one which does not would seem to is as rare as MISTAKES / 5, so that a mechanism
-with any false clause is confirmed at most so often. It is *refuted* if any fails, by chance at most MISTAKES of the time. Else it
-is undecided. What is no number leaves a clause open.
+open. A mechanism is *confirmed* if all hold: a clause that is false seems to hold at most MISTAKES / 5 of the time, and so a
+mechanism with a false clause is confirmed no more often. It is *refuted* if any fails, by chance at most MISTAKES of the time. Else
+it is undecided. What is no number leaves a clause open.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -263,7 +263,7 @@ def test_students_by_four_numbers_are_students_on_whole_rows(squared):
         students /= np.linalg.norm(students, axis=-1, keepdims=True)
     losses = 1 - students[:, :, 0] ** 3
     drawn = draws(HermiteStudents(float(d), rate=rate, capacity=n, squared=squared), S)
-    for name, wanted in zip(("risk_single", "risk_multi"), losses, strict=True):
+    for name, wanted in zip(("loss_single", "loss_multi"), losses, strict=True):
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
 
 
@@ -372,6 +372,14 @@ def test_stops_are_the_best_ones():
     np.testing.assert_allclose(own, times[risks.argmin(1)], atol=2e-4)
     np.testing.assert_allclose(common, times[risks.sum(0).argmin()], atol=2e-4)
     np.testing.assert_allclose([risks.min(1).sum(), risks.sum(0).min()], [1.1515, 1.4286], atol=1e-4)
+    for exponent, ratio in ((-3.0, 30.0), (2.0, 30.0), (-2.0, 1e4)):  # rates apart, whose sum has two valleys, and far apart
+        apart = StoppedFlow(noise=0.1, second_noise=0.1 * ratio, rate_exponent=exponent)
+        own, common, rates = (np.asarray(part) for part in apart.times())
+        times = np.geomspace(own.min() * 0.5, own.max() * 2, 200_001)
+        left, V = np.exp(-rates[:, None] * times), np.asarray(apart.variances())
+        risks = (left**2 + (1 - left) ** 2 * V[:, None]).sum(0)
+        left = np.exp(-rates * common)
+        assert (left**2 + (1 - left) ** 2 * V).sum() <= risks.min() * (1 + 1e-9)
     matched = StoppedFlow(rate_exponent=1.0)
     np.testing.assert_allclose(draws(matched, 20)["cost"], 0, atol=1e-9)  # both are best at the same time
 
@@ -383,6 +391,7 @@ BAD = [
     (OrthonormalRows, {"noise": float("nan")}, "noise must be a number >= 0"),
     (AttributeSelection, {"keep": 500.0}, "keep must be from 0 to n_features"),
     (HermiteStudents, {"degree": 1}, "degree must be a whole number >= 2"),
+    (HermiteStudents, {"n_features": float("inf")}, "n_features must be at least 3"),
     (HermiteStudents, {"related": 0.5}, "related must be 0 or 1"),
     (DiagonalNetwork, {"start": 0.0}, "start must be a number > 0"),
     (TwoGates, {"well": -1.0}, "well must be a number > 0"),
@@ -415,6 +424,34 @@ def test_a_mechanism_of_ones_own_is_verified(tmp_path, monkeypatch):
         assert "own-mechanism" in mechanism_names()
     finally:
         forget()
+
+
+def test_ties_and_what_does_not_end_are_no_numbers():
+    tie = draws(OrthonormalRows(noise=0.0), 3)
+    assert np.isnan(tie["gain"]).all() and (tie["status"] == mtl.Status.degenerate).all()
+    for cell in (DiagonalNetwork(100.0), TwoGates(width=700.0)):  # steps that blow up, and a gate that never opens
+        found = draws(cell, 3)
+        assert np.isnan(found["gain"]).all() and (found["status"] == mtl.Status.not_converged).all()
+
+
+class Tainted(Planted):
+    """The planted cell, all of whose numbers are fine and whose status is not."""
+
+    code: Array | int = mtl.Status.heavy_tailed.value
+
+    def __call__(self, *, key):
+        return super().__call__(key=key) | {"status": jnp.asarray(self.code, jnp.int32)}
+
+
+def test_a_status_keeps_a_clause_open():
+    assert try_mechanism(planted(Tainted(code=0))).verdict == "confirmed"
+    trial = try_mechanism(planted(Tainted()))
+    assert trial.verdict == "undecided" and all(clause.state == OPEN for clause in trial.clauses) and not trial.hurts
+
+
+def test_a_result_says_what_its_gain_is():
+    data = mtl.sweep(TwoGates(), {"tilt": [0.0, 0.1]}, 2, KEY, progress=False)
+    assert data.attrs["convention"] == "gain as the cell defines it; positive helps"
 
 
 def test_a_mechanism_is_frozen():

@@ -7,9 +7,8 @@ from jaxtyping import Array, Key
 
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_whole, require, require_one
-from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.samples.chi_square import draw_chi_squares
-from mtlsim.samples.wishart import strictly_lower
+from mtlsim.core.keys import check_key, correlated_normals, normal, stream
+from mtlsim.samples.wishart import draw_triangle
 
 
 class Aspects(eqx.Module):
@@ -42,17 +41,13 @@ class Aspects(eqx.Module):
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
         key, d, tasks = check_key(key), self.n_features, self.n_tasks
-        n, share = jnp.asarray(self.n_samples, float), jnp.asarray(self.correlation, float)
+        n = jnp.asarray(self.n_samples, float)
 
         def error(name, rows, within):
             """Of least squares on these rows: (X'X)^-1 X'e = T'^-1 g with Bartlett's factor T of X'X."""
-            squares = draw_chi_squares(stream(key, f"{name} squares"), rows - jnp.arange(d))
-            below = normal(stream(key, f"{name} below"), (-(-d // 2), d))
-            factor = strictly_lower(below) + jnp.diag(jnp.sqrt(squares))
-            return jnp.sum(linalg.solve_upper(factor, self.noise * within) ** 2)
+            return jnp.sum(linalg.solve_upper(draw_triangle(stream(key, name), rows, d), self.noise * within) ** 2)
 
-        normals = normal(stream(key, "noise"), (tasks + 1, d))
-        aspects = jnp.sqrt(share) * normals[0] + jnp.sqrt(1 - share) * normals[1:]
+        aspects = correlated_normals(stream(key, "noise"), (tasks, d), self.correlation)
         alone, same = error("rows", n, aspects[0]), error("rows", n, jnp.mean(aspects, 0))
         different = error("other rows", tasks * n, normal(stream(key, "other noise"), (d,)))
         return {

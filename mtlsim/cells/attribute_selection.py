@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from mtlsim.cells.orthonormal_rows import share_direction
 from mtlsim.core.checks import is_whole, require, require_one
-from mtlsim.core.keys import check_key, normal, stream
+from mtlsim.core.keys import check_key, correlated_normals, stream
 from mtlsim.core.status import Status, flag
 
 
@@ -50,9 +50,7 @@ class AttributeSelection(eqx.Module):
         key, d = check_key(key), self.n_features
         used = jnp.arange(d) < self.n_used
         theta = used / jnp.sqrt(self.n_used * 1.0)
-        share = jnp.asarray(self.correlation, float)
-        common = normal(stream(key, "common noise"), (1, d))
-        errors = jnp.sqrt(share) * common + jnp.sqrt(1 - share) * normal(stream(key, "noise"), (self.n_tasks, d))
+        errors = correlated_normals(stream(key, "noise"), (self.n_tasks, d), self.correlation)
         signal = jnp.full(self.n_tasks, self.related, float).at[0].set(1)[:, None]
         spread = jnp.sqrt(self.noise**2 + 1 - signal)
         seen = signal * theta + spread * errors / jnp.sqrt(jnp.asarray(self.n_samples, float))
@@ -70,8 +68,8 @@ class AttributeSelection(eqx.Module):
             "risk_single": risk_single,
             "risk_multi": risk_multi,
             "area_single": area(jnp.abs(own), used),
-            "area_multi": area(jnp.abs(together), used),
-            "found": (jnp.sum(chosen & used) - jnp.sum(few & used)) / self.n_used,
+            "area_multi": area(jnp.abs(together), used) + jnp.where(tie, jnp.nan, 0.0),
+            "found": (jnp.sum(chosen & used) - jnp.sum(few & used)) / self.n_used + jnp.where(tie, jnp.nan, 0.0),
             "given_found": risk(own, chosen) - risk_multi,
             "status": flag(tie, Status.degenerate),
         }

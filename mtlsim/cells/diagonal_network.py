@@ -29,8 +29,8 @@ class DiagonalNetwork(eqx.Module):
 
     Returns 0 or 1 for every draw: first_multi, first_single, whether the first task learned A together and alone, their difference
     as gain; both_multi, both_single: whether both tasks did; representation = both_multi - both_single; predicted: whether the
-    first task should learn A (see `shared_feature_wins`); risk_single, risk_multi: its losses at the end; status: not_converged
-    where a loss is above .001 still.
+    first task should learn A (see `shared_feature_wins`); loss_single, loss_multi: its losses at the end; status: not_converged
+    where a loss is above .001 still, and NaN for whether that task learned A.
     """
 
     start: Array | float = 0.01
@@ -60,8 +60,8 @@ class DiagonalNetwork(eqx.Module):
             "both_multi": both_multi,
             "representation": both_multi - both_single,
             "predicted": 1.0 * shared_feature_wins(own, layers[0], start),
-            "risk_single": losses_alone[0],
-            "risk_multi": losses[0],
+            "loss_single": losses_alone[0],
+            "loss_multi": losses[0],
             "status": flag(~jnp.all(jnp.stack([losses, losses_alone]) < FITTED), Status.not_converged),
         }
 
@@ -91,4 +91,5 @@ def _learned(weights: Float[Array, "2 2 3"], joined: Float[Array, "2 2"]) -> tup
     products = own * layers
     losses = (1 - jnp.sum(USED * products, 1)) ** 2 / 2 + jnp.sum(((1 - USED) * products) ** 2, 1) / 2
     sizes = jnp.abs(products)
-    return 1.0 * (sizes[:, A] > sizes[jnp.arange(2), OTHER]), losses
+    learned = 1.0 * (sizes[:, A] > sizes[jnp.arange(2), OTHER])
+    return jnp.where(losses < FITTED, learned, jnp.nan), losses

@@ -11,7 +11,7 @@ from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.chi_square import draw_chi_squares
-from mtlsim.samples.wishart import strictly_lower
+from mtlsim.samples.wishart import draw_triangle
 
 
 class ExtraLabel(eqx.Module):
@@ -50,9 +50,7 @@ class ExtraLabel(eqx.Module):
         theta = self.size * jnp.eye(d)[0]
         phi = self.size * (self.cosine * jnp.eye(d)[0] + aside * jnp.eye(d)[1])
         # X'X = T T' by Bartlett's factor; X'e = T g for what the columns of X hold of e
-        squares = draw_chi_squares(stream(key, "chi squares"), n - jnp.arange(d))
-        below = normal(stream(key, "below"), (-(-d // 2), d))
-        factor = strictly_lower(below) + jnp.diag(jnp.sqrt(squares))
+        factor = draw_triangle(key, n, d)
         normals = normal(stream(key, "noise"), (2, d))
         within = jnp.stack([normals[0], rho * normals[0] + rest * normals[1]])
         # and what they do not hold of (e, h), a Wishart matrix of n - d rows

@@ -36,7 +36,7 @@ class HermiteStudents(eqx.Module):
     Returns rows until m = .5 over d, capacity over d where it is not reached: rows_single of the hard task alone, rows_multi of
     both, rows_easy of the easy one alone; gain = rows_single - rows_multi; handed_over: rows where the easy task is taken away once
     m is .3, minus rows_multi; gain_easy = rows_easy - rows_multi; reached: whether the hard task alone comes there; overlap: by how
-    much m is larger beside the easy task after d rows; risk_single, risk_multi: the hard task's losses at the end; status:
+    much m is larger beside the easy task after d rows; loss_single, loss_multi: the hard task's losses at the end; status:
     not_converged where a step left the numbers.
     """
 
@@ -53,7 +53,7 @@ class HermiteStudents(eqx.Module):
         for name in ("easy_weight", "rate", "rate_single"):
             require_one(getattr(self, name), lambda v: (v >= 0) & np.isfinite(v), name, "a number >= 0", "use 1.0")
         require_one(self.related, lambda c: (c == 0) | (c == 1), "related", "0 or 1", "use 1.0")
-        require_one(self.n_features, lambda d: d >= 3, "n_features", "at least 3", "use 100")
+        require_one(self.n_features, lambda d: (d >= 3) & np.isfinite(d), "n_features", "at least 3", "use 100")
         require_bool(self.squared, "squared")
         for name, least in (("degree", 2), ("capacity", 1)):
             value = getattr(self, name)
@@ -102,8 +102,8 @@ class HermiteStudents(eqx.Module):
             "gain_easy": waited[3] - waited[1],
             "reached": half[0] < self.capacity,
             "overlap": early[1] - early[0],
-            "risk_single": losses[0],
-            "risk_multi": losses[1],
+            "loss_single": losses[0],
+            "loss_multi": losses[1],
             "status": flag(lost, Status.not_converged),
         }
 

@@ -9,7 +9,7 @@ from mtlsim.cells.attribute_selection import area
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.samples.chi_square import draw_chi_squares
-from mtlsim.samples.wishart import strictly_lower
+from mtlsim.samples.wishart import draw_triangle
 
 
 class MarginalScreening(eqx.Module):
@@ -43,11 +43,11 @@ class MarginalScreening(eqx.Module):
         key, u = check_key(key), self.n_used
         n = jnp.asarray(self.n_samples, float)
         # X_u = Q T' by Bartlett's factor T of the used inputs' rows, in a basis Q of their span; y = X_u theta + noise
-        squares = draw_chi_squares(stream(key, "chi squares"), jnp.append(n - jnp.arange(u), n - u))
-        factor = strictly_lower(normal(stream(key, "below"), (-(-u // 2), u))) + jnp.diag(jnp.sqrt(squares[:u]))
+        factor = draw_triangle(key, n, u)
+        rest = draw_chi_squares(stream(key, "rest"), jnp.full(1, n - u))[0]
         noise = self.noise / jnp.sqrt(self.tasks)
         within = factor.T @ jnp.full(u, u**-0.5) + noise * normal(stream(key, "noise"), (u,))
-        length = jnp.sqrt(jnp.sum(within**2) + noise**2 * squares[u])
+        length = jnp.sqrt(jnp.sum(within**2) + noise**2 * rest)
         unused = length * normal(stream(key, "unused"), (self.n_features - u,))
         scores = jnp.abs(jnp.concatenate([factor @ within, unused]))
         found = area(scores, jnp.arange(self.n_features) < u)

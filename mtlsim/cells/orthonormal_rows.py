@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core.checks import is_whole, require, require_one
-from mtlsim.core.keys import check_key, normal, stream
+from mtlsim.core.keys import check_key, correlated_normals, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Status, flag
 
@@ -25,6 +25,7 @@ class OrthonormalRows(eqx.Module):
     Returns risks |estimate - theta_0|^2 as risk_single and risk_multi, and their difference as gain; and what sharing did:
     shrunk: 1 - (its estimate along least squares, over the length of those). beyond_shrinking: risk of least squares shrunk by
     just as much, minus risk_multi. direction, scale: parts of the gain in the d - 1 directions across theta_0, and along it.
+    NaN with the status degenerate where two directions are equally good.
     """
 
     n_samples: Array | float = 200.0
@@ -55,11 +56,8 @@ class OrthonormalRows(eqx.Module):
         extra = self.extra_size * jnp.stack([jnp.asarray(self.cosine, float), aside])
         parameters = jnp.eye(n_tasks, self.n_features) * extra[1]
         parameters = parameters.at[:, 0].set(extra[0]).at[0].set(jnp.eye(1, self.n_features)[0])
-        common = normal(stream(key, "common noise"), (1, self.n_features))
-        own = normal(stream(key, "noise"), parameters.shape)
-        share = jnp.asarray(self.correlation, float)
         noise = self.noise * jnp.full(n_tasks, self.extra_noise, float).at[0].set(1)
-        errors = jnp.sqrt(share) * common + jnp.sqrt(1 - share) * own
+        errors = correlated_normals(stream(key, "noise"), parameters.shape, self.correlation)
         return parameters, parameters + noise[:, None] / jnp.sqrt(jnp.asarray(self.n_samples, float)) * errors
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
@@ -85,7 +83,7 @@ class OrthonormalRows(eqx.Module):
 
 
 def share_direction(seen: Float[Array, "K d"]) -> tuple[Float[Array, " d"], Array]:
-    """What the first task gets from the best direction of all least squares (K, d), and whether two are equally good."""
+    """What the first of K >= 2 tasks gets from the best direction of all, and whether two are equally good: then it is NaN."""
     strengths, vectors = jnp.linalg.eigh(multiply(seen, seen.T))
-    top = vectors[:, -1]
-    return top[0] * jnp.sum(top[:, None] * seen, 0), strengths[-1] - strengths[-2] <= 1e-9 * strengths[-1]
+    top, tie = vectors[:, -1], strengths[-1] - strengths[-2] <= 1e-9 * strengths[-1]
+    return top[0] * jnp.sum(top[:, None] * seen, 0) + jnp.where(tie, jnp.nan, 0.0), tie

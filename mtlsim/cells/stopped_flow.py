@@ -6,7 +6,11 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core.checks import is_whole, require, require_one
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key, normal, stream
+from mtlsim.core.status import Status, flag
+
+N_SCANS, N_TIMES = 6, 513
 
 
 class StoppedFlow(eqx.Module):
@@ -20,7 +24,8 @@ class StoppedFlow(eqx.Module):
     such that both tasks are best at the same time.
 
     Returns risks added over both tasks: risk_own, stopped each at its own best time; risk_common, at the best common time;
-    risk_late, never stopped; cost = risk_common - risk_own; gain = risk_late - risk_own; and time_own (2,), time_common.
+    risk_late, never stopped; cost = risk_common - risk_own; gain = risk_late - risk_own; and time_own (2,), time_common;
+    status: ill_conditioned where sizes are so far apart that it is no number.
     """
 
     n_samples: Array | float = 40.0
@@ -50,21 +55,20 @@ class StoppedFlow(eqx.Module):
         kept = 1 / (1 + self.variances())
         own = -jnp.log1p(-kept)
         rates = own**self.rate_exponent
-        return own / rates, self._common(rates), rates
+        return own / rates, self._common(own / rates, rates), rates
 
-    def _common(self, rates: Float[Array, "2"]) -> Float[Array, ""]:
-        """Where sum_k (e^(-rate_k t) - (1 - e^(-rate_k t)) variance_k) rate_k e^(-rate_k t) = 0, by bisection of log t."""
-        variances = self.variances()
+    def _common(self, own: Float[Array, "2"], rates: Float[Array, "2"]) -> Float[Array, ""]:
+        """The best time for both, between their own; with unequal rates there may be two valleys, so that all of it is scanned.
 
-        def slope(log_time):
-            left = jnp.exp(-rates * jnp.exp(log_time))
-            return jnp.sum((left - (1 - left) * variances) * rates * left)
-
-        low, high = jnp.array(-20.0), jnp.array(6.0)
-        for _ in range(60):
-            middle = (low + high) / 2
-            above = slope(middle) > 0
-            low, high = jnp.where(above, middle, low), jnp.where(above, high, middle)
+        Each of N_SCANS rounds looks at N_TIMES times and goes on between the neighbours of the best.
+        """
+        variances, ends = self.variances(), jnp.log(own)
+        low, high = smallest_of(ends), largest_of(ends)
+        for _ in range(N_SCANS):
+            times = jnp.linspace(low, high, N_TIMES)
+            left = jnp.exp(-rates[:, None] * jnp.exp(times))
+            best = jnp.argmin(jnp.sum(left**2 + (1 - left) ** 2 * variances[:, None], 0))
+            low, high = times[jnp.maximum(best - 1, 0)], times[jnp.minimum(best + 1, N_TIMES - 1)]
         return jnp.exp((low + high) / 2)
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
@@ -82,4 +86,5 @@ class StoppedFlow(eqx.Module):
             "risk_late": late,
             "time_own": own,
             "time_common": common,
+            "status": flag(~jnp.isfinite(at_common), Status.ill_conditioned),
         }

@@ -27,8 +27,8 @@ class TwoGates(eqx.Module):
 
     Returns 0 or 1 for every draw: second_multi, second_single, whether the second task learned C together and alone, their
     difference as gain; first_multi, first_single, whether the first learned A; predicted, whether it should (see `turning_point`);
-    pushed: by how much sharing lowers the second task's z_1 up to the time 10; risk_single, risk_multi: losses of the second task;
-    status: not_converged where one is above .02.
+    pushed: by how much sharing lowers the second task's z_1 up to the time 10; loss_single, loss_multi: losses of the second task;
+    status: not_converged where one is above .02, and NaN for what that task learned.
     """
 
     tilt: Array | float = 0.1
@@ -47,12 +47,12 @@ class TwoGates(eqx.Module):
     def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
         gates = self.start * normal(stream(check_key(key), "gates"), (2,))
         first, *_ = self.flow(gates * self.start_single, 1.0, 0.0)
-        _, alone, risk_single, early_alone = self.flow(gates * self.start_single, 0.0, 1.0)
+        _, alone, loss_single, early_alone = self.flow(gates * self.start_single, 0.0, 1.0)
         together = self.flow(gates, 1.0, 1.0)
         apart = jnp.asarray(self.private, float) > 0
         own_first, *_ = self.flow(gates, 1.0, 0.0)
         _, *own_second = self.flow(gates, 0.0, 1.0)
-        second, risk_multi, early = (jnp.where(apart, *pair) for pair in zip(own_second, together[1:], strict=True))
+        second, loss_multi, early = (jnp.where(apart, *pair) for pair in zip(own_second, together[1:], strict=True))
         return {
             "gain": second - alone,
             "second_single": alone,
@@ -61,9 +61,9 @@ class TwoGates(eqx.Module):
             "first_multi": jnp.where(apart, own_first, together[0]),
             "predicted": 1.0 * (gates[0] > turning_point(self.tilt, self.well, self.width)),
             "pushed": early_alone - early,
-            "risk_single": risk_single,
-            "risk_multi": risk_multi,
-            "status": flag(~((risk_single < FITTED) & (risk_multi < FITTED)), Status.not_converged),
+            "loss_single": loss_single,
+            "loss_multi": loss_multi,
+            "status": flag(~((loss_single < FITTED) & (loss_multi < FITTED)), Status.not_converged),
         }
 
     def flow(self, gates: Float[Array, "2"], first, second) -> tuple[Array, Array, Array, Array]:
@@ -78,7 +78,8 @@ class TwoGates(eqx.Module):
         early, _ = follow(slopes, gates, EARLY, STEPS[0])
         late, _ = follow(slopes, early, LONG - EARLY, STEPS[1])
         loss = (1 - jnp.sum(a * jnp.exp(late))) ** 2 / 2
-        return 1.0 * (late[0] > 0), 1.0 * (late[0] <= late[1]), loss, early[0]
+        learned = jnp.where(loss < FITTED, 1.0 * (late[0] <= late[1]), jnp.nan)
+        return jnp.where(jnp.isnan(late[0]), jnp.nan, 1.0 * (late[0] > 0)), learned, loss, early[0]
 
 
 def turning_point(tilt, well, width):

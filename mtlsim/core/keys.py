@@ -21,6 +21,13 @@ def normal(key: Key[Array, ""], shape: tuple[int, ...], dtype: Any = float) -> F
     return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 
+def correlated_normals(key: Key[Array, ""], shape: tuple[int, int], correlation: Any) -> Float[Array, "K d"]:
+    """Rows of standard normals, any two of which have this correlation (from 0 to 1) in every column."""
+    share = jnp.asarray(correlation, float)
+    common, own = normal(stream(key, "common"), (1, shape[1])), normal(stream(key, "own"), shape)
+    return jnp.sqrt(share) * common + jnp.sqrt(1 - share) * own
+
+
 def check_key(key: object) -> Key[Array, ""]:
     """Return `key` if it is a new-style scalar key, else say how to make one."""
     is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)

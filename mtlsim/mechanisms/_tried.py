@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from mtlsim.core.checks import require
+from mtlsim.core.status import Status
 from mtlsim.core.verdict import summarise
 from mtlsim.mechanisms._clauses import LEVEL, Clause, Draws, consider, judge
 from mtlsim.mechanisms._mechanism import Mechanism, Point, shown
@@ -61,7 +62,8 @@ def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 
 
     def draw(points: Sequence[Point]) -> list[Draws]:
         cells = [at_point(mechanism.cell, dict(point)) for point in points]
-        return over_instances(lambda cell, key: cell(key=key), cells, jax.random.key(seed), n_seeds, common=True)
+        found = over_instances(lambda cell, key: cell(key=key), cells, jax.random.key(seed), n_seeds, common=True)
+        return [_sound(draws) for draws in found]
 
     clauses, harmful = consider(mechanism, draw)
     points, hurts = mechanism.harmful_points(), []
@@ -71,3 +73,9 @@ def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 
         if np.isfinite(draws["gain"]).all() and found["high"] < 0:
             hurts.append((point, float(found["mean"])))
     return Trial(mechanism, judge(clauses), tuple(clauses), tuple(hurts), len(points), n_seeds, time.perf_counter() - start)
+
+
+def _sound(draws: Draws) -> Draws:
+    """Draws whose status is not fine, heavy tails too, are no numbers: they leave every clause that needs them open."""
+    bad = draws.get("status", np.zeros(1)) != Status.ok
+    return {name: np.where(bad, np.nan, np.asarray(values, float)) for name, values in draws.items() if np.ndim(values) == 1}

@@ -26,6 +26,7 @@ DESCRIPTIONS = {
     "status": ", ".join(f"{status.value} {status.name}" for status in Status) + ", -1 not run",
 }
 CONVENTION = "gain = risk_single - risk_multi; positive helps"
+OF_THE_CELL = "gain as the cell defines it; positive helps"
 OF_ALIGNMENT = "gain = risk_without - risk_with, the gain from alignment; positive helps"
 
 
@@ -35,7 +36,9 @@ def assemble(grid: Grid, variables: Variables, texts: dict[str, list[str]], sett
     order = [axis.name for axis in grid.static] + [axis.name for axis in grid.traced]
     coordinates = {axis.name: (axis.name, list(axis.values), {"units": axis.unit} if axis.unit else {}) for axis in grid.axes}
     dataset = xr.Dataset(coords=coordinates)
-    convention = OF_ALIGNMENT if "risk_without" in settings["outputs"] else CONVENTION
+    outputs = settings["outputs"]
+    of_risks = CONVENTION if "risk_single" in outputs and "risk_multi" in outputs else OF_THE_CELL
+    convention = OF_ALIGNMENT if "risk_without" in outputs else of_risks
     known = DESCRIPTIONS | ({"gain": convention} if convention != CONVENTION else {})
     for name, (values, axes, notes) in variables.items():
         shaped = np.asarray(values).reshape((*static_shape, *grid.shape, *np.shape(values)[2:]))
@@ -61,7 +64,7 @@ def table(columns: dict[str, Any], rows: dict[str, list[str]], settings: dict[st
     """Arrays over named rows, such as findings, as a Dataset that is saved and loaded as that of a sweep; columns: name -> array,
     whose axes are those of rows, in their order."""
     named = {name: (tuple(rows)[: np.ndim(values)], np.asarray(values)) for name, values in columns.items()}
-    return xr.Dataset(named, rows, {"settings": json.dumps(settings), "convention": CONVENTION, **attributes})
+    return xr.Dataset(named, rows, {"settings": json.dumps(settings), "convention": OF_THE_CELL, **attributes})
 
 
 def save(dataset: xr.Dataset, path: Path) -> None:

@@ -68,6 +68,12 @@ def draw_factor(variates: Variates, covariance: Covariance) -> Float[Array, "d d
     return covariance.lower_root(jnp.where(variates.squares > 0, triangle, 0))
 
 
+def draw_triangle(key: Key[Array, ""], n_samples: Float[Array, ""], d: int) -> Float[Array, "d d"]:
+    """T (d, d), lower triangular, with X'X = T T' in law for n >= d standard normal rows; X'e = T z for noise e with normal z."""
+    squares = draw_chi_squares(stream(key, "chi squares"), n_samples - jnp.arange(d))
+    return strictly_lower(normal(stream(key, "below"), (-(-d // 2), d))) + jnp.diag(jnp.sqrt(squares))
+
+
 def strictly_lower(entries: Float[Array, "h d"]) -> Float[Array, "d d"]:
     """A matrix that is zero on and above its diagonal, filled from half as many rows: row i and row d - 1 - i share one."""
     d = entries.shape[1]

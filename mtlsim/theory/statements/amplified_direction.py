@@ -10,6 +10,8 @@ up to terms of the order of noise^2 d / n. So K tasks are worth K times the rows
 for one noise that all share.
 """
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -51,14 +53,7 @@ def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
 
 def resized(cell: OrthonormalRows) -> OrthonormalRows:
     """Twice as many rows, at which what is left out is half as large."""
-    return OrthonormalRows(
-        2 * cell.n_samples,
-        cell.noise,
-        cell.cosine,
-        correlation=cell.correlation,
-        n_features=cell.n_features,
-        n_extra=cell.n_extra,
-    )
+    return replace(cell, n_samples=2 * cell.n_samples)
 
 
 STATEMENT = Statement(

@@ -12,6 +12,8 @@ The sign is that of N - T whatever noise the extra labels have, and however many
 It is that of shrinking too, which gives more (see the mechanism overfitting-prevention).
 """
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -79,15 +81,7 @@ def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
 
 def resized(cell: OrthonormalRows) -> OrthonormalRows:
     """A quarter of the features and rows."""
-    return OrthonormalRows(
-        cell.n_samples / 4,
-        cell.noise,
-        cell.cosine,
-        cell.extra_size,
-        cell.extra_noise,
-        n_features=cell.n_features // 4,
-        n_extra=cell.n_extra,
-    )
+    return replace(cell, n_samples=cell.n_samples / 4, n_features=cell.n_features // 4)
 
 
 STATEMENT = Statement(

@@ -17,7 +17,7 @@ from jax.scipy.stats import norm
 from jaxtyping import Array
 
 from mtlsim.cells.attribute_selection import area
-from mtlsim.core.keys import normal, stream
+from mtlsim.core.keys import correlated_normals, stream
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
 
@@ -48,10 +48,8 @@ def predict(case, key):
 
 def measure(case, key):
     used = jnp.arange(case.n_features) < case.n_used
-    common = normal(stream(key, "common noise"), (1, case.n_features))
-    own = normal(stream(key, "noise"), (case.n_tasks, case.n_features))
-    share = jnp.asarray(case.correlation, float)
-    errors = case.noise / jnp.sqrt(case.n_samples) * (jnp.sqrt(share) * common + jnp.sqrt(1 - share) * own)
+    normals = correlated_normals(stream(key, "noise"), (case.n_tasks, case.n_features), case.correlation)
+    errors = case.noise / jnp.sqrt(case.n_samples) * normals
     scores = jnp.mean(used / jnp.sqrt(case.n_used * 1.0) + errors, 0)
     return {"area": area(jnp.abs(scores), used)}
 

@@ -447,6 +447,7 @@ def test_a_status_keeps_a_clause_open():
     assert try_mechanism(planted(Tainted(code=0))).verdict == "confirmed"
     trial = try_mechanism(planted(Tainted()))
     assert trial.verdict == "undecided" and all(clause.state == OPEN for clause in trial.clauses) and not trial.hurts
+    assert trial.n_lost == 2 and "none of 2 points (2 undecided" in trial.harm
 
 
 def test_a_result_says_what_its_gain_is():

@@ -12,8 +12,8 @@ from mtlsim.core.status import Status, flag
 
 A, OTHER = 0, jnp.array([1, 2])  # features: A serves both tasks, B the first, C the second
 USED = jnp.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])  # and the third is noise to a task
-LONG, MORE = 25.0, 4.0  # time of the flow: what a feature needs once it is large, and as many times log(1 / start)
-STEPS = 600
+LONG, MORE = 60.0, 4.0  # time of the flow: what a feature needs once it is large, and as many times log(1 / start)
+STEPS = 1500
 FITTED = 1e-3  # loss, of one at the start
 
 

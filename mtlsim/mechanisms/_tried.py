@@ -18,14 +18,15 @@ from mtlsim.sweeps.instances import over_instances
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of trying a mechanism: the verdict, its five clauses, the points that hurt (effect negative beyond chance), and
-    how many were looked at."""
+    """What came of trying a mechanism: the verdict, its five clauses, the points that hurt (effect negative beyond chance), how
+    many were looked at, and at how many of these some draw is no number, so that nothing is said of them."""
 
     mechanism: Mechanism
     verdict: str
     clauses: tuple[Clause, ...]
     hurts: tuple[tuple[Point, float], ...] = field(repr=False)
     n_harmful: int
+    n_lost: int
     n_seeds: int
     seconds: float
 
@@ -47,11 +48,12 @@ class Trial:
         """One sentence on where it hurts."""
         if not self.n_harmful:
             return "no points were looked at for harm"
+        lost = f" ({self.n_lost} undecided for lost numbers)" if self.n_lost else ""
         if not self.hurts:
-            return f"it hurts at none of {self.n_harmful} points"
+            return f"it hurts at none of {self.n_harmful} points{lost}"
         worst, effect = min(self.hurts, key=lambda one: one[1])
         where = ", ".join(f"{name} = {shown(value)}" for name, value in worst.items() if name in self.mechanism.harm)
-        return f"it hurts at {len(self.hurts)} of {self.n_harmful} points, most ({effect:.3g}) at {where}"
+        return f"it hurts at {len(self.hurts)} of {self.n_harmful} points{lost}, most ({effect:.3g}) at {where}"
 
 
 def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 0) -> Trial:
@@ -66,13 +68,17 @@ def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 
         return [_sound(draws) for draws in found]
 
     clauses, harmful = consider(mechanism, draw)
-    points, hurts = mechanism.harmful_points(), []
+    points, hurts, n_lost = mechanism.harmful_points(), [], 0
     level = 1 - (1 - LEVEL) / max(len(points), 1)
     for point, draws in zip(points, harmful, strict=True):
+        if not np.isfinite(draws["gain"]).all():
+            n_lost += 1
+            continue
         found = summarise(draws["gain"], level)
-        if np.isfinite(draws["gain"]).all() and found["high"] < 0:
+        if found["high"] < 0:
             hurts.append((point, float(found["mean"])))
-    return Trial(mechanism, judge(clauses), tuple(clauses), tuple(hurts), len(points), n_seeds, time.perf_counter() - start)
+    counts = len(points), n_lost, n_seeds
+    return Trial(mechanism, judge(clauses), tuple(clauses), tuple(hurts), *counts, time.perf_counter() - start)
 
 
 def _sound(draws: Draws) -> Draws:

@@ -83,6 +83,7 @@ def trial_as_json(trial: Trial) -> dict:
         "clauses": [_clause(clause) for clause in trial.clauses],
         "hurts": [{"at": dict(point), "effect": effect} for point, effect in trial.hurts],
         "points_looked_at_for_harm": trial.n_harmful,
+        "of_these_without_numbers": trial.n_lost,
         "seconds": round(trial.seconds, 2),
     }
 

@@ -39,8 +39,9 @@ CELLS = {  # module, class, and how it trains
     "training-curve": ("cells.training_curve", "TrainingCurve", "training.weighted.WeightedTraining"),
     "population": ("cells.population", "Population", None),
     "decomposition": ("cells.decomposition", "Decomposition", None),
+    "groups": ("cells.groups", "Groups", None),
 }
-TASKLESS = {  # cells of mechanisms, which have tasks of their own
+TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their own
     "orthonormal-rows": ("cells.orthonormal_rows", "OrthonormalRows", None),
     "attribute-selection": ("cells.attribute_selection", "AttributeSelection", None),
     "marginal-screening": ("cells.marginal_screening", "MarginalScreening", None),
@@ -50,11 +51,16 @@ TASKLESS = {  # cells of mechanisms, which have tasks of their own
     "extra-label": ("cells.extra_label", "ExtraLabel", None),
     "stopped-flow": ("cells.stopped_flow", "StoppedFlow", None),
     "aspects": ("cells.aspects", "Aspects", None),
+    "semantic-alignment": ("cells.semantic_alignment", "SemanticAlignment", None),
+    "zero-shot": ("cells.zero_shot", "ZeroShot", None),
+    "words": ("cells.words", "Words", None),
+    "label-shift": ("cells.label_shift", "LabelShift", None),
 }
 DESIGNS = {
     "isotropic": ("Isotropic", ("scale",)),
     "spiked": ("Spiked", ("condition_number", "fraction", "coordinates")),
     "power_law": ("PowerLaw", ("exponent",)),
+    "diagonal": ("Diagonal", ("variances",)),
     "from_matrix": ("FromMatrix", ("matrix",)),  # rows of numbers, or the name of a .npy file
 }
 

@@ -1,4 +1,4 @@
-"""How alike two tasks are: covariance similarity (literal and normalised), cosine of parameters, principal angles."""
+"""How alike two tasks are: covariance similarity (literal and normalised), cosine of parameters, principal angles, labels."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import require, require_finite_rows
+from mtlsim.core.checks import is_concrete, require, require_finite_rows
 from mtlsim.core.containers import column_order, numbers_of
 from mtlsim.samples.moments import BLOCK_BYTES, Moments
 from mtlsim.tasks.covariance import Covariance
@@ -52,6 +52,30 @@ def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> F
     bases = [jnp.linalg.qr(layer)[0] for layer in (first, second)]
     cosines = jnp.linalg.svd(linalg.multiply(bases[0].T, bases[1]), compute_uv=False)
     return jnp.arccos(jnp.clip(cosines, -1, 1))
+
+
+def jensen_shannon(first: Float[Rows, " c"], second: Float[Rows, " c"]) -> Float[Array, ""]:
+    """Jensen-Shannon divergence of two laws of c labels, in nats: 0 for equal ones, log 2 for disjoint ones.
+
+        JS = (KL(p | m) + KL(q | m)) / 2 with m = (p + q) / 2 [lin1991divergence]
+           = sum over labels of m (t atanh t + log(1 - t^2) / 2) with t = (p - q) / (p + q), which keeps its digits near zero.
+
+    first, second: probabilities, or counts, which are divided by their sum. Raises ValueError for negative ones and other lengths.
+    """
+    laws = [jnp.asarray(law, float) for law in (first, second)]
+    sizes = [law.shape[0] for law in laws]
+    require(sizes[0] == sizes[1], "second", f"of {sizes[0]} labels like first", f"of {sizes[1]}", "give both the same labels")
+    for law, argument in zip(laws, ("first", "second"), strict=True):
+        if is_concrete(law):
+            numbers = np.asarray(law)
+            sound = bool(np.isfinite(numbers).all() and (numbers >= 0).all() and numbers.sum() > 0)
+            require(sound, argument, "numbers >= 0, not all zero", numbers, "pass probabilities or counts")
+    p, q = (law / jnp.sum(law) for law in laws)
+    total = p + q
+    t = jnp.where(total > 0, (p - q) / jnp.where(total > 0, total, 1), 0)
+    inner = jnp.where(jnp.abs(t) < 1, t, 0)
+    term = jnp.where(jnp.abs(t) < 1, inner * jnp.arctanh(inner) + jnp.log1p(-(inner**2)) / 2, jnp.log(2.0))
+    return jnp.sum(total / 2 * term)
 
 
 def _ratio(part: Float[Array, ""], size: Float[Array, ""]) -> Float[Array, ""]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import is_concrete, require, require_finite, require_one
+from mtlsim.core.checks import as_numbers, is_concrete, require, require_finite, require_one
 from mtlsim.core.containers import numbers_of, require_no_names
 from mtlsim.core.keys import normal
 
@@ -142,6 +142,30 @@ class PowerLaw(eqx.Module):
     def draw(self, n_features: int) -> Covariance:
         values = jnp.arange(1, n_features + 1, dtype=jnp.asarray(0.0).dtype) ** -jnp.asarray(self.exponent, float)
         return Covariance(values / values.mean())
+
+
+class Diagonal(eqx.Module):
+    """Uncorrelated features of given variances (d,), in any order; some may be zero, not all."""
+
+    variances: Float[Array, " d"]
+    singular: bool = eqx.field(static=True)
+
+    def __init__(self, variances, singular: bool = False):
+        """singular: whether some are zero; found where they can be looked at, as for `FromMatrix`."""
+        self.singular = singular
+        if is_concrete(variances):
+            numbers = as_numbers(variances, "variances")
+            require(numbers.ndim == 1, "variances", "one number per feature", f"of shape {numbers.shape}", "pass (4.0, 1.0, 0.5)")
+            require_finite(numbers, "variances")
+            cure = "pass a variance per feature"
+            require(bool((numbers >= 0).all() and numbers.any()), "variances", "numbers >= 0, not all zero", numbers, cure)
+            self.singular = bool((numbers == 0).any())
+        self.variances = jnp.asarray(variances, float)
+
+    def draw(self, n_features: int) -> Covariance:
+        d = self.variances.shape[0]
+        require(d == n_features, "variances", f"n_features = {n_features} numbers", d, f"pass n_features={d}")
+        return Covariance(self.variances, singular=self.singular)
 
 
 class FromMatrix(eqx.Module):

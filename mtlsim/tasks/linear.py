@@ -12,8 +12,8 @@ class LinearTasks(Recipe):
     n_features: d. n_samples: rows per task, as many entries as tasks (K). cosine: Euclidean cosine between the target's
     parameters and a source's, one number or K - 1. alignment: covariance similarity of a source with the target, normalised to
     1 = same, one number or K - 1, used by the relations "geodesic" and "coordinates". noise: standard deviation of the label
-    noise, one number or K. parameter_norm: |theta_i|, one number or K. design: Isotropic, Spiked, PowerLaw, FromMatrix, Rotated
-    or from_data(X); or one of them per task, with the relation and the alignment left out. relation: see
+    noise, one number or K. parameter_norm: |theta_i|, one number or K. design: Isotropic, Spiked, PowerLaw, Diagonal, FromMatrix,
+    Rotated or from_data(X); or one of them per task, with the relation and the alignment left out. relation: see
     `mtlsim.tasks.relations.RELATIONS`, "geodesic" if left out. order: "rdq" draws rotated rows as R D Q'; "rqd" is the
     order printed in the founding paper, R Q D, where Q cancels in law because R Q is again Gaussian, so that "rotated" equals
     "same". rows: law of the entries before colouring. parameters: (K, d) to use instead of drawing them.

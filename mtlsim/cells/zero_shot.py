@@ -1,0 +1,116 @@
+"""Heads from task descriptors: a target without a single row, and how many rows of its own that is worth."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from mtlsim.core import linalg
+from mtlsim.core.checks import is_concrete, is_whole, require, require_finite, require_one
+from mtlsim.core.keys import check_key, normal, stream
+from mtlsim.core.status import Status, flag
+from mtlsim.samples.wishart import draw_triangle
+
+
+class ZeroShot(eqx.Module):
+    """A cell: y_k = x'M t_k + noise e for K source tasks of known descriptors t_k (p,), and a target of descriptor t* to be
+    predicted.
+
+    M (d, p) is drawn with entries of variance 1 / (d p). Sources have n Gaussian rows each, x ~ N(0, I_d), or orthonormal ones,
+    X_k'X_k = n I. Learned together: M^ = argmin sum_k |y_k - X_k M t_k|^2 and the parameters M^ t* (K x p heads from
+    descriptors, as in [noh2019transfer]); alone: least squares on the target's own n_own Gaussian or orthonormal rows.
+
+    descriptors: (K, p). target: t* (p,). n_samples: n. n_own: rows of the target, which only "alone" sees; with Gaussian rows
+    more than d + 1. noise: of all labels. misfit: length of what of the target's parameters no descriptor tells, in a random
+    direction. gaussian: whether rows are Gaussian.
+
+    Returns risk_single = |least squares - theta*|^2, risk_multi = |M^ t* - theta*|^2, gain, and energy = |theta*|^2, the risk of
+    predicting zero; status: degenerate, with NaN, where t* is not in the span of the descriptors: it is not identified.
+    """
+
+    descriptors: Float[Array, "K p"]
+    target: Float[Array, " p"]
+    n_samples: Array | float = 100.0
+    n_own: Array | float = 40.0
+    noise: Array | float = 1.0
+    misfit: Array | float = 0.0
+    n_features: int = eqx.field(default=20, static=True)
+    gaussian: bool = eqx.field(default=False, static=True)
+
+    def __check_init__(self):
+        shape, wanted = np.shape(self.descriptors), np.shape(self.target)
+        require(len(shape) == 2 and min(shape) >= 1, "descriptors", "of shape (K, p), one row per source", shape, "pass a matrix")
+        require(
+            wanted == shape[1:], "target", f"of shape ({shape[1]},) like a descriptor", wanted, "describe it as the sources are"
+        )
+        for name in ("descriptors", "target"):
+            if is_concrete(getattr(self, name)):
+                require_finite(getattr(self, name), name)
+        d = self.n_features
+        require(is_whole(d) and d >= 1, "n_features", "a whole number >= 1", repr(d), "use 20")
+        least = d + 2 if self.gaussian else 1
+        for name in ("n_samples", "n_own"):
+            require_one(getattr(self, name), lambda n: (n >= least) & np.isfinite(n), name, f"at least {least}", f"use {least}")
+        for name in ("noise", "misfit"):
+            require_one(getattr(self, name), lambda v: (v >= 0) & np.isfinite(v), name, "a number >= 0", "use 1.0")
+
+    def _rows(self, key: Key[Array, ""], n_samples: Array, count: int) -> tuple[Float[Array, "c d d"], Float[Array, "c d"]]:
+        """X'X and X'e of `count` tasks, e of the noise."""
+        d = self.n_features
+        errors = self.noise * normal(stream(key, "noise"), (count, d))
+        if not self.gaussian:
+            return n_samples * jnp.broadcast_to(jnp.eye(d), (count, d, d)), jnp.sqrt(n_samples) * errors
+        factors = jnp.stack([draw_triangle(stream(key, "rows", k), n_samples, d) for k in range(count)])
+        return linalg.multiply(factors, jnp.swapaxes(factors, 1, 2)), linalg.multiply(factors, errors[..., None])[..., 0]
+
+    def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
+        key = check_key(key)
+        d, (K, p) = self.n_features, self.descriptors.shape
+        T, target = jnp.asarray(self.descriptors, float), jnp.asarray(self.target, float)
+        M = normal(stream(key, "map"), (d, p)) / jnp.sqrt(d * p)
+        aside = normal(stream(key, "misfit"), (1, d))[0]
+        truth = linalg.multiply(M, target) + self.misfit * aside / jnp.linalg.norm(aside)
+        grams, errors = self._rows(stream(key, "sources"), jnp.asarray(self.n_samples, float), K)
+        # of M^ - M: sum_k (t_k t_k') x X_k'X_k, and t_k x X_k'e
+        system = jnp.einsum("ki,kj,kde->idje", T, T, grams, precision="highest").reshape(p * d, p * d)
+        right = jnp.einsum("ki,kd->id", T, errors, precision="highest").reshape(p * d)
+        # singular where descriptors do not span: then what they see of t* counts alone
+        off = linalg.minimum_norm(system, right).reshape(p, d)
+        together = linalg.multiply(M, target) + linalg.multiply(target, off)
+        gram, error = self._rows(stream(key, "target"), jnp.asarray(self.n_own, float), 1)
+        alone = linalg.solve_positive(gram[0], error[0])
+        unseen = ~identified(T, target)
+        nowhere = jnp.where(unseen, jnp.nan, 0.0)
+        risk_single, risk_multi = jnp.sum(alone**2), jnp.sum((together - truth) ** 2) + nowhere
+        found = {"gain": risk_single - risk_multi, "risk_single": risk_single, "risk_multi": risk_multi}
+        return found | {"energy": jnp.sum(truth**2), "status": flag(unseen, Status.degenerate)}
+
+
+def identified(descriptors: Float[Array, "K p"], target: Float[Array, " p"]) -> Array:
+    """Whether the target's descriptor is in the span of the sources', up to rounding."""
+    right, values, _ = jnp.linalg.svd(descriptors.T, full_matrices=False)
+    kept = values > values[0] * 1e-9
+    seen = jnp.where(kept, linalg.multiply(target, right), 0)
+    return jnp.linalg.norm(target - linalg.multiply(right, seen)) <= 1e-7 * jnp.linalg.norm(target)
+
+
+def leverage(descriptors: Float[Array, "K p"], target: Float[Array, " p"]) -> Array:
+    """t*'(sum_k t_k t_k')^+ t*: the rows of one source that a zero-shot target is short of, as a share."""
+    return linalg.multiply(target, linalg.multiply(jnp.linalg.pinv(linalg.multiply(descriptors.T, descriptors)), target))
+
+
+def expected_risks(cell: ZeroShot) -> dict[str, Array]:
+    """Expected risks with orthonormal rows: noise^2 d / n times the leverage, plus misfit^2; alone noise^2 d / n_own, and with
+    Gaussian rows noise^2 d / (n_own - d - 1) alone."""
+    variance = jnp.asarray(cell.noise, float) ** 2 * cell.n_features
+    lost = cell.n_features + 1 if cell.gaussian else 0
+    return {
+        "risk_single": variance / (jnp.asarray(cell.n_own, float) - lost),
+        "risk_multi": variance / cell.n_samples * leverage(cell.descriptors, cell.target) + jnp.asarray(cell.misfit, float) ** 2,
+    }
+
+
+def worth_in_rows(cell: ZeroShot) -> Array:
+    """n*, the own rows below which the descriptor beats them: (n / leverage without a misfit, orthonormal rows)."""
+    lost = cell.n_features + 1 if cell.gaussian else 0
+    return jnp.asarray(cell.noise, float) ** 2 * cell.n_features / expected_risks(cell)["risk_multi"] + lost

@@ -1,0 +1,78 @@
+"""What each of two groups gains from a source, in its own metric.
+
+Least squares on the rows of both groups, alone or with those of all sources, is pooled least squares, whose risk in the metric of
+any task `general-predictor` knows. The group that the source's rows see well gains more, and where the source's parameters are
+off in a direction along which one group varies strongly, that group loses while the other gains.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.cells.groups import Groups
+from mtlsim.solvers.objective import per_task
+from mtlsim.tasks.covariance import Isotropic, PowerLaw
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.predictor import predict_pooled, simplest_form
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, tasks_of
+
+
+def predicted_risks(cell: Groups, key):
+    """`Predicted` of both groups' rows together, and of all rows."""
+    tasks = tasks_of(cell, key)
+    weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", tasks.parameters.dtype)
+    form, groups = simplest_form(tasks, True), jnp.arange(tasks.n_tasks) >= tasks.n_tasks - 2
+    predicted = lambda used: predict_pooled(form, tasks.n_samples, tasks.noise, used)
+    return predicted(jnp.where(groups, weights, 0)), predicted(weights)
+
+
+def assume(cell, key):
+    single, multi = predicted_risks(cell, key)
+    return {
+        "Gaussian rows of their own for each task": gaussian_rows(cell),
+        "rows of both groups away from the number of features": single.margin,
+        "rows in all away from the number of features": multi.margin,
+    }
+
+
+def predict(cell, key):
+    single, multi = predicted_risks(cell, key)
+    gains = (single.risk - multi.risk)[-2:]
+    return {"risk_single_minority": single.risk[-1], "gain_majority": gains[0], "gain_minority": gains[1]}
+
+
+def measure(cell, key):
+    found = cell(key=key)
+    return {name: found[name] for name in ("risk_single_minority", "gain_majority", "gain_minority")}
+
+
+def trust(cell) -> float:
+    return 3 / cell.tasks.n_features
+
+
+def instance(place: str, rng: np.random.Generator) -> Groups:
+    d = 60
+    few = int(rng.integers(0.3 * d, 0.8 * d))
+    many = int(rng.integers(2 * d, 4 * d)) if place == INSIDE else d + 4 - few
+    tasks = LinearTasks(
+        n_features=d,
+        n_samples=(int(rng.integers(d, 8 * d)), many, few),
+        cosine=(float(rng.uniform(0.3, 1)), 1.0),
+        noise=float(rng.uniform(0.5, 1.5)),
+        design=(PowerLaw(float(rng.uniform(0, 1))), PowerLaw(float(rng.uniform(0, 1))), Isotropic(float(rng.uniform(0.5, 3)))),
+    )
+    return Groups(tasks, weights=(float(rng.uniform(0.3, 2)), 1.0, 1.0))
+
+
+STATEMENT = Statement(
+    name="group-gain",
+    claim="With many features, what each group of a task gains from a source is known, in its own metric.",
+    source=("derived",),
+    kind="limit",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    trust=trust,
+    places=(INSIDE, OUTSIDE),
+    resized=half_as_large,
+)

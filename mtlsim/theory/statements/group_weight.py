@@ -1,0 +1,78 @@
+"""No weight of a source serves two groups: where the majority's is best, the minority would have another.
+
+The risks of both groups over the weight of the source are known with many features (`group-gain`), and have different minima: a
+minority that varies strongly where the source is off wants less of it, one that the source sees well wants more. So the groups of
+one task have a Pareto front of their own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from mtlsim.cells.groups import Groups
+from mtlsim.tasks.covariance import Diagonal
+from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statements import group_gain
+
+WEIGHTS = np.geomspace(1e-3, 2, 60)
+
+
+def less_is_better(risk: Callable[[Groups], Array], cell: Groups) -> dict[str, Array]:
+    """What the risk falls by where the source has half the weight."""
+    source, *groups = cell.weights
+    factors = jnp.asarray([1.0, 0.5])
+    as_set, halved = jax.lax.map(lambda factor: risk(replace(cell, weights=(source * factor, *groups))), factors)  # one compile
+    return {"less_is_better": as_set - halved}
+
+
+def assume(cell, key):
+    return group_gain.assume(cell, key) | {"many features": jnp.asarray(cell.tasks.n_features - 29.5)}
+
+
+def predict(cell, key):
+    return less_is_better(lambda one: group_gain.predicted_risks(one, key)[1].risk[-1], cell)
+
+
+def measure(cell, key):
+    return less_is_better(lambda one: one(key=key)["risk_multi_minority"], cell)
+
+
+def instance(place: str, rng: np.random.Generator) -> Groups:
+    """At the weight that is best for the majority; outside, few features."""
+    d = 8 if place == OUTSIDE else 30
+    spread = float(rng.choice([rng.uniform(0.01, 0.1), rng.uniform(3, 6)]))  # of the minority along the source's shift
+    along = lambda variance: Diagonal(np.where(np.arange(d) == 1, variance, 1.0))
+    target = np.eye(d)[0]
+    shifted = target + float(rng.uniform(1.0, 2.0)) * np.eye(d)[1]
+    rows = (int(rng.integers(4 * d, 8 * d)), int(rng.integers(2 * d, 3 * d)), int(rng.integers(0.4 * d, 0.7 * d)))
+    designs = (along(1.0), along(0.3), along(spread))
+    cell = Groups(LinearTasks(d, rows, design=designs, parameters=np.stack([shifted, target, target])), weights=(1.0, 1.0, 1.0))
+    return replace(cell, weights=(float(best_weight(cell, -2)), 1.0, 1.0))
+
+
+@eqx.filter_jit
+def best_weight(cell: Groups, group: int) -> Array:
+    """Of the source, for one of the two groups (-2 or -1), among `WEIGHTS`, by `group_gain`."""
+    key = jax.random.key(0)
+    risk = lambda weight: group_gain.predicted_risks(replace(cell, weights=(weight, 1.0, 1.0)), key)[1].risk[group]
+    weights = jnp.asarray(WEIGHTS)
+    return weights[jnp.argmin(jax.lax.map(risk, weights))]
+
+
+STATEMENT = Statement(
+    name="group-weight",
+    claim="The source weight that is best for the majority is too large or too small for the minority, and which is predicted.",
+    source=("derived",),
+    kind="sign",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    places=(INSIDE, OUTSIDE),
+)

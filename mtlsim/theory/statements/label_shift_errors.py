@@ -1,0 +1,64 @@
+"""Discriminant analysis under label shift: the errors of the target alone, pooled, and with a bias for each head.
+
+Tasks of the same classes in other proportions share the direction of their Bayes rules and differ in the threshold. With many
+features and rows in proportion to them the scores concentrate (`mtlsim.cells.label_shift.expected_errors`): pooling pays for the
+threshold of the wrong proportions, a bias for each head only for class means from unbalanced rows.
+"""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.cells.label_shift import LabelShift, expected_errors
+from mtlsim.core.extremes import smallest_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+
+
+def assume(cell, key):
+    return {
+        "many features": jnp.asarray(cell.n_features - 79.5),
+        "rows of every class": smallest_of(cell.sizes * jnp.minimum(cell.priors, 1 - cell.priors)) / cell.n_features - 0.2,
+    }
+
+
+def predict(cell, key):
+    return expected_errors(cell)
+
+
+def measure(cell, key):
+    found = cell(key=key)
+    return {name: found[name] for name in ("error_single", "error_pooled", "error_multi")}
+
+
+def trust(cell) -> float:
+    return 3 / cell.n_features
+
+
+def half_the_size(cell: LabelShift) -> LabelShift:
+    """Half as many features and rows."""
+    return replace(cell, n_source=cell.n_source / 2, n_target=cell.n_target / 2, n_features=cell.n_features // 2)
+
+
+def instance(place: str, rng: np.random.Generator) -> LabelShift:
+    """Outside, few features."""
+    d = 10 if place == OUTSIDE else 160
+    rows = lambda low, high: 2.0 * round(rng.uniform(low, high) * d / 2)
+    priors = float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.35, 0.65))
+    return LabelShift(rows(2, 10), rows(1, 2), *priors, float(rng.uniform(0.8, 1.3)), d)
+
+
+STATEMENT = Statement(
+    name="label-shift-errors",
+    claim="With many features the errors of discriminant analysis under label shift are known, pooled and with a bias for each "
+    "head.",
+    source=("derived",),
+    kind="limit",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    trust=trust,
+    places=(INSIDE, OUTSIDE),
+    resized=half_the_size,
+)

@@ -1,0 +1,63 @@
+"""Semantic alignment helps if and only if the directions in which the tasks' class means differ carry little of the target.
+
+A penalty on the distance of the tasks' class means in the shared layer is a generalised ridge that forbids the layer those
+directions. With a strength without end, on orthonormal rows, one parameter vector for both tasks then beats the target alone if
+and only if
+
+    signal^2 < noise^2 (d / n_2 - (d - 1) / (n_1 + n_2)),
+
+signal that of the target on the forbidden direction, whatever the source's shift along it is. Pooling alone would pay for the
+shift.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.cells.semantic_alignment import SemanticAlignment, turning_signal
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+
+WITHOUT_END = 1e9
+
+
+def assume(cell, key):
+    return {"a strength without end": jnp.asarray(cell.strength, float) / (jnp.abs(cell.shift) + 1) - 1e7}
+
+
+def predict(cell, key):
+    return {"gain": turning_signal(cell) - jnp.abs(cell.signal)}
+
+
+def measure(cell, key):
+    return {"gain": cell(key=key)["gain"]}
+
+
+def instance(place: str, rng: np.random.Generator) -> SemanticAlignment:
+    """Outside, hardly any strength: the shift is paid for."""
+    if place == EDGE:
+        return threshold(float(rng.choice(TWINS)), rng)
+    return _cell(float(rng.choice([rng.uniform(0, 0.8), rng.uniform(1.25, 3)])), rng, 1e-3 if place == OUTSIDE else WITHOUT_END)
+
+
+def threshold(factor: float, rng: np.random.Generator) -> SemanticAlignment:
+    """A signal of `factor` times that at which the sign turns."""
+    return _cell(factor, rng, WITHOUT_END)
+
+
+def _cell(factor: float, rng: np.random.Generator, strength: float) -> SemanticAlignment:
+    sizes = float(rng.integers(50, 300)), float(rng.integers(10, 40))
+    cell = SemanticAlignment(*sizes, 0.0, float(rng.uniform(0.5, 2)), strength, float(rng.uniform(0.5, 2)))
+    signal = factor * float(turning_signal(cell))
+    return SemanticAlignment(*sizes, signal, cell.shift, strength, cell.noise)
+
+
+STATEMENT = Statement(
+    name="semantic-alignment",
+    claim="Aligning class means helps if and only if the directions it forbids carry less than a known part of the target.",
+    source=("derived",),
+    kind="sign",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    threshold=threshold,
+)

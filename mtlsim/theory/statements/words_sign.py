@@ -1,0 +1,70 @@
+"""Sharing blocks helps as long as what order cannot express costs less than the r parameters that it saves.
+
+`order-shares-a-spectrum` gives the saving r noise^2 / n; two maps whose spectra differ lose `residual`, the least sum of squares
+by which they miss being PQ and QP, however many rows there are. So learning them as words of the same blocks helps if and only if
+residual < r noise^2 / n, where both are small.
+"""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtlsim.cells.words import Words
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statements import order_shares_a_spectrum
+from mtlsim.theory.statements.order_shares_a_spectrum import level
+
+
+def residual(cell: Words):
+    """What is lost however many rows there are."""
+    return cell.fit(cell.maps, jax.random.key(0)).loss
+
+
+def assume(cell, key):
+    return {"spectra near each other": 0.01 - residual(cell), "little noise": 0.004 - level(cell)}
+
+
+def predict(cell, key):
+    return {"gain": cell.maps.shape[-1] * level(cell) - residual(cell)}
+
+
+def measure(cell, key):
+    return {"gain": cell(key=key)["gain"]}
+
+
+def instance(place: str, rng: np.random.Generator) -> Words:
+    """Outside, spectra far apart or much noise."""
+    if place == EDGE:
+        return threshold(float(rng.choice(TWINS)), rng)
+    factor = float(rng.choice([rng.uniform(0.2, 0.7), rng.uniform(1.5, 4)]))
+    return _cell(factor, rng, 0.5 if place == OUTSIDE else 0.04)
+
+
+def threshold(factor: float, rng: np.random.Generator) -> Words:
+    """A residual of `factor` times what is saved."""
+    return _cell(factor, rng, 0.04)
+
+
+def _cell(factor: float, rng: np.random.Generator, shift: float) -> Words:
+    """One spectrum, the second map's moved by a multiple of the identity."""
+    pair = order_shares_a_spectrum.instance("inside", rng)
+    cell = replace(pair, maps=pair.maps.at[1].add(shift * jnp.eye(2)))
+    return replace(cell, noise=float(jnp.sqrt(_residual(cell) * cell.n_samples / 2 / factor)))
+
+
+_residual = jax.jit(residual)
+
+
+STATEMENT = Statement(
+    name="words-sign",
+    claim="Sharing blocks in another order helps if and only if what it cannot express costs less than r parameters.",
+    source=("derived",),
+    kind="sign",
+    instance=instance,
+    assume=assume,
+    predict=predict,
+    measure=measure,
+    threshold=threshold,
+)

@@ -169,10 +169,10 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     require_choice(name, kinds, "[cell] kind")
     module, class_name, training = kinds[name]
     kind = _find(f"{module}.{class_name}")
-    for name in cell:
-        old = name == "method" and "sharing" in kind.__dataclass_fields__
-        require(not old, "[cell] method", "called sharing since 0.2", repr(cell[name]), f"write sharing = {cell[name]!r}")
-        require_choice(name, kind.__dataclass_fields__, f"[cell]'s entries of a {class_name}")
+    for entry in cell:
+        old = entry == "method" and "sharing" in kind.__dataclass_fields__
+        require(not old, "[cell] method", "called sharing since 0.2", repr(cell[entry]), f"write sharing = {cell[entry]!r}")
+        require_choice(entry, kind.__dataclass_fields__, f"[cell]'s entries of a {class_name}")
     if "training" in cell:
         require(training is not None, "[cell] training", f"left out for a {class_name}", repr(cell["training"]), "drop it")
         cell["training"] = _training(_find(training), cell["training"])

@@ -54,13 +54,14 @@ def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> F
     return jnp.arccos(jnp.clip(cosines, -1, 1))
 
 
-def jensen_shannon(first: Float[Rows, " c"], second: Float[Rows, " c"]) -> Float[Array, ""]:
+def jensen_shannon(first, second) -> Float[Array, ""]:
     """Jensen-Shannon divergence of two laws of c labels, in nats: 0 for equal ones, log 2 for disjoint ones.
 
         JS = (KL(p | m) + KL(q | m)) / 2 with m = (p + q) / 2 [lin1991divergence]
            = sum over labels of m (t atanh t + log(1 - t^2) / 2) with t = (p - q) / (p + q), which keeps its digits near zero.
 
-    first, second: probabilities, or counts, which are divided by their sum. Raises ValueError for negative ones and other lengths.
+    first, second: (c,) probabilities, or counts, which are divided by their sum. Raises ValueError for negative ones and other
+    lengths.
     """
     laws = [jnp.asarray(law, float) for law in (first, second)]
     sizes = [law.shape[0] for law in laws]

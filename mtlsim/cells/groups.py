@@ -20,6 +20,7 @@ from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.objective import check_per_task, check_weights, per_task
 from mtlsim.solvers.pooled import solve_pooled
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.tasks.recipe import Recipe
 
 GROUPS = ("majority", "minority")
 
@@ -41,7 +42,7 @@ class Groups(eqx.Module):
     risk_multi, gain_majority, gain_minority, gain_error, and gap_closed = gap_single - gap_multi: positive helps; and a status.
     """
 
-    tasks: LinearTasks
+    tasks: Recipe
     share: Array | float | None = None
     weights: tuple | Array | None = None
     threshold: Array | float = 0.0

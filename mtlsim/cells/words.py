@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from mtlsim.core.checks import is_concrete, is_whole, require, require_finite, require_one
+from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Status, flag
@@ -41,7 +41,7 @@ class Words(eqx.Module):
     risk_single - risk_multi, gain_hard; loss: sum_k |Y_k - W_k|^2; status: not_converged where the gradient is not small.
     """
 
-    maps: Float[Array, "K r r"]
+    maps: Float[Array, "K r r"] = eqx.field(converter=lambda maps: as_array(maps, "maps"))
     n_samples: Array | float = 100.0
     noise: Array | float = 1.0
     words: tuple[tuple[int, ...], ...] = eqx.field(default=((0, 1), (1, 0)), static=True)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import is_concrete, is_whole, require, require_finite, require_one
+from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.wishart import draw_triangle
@@ -28,8 +28,8 @@ class ZeroShot(eqx.Module):
     predicting zero; status: degenerate, with NaN, where t* is not in the span of the descriptors: it is not identified.
     """
 
-    descriptors: Float[Array, "K p"]
-    target: Float[Array, " p"]
+    descriptors: Float[Array, "K p"] = eqx.field(converter=lambda rows: as_array(rows, "descriptors"))
+    target: Float[Array, " p"] = eqx.field(converter=lambda row: as_array(row, "target"))
     n_samples: Array | float = 100.0
     n_own: Array | float = 40.0
     noise: Array | float = 1.0

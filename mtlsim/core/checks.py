@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from numbers import Number
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -58,6 +59,11 @@ def as_numbers(value: object, argument: str) -> np.ndarray:
         raise ValueError(
             f"{argument} must be made of numbers, all rows equally long, but is {value!r}; mend those entries."
         ) from None
+
+
+def as_array(values: object, argument: str):
+    """Nested sequences of numbers, of a TOML file say, as an array of jax; what is no sequence stays."""
+    return jnp.asarray(as_numbers(values, argument), float) if isinstance(values, (str, list, tuple, np.ndarray)) else values
 
 
 def is_number(value: object) -> bool:

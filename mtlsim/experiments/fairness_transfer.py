@@ -1,4 +1,4 @@
-"""Two groups of one task beside a source of the majority's kind that is off in one direction: errors, gap, and each group's gain."""
+"""Two groups of one task beside a source of the majority's kind, off in one direction: errors, gap, and the gain of each group."""
 
 import equinox as eqx
 import jax
@@ -70,7 +70,7 @@ def draw(data):
                 found = summarise(cells[f"{name}_{side}"].values)
                 ax.fill_between(xs, found["low"], found["high"], color=SERIES[i], alpha=0.2, linewidth=0)
                 ax.plot(xs, found["mean"], line, color=SERIES[i], marker=MARKERS[i], label=f"{what}, {how}")
-        ax.set(xlabel="shift of the source's parameters", ylim=(0, None), title=f"the task lies {place}")
+        ax.set(xlabel="shift of the source's parameters", ylim=(0, 0.24), title=f"the task lies {place}")
     axes[0].set_ylabel("share of rows (lower is better)")
     ax, cells = axes[2], data.sel({LIES: data[LIES].values[0]})
     fine = np.linspace(xs[0], xs[-1], 60)
@@ -90,7 +90,8 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "fairness-transfer",
-    "A source of the majority's kind halves the mean error; whether the gap grows depends on the task, and the minority loses first.",
+    "A source of the majority's kind halves the mean error; whether the gap grows depends on the task, and the minority loses "
+    "first.",
     setting,
     draw,
     along=(SHIFT,),

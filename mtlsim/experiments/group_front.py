@@ -14,13 +14,13 @@ WEIGHT = "weight"
 
 def setting(options: Options) -> Setting:
     """The tasks of `fairness-transfer`, lying across the shift."""
-    weights = [0.0, *np.geomspace(0.01, 3, 6 if options.fast else 12).round(4).tolist()]
+    weights = [0.0, *np.geomspace(0.01, 1, 6 if options.fast else 12).round(4).tolist()]
     return Setting(ShiftedSource(), {SHIFT: [0.5, 1.0, 2.0], WEIGHT: weights}, 200 if options.fast else 2000)
 
 
 def draw(data):
     fig, ((ax,),) = figure(1, 5.0, 4.2)
-    weights = np.r_[0, np.geomspace(1e-3, 5, 200)]
+    weights = np.r_[0, np.geomspace(1e-3, 2, 200)]
     for i, shift in enumerate(data[SHIFT].values):
         cells = data.sel({SHIFT: shift})
         many, few = (summarise(cells[f"risk_multi_{group}"].values) for group in ("majority", "minority"))
@@ -40,7 +40,11 @@ def draw(data):
     for group, star in (("majority", "<"), ("minority", "v")):
         look = {"color": "black", "marker": star, "markersize": 9, "markerfacecolor": "white", "linestyle": "none"}
         ax.plot([], [], label=f"best weight for the {group}", **look)
-    ax.set(xlabel="risk of the majority (lower is better)", ylabel="risk of the minority (lower is better)")
+    ax.set(xscale="log", xlabel="risk of the majority (lower is better)", ylabel="risk of the minority (lower is better)")
+    ax.set_yscale("log")
+    for axis, ticks in ((ax.xaxis, (0.07, 0.1, 0.2, 0.3, 0.5)), (ax.yaxis, (0.15, 0.2, 0.3, 0.5, 1, 2))):
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 

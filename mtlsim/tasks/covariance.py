@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import as_numbers, is_concrete, require, require_finite, require_one
+from mtlsim.core.checks import as_array, is_concrete, require, require_finite, require_one
 from mtlsim.core.containers import numbers_of, require_no_names
 from mtlsim.core.keys import normal
 
@@ -152,9 +152,9 @@ class Diagonal(eqx.Module):
 
     def __init__(self, variances, singular: bool = False):
         """singular: whether some are zero; found where they can be looked at, as for `FromMatrix`."""
-        self.singular = singular
+        self.singular, variances = singular, as_array(variances, "variances")
         if is_concrete(variances):
-            numbers = as_numbers(variances, "variances")
+            numbers = np.asarray(variances)
             require(numbers.ndim == 1, "variances", "one number per feature", f"of shape {numbers.shape}", "pass (4.0, 1.0, 0.5)")
             require_finite(numbers, "variances")
             cure = "pass a variance per feature"
@@ -181,6 +181,7 @@ class FromMatrix(eqx.Module):
         They are arguments because a sweep rebuilds a design from its fields, whose matrix is then traced or in another precision.
         """
         self.singular, self.rounding = singular, rounding
+        matrix = matrix if isinstance(matrix, np.ndarray) else as_array(matrix, "covariance")
         if is_concrete(matrix):
             numbers = np.asarray(matrix)
             square = numbers.ndim == 2 and numbers.shape[0] == numbers.shape[1]

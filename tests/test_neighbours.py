@@ -1,0 +1,354 @@
+"""Neighbours: groups of one task, label shift, words over shared blocks, heads from descriptors; cells against plain NumPy."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import Z_LIMIT, close, untyped, z_score
+from scipy import integrate, optimize, stats
+
+import mtlsim as mtl
+from mtlsim.cells.groups import Groups
+from mtlsim.cells.label_shift import LabelShift
+from mtlsim.cells.semantic_alignment import SemanticAlignment, expected_gain, turning_signal
+from mtlsim.cells.words import Words, shared_dimensions, trace_bound
+from mtlsim.cells.zero_shot import ZeroShot, expected_risks, identified, leverage, worth_in_rows
+from mtlsim.configuration import build
+from mtlsim.core.audit import above_and_negative, decision_rates, relative_change
+from mtlsim.core.status import Status
+from mtlsim.sharing._sharing import Shape
+from mtlsim.sharing.modular import Modular
+from mtlsim.sweeps.instances import over_instances
+
+KEY = jax.random.key(5)
+
+
+def draws(cell, n_seeds):
+    """Outputs of one cell over seeds."""
+    (found,) = over_instances(lambda one, key: one(key=key), [cell], KEY, n_seeds)
+    return found
+
+
+def agree(drawn, wanted, twin=1.15):
+    """The mean of the draws is that of the samples, and not `twin` times it."""
+    error = np.std(wanted) / np.sqrt(len(wanted))
+    assert abs(z_score(drawn, np.mean(wanted), error)) < Z_LIMIT
+    assert abs(z_score(drawn, twin * np.mean(wanted), error)) > Z_LIMIT
+
+
+# ------------------------------------------------------------------------------------------------ groups of one task
+@pytest.mark.parametrize("threshold", [-1.0, 0.0, 0.7])
+@pytest.mark.parametrize("angle", [0.0, 0.3, 1.2, 2.5, np.pi])
+def test_rates_are_those_of_two_normals(angle, threshold):
+    """By quadrature over one of them; at a threshold of zero the angle over pi."""
+    spread = max(np.sin(angle), 1e-12)
+    below = lambda u: stats.norm.pdf(u) * stats.norm.cdf(-np.cos(angle) * u / spread)
+    wanted = integrate.quad(below, threshold, 12, epsabs=1e-12, points=[0.0] if threshold < 0 else None, limit=500)[0]
+    np.testing.assert_allclose(above_and_negative(jnp.asarray(angle), threshold), wanted, atol=2e-9)
+    rates = decision_rates(jnp.asarray(angle), threshold, 0.1)
+    u, v = np.random.default_rng(0).multivariate_normal([0, 0], [[1, np.cos(angle)], [np.cos(angle), 1]], 200_000).T
+    labels = (v > 0) ^ (np.random.default_rng(1).random(len(v)) < 0.1)
+    assert abs(np.mean(u[~labels] > threshold) - rates["false_positive"]) < 0.006
+    assert abs(np.mean(u[labels] <= threshold) - rates["false_negative"]) < 0.006
+    assert abs(np.mean((u > threshold) != labels) - rates["error"]) < 0.005
+    if threshold == 0:
+        np.testing.assert_allclose(decision_rates(jnp.asarray(angle))["error"], angle / np.pi, atol=1e-12)
+
+
+def test_a_relative_gap_of_nothing_is_not_a_number():
+    ratio, known = relative_change([0.1, 0.1], [0.2, 1e-6])
+    assert ratio[0] == 0.5 and np.isnan(ratio[1]) and known.tolist() == [True, False]
+
+
+def two_groups(place, weights=None, rows=(200, 48, 12), **fields):
+    d = 20
+    many, few = (np.where(np.arange(d) == 1, variance, 1.0) for variance in (0.04, 4.0))
+    target = np.asarray(place, float) @ np.eye(2, d)
+    parameters = np.stack([target + 2 * np.eye(d)[1], target, target])
+    designs = tuple(mtl.Diagonal(variances) for variances in (many, many, few))
+    return Groups(mtl.LinearTasks(d, rows, design=designs, parameters=parameters), weights=weights, **fields), (many, few)
+
+
+def test_groups_on_drawn_sums_are_groups_of_rows():
+    """Least squares on explicit rows; errors are shares of many new rows decided wrongly at a threshold."""
+    cell, variances = two_groups((1.0, 0.0), (0.5, 1.0, 1.0), threshold=0.2)
+    rng, theta, S = np.random.default_rng(3), np.asarray(cell.tasks.parameters), 400
+    sides = {"single": [], "multi": []}
+    new = [np.sqrt(v) * rng.normal(size=(20_000, 20)) for v in variances]
+    for _ in range(S):
+        X = [np.sqrt(v) * rng.normal(size=(n, 20)) for v, n in zip((variances[0], *variances), (200, 48, 12), strict=True)]
+        y = [rows @ own + rng.normal(size=len(rows)) for rows, own in zip(X, theta, strict=True)]
+        for side, used in (("single", [0, 1, 1]), ("multi", [0.5, 1, 1])):
+            root = np.concatenate([np.full(len(rows), w**0.5) for rows, w in zip(X, used, strict=True)])
+            w = np.linalg.lstsq(np.concatenate(X) * root[:, None], np.concatenate(y) * root, rcond=None)[0]
+            risks = [np.sum(v * (w - theta[-1]) ** 2) for v in variances]
+            wrong = [np.mean((rows @ w > 0.2)[rows @ theta[-1] < 0]) for rows in new]
+            sides[side].append((*risks, abs(wrong[0] - wrong[1])))
+    drawn = draws(cell, 2000)
+    for side, found in sides.items():
+        risks_many, risks_few, gaps = np.transpose(found)
+        agree(drawn[f"risk_{side}_majority"], risks_many)
+        agree(drawn[f"risk_{side}_minority"], risks_few, 1.3)
+        agree(drawn[f"gap_{side}"], gaps, 1.3)
+    np.testing.assert_allclose(drawn["risk_multi"], 0.8 * drawn["risk_multi_majority"] + 0.2 * drawn["risk_multi_minority"])
+    np.testing.assert_allclose(drawn["gap_closed"], drawn["gap_single"] - drawn["gap_multi"])
+    assert not drawn["status"].any()
+
+
+def test_whether_a_gap_grows_depends_on_where_the_task_lies():
+    """Mean errors halve on both sides; the gap grows where the task lies across the shift, and shrinks where it lies along it."""
+    across, along = (draws(two_groups(place)[0], 800) for place in ((1.0, 0.0), (0.5**0.5, 0.5**0.5)))
+    for found, sign in ((across, -1), (along, 1)):
+        assert z_score(found["gain_error"], 0.05) > Z_LIMIT and z_score(sign * found["gap_closed"], 0.02) > Z_LIMIT
+
+
+def test_groups_without_rows_or_that_are_no_groups():
+    without = draws(two_groups((1.0, 0.0), (1.0, 1.0, 0.0))[0], 50)
+    assert np.isfinite(without["risk_multi_minority"]).all() and not without["status"].any()
+    few = draws(two_groups((1.0, 0.0), rows=(200, 12, 9))[0], 8)
+    assert (few["status"] == Status.heavy_tailed).all()
+    tasks = mtl.LinearTasks(6, (30, 30, 30), cosine=(0.3, 1.0))
+    assert float(Groups(tasks)(key=KEY)["risk_multi"]) > 0
+    for wrong, says in (
+        (mtl.LinearTasks(6, (30, 30, 30), cosine=0.5), "last cosine must be 1"),
+        (mtl.LinearTasks(6, (30, 30), cosine=1.0, parameter_norm=(1, 2)), "parameter_norm must be two last tasks"),
+        (mtl.LinearTasks(2, (30, 30), parameters=np.eye(2)), "the same parameters"),
+        (mtl.LinearTasks(6, (30, 30), cosine=1.0, shared_covariates=True), "rows of their own"),
+        (mtl.ReluTasks(6, (30, 30), cosine=1.0), "LinearTasks"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            Groups(wrong)
+    with pytest.raises(ValueError, match="positive for one of the two groups"):
+        Groups(tasks, weights=(1.0, 0.0, 0.0))
+    wrongs = (1.0, -1.0), "ab", [[1.0]]
+    for wrong, says in zip(wrongs, ("variances must be numbers >= 0", "made of numbers", "one number per feature"), strict=True):
+        with pytest.raises(ValueError, match=says):
+            untyped(mtl.Diagonal)(wrong)
+    with pytest.raises(ValueError, match="covariance must be symmetric"):  # nested lists are looked at too
+        untyped(mtl.FromMatrix)([[1.0, 2.0], [0.0, 1.0]])
+    with pytest.raises(ValueError, match="n_features = 3 numbers"):
+        mtl.LinearTasks(3, (30, 30), design=mtl.Diagonal((1.0, 2.0)), relation="same").draw(key=KEY)
+
+
+# ------------------------------------------------------------------------------------------------ label shift
+def test_divergences():
+    assert float(mtl.jensen_shannon([3, 0], [0, 5])) == pytest.approx(np.log(2), abs=1e-15)
+    assert float(mtl.jensen_shannon([0.2, 0.8, 0.0], [2, 8, 0])) == 0
+    p, q = np.random.default_rng(2).dirichlet(np.ones(5), 2)
+    middle = (p + q) / 2
+    wanted = (stats.entropy(p, middle) + stats.entropy(q, middle)) / 2
+    np.testing.assert_allclose(mtl.jensen_shannon(p, q), wanted, rtol=1e-12)
+    tiny = 1e-9  # where sums of p log p have no digit left
+    np.testing.assert_allclose(mtl.jensen_shannon([0.5 + tiny, 0.5 - tiny], [0.5, 0.5]), tiny**2 / 2, rtol=1e-6)
+    with pytest.raises(ValueError, match="second must be of 2 labels"):
+        mtl.jensen_shannon([1, 1], [1, 1, 1])
+    with pytest.raises(ValueError, match="first must be numbers >= 0"):
+        mtl.jensen_shannon([-1, 2], [1, 1])
+
+
+def test_label_shift_on_drawn_means_is_label_shift_on_rows():
+    """Errors are shares of new rows; the reference's settings, sign and size of pooling's harm at a divergence of .14."""
+    cell = LabelShift(prior_source=0.95)
+    rng, d, S = np.random.default_rng(4), 20, 1500
+    new = np.where(rng.random(4000) < 0.5, 1, -1)
+    new_rows = rng.normal(size=(4000, d))
+    new_rows[:, 0] += new
+    found = []
+    for _ in range(S):
+        labels = [np.where(rng.random(n) < prior, 1, -1) for n, prior in ((300, 0.95), (30, 0.5))]
+        rows = [rng.normal(size=(len(y), d)) + np.outer(y, np.eye(d)[0]) for y in labels]
+
+        def rule(X, y, own):
+            p, q = X[y > 0].mean(0), X[y < 0].mean(0)
+            return new_rows @ (p - q) > (p @ p - q @ q) / 2 - np.log(np.mean(own > 0) / np.mean(own < 0))
+
+        X, y = np.concatenate(rows), np.concatenate(labels)
+        rules = rule(rows[1], labels[1], labels[1]), rule(X, y, y), rule(X, y, labels[1])
+        found.append([np.mean(decided != (new > 0)) for decided in rules])
+    drawn = draws(cell, 3000)
+    for name, wanted in zip(("error_single", "error_pooled", "error_multi"), np.transpose(found), strict=True):
+        # the new rows are the same for all
+        assert abs(np.mean(drawn[name]) - np.mean(wanted)) < 0.01 and abs(np.mean(drawn[name]) - 1.15 * np.mean(wanted)) > 0.01
+    assert abs(np.mean(drawn["gain_pooled"]) + 0.0866) < 0.006 and abs(np.mean(drawn["gain"]) - 0.0418) < 0.006
+    np.testing.assert_allclose(drawn["error_bayes"], stats.norm.cdf(-1))
+    np.testing.assert_allclose(drawn["divergence"], 0.1423, atol=5e-5)
+
+
+def test_a_class_without_rows_is_never_decided_for():
+    one = LabelShift(n_source=3.0, n_target=1.0, prior_source=1.0, prior_target=0.7)
+    drawn = draws(one, 200)
+    np.testing.assert_allclose(np.unique(drawn["error_single"].round(12)), [0.3, 0.7])
+    assert all(np.isfinite(values).all() for values in drawn.values())
+    empty = draws(LabelShift(prior_source=0.0, prior_target=1.0), 5)
+    np.testing.assert_allclose(empty["error_single"], 0)
+    np.testing.assert_allclose(empty["divergence"], np.log(2))
+
+
+def test_aligned_class_means_are_a_ridge_on_rows():
+    """Least squares on orthonormal rows with the penalty as a row; the worked numbers of ten features at a strong penalty."""
+    rng, S, cell = np.random.default_rng(6), 3000, SemanticAlignment(40.0, 10.0, 0.6, 1.0, 25.0, 0.8, 4)
+    found = []
+    for _ in range(S):
+        rows = [np.linalg.qr(rng.normal(size=(n, 4)))[0] * n**0.5 for n in (40, 10)]
+        y = [X[:, 0] * signal + 0.8 * rng.normal(size=len(X)) for X, signal in zip(rows, (1.6, 0.6), strict=True)]
+        X = np.concatenate([*rows, 5 * np.eye(1, 4)])
+        both = np.linalg.lstsq(X, np.r_[y[0], y[1], 0], rcond=None)[0]
+        alone = np.linalg.lstsq(rows[1], y[1], rcond=None)[0]
+        found.append([np.sum((w - 0.6 * np.eye(4)[0]) ** 2) for w in (alone, both)])
+    drawn = draws(cell, S)
+    for name, wanted in zip(("risk_single", "risk_multi"), np.transpose(found), strict=True):
+        agree(drawn[name], wanted)
+    assert abs(z_score(drawn["gain"], float(expected_gain(cell)))) < Z_LIMIT
+    strong = SemanticAlignment(strength=1e9)
+    for signal, wanted in ((0.0, 0.075), (0.5, 0.325), (1.0, 1.075), (2.0, 4.075)):
+        close(0.5 - expected_gain(dataclasses.replace(strong, signal=signal)), wanted, 4)
+    np.testing.assert_allclose(float(turning_signal(strong)) ** 2, 0.425)
+    np.testing.assert_allclose(0.5 - expected_gain(SemanticAlignment(strength=0.0)), 0.7778, atol=1e-4)
+
+
+# ------------------------------------------------------------------------------------------------ words over shared blocks
+def pairs(seed):
+    rng = np.random.default_rng(seed)
+    P, Q, R = rng.normal(size=(3, 3, 3))
+    return np.stack([P @ Q, Q @ P]), np.stack([P @ Q, R])
+
+
+def test_words_say_what_their_spectra_allow():
+    """Similar pairs to rounding; others as a direct search in SciPy from many starts, and not below the trace's part."""
+    similar, other = pairs(0)
+    cells = [Words(jnp.asarray(maps), noise=0.0) for maps in (similar, other)]
+    losses = [float(draws(cell, 4)["loss"].min()) for cell in cells]
+    assert losses[0] < 1e-20
+    rng, best = np.random.default_rng(1), np.inf
+    for _ in range(12):
+
+        def off(flat):
+            P, Q = flat.reshape(2, 3, 3)
+            return np.concatenate([(P @ Q - other[0]).ravel(), (Q @ P - other[1]).ravel()])
+
+        best = min(best, 2 * optimize.least_squares(off, rng.normal(size=18), xtol=1e-14, ftol=1e-14, gtol=1e-14).cost)
+    np.testing.assert_allclose(losses[1], best, rtol=1e-8)
+    assert float(trace_bound(jnp.asarray(other))) < losses[1] < 0.5 * np.sum((other[0] - other[1]) ** 2)
+
+
+def test_numbers_commute():
+    """With one output order says nothing: words are hard sharing, and the trace's part is all that is lost."""
+    found = draws(Words(jnp.asarray([[[1.3]], [[0.4]]]), 50.0), 200)
+    np.testing.assert_allclose(found["risk_multi"], found["risk_hard"], rtol=1e-6)
+    np.testing.assert_allclose(draws(Words(jnp.asarray([[[1.3]], [[0.4]]]), noise=0.0), 2)["loss"], 0.81 / 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("words", "saved"),
+    [(((0, 1), (1, 0)), 3), (((0, 1), (0, 1)), 9), (((0,), (1,)), 0), (((0, 0), (0,)), 9), (((0, 1), (1, 2)), 0)],
+)
+def test_words_share_so_many_parameters(words, saved):
+    assert shared_dimensions(words, np.random.default_rng(0).normal(size=(3, 3, 3))) == saved
+
+
+def test_order_saves_one_parameter_for_each_eigenvalue():
+    similar, _ = pairs(3)
+    found = draws(Words(jnp.asarray(similar), 1e4), 1500)
+    assert abs(z_score(found["gain"], 3e-4)) < Z_LIMIT and abs(z_score(found["gain"], 9e-4)) > 10 and not found["status"].any()
+
+
+@pytest.mark.parametrize("words", [None, ((0, 1), (1, 0))])
+def test_modular_networks_are_products_of_their_blocks(words):
+    """Effective parameters by a loop over blocks in NumPy; one head for all leaves the order to tell tasks apart."""
+    sharing = Modular(2, 2, words, tied=True)
+    params = sharing.init(KEY, Shape(2, 5, 3))
+    columns, blocks, amounts, heads = (np.asarray(part) for part in params)
+    assert heads.shape == (1, 3)
+    for task, found in enumerate(np.asarray(sharing.linear(params))):
+        layer = columns
+        for mixture in amounts[task]:
+            layer = layer @ (np.eye(3) + np.tensordot(mixture, blocks, 1))
+        np.testing.assert_allclose(found, layer @ heads[0], atol=1e-12)
+    X, relu = np.random.default_rng(0).normal(size=(4, 5)), lambda z: np.maximum(z, 0)
+    seen = X @ columns
+    for mixture in amounts[1]:
+        seen = seen + sum(a * relu(seen @ block) for a, block in zip(mixture, blocks, strict=True))
+    np.testing.assert_allclose(sharing.outputs(params, jnp.asarray(X), 1, jax.nn.relu), seen @ heads[0], atol=1e-12)
+
+
+def test_words_that_are_none_are_refused():
+    for wrong, says in (
+        ({"words": ((0, 2), (1, 0))}, "made of blocks 0 to 1"),
+        ({"words": ((0,), (1, 0))}, "of 2 blocks each"),
+        ({"words": ((0, -1), (1, 0))}, "tuples of block numbers"),
+        ({"n_blocks": 0}, "n_blocks must be a whole number >= 1"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            Modular(**wrong)
+    with pytest.raises(ValueError, match="one per task, 3"):
+        Modular(words=((0, 1), (1, 0))).check(3, 1)
+    with pytest.raises(ValueError, match="one map per word"):
+        untyped(Words)(jnp.zeros((2, 3, 2)))
+
+
+# ------------------------------------------------------------------------------------------------ heads from descriptors
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_targets_without_rows_are_least_squares_on_lifted_rows(gaussian):
+    """Rows t_k (x) x of all sources in one least squares; both against the expected risks where rows are orthonormal."""
+    rng, d, S = np.random.default_rng(7), 4, 1500
+    T, target = np.array([[1.0, 0.2], [0.3, 1.0], [-0.5, 0.8]]), np.array([0.7, -0.6])
+    cell = ZeroShot(jnp.asarray(T), jnp.asarray(target), 15.0, 12.0, 0.8, 0.5, d, gaussian)
+    draw = lambda n: rng.normal(size=(n, d)) if gaussian else np.linalg.qr(rng.normal(size=(n, d)))[0] * n**0.5
+    found = []
+    for _ in range(S):
+        M, aside = rng.normal(size=(d, 2)) / np.sqrt(2 * d), rng.normal(size=d)
+        truth = M @ target + 0.5 * aside / np.linalg.norm(aside)
+        rows = [draw(15) for _ in T]
+        lifted = np.concatenate([np.kron(t, X) for t, X in zip(T, rows, strict=True)])
+        y = np.concatenate([X @ M @ t + 0.8 * rng.normal(size=15) for t, X in zip(T, rows, strict=True)])
+        learned = np.linalg.lstsq(lifted, y, rcond=None)[0].reshape(2, d).T
+        own = draw(12)
+        alone = np.linalg.lstsq(own, own @ truth + 0.8 * rng.normal(size=12), rcond=None)[0]
+        found.append([np.sum((alone - truth) ** 2), np.sum((learned @ target - truth) ** 2)])
+    drawn = draws(cell, S)
+    for name, wanted in zip(("risk_single", "risk_multi"), np.transpose(found), strict=True):
+        agree(drawn[name], wanted)
+        if not gaussian:
+            assert abs(z_score(drawn[name], float(expected_risks(cell)[name]))) < Z_LIMIT
+    wanted = target @ np.linalg.inv(T.T @ T) @ target
+    np.testing.assert_allclose(leverage(jnp.asarray(T), jnp.asarray(target)), wanted)
+    told = dataclasses.replace(cell, misfit=0.0)
+    even = dataclasses.replace(told, n_own=float(worth_in_rows(told)))
+    np.testing.assert_allclose(*expected_risks(even).values(), rtol=1e-12)
+
+
+def test_descriptors_that_do_not_span():
+    line, off = jnp.asarray([[1.0, 0.0], [2.0, 0.0]]), jnp.asarray([1.0, 1.0])
+    assert not identified(line, off) and identified(line, jnp.asarray([3.0, 0.0]))
+    found = ZeroShot(line, off)(key=KEY)
+    assert int(found["status"]) == Status.degenerate and np.isnan(found["gain"]) and np.isfinite(found["risk_single"])
+    on = draws(ZeroShot(line, jnp.asarray([1.0, 0.0])), 800)
+    assert abs(z_score(on["risk_multi"], 20 / 100 / 5)) < Z_LIMIT and not on["status"].any()
+    with pytest.raises(ValueError, match="like a descriptor"):
+        untyped(ZeroShot)(line, jnp.asarray([1.0]))
+    with pytest.raises(ValueError, match="n_own must be at least 22"):
+        ZeroShot(line, off, gaussian=True, n_own=20.0)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"kind": "label-shift", "prior_source": 0.8},
+        {"kind": "semantic-alignment"},
+        {"kind": "words", "maps": [[[1.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [1.0, 1.0]]]},
+        {"kind": "zero-shot", "descriptors": [[1.0, 0.0], [0.0, 1.0]], "target": [1.0, 1.0]},
+    ],
+)
+def test_neighbours_are_swept_from_a_file(cell):
+    built, grid = build({"cell": cell, "grid": {"n_target" if cell["kind"] != "words" else "noise": [20.0, 40.0]}})
+    assert grid and np.isfinite(float(built(key=KEY)["gain"]))
+
+
+def test_groups_are_swept_from_a_file():
+    varied = [{"kind": "diagonal", "variances": [1.0, spread, 1.0]} for spread in (0.1, 4)]
+    design = [varied[0], {"kind": "isotropic"}, varied[1]]
+    tasks = {"n_features": 3, "n_samples": [60, 30, 12], "cosine": [0.9, 1.0], "design": design}
+    built, _ = build({"tasks": tasks, "cell": {"kind": "groups", "share": 0.7}})
+    assert np.isfinite(float(built(key=KEY)["gap_closed"]))

@@ -58,7 +58,7 @@ def test_no_entry_of_the_file_is_lost():
         (mtlsim.LinearTasks, ["wu2020understanding"]),
         (mtlsim.LinearTasks(n_features=3), ["wu2020understanding"]),
         (mtlsim.principal_angles, ["bjorck1973numerical"]),
-        (similarity, ["wu2020understanding", "bjorck1973numerical"]),
+        (similarity, ["wu2020understanding", "bjorck1973numerical", "lin1991divergence"]),
         (wishart, ["bartlett1933"]),
         (mtlsim.draw_moments, ["bartlett1933"]),  # named by its module
         (None, ["mtlsim", *REFERENCES]),

@@ -14,7 +14,7 @@ from mtlsim.cells.groups import Groups
 from mtlsim.cells.label_shift import LabelShift
 from mtlsim.cells.semantic_alignment import SemanticAlignment, expected_gain, turning_signal
 from mtlsim.cells.words import Words, shared_dimensions, trace_bound
-from mtlsim.cells.zero_shot import ZeroShot, expected_risks, identified, leverage, worth_in_rows
+from mtlsim.cells.zero_shot import ZeroShot, best_design, expected_risks, identified, leverage, worth_in_rows
 from mtlsim.configuration import build
 from mtlsim.core.audit import above_and_negative, decision_rates, relative_change
 from mtlsim.core.status import Status
@@ -330,6 +330,21 @@ def test_descriptors_that_do_not_span():
         untyped(ZeroShot)(line, jnp.asarray([1.0]))
     with pytest.raises(ValueError, match="n_own must be at least 22"):
         ZeroShot(line, off, gaussian=True, n_own=20.0)
+
+
+def test_rows_are_best_collected_where_a_linear_program_says():
+    """Against a search over allocations; a copy of the target alone costs one, its half four times as much."""
+    rng = np.random.default_rng(8)
+    T, target = rng.normal(size=(4, 2)), rng.normal(size=2)
+    shares, price = best_design(T, target)
+    pay = lambda weights: target @ np.linalg.solve(T.T @ (weights[:, None] * T) + 1e-12 * np.eye(2), target)
+    tried = [pay(weights) for weights in rng.dirichlet(0.3 * np.ones(4), 20_000)]
+    assert min(tried) >= price * (1 - 1e-9) and min(tried) < 1.02 * price
+    np.testing.assert_allclose(pay(shares), price, rtol=1e-6)
+    np.testing.assert_allclose(best_design(np.stack([target, T[0]]), target)[1], 1.0)
+    np.testing.assert_allclose(best_design(target[None] / 2, target)[1], 4.0)
+    with pytest.raises(ValueError, match="in the span of the descriptors"):
+        best_design(np.eye(1, 2), np.array([0.0, 1.0]))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
+from scipy.optimize import linprog
 
 from mtlsim.core import linalg
 from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
@@ -114,3 +115,19 @@ def worth_in_rows(cell: ZeroShot) -> Array:
     """n*, the own rows below which the descriptor beats them: (n / leverage without a misfit, orthonormal rows)."""
     lost = cell.n_features + 1 if cell.gaussian else 0
     return jnp.asarray(cell.noise, float) ** 2 * cell.n_features / expected_risks(cell)["risk_multi"] + lost
+
+
+def best_design(descriptors, target) -> tuple[np.ndarray, float]:
+    """(shares, price): of all source rows the share (K,) each source should have, and what the target then pays.
+
+    With N orthonormal rows in all, n_k of source k, the risk is noise^2 d t*'(sum_k n_k t_k t_k')^-1 t* >= noise^2 d price / N; the
+    least is reached at n_k = N |u_k| / sum |u|, u the solution of min sum_k |u_k| with sum_k u_k t_k = t*, and the price is (sum
+    |u|)^2 [elfving1952optimum]. Inside the hull of descriptors and their negatives it is at most one: as good as own rows.
+    Raises ValueError for a target outside of the span.
+    """
+    T, t = np.asarray(descriptors, float), np.asarray(target, float)
+    require(bool(identified(jnp.asarray(T), jnp.asarray(t))), "target", "in the span of the descriptors", t, "add a source")
+    found = linprog(np.ones(2 * len(T)), A_eq=np.concatenate([T, -T]).T, b_eq=t)
+    sizes = found.x[: len(T)] + found.x[len(T) :]
+    total = float(sizes.sum())
+    return (sizes / total if total > 0 else np.full(len(T), 1 / len(T))), total**2

@@ -49,6 +49,7 @@ TASKLESS = {  # cells of mechanisms, which have tasks of their own
     "two-gates": ("cells.two_gates", "TwoGates", None),
     "extra-label": ("cells.extra_label", "ExtraLabel", None),
     "stopped-flow": ("cells.stopped_flow", "StoppedFlow", None),
+    "normalised-rows": ("cells.normalised_rows", "NormalisedRows", None),
     "aspects": ("cells.aspects", "Aspects", None),
 }
 DESIGNS = {

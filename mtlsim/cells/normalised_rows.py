@@ -41,8 +41,8 @@ class NormalisedRows(eqx.Module):
 
         direction  y = sqrt(d) u'theta / |u| + noise,  which no length of x moves;      amplitude  y = x'theta + noise.
 
-    n_source, n_target: rows, at most `capacity`, for which there is room. noise: of both. normalisation: "none" (h = x),
-    "layer-norm", "layer-norm-simple" or "ada-norm", with no gain and no bias, see `mtlsim.core.normalisation` [xu2019understanding].
+    n_source, n_target: rows, at most `capacity` (of either). noise: of both. normalisation: "none" (h = x),
+    "layer-norm", "layer-norm-simple" or "ada-norm", without gain and bias (`mtlsim.core.normalisation`) [xu2019understanding].
     Least squares of least norm: a centred row says nothing of theta along (1, ..., 1), 1 / d of it on average.
 
     Returns mean squared errors on new target rows less noise^2: risk_single of the target alone, risk_multi of both tasks' rows,
@@ -59,15 +59,15 @@ class NormalisedRows(eqx.Module):
     label: str = eqx.field(default="direction", static=True)
     normalisation: str = eqx.field(default="none", static=True)
     n_features: int = eqx.field(default=50, static=True)
-    capacity: int = eqx.field(default=400, static=True)
+    capacity: tuple[int, int] = eqx.field(default=(400, 80), converter=tuple, static=True)
 
     def __check_init__(self):
         require(is_whole(self.n_features) and self.n_features >= 3, "n_features", "a whole number >= 3", self.n_features, "use 50")
-        whole = is_whole(self.capacity) and self.capacity >= 1
-        require(whole, "capacity", "a whole number of rows >= 1", self.capacity, "use the largest n_source")
-        for name in ("n_source", "n_target"):
-            known = f"a whole number of rows from 1 to capacity = {self.capacity}"
-            fits = lambda n: (n >= 1) & (n <= self.capacity) & (n == np.round(n))
+        two = len(self.capacity) == 2 and all(is_whole(room) and room >= 1 for room in self.capacity)
+        require(two, "capacity", "two whole numbers of rows >= 1", self.capacity, "use the largest n_source and n_target")
+        for name, room in zip(("n_source", "n_target"), self.capacity, strict=True):
+            fits = lambda n, room=room: (n >= 1) & (n <= room) & (n == np.round(n))
+            known = f"a whole number of rows from 1 to {room}, the capacity"
             require_one(getattr(self, name), fits, name, known, "give it more capacity, or fewer rows")
         require_one(self.scale, lambda s: (s > 0) & np.isfinite(s), "scale", "a number > 0", "use 1.0")
         require_one(self.spread, lambda s: (s >= 0) & (s < 1), "spread", "at least 0 and below 1", "use 0.6")
@@ -90,7 +90,7 @@ class NormalisedRows(eqx.Module):
         alone, together = risk(target), risk(tuple(a + b for a, b in zip(source, target, strict=True)))
         rows = jnp.stack([jnp.asarray(n, float) for n in (self.n_source, self.n_target)])
         near = is_near(rows[1], self.n_seen) | is_near(jnp.sum(rows), self.n_seen)
-        beyond = jnp.any(rows > self.capacity)  # of a sweep, which looks at no value by itself
+        beyond = jnp.any(rows > jnp.asarray(self.capacity))  # of a sweep, which looks at no value by itself
         unknown = jnp.where(beyond, jnp.nan, 0.0)
         return {
             "gain": alone - together + unknown,
@@ -101,7 +101,7 @@ class NormalisedRows(eqx.Module):
 
     def _sums(self, key, theta, task: int) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
         """H'H and H'y of one task's rows."""
-        d, m = self.n_features, self.capacity
+        d, m = self.n_features, self.capacity[task]
         u = draw_entries(stream(key, "covariates", task), "gaussian", m, d)
         coins = normal(stream(key, "amplitudes", task), (m,)) > 0
         size = jnp.where(coins, 1 + self.spread, 1 - self.spread) * (1.0 if task else self.scale)

@@ -7,10 +7,12 @@ Of the units z (r,) of one row, with mean mu and deviation s, y = (z - mu) / s. 
     ada-norm           scale (1 - slope y) * y, s as in the last; the factor scale (1 - slope y) is held in the backward pass
     detach-norm        y, s as in layer-norm-simple; mu and s are held in the backward pass, or one of them
 
-A number that is held has the derivative zero, so that the steps of the last two are the gradient of no loss: line searches and
-finite differences of them are wrong. The factor of ada-norm has the mean `scale`, and its output the mean -scale slope (r - 1) / r.
+A number that is held has the derivative zero, so that the steps of the last two are not the gradient of the loss, and in general
+of none: line searches and finite differences of them are wrong. Where a loss is linear in the output of ada-norm, they are its
+gradient with y - slope y^2 / 2 in place of y - slope y^2. The factor of ada-norm has the mean `scale`, and its output the mean
+-scale slope (r - 1) / r.
 
-Scales and signs of all z are lost but for their common ones: f(c z + b) = f(z), c > 0, up to the 1e-5. One unit becomes zero, two
+The scale and offset of a row are lost: f(c z + b) = f(z) for c > 0, up to the 1e-5. One unit becomes zero, two
 become the sign of their difference, whose derivative is zero almost everywhere: fewer than three are refused.
 """
 

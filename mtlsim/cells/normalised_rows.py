@@ -70,7 +70,7 @@ class NormalisedRows(eqx.Module):
             known = f"a whole number of rows from 1 to {room}, the capacity"
             require_one(getattr(self, name), fits, name, known, "give it more capacity, or fewer rows")
         require_one(self.scale, lambda s: (s > 0) & np.isfinite(s), "scale", "a number > 0", "use 1.0")
-        require_one(self.spread, lambda s: (s >= 0) & (s < 1), "spread", "at least 0 and below 1", "use 0.6")
+        require_one(self.spread, lambda s: (s >= 0) & (s <= 1), "spread", "from 0 to 1", "use 0.6")
         require_one(self.noise, lambda s: (s >= 0) & np.isfinite(s), "noise", "a number >= 0", "use 0.5")
         require_choice(self.label, LABELS, "label")
         require_choice(self.normalisation, RULES, "normalisation")

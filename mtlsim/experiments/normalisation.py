@@ -13,8 +13,8 @@ from mtlsim.plots.style import SERIES, figure
 
 SCALE, LABEL, RULE = "scale", "label", "normalisation"
 PANELS = {
-    "direction": ("(a) labels of the row's direction", theory.normalisation_tied),
-    "amplitude": ("(b) labels that grow with the row", theory.normalisation_amplitude),
+    "direction": ("(a) labels of the row's direction:\nnormalised rows help at every scale", theory.normalisation_tied),
+    "amplitude": ("(b) labels that grow with the row:\nrows as they are help at every scale", theory.normalisation_amplitude),
 }
 RULES = {"none": "rows as they are", "layer-norm": "normalised rows"}
 DEEPEST = -0.6  # gains below are off the axis
@@ -45,7 +45,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "normalisation",
-    "Normalisation turns the sign of transfer either way: it helps where labels do not grow with the row, and hurts where they do.",
+    "Normalising rows turns the sign of transfer either way: for good where labels do not grow with the row, else for ill.",
     setting,
     draw,
     along=(SCALE,),

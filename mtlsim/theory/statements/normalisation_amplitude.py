@@ -48,14 +48,11 @@ STATEMENT = Statement(
     name="normalisation-amplitude",
     claim="With one head and labels that grow with the row, a source of another scale helps whatever it is as rows are, and once "
     "they are normalised only between two known scales.",
-    source=("xu2019understanding",),
+    source=("derived",),
     kind="sign",
     instance=instance,
     assume=assume,
     predict=predict,
     measure=measure,
     threshold=threshold,
-    says="Four rules of normalisation, and how they train; of one task.",
-    proves="Nothing on several tasks.",
-    inferred="All of the claim.",
 )

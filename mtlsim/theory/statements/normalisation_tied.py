@@ -47,14 +47,11 @@ STATEMENT = Statement(
     name="normalisation-tied",
     claim="With one head and labels of the direction of a row, a source of another scale helps whatever it is once rows are "
     "normalised, and only between two known scales as they are.",
-    source=("xu2019understanding",),
+    source=("derived",),
     kind="sign",
     instance=instance,
     assume=assume,
     predict=predict,
     measure=measure,
     threshold=threshold,
-    says="Four rules of normalisation, and how they train; of one task.",
-    proves="Nothing on several tasks.",
-    inferred="All of the claim.",
 )

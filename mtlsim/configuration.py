@@ -50,6 +50,7 @@ TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their ow
     "two-gates": ("cells.two_gates", "TwoGates", None),
     "extra-label": ("cells.extra_label", "ExtraLabel", None),
     "stopped-flow": ("cells.stopped_flow", "StoppedFlow", None),
+    "normalised-rows": ("cells.normalised_rows", "NormalisedRows", None),
     "aspects": ("cells.aspects", "Aspects", None),
     "semantic-alignment": ("cells.semantic_alignment", "SemanticAlignment", None),
     "zero-shot": ("cells.zero_shot", "ZeroShot", None),

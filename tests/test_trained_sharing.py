@@ -287,7 +287,7 @@ def test_the_risk_on_rows_held_out_is_that_of_the_parameters():
         (lambda: mtl.fit(PAIRS, Sluice(learned=True), rank=3), "rank must be even, for two subspaces of as many columns, but is 3"),
         (
             lambda: mtl.fit([mtl.Moments.from_data(*pair) for pair in PAIRS], "attention"),
-            "tasks must be rows for attention, whose gates look at each, but is Moments; pass a pair",
+            "tasks must be rows for attention, which looks at each, but is Moments; pass a pair",
         ),
         (lambda: mtl.Transfer(mtl.LinearTasks(), sharing="attention"), "sharing must be one whose optimum is known"),
         (lambda: mtl.Transfer(mtl.LinearTasks(), sharing=CrossStitch(learned=False, depth=2)), "one whose optimum is known"),

@@ -260,7 +260,7 @@ def test_what_one_statement_raises_loses_no_other(tmp_path):
 @pytest.mark.parametrize("name", theory.statement_names())
 def test_published_statements_tell_what_is_said_from_what_is_proved(name):
     statement = theory.find_statement(name)
-    published = any(key.startswith(("wu", "yang", "lampinen", "hu2023", "caruana")) for key in statement.source)
+    published = any(key.startswith(("wu", "xu", "yang", "lampinen", "hu2023", "caruana")) for key in statement.source)
     assert all(bool(text) == published for text in (statement.says, statement.proves, statement.inferred))
     assert (statement.resized is not None) == (statement.kind == "limit")
 

@@ -5,6 +5,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import equinox as eqx
+import numpy as np
+
 from mtlsim.core.checks import nearest, require
 from mtlsim.core.registry import find, names
 from mtlsim.sharing._sharing import Answer as Answer
@@ -48,3 +51,14 @@ def as_sharing(value: Any) -> Any:
         known = [field.name for field in dataclasses.fields(kind)]
         require(name in known, "sharing", f"made of fields of {kind.__name__}", repr(name), nearest(name, known))
     return kind(**fields)
+
+
+def as_table(sharing: Sharing) -> dict[str, Any]:
+    """{name, ...} of plain values, from which `as_sharing` makes it again."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Sharing):
+            return as_table(value)
+        return np.asarray(value).tolist() if eqx.is_array_like(value) else value
+
+    return {"name": sharing.name} | {name: plain(value) for name, value in vars(sharing).items()}

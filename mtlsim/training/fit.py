@@ -18,7 +18,7 @@ from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments, stack
-from mtlsim.sharing import Problem, Sharing, as_sharing
+from mtlsim.sharing import Problem, Sharing, as_sharing, as_table
 from mtlsim.sharing._sharing import Params
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.single import penalised_losses, solve_single
@@ -67,10 +67,7 @@ class Fitted(eqx.Module):
         path = Path(path)
         require(path.suffix == ".npz", "path", "a name that ends in .npz", path, "add that ending")
         require(not path.exists(), "path", "a new file", f"{path}, which is there", "remove it, or choose another name")
-        named = {"name": self.sharing.name} | {
-            name: np.asarray(value).tolist() if eqx.is_array_like(value) else value for name, value in vars(self.sharing).items()
-        }
-        about = {"format": FORMAT, "sharing": named, "route": self.route, "activation": self.activation}
+        about = {"format": FORMAT, "sharing": as_table(self.sharing), "route": self.route, "activation": self.activation}
         arrays = {f"params/{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self.params))}
         for name in ("parameters", "losses", "loss", "gap", "certificate", "status"):
             if getattr(self, name) is not None:

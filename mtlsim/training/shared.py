@@ -73,7 +73,7 @@ def train_shared(
     has_rows = isinstance(tasks, Rows)
     require(has_rows or training.batch is None, "batch", "left out for moments", training.batch, "pass rows, or leave it out")
     right = has_rows or not sharing.needs_rows
-    require(right, "tasks", f"rows for {sharing.name}, whose gates look at each", "Moments", "pass a pair (X, y) per task")
+    require(right, "tasks", f"rows for {sharing.name}, which looks at each", "Moments", "pass a pair (X, y) per task")
     right = has_rows or activation == "identity"
     require(right, "activation", "'identity' for moments", repr(activation), "pass rows of the tasks, (X, y)")
     require(

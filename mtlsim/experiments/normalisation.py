@@ -1,0 +1,52 @@
+"""Normalised rows under one head: labels of a row's direction and labels that grow with it, over the source's scale."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from mtlsim import theory
+from mtlsim.cells.normalised_rows import NormalisedRows
+from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.predictions import legend_handle, overlay
+from mtlsim.plots.style import SERIES, figure
+
+SCALE, LABEL, RULE = "scale", "label", "normalisation"
+PANELS = {
+    "direction": ("(a) labels of the row's direction:\nnormalised rows help at every scale", theory.normalisation_tied),
+    "amplitude": ("(b) labels that grow with the row:\nrows as they are help at every scale", theory.normalisation_amplitude),
+}
+RULES = {"none": "rows as they are", "layer-norm": "normalised rows"}
+DEEPEST = -0.6  # gains below are off the axis
+
+
+def setting(options: Options) -> Setting:
+    """Fifty features, 400 source and 80 target rows, noise one half."""
+    scales = [0.5, 1.0, 2.0, 4.0] if options.fast else np.geomspace(0.25, 4, 9).round(6).tolist()
+    return Setting(NormalisedRows(), {LABEL: list(PANELS), RULE: list(RULES), SCALE: scales}, 60 if options.fast else 200)
+
+
+def draw(data):
+    fig, (axes,) = figure(2, 3.4, 3.5, sharey=True)
+    for ax, (label, (title, statement)) in zip(axes, PANELS.items(), strict=True):
+        for i, (rule, name) in enumerate(RULES.items()):
+            gain_curve(ax, data.sel({LABEL: label, RULE: rule}), SCALE, name, i, line=False)
+            cell = replace(NormalisedRows(), label=label, normalisation=rule)
+            overlay(ax, statement(cell), SERIES[i], "_nolegend_", 1)
+        ax.set(ylim=(DEEPEST, 0.6), xscale="log")
+        finish_gain_axis(ax, SCALE, data[SCALE].values, label=ax is axes[0])
+        ax.set(title=title, xlabel="scale of the source's rows")
+        ax.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
+        ax.minorticks_off()
+    handles, names = axes[0].get_legend_handles_labels()
+    fig.legend([*handles, legend_handle("theory", "black")], [*names, "theory"], loc="outside lower center", ncols=3)
+    return fig
+
+
+EXPERIMENT = Experiment(
+    "normalisation",
+    "Normalising rows turns the sign of transfer either way: for good where labels do not grow with the row, else for ill.",
+    setting,
+    draw,
+    along=(SCALE,),
+)

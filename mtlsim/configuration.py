@@ -53,6 +53,8 @@ TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their ow
     "normalised-rows": ("cells.normalised_rows", "NormalisedRows", None),
     "aspects": ("cells.aspects", "Aspects", None),
     "semantic-alignment": ("cells.semantic_alignment", "SemanticAlignment", None),
+    "merged": ("cells.merged", "Merged", None),
+    "task-vectors": ("cells.merged", "TaskVectors", None),
     "zero-shot": ("cells.zero_shot", "ZeroShot", None),
     "words": ("cells.words", "Words", None),
     "label-shift": ("cells.label_shift", "LabelShift", None),

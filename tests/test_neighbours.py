@@ -1,4 +1,4 @@
-"""Neighbours: groups of one task, label shift, words over shared blocks, heads from descriptors; cells against plain NumPy."""
+"""Neighbours: groups, label shift, words over shared blocks, heads from descriptors, merged fits; cells against plain NumPy."""
 
 import dataclasses
 
@@ -12,6 +12,7 @@ from scipy import integrate, optimize, stats
 import mtlsim as mtl
 from mtlsim.cells.groups import Groups
 from mtlsim.cells.label_shift import LabelShift
+from mtlsim.cells.merged import Merged, TaskVectors, best_scale, effective_rows
 from mtlsim.cells.semantic_alignment import SemanticAlignment, expected_gain, turning_signal
 from mtlsim.cells.words import Words, shared_dimensions, trace_bound
 from mtlsim.cells.zero_shot import ZeroShot, best_design, expected_risks, identified, leverage, worth_in_rows
@@ -367,3 +368,49 @@ def test_groups_are_swept_from_a_file():
     tasks = {"n_features": 3, "n_samples": [60, 30, 12], "cosine": [0.9, 1.0], "design": design}
     built, _ = build({"tasks": tasks, "cell": {"kind": "groups", "share": 0.7}})
     assert np.isfinite(float(built(key=KEY)["gap_closed"]))
+
+
+# ------------------------------------------------------------------------------------------------ merging fits
+@pytest.mark.parametrize("rule", ["best", "rows", "mean"])
+def test_merged_fits_are_least_squares_of_rows(rule):
+    """Fits of explicit orthonormal rows; the best share by a scan over shares of the same samples."""
+    rng, S, cell = np.random.default_rng(9), 3000, Merged(30.0, 12.0, 0.6, 0.8, rule, 3)
+    fits = []
+    for _ in range(S):
+        pair = []
+        for n, theta in ((30, np.array([0.6, 0, 0])), (12, np.zeros(3))):
+            X = np.linalg.qr(rng.normal(size=(n, 3)))[0] * n**0.5
+            pair.append(np.linalg.lstsq(X, X @ theta + 0.8 * rng.normal(size=n), rcond=None)[0])
+        fits.append(pair)
+    source, target = np.moveaxis(np.array(fits), 1, 0)
+    share = float(cell.share)
+    risks = lambda c: np.sum(((1 - c) * target + c * source) ** 2, 1)
+    drawn = draws(cell, S)
+    agree(drawn["risk_multi"], risks(share))
+    agree(drawn["risk_single"], risks(0.0))
+    if rule == "best":
+        assert np.mean(risks(share)) < min(np.mean(risks(c)) for c in np.linspace(0, 1, 101)) * 1.002
+        np.testing.assert_allclose(effective_rows(cell), 1 / (1 / 30 + 0.36 / (0.64 * 3)))
+    np.testing.assert_allclose(
+        drawn["worth"].mean() - drawn["gain"].mean(), 0.64 * 3 / 12 - drawn["risk_single"].mean(), atol=1e-12
+    )
+
+
+def test_sums_of_task_vectors():
+    """Four tasks at a common cosine of one half: six times the base's risk added as they are, .375 at a quarter of it."""
+    for scale, wanted in ((1.0, 6.0), (0.25, 0.375)):
+        np.testing.assert_allclose(draws(TaskVectors(scale, noise=0.0), 2)["risk_multi"], wanted)
+    cell = TaskVectors(0.3, 0.2, 20.0, 0.7, 3, 5)
+    rng, S = np.random.default_rng(10), 3000
+    thetas = np.c_[np.linalg.cholesky(0.8 * np.eye(3) + 0.2), np.zeros((3, 2))]
+    risks = []
+    for _ in range(S):
+        X = [np.linalg.qr(rng.normal(size=(20, 5)))[0] * 20**0.5 for _ in thetas]
+        fits = [np.linalg.lstsq(A, A @ t + 0.7 * rng.normal(size=20), rcond=None)[0] for A, t in zip(X, thetas, strict=True)]
+        risks.append(np.mean(np.sum((0.3 * np.sum(fits, 0) - thetas) ** 2, 1)))
+    agree(draws(cell, S)["risk_multi"], risks)
+    scales = [factor * float(best_scale(cell)) for factor in (0.7, 1, 1.3)]
+    around = [np.mean(draws(dataclasses.replace(cell, scale=scale), 800)["risk_multi"]) for scale in scales]
+    assert around[1] == min(around)
+    with pytest.raises(ValueError, match="cosine must be from -0.3333"):
+        TaskVectors(cosine=-0.5)

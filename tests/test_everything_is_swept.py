@@ -24,6 +24,7 @@ DESIGNS = {
     "Isotropic": mtl.Isotropic(2.0),
     "Spiked": mtl.Spiked(5.0, coordinates=(1,)),
     "PowerLaw": mtl.PowerLaw(0.5),
+    "Diagonal": mtl.Diagonal((0.5, 2.0, 1.0)),
     "FromMatrix": mtl.FromMatrix(MATRIX),
     "Rotated": mtl.Rotated(mtl.FromMatrix(MATRIX)),
     "from_data": mtl.from_data(ROWS_OF_DATA[:2]),
@@ -112,6 +113,7 @@ FAMILIES_OF = {
     "training-curve": ("relu",),
     "population": ("linear", "relu"),
     "decomposition": ("linear",),
+    "groups": ("linear",),
 }
 
 
@@ -142,7 +144,7 @@ def test_a_cell_is_swept_on_own_designs(kind, family):
     design = [{"kind": "from_matrix", "matrix": matrix}, {"kind": "isotropic"}]
     if (family, kind) == ("relu", "population"):
         design[0] = {"kind": "spiked"}
-    tasks = {"family": family, "n_features": D, "n_samples": [9, 6], "cosine": 0.9, "design": design}
+    tasks = {"family": family, "n_features": D, "n_samples": [9, 6], "cosine": 1.0 if kind == "groups" else 0.9, "design": design}
     trains = configuration.CELLS[kind][2] is not None and (kind, family) != ("transfer", "linear")
     training = {"training": {"n_steps": 50}} if trains else {}
     settings = {"tasks": tasks, "cell": {"kind": kind} | training, "grid": {"tasks.noise": [0.5, 1.0]}}

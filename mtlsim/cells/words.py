@@ -15,6 +15,7 @@ from mtlsim.core.status import Status, flag
 from mtlsim.sharing.modular import check_words
 
 N_STEPS = 150
+MAPS = (((1.5, 1.0), (0.5, 1.0)), ((1.0, 1.0), (0.5, 1.5)))  # PQ and QP of the shears (1, 1; 0, 1) and (1, 0; .5, 1)
 SETTLED = 1e-7  # length of the gradient, over the labels' energy
 
 
@@ -41,7 +42,7 @@ class Words(eqx.Module):
     risk_single - risk_multi, gain_hard; loss: sum_k |Y_k - W_k|^2; status: not_converged where the gradient is not small.
     """
 
-    maps: Float[Array, "K r r"] = eqx.field(converter=lambda maps: as_array(maps, "maps"))
+    maps: Float[Array, "K r r"] = eqx.field(default=MAPS, converter=lambda maps: as_array(maps, "maps"))
     n_samples: Array | float = 100.0
     noise: Array | float = 1.0
     words: tuple[tuple[int, ...], ...] = eqx.field(default=((0, 1), (1, 0)), static=True)

@@ -12,13 +12,15 @@ from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.wishart import draw_triangle
 
+LINE = ((1.0, -1.0), (1.0, 0.0), (1.0, 1.0))
+
 
 class ZeroShot(eqx.Module):
     """A cell: y_k = x'M t_k + noise e for K source tasks of known descriptors t_k (p,), and a target of descriptor t* to be
     predicted.
 
     M (d, p) is drawn with entries of variance 1 / (d p). Sources have n Gaussian rows each, x ~ N(0, I_d), or orthonormal ones,
-    X_k'X_k = n I. Learned together: M^ = argmin sum_k |y_k - X_k M t_k|^2 and the parameters M^ t* (K x p heads from
+    X_k'X_k = n I. Learned together: M^ = argmin sum_k |y_k - X_k M t_k|^2 and the parameters M^ t* (heads from
     descriptors, as in [noh2019transfer]); alone: least squares on the target's own n_own Gaussian or orthonormal rows.
 
     descriptors: (K, p). target: t* (p,). n_samples: n. n_own: rows of the target, which only "alone" sees; with Gaussian rows
@@ -29,8 +31,8 @@ class ZeroShot(eqx.Module):
     predicting zero; status: degenerate, with NaN, where t* is not in the span of the descriptors: it is not identified.
     """
 
-    descriptors: Float[Array, "K p"] = eqx.field(converter=lambda rows: as_array(rows, "descriptors"))
-    target: Float[Array, " p"] = eqx.field(converter=lambda row: as_array(row, "target"))
+    descriptors: Float[Array, "K p"] = eqx.field(default=LINE, converter=lambda rows: as_array(rows, "descriptors"))
+    target: Float[Array, " p"] = eqx.field(default=(1.0, 0.5), converter=lambda row: as_array(row, "target"))
     n_samples: Array | float = 100.0
     n_own: Array | float = 40.0
     noise: Array | float = 1.0

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import close
+from scipy import optimize
 
 import mtlsim as mtl
 from mtlsim import cli
@@ -13,7 +14,8 @@ from mtlsim.weighting.mgda import is_pareto_stationary, shortest_mixture
 
 EXAMPLES = [(name, example) for name in scheme_names() for example in conformance(name)]
 # adding a constant to a loss changes nothing
-SHIFTLESS = {"equal", "prior", "algorithm-2", "inverse-gradient-norm", "mgda", "nash-mtl"}
+OF_GRAMS = {"mgda", "nash-mtl", "upgrad", "cagrad", "imtl-g", "aligned-mtl", "pcgrad"}  # that see inner products of gradients alone
+SHIFTLESS = {"equal", "prior", "algorithm-2", "inverse-gradient-norm"} | OF_GRAMS
 TWO = Facts(jnp.array([1.0, 3.0]), jnp.array([1.0, 3.0]))
 
 
@@ -84,7 +86,7 @@ FLOORED = {  # whose floors and caps fire, and are counted
     "one task": set(),
     "labels of zero": {"prior", "algorithm-2", "dynamic-task-prioritization"},
     "no labels": {"prior", "algorithm-2", "dynamic-task-prioritization"},
-    "zero gradients": {"inverse-gradient-norm", "nash-mtl"},
+    "zero gradients": {"inverse-gradient-norm"} | OF_GRAMS - {"mgda"},
     "a solved task": set(scheme_names()) - {"equal", "prior", "algorithm-2", "mgda", "uncertainty", "smooth-chebyshev"},
     "NaN": set(),
 }
@@ -115,7 +117,8 @@ def test_bad_input_gives_finite_weights_that_are_counted_or_nan_that_travels(nam
     if case == "NaN" and name not in BLIND:
         assert np.isnan(weights[-1, 0]) and np.isnan(shares[-1]).all()
     else:
-        assert np.isfinite(weights).all() and (weights >= 0).all() and (floors > 0) == (name in FLOORED[case])
+        assert np.isfinite(weights).all() and (floors > 0) == (name in FLOORED[case])
+        assert (weights >= 0).all() or name in {"imtl-g", "aligned-mtl", "pcgrad"}
         close(shares.mean(1), np.ones(3))
 
 
@@ -155,7 +158,7 @@ def test_ten_times_one_loss(name):
     bigger = Facts(facts.losses * ten, facts.variances * ten, scaled, 2)
     before, _ = answers(find_scheme(name)(), facts, losses, gradients)
     after, _ = answers(find_scheme(name)(), bigger, losses * ten, gradients * ten[:, None])
-    if name in ("initial-loss", "prior", "inverse-loss", "inverse-gradient-norm", "nash-mtl"):
+    if name in ("initial-loss", "prior", "inverse-loss", "imtl-l", "inverse-gradient-norm", "nash-mtl"):
         close(after * ten, before)
     elif name in ("equal", "dynamic-weight-average", "dynamic-task-prioritization", "loss-balanced"):
         close(after, before)
@@ -191,10 +194,10 @@ def test_epochs_are_averaged():
 
 
 def test_who_counts_a_task_twice():
-    """Of a task and its copy, MGDA splits one weight; the others give each copy what the task alone had (see below of bargains)."""
+    """Of a task and its copy, MGDA splits one weight; what looks at no other task gives each copy what the task alone had."""
     facts, losses, gradients = some_run(2)
     index = np.array([0, 1, 1])
-    for name in set(scheme_names()) - {"gradnorm", "algorithm-2", "nash-mtl"}:
+    for name in set(scheme_names()) - {"gradnorm", "algorithm-2", "famo"} - (OF_GRAMS - {"mgda"}):
         once, _ = answers(find_scheme(name)(), facts, losses[:2], gradients[:2])
         twice, _ = answers(find_scheme(name)(), with_tasks(facts, index), losses[:2, index], gradients[:2, index])
         ratio = (twice[:, 1] + twice[:, 2]) / twice[:, 0] / (once[:, 1] / once[:, 0])
@@ -216,6 +219,77 @@ def test_a_bargain_gives_every_task_the_same_relative_gain():
     twice = jnp.array([[1.0, 0, 0], [0, 1, 1], [0, 1, 1]])
     weights, _, _ = find_scheme("nash-mtl")().weights(Signals(jnp.ones(3), twice, 0), ())
     np.testing.assert_allclose(weights, [1, 0.5**0.5, 0.5**0.5], rtol=1e-8)
+
+
+def conflicting(rng, n_tasks):
+    """Gradients (K, K + 1) of lengths apart, the last one against the first."""
+    gradients = rng.normal(size=(n_tasks, n_tasks + 1)) * np.exp(rng.normal(size=(n_tasks, 1)))
+    gradients[-1] -= 2 * gradients[0]
+    return gradients
+
+
+def direction(name, gradients, **options):
+    """The step that a scheme's weights make of the gradients."""
+    signals = Signals(jnp.ones(len(gradients)), jnp.asarray(gradients @ gradients.T), jnp.asarray(0))
+    weights, _, n_floored = find_scheme(name)(**options).weights(signals, ())
+    assert n_floored == 0
+    return np.asarray(weights) @ gradients
+
+
+@pytest.mark.parametrize("n_tasks", [2, 3, 5])
+def test_gradient_surgery_is_what_its_definition_says(n_tasks):
+    """On the gradients themselves, by SciPy's solvers and by drawing orders; the schemes see their gram alone."""
+    rng = np.random.default_rng(n_tasks)
+    for _ in range(3):
+        G = conflicting(rng, n_tasks)
+        # the projection of every gradient on the dual cone, by nonnegative least squares
+        projected = [own + optimize.nnls(G.T, -own)[0] @ G for own in G]
+        close(direction("upgrad", G), np.mean(projected, 0), 2)
+        assert (G @ direction("upgrad", G) > -1e-9).all()
+        mean = G.mean(0)
+        size = 0.4 * np.linalg.norm(mean)
+        worst = lambda v, G=G, mean=mean, size=size: v @ G @ mean + size * np.linalg.norm(v @ G)
+        simplex = {"bounds": [(0, 1)] * n_tasks, "constraints": {"type": "eq", "fun": lambda v: v.sum() - 1}}
+        options = {"ftol": 1e-15, "maxiter": 1000}
+        found = min(
+            (optimize.minimize(worst, s, options=options, **simplex) for s in rng.dirichlet(np.ones(n_tasks), 5)), key=by_value
+        )
+        mixture = found.x @ G
+        close(direction("cagrad", G), mean + size * mixture / np.linalg.norm(mixture), 4)
+        even = G @ direction("imtl-g", G) / np.linalg.norm(G, axis=1)
+        close(even, np.full(n_tasks, even[0]), 4)
+        left, values, right = np.linalg.svd(G, full_matrices=False)
+        close(direction("aligned-mtl", G), values[-1] * (left @ right).mean(0), 3)
+        orders = []
+        for _ in range(1 if n_tasks == 2 else 4000):
+            rest = G.copy()
+            for i in range(n_tasks):
+                for j in rng.permutation([j for j in range(n_tasks) if j != i]):
+                    rest[i] -= min(rest[i] @ G[j], 0) / (G[j] @ G[j]) * G[j]
+            orders.append(rest.sum(0))
+        error = np.std(orders, 0) / len(orders) ** 0.5 + 1e-12
+        assert np.max(np.abs(direction("pcgrad", G) - np.mean(orders, 0)) / error) < 5
+
+
+def test_no_order_of_seven_tasks():
+    with pytest.raises(ValueError, match="'upgrad', which needs no order"):
+        direction("pcgrad", np.eye(7))
+
+
+def test_learned_scales_end_at_their_fixed_points():
+    """Of still losses IMTL-L's weights are one over each; FAMO's tasks that fall less gain until all fall in one proportion."""
+    facts, losses, gradients = some_run()
+    still = np.repeat(losses[:1], 300, 0), np.repeat(gradients[:1], 300, 0)
+    descended, _ = answers(find_scheme("imtl-l")(), facts, *still)
+    close(descended[-1], 1 / losses[0], 2)
+    # a loss that falls as its share of the weight: equal falls mean equal shares
+    scheme, log_losses = find_scheme("famo")(0.02, 0.0), np.array([0.0, 1.0, -1.0])
+    state, rates = scheme.init(Facts(jnp.exp(log_losses), jnp.ones(3))), np.array([1.0, 2.0, 4.0])
+    for step in range(600):
+        weights, state, _ = scheme.weights(Signals(jnp.exp(jnp.asarray(log_losses)), jnp.eye(3), jnp.asarray(step)), state)
+        shares = np.asarray(weights) * np.exp(log_losses)
+        log_losses = log_losses - 0.01 * rates * shares / shares.sum()
+    np.testing.assert_allclose(rates * shares / (rates * shares).mean(), 1, atol=0.1)
 
 
 # ------------------------------------------------------------------------------------------------------- MGDA

@@ -8,7 +8,8 @@ from importlib.metadata import version
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # tests compile much and run little: the passes that make programs fast cost much of the compile time; benchmarks need them.
-# Not level 1, at which the compiler of jaxlib 0.8.3 crashes on some paddings, nor 0: the longest tests take thrice as long.
+# Level 0 for most (see `pytest_runtest_setup`), but 2 where tests run long: they take up to thrice as long at 0. Not 1, at which
+# the compiler of jaxlib 0.8.3 crashes on some paddings.
 PROGRAMS = None
 COMPILER = "--xla_backend_optimization_level=2 --xla_llvm_disable_expensive_passes=true"
 if version("jaxlib").startswith("0.8."):  # which compiles a third faster without them; later ones do not know the flag
@@ -19,8 +20,10 @@ if not any("benchmarks" in argument for argument in sys.argv):
     if "PYTEST_XDIST_WORKER" not in os.environ and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         # what one process of this run has compiled, the others need not
         PROGRAMS = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mtlsim-programs-")
-        os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.02", "TF_CPP_MIN_LOG_LEVEL": "3"}
+HASTE = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")  # no benchmark, or one that is only tried
 
+import gc
 import inspect
 import warnings
 
@@ -34,6 +37,7 @@ with warnings.catch_warnings():
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_disable_most_optimizations", HASTE)
 if OFFSET := int(os.environ.get("MTLSIM_RESEED", "0")):  # the same tests with other draws: what passes by its seed alone fails
     new_key, new_rng = jax.random.key, np.random.default_rng
     jax.random.key = lambda seed, **options: new_key(seed + OFFSET, **options)
@@ -67,13 +71,32 @@ def pytest_configure() -> None:
     """Loops that are not unrolled compile faster; it changes no number."""
     from mtlsim.solvers import pencil
 
-    if "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", ""):
+    if HASTE:
         pencil.UNROLL = 1
 
 
 def pytest_unconfigure() -> None:
     if PROGRAMS is not None:
         shutil.rmtree(PROGRAMS, ignore_errors=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What importing and collecting made stays: the garbage collector need not walk over it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item) -> None:
+    """Most tests compile for longer than they run; programs of the others are made to run fast."""
+    if HASTE:
+        from mtlsim.core import compiler
+
+        runs_long = item.get_closest_marker("runs_long") is not None
+        jax.config.update("jax_disable_most_optimizations", not runs_long)
+        compiler.QUICKLY["xla_backend_optimization_level"] = 2 if runs_long else 0
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -85,6 +108,7 @@ def _forget_programs():
 
 def pytest_collection_modifyitems(items) -> None:
     """The numerical stack is tested first: wrong numbers or hangs there would make all else meaningless. Then the longest files."""
-    longest = "toolchain notebooks cli verdicts relu weighted_training theory alignment classification sweeps"
+    longest = "toolchain cli notebooks verdicts more_tasks sharing trained_sharing theory mechanisms relu intervals assumptions"
+    longest += " stored_results own_files arrays certificates routes weighted_training transfer everything_is_swept"
     first = [f"test_{name}.py" for name in longest.split()]
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))

@@ -1,5 +1,6 @@
 """The command line as a user types it: figures with their data, a sweep from TOML, mistakes answered in one sentence."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -159,13 +160,18 @@ def made_up(names, devices):
     return batch
 
 
+@functools.cache
+def traced_prediction(statement, names):
+    """As `predict` compiles it, once for the kinds of cell of all figures."""
+    return jax.jit(lambda point, cell, key: statement(at_point(cell, dict(zip(names, point, strict=True)), check=False))(key=key))
+
+
 def made_up_prediction(statement, names):
     """In place of a compiled prediction: the statement is traced, and numbers of the names that come out are made up."""
     rng = np.random.default_rng(1)
 
     def run(points, cell, key, seeds):
-        one = lambda point: statement(at_point(cell, dict(zip(names, point, strict=True)), check=False))(key=key)
-        found = jax.eval_shape(one, points[0])
+        found = jax.eval_shape(traced_prediction(statement, names), points[0], cell, key)
         return {name: np.abs(rng.normal(0.5, 0.1, (len(points), len(seeds)))) for name in found}
 
     return run

@@ -156,7 +156,9 @@ def test_a_mechanism_that_cannot_be_tried_is_refused(changes, says):
 
 
 # ------------------------------------------------------------------------------------------------ ours
-@pytest.mark.parametrize("name", mechanism_names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.runs_long] * (name == "eavesdropping")) for name in mechanism_names()]
+)
 def test_no_mechanism_gets_the_contrary_verdict(name):
     mechanism = find_mechanism(name)
     assert mechanism.name == name and mechanism.claim.endswith(".") and mechanism.says and mechanism.inferred and mechanism.harm

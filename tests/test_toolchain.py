@@ -15,6 +15,7 @@ from packaging.version import Version
 from mtlsim import doctor, probes
 from mtlsim.doctor import Finding, Grade
 
+pytestmark = pytest.mark.runs_long  # the numbers of a stack are those of the passes that make programs fast
 ROOT = Path(__file__).parents[1]
 VERSIONS = (
     "0.7.2",

@@ -32,6 +32,17 @@ LONG = {
     "theorem-2-at-its-covariance",
     "theorem-2-at-its-parameters",
 }
+RUN_LONG = {
+    "classification-least-squares",
+    "detectability",
+    "lampinen-ganguli",
+    "lampinen-ganguli-sign",
+    "multilinear-threshold",
+    "noise-task",
+    "reduced-rank",
+    "scalarisation-gap",
+}
+TESTED = [name for name in statement_names() if name not in LONG]
 
 
 def right(name, cell, key):
@@ -112,7 +123,7 @@ def beside(statement, mistake):
     return replace(statement, measure=measure, predict=lambda *at: {**statement.predict(*at), **named(mistake(*at))})
 
 
-@pytest.mark.parametrize("name", [name for name in statement_names() if name not in LONG])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.runs_long] * (name in RUN_LONG)) for name in TESTED])
 def test_no_verdict_is_the_contrary_of_the_expected_one(name):
     statement = find_statement(name)
     # the second size of a limit, which costs as much again, is left to `mtlsim verify --fast` too

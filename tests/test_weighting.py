@@ -251,9 +251,8 @@ def test_gradient_surgery_is_what_its_definition_says(n_tasks):
         worst = lambda v, G=G, mean=mean, size=size: v @ G @ mean + size * np.linalg.norm(v @ G)
         simplex = {"bounds": [(0, 1)] * n_tasks, "constraints": {"type": "eq", "fun": lambda v: v.sum() - 1}}
         options = {"ftol": 1e-15, "maxiter": 1000}
-        found = min(
-            (optimize.minimize(worst, s, options=options, **simplex) for s in rng.dirichlet(np.ones(n_tasks), 5)), key=by_value
-        )
+        starts = rng.dirichlet(np.ones(n_tasks), 5)
+        found = min((optimize.minimize(worst, start, options=options, **simplex) for start in starts), key=lambda one: one.fun)
         mixture = found.x @ G
         close(direction("cagrad", G), mean + size * mixture / np.linalg.norm(mixture), 4)
         even = G @ direction("imtl-g", G) / np.linalg.norm(G, axis=1)

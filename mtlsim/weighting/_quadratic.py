@@ -31,7 +31,8 @@ def nonnegative_minimum(matrix: Float[Array, "K K"], slope: Float[Array, " K"]) 
         floor = jnp.finfo(z.dtype).tiny ** 0.25  # no quotient of the two leaves the range of numbers
         return jnp.maximum(z + length * move, floor), jnp.maximum(s + length * move_s, floor)
 
-    return jax.lax.fori_loop(0, STEPS, step, start)[0]
+    z, s = jax.lax.fori_loop(0, STEPS, step, start)
+    return jnp.where(z > s, z, 0.0 * z)  # the smaller of the two is zero at the minimum
 
 
 def _room(value: Float[Array, " K"], move: Float[Array, " K"]) -> Float[Array, ""]:

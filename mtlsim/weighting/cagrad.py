@@ -12,6 +12,7 @@ from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals
 from mtlsim.weighting.mgda import shortest_mixture
 
 N_STEPS = 20
+STILL = 1e-6  # of the mean gradient's length: a shorter mixture has no direction
 
 
 class CAGrad(Scheme):
@@ -59,7 +60,7 @@ class CAGrad(Scheme):
         low, high, *_ = jax.lax.fori_loop(0, N_STEPS, narrow, ends)
         v = mixture((low + high) / 2)
         found = length(v)
-        still = found <= FLOOR
+        still = found <= jnp.maximum(STILL * size, FLOOR)
         added = jnp.where(still, 0, radius / jnp.where(still, 1, found)) * v
         return mean + added, state, (still & (self.reach > 0)).astype(jnp.int32)
 

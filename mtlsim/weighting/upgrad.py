@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mtlsim.weighting._quadratic import LEAST, nonnegative_minimum
-from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals, above
+from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals
 
 
 class UPGrad(Scheme):
@@ -16,14 +16,15 @@ class UPGrad(Scheme):
     """
 
     def weights(self, signals, state):
-        norms, n_floored = above(jnp.sqrt(jnp.diagonal(signals.gram)), FLOOR)
-        n = len(norms)
+        norms = jnp.sqrt(jnp.diagonal(signals.gram))
+        n, none = len(norms), norms < FLOOR
+        norms = jnp.where(none, 1, norms)
         eye = jnp.eye(n, dtype=norms.dtype)
-        matrix = signals.gram / (norms[:, None] * norms) + LEAST * eye
+        matrix = signals.gram / (norms[:, None] * norms) + jnp.diag(jnp.where(none, 1.0, LEAST))
         # in units of each gradient: v = e_k + z with z >= 0
         added = jax.lax.map(lambda own: nonnegative_minimum(matrix, matrix @ own), eye)
-        lengths = norms[:, None] * added / norms  # of task k in units of its own length, of others in theirs
-        return (1 + jnp.sum(lengths, 0)) / n, state, n_floored
+        lengths = jnp.where(none, 0, norms[:, None] * added / norms)  # of task k in its own length, of others in theirs
+        return (1 + jnp.sum(lengths, 0)) / n, state, jnp.sum(none)
 
 
 SCHEME = UPGrad

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import is_concrete, require, require_finite_rows
+from mtlsim.core.checks import as_array, is_concrete, require, require_finite_rows
 from mtlsim.core.containers import column_order, numbers_of
 from mtlsim.samples.moments import BLOCK_BYTES, Moments
 from mtlsim.tasks.covariance import Covariance
@@ -63,7 +63,9 @@ def jensen_shannon(first, second) -> Float[Array, ""]:
     first, second: (c,) probabilities, or counts, which are divided by their sum. Raises ValueError for negative ones and other
     lengths.
     """
-    laws = [jnp.asarray(law, float) for law in (first, second)]
+    laws = [jnp.asarray(law, float) for law in (as_array(first, "first"), as_array(second, "second"))]
+    for law, argument in zip(laws, ("first", "second"), strict=True):
+        require(law.ndim == 1 and law.size > 0, argument, "one probability per label", f"of shape {law.shape}", "pass (0.3, 0.7)")
     sizes = [law.shape[0] for law in laws]
     require(sizes[0] == sizes[1], "second", f"of {sizes[0]} labels like first", f"of {sizes[1]}", "give both the same labels")
     for law, argument in zip(laws, ("first", "second"), strict=True):

@@ -22,6 +22,7 @@ from mtlsim.core.status import Status
 from mtlsim.sharing._sharing import Shape
 from mtlsim.sharing.modular import Modular
 from mtlsim.sweeps.instances import over_instances
+from mtlsim.theory import find_statement
 
 KEY = jax.random.key(5)
 
@@ -56,6 +57,18 @@ def test_rates_are_those_of_two_normals(angle, threshold):
     assert abs(np.mean((u > threshold) != labels) - rates["error"]) < 0.005
     if threshold == 0:
         np.testing.assert_allclose(decision_rates(jnp.asarray(angle))["error"], angle / np.pi, atol=1e-12)
+
+
+def test_rates_near_equal_directions_keep_their_digits():
+    """Where the integrand rises within a thousandth of the range: by adaptive quadrature told where."""
+    for angle, threshold in ((1e-6, -1e-3), (1e-3, -1e-3), (1.0, 1e-3), (3.1, -0.01), (2.5, 1e-3)):
+        seen, size = (angle if threshold >= 0 else np.pi - angle), abs(threshold)
+        density = lambda phi, size=size: np.exp(-(size**2) / (2 * np.sin(phi) ** 2)) / (2 * np.pi)
+        steps = [size * k for k in (0.1, 0.5, 1, 3, 10)]
+        points = sorted(p for p in (*steps, *(np.pi - p for p in steps)) if 0 < p < seen)
+        wanted = integrate.quad(density, 0, seen, points=points, epsabs=1e-14, limit=500)[0]
+        found = float(above_and_negative(jnp.asarray(angle), threshold))
+        np.testing.assert_allclose(found, wanted if threshold >= 0 else 0.5 - wanted, atol=1e-12)
 
 
 def test_a_relative_gap_of_nothing_is_not_a_number():
@@ -110,6 +123,12 @@ def test_groups_without_rows_or_that_are_no_groups():
     assert np.isfinite(without["risk_multi_minority"]).all() and not without["status"].any()
     few = draws(two_groups((1.0, 0.0), rows=(200, 12, 9))[0], 8)
     assert (few["status"] == Status.heavy_tailed).all()
+    together = Groups(mtl.LinearTasks(31, (10, 12, 8), cosine=(0.8, 1.0)))  # all rows meet the features, the groups' own do not
+    one = mtl.Diagonal(np.arange(13) < 8), mtl.Diagonal(np.arange(13) >= 8)
+    apart = mtl.LinearTasks(13, (40, 30, 6), cosine=1.0, design=(one[0], *one))  # six rows on the minority's five features
+    assert int(together(key=KEY)["status"]) == int(Groups(apart)(key=KEY)["status"]) == Status.heavy_tailed
+    silent = Groups(mtl.LinearTasks(13, (40, 30, 20), cosine=1.0, design=(one[0], *one)), weights=(1.0, 1.0, 0.0))(key=KEY)
+    assert silent["error_multi_minority"] == 0.5  # all scores are zero: none is above
     tasks = mtl.LinearTasks(6, (30, 30, 30), cosine=(0.3, 1.0))
     assert float(Groups(tasks)(key=KEY)["risk_multi"]) > 0
     for wrong, says in (
@@ -331,6 +350,50 @@ def test_descriptors_that_do_not_span():
         untyped(ZeroShot)(line, jnp.asarray([1.0]))
     with pytest.raises(ValueError, match="n_own must be at least 22"):
         ZeroShot(line, off, gaussian=True, n_own=20.0)
+
+
+def test_descriptors_of_any_scale():
+    """Coordinates a billion apart, by QR of the descriptors; float32; scales whose squares leave no digits."""
+    T, t = np.array([[1e6, 0.01], [2e6, 0.05], [3e6, 0.02], [5e6, 0.09]]), np.array([4e6, 0.07])
+    wanted = np.sum(np.linalg.solve(np.linalg.qr(T)[1].T, t) ** 2)
+    np.testing.assert_allclose(leverage(jnp.asarray(T), jnp.asarray(t)), wanted, rtol=1e-9)
+    np.testing.assert_allclose(best_design(1e-10 * T, 1e-10 * t)[1], best_design(T, t)[1], rtol=1e-9)
+    near = draws(ZeroShot(((1.0, 0.0), (1.0, 1e-8)), (0.0, 1.0), n_features=5), 50)
+    assert np.mean(near["risk_multi"]) > 1e12 and not near["status"].any()
+    rng = np.random.default_rng(11)
+    for _ in range(20):
+        T, t = (jnp.asarray(part, jnp.float32) for part in (rng.normal(size=(5, 3)), rng.normal(size=3)))
+        flat = jnp.asarray(rng.normal(size=(5, 2)) @ rng.normal(size=(2, 3)), jnp.float32)
+        assert identified(T, t) and not identified(flat, t)
+    assert np.isnan(worth_in_rows(ZeroShot(((1.0, 0.0),), (1.0, 1.0))))
+
+
+OUTSIDE_OF = {
+    "groups-apart": [
+        Groups(mtl.LinearTasks(6, (30, 30), cosine=1.0)),
+        Groups(mtl.LinearTasks(6, (30, 30, 30, 30), cosine=1.0)),
+        Groups(mtl.LinearTasks(6, (30, 30, 30), cosine=1.0, noise=(5, 1, 1))),
+    ],
+    "order-shares-a-spectrum": [
+        Words(words=((0,), (1,))),
+        Words(words=((0, 1), (0, 1))),
+        Words(jnp.stack([jnp.eye(2)] * 2), noise=0.1),
+        Words(jnp.stack([jnp.eye(2)] * 3), words=((0, 1), (1, 0), (0, 0))),
+    ],
+    "words-sign": [Words(words=((0, 1), (0, 1))), Words(jnp.stack([jnp.eye(2), 1.08 * jnp.eye(2)]), noise=0.6)],
+    "trace-of-words": [Words(words=((0,), (1,)))],
+    "label-shift-cost": [LabelShift(5e8, 5e8, 0.65, 0.5, 0.1, 4), LabelShift(5e6, 5e6, 0.501, 0.5, 1.0, 4)],
+    "label-shift-errors": [LabelShift(400.0, 200.0, 0.6, 0.5, 4.0, 160)],
+    "semantic-alignment": [SemanticAlignment(1e10, 20.0, 0.1, 1.0, 1e9), SemanticAlignment(1e6, 20.0, 1e-4, 50.0, 6e8, 0.001)],
+    "zero-shot-sign": [ZeroShot(noise=0.0), ZeroShot(((1.0, 0.0),), (1.0, 1.0))],
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE_OF)
+def test_what_a_statement_does_not_speak_of_is_outside_its_assumptions(name):
+    """Cells for which its numbers are wrong, or whose shape it does not know."""
+    for cell in OUTSIDE_OF[name]:
+        assert float(find_statement(name)(cell)(key=KEY)["margin"]) <= 0
 
 
 def test_rows_are_best_collected_where_a_linear_program_says():

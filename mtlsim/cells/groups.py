@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from mtlsim.core.arc_cosine import angle_between
 from mtlsim.core.audit import decision_rates
@@ -81,9 +81,9 @@ class Groups(eqx.Module):
             seen = tasks.covariances[group].root_transpose(estimate)
             angle = angle_between(seen, tasks.covariances[group].root_transpose(tasks.parameters[group]))
             spread = jnp.linalg.norm(seen)
-            # without any spread all scores are zero
-            height = jnp.where(spread > 0, self.threshold / jnp.where(spread > 0, spread, 1), jnp.inf * jnp.sign(self.threshold))
-            height = jnp.where(jnp.isnan(height), 0.0, height)
+            # without any spread all scores are zero, which is not above zero
+            side = jnp.where(jnp.asarray(self.threshold) >= 0, jnp.inf, -jnp.inf)
+            height = jnp.where(spread > 0, self.threshold / jnp.where(spread > 0, spread, 1), side)
             found.append(decision_rates(angle, height, self.flip) | {"risk": tasks.excess_risk(estimate, group)})
         return {name: jnp.stack([one[name] for one in found]) for name in found[0]}
 
@@ -106,5 +106,23 @@ class Groups(eqx.Module):
         gains = {"gain": "risk{}", "gain_error": "error{}", "gap_closed": "gap{}"}
         gains |= {f"gain_{group}": f"risk{{}}_{group}" for group in GROUPS}
         found |= {gain: found[of.format("_single")] - found[of.format("_multi")] for gain, of in gains.items()}
-        own = jnp.sum(jnp.where(groups & (weights > 0), tasks.n_samples, 0))
-        return found | {"status": worst(tasks.status, flag(is_near(own, tasks.n_features, 0.0), Status.heavy_tailed))}
+        heavy = self._near_interpolation(tasks, groups & (weights > 0)) | self._near_interpolation(tasks, weights > 0)
+        return found | {"status": worst(tasks.status, flag(heavy, Status.heavy_tailed))}
+
+    def _near_interpolation(self, tasks, used: Bool[Array, " K"]) -> Bool[Array, ""]:
+        """Whether the rows of these tasks are so near to the features that a group's risk has no finite variance.
+
+        Of a group on some features alone, the rows that vary along any of them are counted against these.
+        """
+        rows = jnp.where(used, tasks.n_samples, 0)
+        near = is_near(jnp.sum(rows), tasks.n_features, 0.0)
+        if not any(covariance.singular for covariance in tasks.covariances):
+            return near
+        matrices = jnp.stack([covariance.matrix() for covariance in tasks.covariances])
+        for group in (-2, -1):
+            values, vectors = jnp.linalg.eigh(matrices[group])
+            support = vectors * (values > 1e-9 * values[-1])
+            along = jnp.einsum("di,kde,ei->k", support, matrices, support, precision="highest")
+            meets = along > 1e-9 * jnp.trace(matrices, axis1=1, axis2=2)
+            near = near | is_near(jnp.sum(jnp.where(meets, rows, 0)), jnp.sum(values > 1e-9 * values[-1]), 0.0)
+        return near

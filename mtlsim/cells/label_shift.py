@@ -46,7 +46,7 @@ class LabelShift(eqx.Module):
             require_one(getattr(self, name), whole, name, "a whole number >= 1", "round it")
         for name in ("prior_source", "prior_target"):
             require_one(getattr(self, name), lambda p: (p >= 0) & (p <= 1), name, "a probability", "use 0.5")
-        require_one(self.separation, lambda s: (s > 0) & np.isfinite(s), "separation", "a number > 0", "use 1.0")
+        require_one(self.separation, lambda s: (s > 0) & (s <= 1e6), "separation", "a number > 0, up to 1e6", "use 1.0")
 
     @property
     def priors(self) -> Float[Array, " 2"]:

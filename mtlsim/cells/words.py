@@ -12,7 +12,7 @@ from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Status, flag
-from mtlsim.sharing.modular import check_words
+from mtlsim.sharing.modular import as_words, check_words
 
 N_STEPS = 150
 MAPS = (((1.5, 1.0), (0.5, 1.0)), ((1.0, 1.0), (0.5, 1.5)))  # PQ and QP of the shears (1, 1; 0, 1) and (1, 0; .5, 1)
@@ -45,13 +45,13 @@ class Words(eqx.Module):
     maps: Float[Array, "K r r"] = eqx.field(default=MAPS, converter=lambda maps: as_array(maps, "maps"))
     n_samples: Array | float = 100.0
     noise: Array | float = 1.0
-    words: tuple[tuple[int, ...], ...] = eqx.field(default=((0, 1), (1, 0)), static=True)
+    words: tuple[tuple[int, ...], ...] = eqx.field(default=((0, 1), (1, 0)), converter=as_words, static=True)
     n_starts: int = eqx.field(default=4, static=True)
 
     def __check_init__(self):
         check_words(self.words, "words")
         shape = np.shape(self.maps)
-        square = len(shape) == 3 and shape[0] == len(self.words) and shape[1] == shape[2]
+        square = len(shape) == 3 and shape[0] == len(self.words) and shape[1] == shape[2] > 0
         require(square, "maps", f"of shape ({len(self.words)}, r, r), one map per word", shape, "give every task a square matrix")
         if is_concrete(self.maps):
             require_finite(self.maps, "maps")
@@ -62,6 +62,11 @@ class Words(eqx.Module):
     @property
     def n_blocks(self) -> int:
         return 1 + max(max(word) for word in self.words)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether two tasks go through the same two blocks in both orders, PQ and QP."""
+        return len(self.words) == 2 and len(self.words[0]) == 2 and self.words[0][::-1] == self.words[1] != self.words[0]
 
     def compose(self, blocks: Float[Array, "J r r"]) -> Float[Array, "K r r"]:
         """W_k, the products of the words' blocks."""

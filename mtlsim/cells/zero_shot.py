@@ -7,10 +7,12 @@ from jaxtyping import Array, Float, Key
 from scipy.optimize import linprog
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
+from mtlsim.core.checks import as_array, as_numbers, is_concrete, is_whole, require, require_finite, require_one
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.wishart import draw_triangle
+from mtlsim.solvers.expected_risk import is_near
 
 LINE = ((1.0, -1.0), (1.0, 0.0), (1.0, 1.0))
 
@@ -25,7 +27,8 @@ class ZeroShot(eqx.Module):
 
     descriptors: (K, p). target: t* (p,). n_samples: n. n_own: rows of the target, which only "alone" sees; with Gaussian rows
     more than d + 1. noise: of all labels. misfit: length of what of the target's parameters no descriptor tells, in a random
-    direction. gaussian: whether rows are Gaussian.
+    direction. gaussian: whether rows are Gaussian; of
+    orthonormal ones n may be any number > 0, as only the law of least squares counts.
 
     Returns risk_single = |least squares - theta*|^2, risk_multi = |M^ t* - theta*|^2, gain, and energy = |theta*|^2, the risk of
     predicting zero; status: degenerate, with NaN, where t* is not in the span of the descriptors: it is not identified.
@@ -72,34 +75,67 @@ class ZeroShot(eqx.Module):
         T, target = jnp.asarray(self.descriptors, float), jnp.asarray(self.target, float)
         M = normal(stream(key, "map"), (d, p)) / jnp.sqrt(d * p)
         aside = normal(stream(key, "misfit"), (1, d))[0]
-        truth = linalg.multiply(M, target) + self.misfit * aside / jnp.linalg.norm(aside)
+        known = linalg.multiply(M, target)
+        truth = known + self.misfit * aside / jnp.linalg.norm(aside)
         grams, errors = self._rows(stream(key, "sources"), jnp.asarray(self.n_samples, float), K)
+        T, target, ill = _scaled(T, target)  # which moves no prediction, and keeps the digits of what is squared below
         # of M^ - M: sum_k (t_k t_k') x X_k'X_k, and t_k x X_k'e
         system = jnp.einsum("ki,kj,kde->idje", T, T, grams, precision="highest").reshape(p * d, p * d)
         right = jnp.einsum("ki,kd->id", T, errors, precision="highest").reshape(p * d)
         # singular where descriptors do not span: then what they see of t* counts alone
         off = linalg.minimum_norm(system, right).reshape(p, d)
-        together = linalg.multiply(M, target) + linalg.multiply(target, off)
+        together = known + linalg.multiply(target, off)
         gram, error = self._rows(stream(key, "target"), jnp.asarray(self.n_own, float), 1)
         alone = linalg.solve_positive(gram[0], error[0])
         unseen = ~identified(T, target)
         nowhere = jnp.where(unseen, jnp.nan, 0.0)
         risk_single, risk_multi = jnp.sum(alone**2), jnp.sum((together - truth) ** 2) + nowhere
         found = {"gain": risk_single - risk_multi, "risk_single": risk_single, "risk_multi": risk_multi}
-        return found | {"energy": jnp.sum(truth**2), "status": flag(unseen, Status.degenerate)}
+        few = jnp.minimum(jnp.asarray(self.n_own, float), jnp.asarray(self.n_samples, float))
+        heavy = is_near(few, d, 0.0) if self.gaussian else jnp.zeros((), bool)
+        status = worst(flag(heavy, Status.heavy_tailed), flag(ill, Status.ill_conditioned), flag(unseen, Status.degenerate))
+        return found | {"energy": jnp.sum(truth**2), "status": status}
+
+
+def _scaled(descriptors: Float[Array, "K p"], target: Float[Array, " p"]):
+    """Both with every coordinate over its size in the sources, and whether they are so near to dependent that digits are lost."""
+    sizes = jnp.linalg.norm(descriptors, axis=0)
+    sizes = jnp.where(sizes > 0, sizes, 1)
+    scaled = descriptors / sizes
+    values = jnp.linalg.svd(scaled, compute_uv=False)
+    kept = values > _rounding(scaled) * values[0]
+    least = smallest_of(jnp.where(kept, values, values[0]))
+    return scaled, target / sizes, least < jnp.sqrt(_rounding(scaled)) * values[0]
+
+
+def _rounding(matrix: Float[Array, "K p"]) -> float:
+    """The relative size below which a singular value of the matrix is none."""
+    return 10 * max(matrix.shape) * float(jnp.finfo(matrix.dtype).eps)
+
+
+def _combination(descriptors: Float[Array, "K p"], target: Float[Array, " p"]):
+    """u (K,) of least norm with sum_k u_k t_k = t*, and what of t* is left over its length; no squares are formed."""
+    T, t, _ = _scaled(descriptors, target)
+    left, values, right = jnp.linalg.svd(T, full_matrices=False)
+    kept = values > _rounding(T) * values[0]
+    along = linalg.multiply(right, t)
+    u = linalg.multiply(left, jnp.where(kept, along / jnp.where(kept, values, 1), 0))
+    rest = t - linalg.multiply(jnp.where(kept, along, 0), right)
+    size = jnp.linalg.norm(t)
+    return u, jnp.linalg.norm(rest) / jnp.where(size > 0, size, 1)
 
 
 def identified(descriptors: Float[Array, "K p"], target: Float[Array, " p"]) -> Array:
     """Whether the target's descriptor is in the span of the sources', up to rounding."""
-    right, values, _ = jnp.linalg.svd(descriptors.T, full_matrices=False)
-    kept = values > values[0] * 1e-9
-    seen = jnp.where(kept, linalg.multiply(target, right), 0)
-    return jnp.linalg.norm(target - linalg.multiply(right, seen)) <= 1e-7 * jnp.linalg.norm(target)
+    _, rest = _combination(descriptors, target)
+    return rest <= 10 * _rounding(descriptors)
 
 
 def leverage(descriptors: Float[Array, "K p"], target: Float[Array, " p"]) -> Array:
-    """t*'(sum_k t_k t_k')^+ t*: the rows of one source that a zero-shot target is short of, as a share."""
-    return linalg.multiply(target, linalg.multiply(jnp.linalg.pinv(linalg.multiply(descriptors.T, descriptors)), target))
+    """t*'(sum_k t_k t_k')^+ t* = |u|^2 of the shortest u with sum_k u_k t_k = t*: the risk over that of one source; NaN where there
+    is no such u."""
+    u, _ = _combination(descriptors, target)
+    return jnp.where(identified(descriptors, target), jnp.sum(u**2), jnp.nan)
 
 
 def expected_risks(cell: ZeroShot) -> dict[str, Array]:
@@ -114,7 +150,8 @@ def expected_risks(cell: ZeroShot) -> dict[str, Array]:
 
 
 def worth_in_rows(cell: ZeroShot) -> Array:
-    """n*, the own rows below which the descriptor beats them: (n / leverage without a misfit, orthonormal rows)."""
+    """n*, the own rows below which the descriptor beats them (orthonormal rows; n / leverage without a misfit); NaN where nothing
+    is known, and without noise, where any rows are enough."""
     lost = cell.n_features + 1 if cell.gaussian else 0
     return jnp.asarray(cell.noise, float) ** 2 * cell.n_features / expected_risks(cell)["risk_multi"] + lost
 
@@ -127,7 +164,14 @@ def best_design(descriptors, target) -> tuple[np.ndarray, float]:
     |u|)^2 [elfving1952optimum]. Inside the hull of descriptors and their negatives it is at most one: as good as own rows.
     Raises ValueError for a target outside of the span.
     """
-    T, t = np.asarray(descriptors, float), np.asarray(target, float)
+    T, t = as_numbers(descriptors, "descriptors"), as_numbers(target, "target")
+    require(T.ndim == 2 and T.size > 0, "descriptors", "of shape (K, p), one row per source", T.shape, "pass a matrix")
+    wanted = f"of shape ({T.shape[1]},) like a descriptor"
+    require(t.shape == T.shape[1:], "target", wanted, t.shape, "describe it as the sources are")
+    for numbers, name in ((T, "descriptors"), (t, "target")):
+        require_finite(numbers, name)
+    sizes = np.abs(T).max(0)
+    T, t = T / np.where(sizes > 0, sizes, 1), t / np.where(sizes > 0, sizes, 1)
     require(bool(identified(jnp.asarray(T), jnp.asarray(t))), "target", "in the span of the descriptors", t, "add a source")
     found = linprog(np.ones(2 * len(T)), A_eq=np.concatenate([T, -T]).T, b_eq=t)
     sizes = found.x[: len(T)] + found.x[len(T) :]

@@ -12,18 +12,28 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
+PANELS = np.append(0.0, 2.0 ** np.arange(-40, 1))  # that shrink towards zero, where the integrand may rise within any width
 FLOOR = 1e-3  # a gap below it is no gap to compare with
 
 
 def above_and_negative(angle: Float[Array, ""], threshold: Float[Array, ""] | float) -> Float[Array, ""]:
     """P(u > threshold, v < 0) of standard normals whose correlation is the cosine of the angle, from 0 to pi."""
-    size = jnp.abs(jnp.asarray(threshold, float))
-    seen = jnp.where(jnp.asarray(threshold) >= 0, angle, np.pi - angle)
-    phi = seen * (1 + NODES) / 2
+    threshold = jnp.asarray(threshold, float)
+    seen = jnp.where(threshold >= 0, angle, np.pi - angle)
+    # sin is the same on both sides of a right angle
+    less = jnp.minimum(seen, np.pi - seen)
+    near, half = _tail(less, threshold), _tail(jnp.asarray(np.pi / 2), threshold)
+    tail = jnp.where(seen <= np.pi / 2, near, 2 * half - near)
+    return jnp.where(threshold >= 0, tail, 0.5 - tail)
+
+
+def _tail(angle: Float[Array, ""], threshold: Float[Array, ""]) -> Float[Array, ""]:
+    """The integral up to an angle that is no more than a right one."""
+    middle, half = (PANELS[1:] + PANELS[:-1]) / 2, (PANELS[1:] - PANELS[:-1]) / 2
+    phi = angle * (middle[:, None] + half[:, None] * NODES)
     squares = jnp.maximum(jnp.sin(phi) ** 2, jnp.finfo(phi.dtype).tiny)
-    tail = seen / 2 * jnp.sum(WEIGHTS * jnp.exp(-(size**2) / (2 * squares))) / (2 * np.pi)
-    return jnp.where(jnp.asarray(threshold) >= 0, tail, 0.5 - tail)
+    return angle * jnp.sum(half[:, None] * WEIGHTS * jnp.exp(-(threshold**2) / (2 * squares))) / (2 * np.pi)
 
 
 def decision_rates(

@@ -34,10 +34,11 @@ SENTENCES = {
     Status.ill_conditioned: "the problem is too ill-conditioned for this precision; "
     "add jax.config.update('jax_enable_x64', True) before the first array is made, or give the tasks a ridge.",
     Status.degenerate: "many shared layers are optimal and they predict differently on the target "
-    "(too few rows in all, or a flat objective), so there is no one answer; add samples or a ridge.",
+    "(too few rows in all, a flat objective, or a target outside of what the sources span), so there is no one answer; add "
+    "samples, a source that differs, or a ridge.",
     Status.not_converged: "the iterations stopped at their limit before the objective settled; raise max_iterations or n_starts, "
     "of training n_steps or the learning rate.",
-    Status.out_of_range: "a parameter is outside its domain (an alignment below what the spectrum allows); "
+    Status.out_of_range: "a parameter is outside its domain (an alignment below what the spectrum allows, more rows than room); "
     "see mtlsim.lowest_alignment.",
     Status.heavy_tailed: "draws are right, but so near to interpolation their mean has no finite variance, and no interval would "
     "cover it; use more or fewer rows, or a ridge.",

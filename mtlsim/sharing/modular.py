@@ -7,7 +7,8 @@ with J blocks M_j (r, r) shared by all tasks, and amounts p_kl (J,) of task k in
 word of the task ("hard"). With linear units the amounts mix templates, sum_j p_klj M_j. The blocks' insides are ours: the
 published abstract says that blocks of one size are reused, reordered and repeated.
 
-Words of the same blocks in a cyclically shifted order are similar matrices: order alone changes no spectrum, and with a free head
+Words of the same blocks in a cyclically shifted order have one spectrum (and are similar where the blocks are invertible): order
+alone changes no trace and no eigenvalue, and with a free head
 of one output every order of invertible blocks can say the same. One head for all (`tied`) leaves the order alone to tell the tasks
 apart. With blocks near zero all orders agree to first order, and what tells them apart is the commutator.
 """
@@ -23,6 +24,11 @@ from mtlsim.core.checks import is_whole, require, require_bool
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.sharing._sharing import Shape, Sharing, identity, require_depth
+
+
+def as_words(words: object) -> object:
+    """Nested lists, of a TOML file say, as tuples."""
+    return tuple(as_words(word) for word in words) if isinstance(words, (list, tuple)) else words
 
 
 class Blocks(NamedTuple):
@@ -41,7 +47,7 @@ class Modular(Sharing):
 
     n_blocks: int = eqx.field(default=2, static=True)
     depth: int = eqx.field(default=2, static=True)
-    words: tuple[tuple[int, ...], ...] | None = eqx.field(default=None, static=True)
+    words: tuple[tuple[int, ...], ...] | None = eqx.field(default=None, converter=as_words, static=True)
     tied: bool = eqx.field(default=False, static=True)
 
     on_networks = True

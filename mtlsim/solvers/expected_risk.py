@@ -50,6 +50,6 @@ def least_squares_risk(tasks: Tasks, task: int = -1) -> Float[Array, ""]:
     return jnp.where(n > d + 1, single_risk(noise, n, d), least_norm)
 
 
-def is_near(n_samples: Float[Array, ""], n_parameters: int, ridge: Float[Array, ""] | float = 0.0) -> Bool[Array, ""]:
+def is_near(n_samples: Float[Array, ""], n_parameters: int | Array, ridge: Float[Array, ""] | float = 0.0) -> Bool[Array, ""]:
     """Whether so many rows are so near to interpolating so many parameters that the risk has no finite variance."""
     return (jnp.abs(n_samples - n_parameters) <= NEAR_VARIANCE) & (jnp.asarray(ridge) == 0)

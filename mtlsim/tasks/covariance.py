@@ -155,7 +155,8 @@ class Diagonal(eqx.Module):
         self.singular, variances = singular, as_array(variances, "variances")
         if is_concrete(variances):
             numbers = np.asarray(variances)
-            require(numbers.ndim == 1, "variances", "one number per feature", f"of shape {numbers.shape}", "pass (4.0, 1.0, 0.5)")
+            several = numbers.ndim == 1 and numbers.size > 0
+            require(several, "variances", "one number per feature", f"of shape {numbers.shape}", "pass (4.0, 1.0, 0.5)")
             require_finite(numbers, "variances")
             cure = "pass a variance per feature"
             require(bool((numbers >= 0).all() and numbers.any()), "variances", "numbers >= 0, not all zero", numbers, cure)

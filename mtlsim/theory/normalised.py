@@ -71,6 +71,7 @@ def assumptions(cell: NormalisedRows, label: str) -> dict[str, Array]:
         f"labels of the {label}": jnp.asarray(1.0 if cell.label == label else -1.0),
         "rows of one length but for chance": 1e-9 - jnp.asarray(cell.spread, float),
         "no even part of the features": jnp.asarray(-1.0 if cell.normalisation == "ada-norm" else 1.0),
+        "rows beside whose length the 1e-5 is nothing": jnp.asarray(cell.scale, float) - 0.05,
         "many features": jnp.asarray(cell.n_features - 23.5),
         "target rows well above the number of features": rows / cell.n_features - ROOM,
         "rows away from the number of features that they see": predicted_risks(cell)["margin"],

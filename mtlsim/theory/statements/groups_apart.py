@@ -2,13 +2,16 @@
 
 Where the groups' rows live on disjoint coordinates, d_g of them, pooled least squares falls apart into one problem per group. A
 source of m rows of the majority's kind with the same parameters lowers the risk of the majority to noise^2 d_g / (n_g + m - d_g -
-1) and leaves that of the minority at noise^2 d_g / (n_g - d_g - 1): the mean improves, and whatever of it is a gap grows.
+1) and leaves that of the minority at noise^2 d_g / (n_g - d_g - 1): the mean improves, and
+where the majority was better off already, the gap grows.
 """
 
 import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.groups import Groups
+from mtlsim.core.extremes import smallest_of
+from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import Diagonal
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import EDGE, OUTSIDE, Statement, gaussian_rows, tasks_of
@@ -18,27 +21,40 @@ FEATURES = (8, 5)  # of the majority and of the minority
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
+    if tasks.n_tasks != 3:
+        return {"one source": -1.0}
     source, many, few = (covariance.matrix() for covariance in tasks.covariances)
     size = lambda matrix: jnp.abs(matrix).sum()
     off = tasks.covariances[0].quadratic(tasks.parameters[0] - tasks.parameters[1])
-    rows = tasks.n_samples[-2:] - jnp.asarray(FEATURES)
+    weights = per_task(cell.weights, 1.0, 3, "weights", tasks.parameters.dtype)
+    rows = tasks.n_samples[-2:] - n_used(tasks)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
-        "groups on disjoint features, the source on the majority's": 1e-9 - (size(many @ few) + size(source @ few)) / size(many),
+        "groups on disjoint features": 1e-9 - size(many @ few) / size(many),
+        "a source of the majority's covariance": 1e-9 - size(source - many) / size(many),
         "a source with the target's parameters": 1e-9 - off,
-        "risks of finite variance": jnp.minimum(rows[0], rows[1]) - 3.5,
+        "one noise, and rows that all count alike": 1e-9 - jnp.ptp(tasks.noise) - jnp.ptp(weights),
+        "weights": smallest_of(weights) - 1e-9,
+        "risks of finite variance": smallest_of(rows) - 3.5,
     }
+
+
+def n_used(tasks):
+    """Features that the majority uses, and the minority."""
+    return jnp.stack([jnp.sum(covariance.eigenvalues > 0) for covariance in tasks.covariances[-2:]])
 
 
 def predict(cell, key):
     tasks = tasks_of(cell, key)
+    if tasks.n_tasks != 3:
+        return dict.fromkeys(("gain_majority", "risk_single_minority", "risk_multi_minority"), jnp.asarray(jnp.nan))
     source, many, few = tasks.n_samples
+    first, second = n_used(tasks)
     risk = lambda features, rows: tasks.noise[-1] ** 2 * features / (rows - features - 1)
-    alone = risk(FEATURES[0], many)
     return {
-        "gain_majority": alone - risk(FEATURES[0], many + source),
-        "risk_single_minority": risk(FEATURES[1], few),
-        "risk_multi_minority": risk(FEATURES[1], few),
+        "gain_majority": risk(first, many) - risk(first, many + source),
+        "risk_single_minority": risk(second, few),
+        "risk_multi_minority": risk(second, few),
     }
 
 

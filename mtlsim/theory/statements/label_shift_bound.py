@@ -2,7 +2,7 @@
 
 |R_1 - R_2| <= TV <= sqrt(2 JS) for every rule and a loss from 0 to 1: TV is twice that of either law and their mean, to which
 Pinsker's inequality applies. Under pure label shift JS of the laws of (x, y) is that of the label marginals. The bound is true
-and loose, by a factor of 5 to 20 for rules that learn both classes, of which the difference of errors is the shift times the
+and loose, by a factor of 2 to 20 for rules that learn both classes, of which the difference of errors is the shift times the
 difference of the classes' errors. Half of the constant, sqrt(JS / 2), would be wrong: a rule that always decides for one class
 differs by TV.
 """

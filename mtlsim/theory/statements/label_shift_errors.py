@@ -18,6 +18,7 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 def assume(cell, key):
     return {
         "many features": jnp.asarray(cell.n_features - 79.5),
+        "class means that are not far apart": 2.0 - jnp.asarray(cell.separation, float),
         "rows of every class": smallest_of(cell.sizes * jnp.minimum(cell.priors, 1 - cell.priors)) / cell.n_features - 0.2,
     }
 

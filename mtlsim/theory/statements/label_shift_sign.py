@@ -47,7 +47,8 @@ def with_shift(cell: LabelShift, shift: float) -> LabelShift:
 
 def turning_shift(cell: LabelShift) -> float:
     """The shift at which the predicted gain of pooling is zero, the largest possible if there is none."""
-    gain = jax.jit(lambda shift: predict(LabelShift(cell.n_source, cell.n_target, 0.5 + shift, 0.5, 1.0, 100), None)["gain_pooled"])
+    with_prior = lambda prior: LabelShift(cell.n_source, cell.n_target, prior, 0.5, cell.separation, cell.n_features)
+    gain = jax.jit(lambda shift: predict(with_prior(0.5 + shift), None)["gain_pooled"])
     return float(brentq(gain, 0.0, 0.49)) if gain(0.49) < 0 < gain(0.0) else 0.49
 
 

@@ -50,7 +50,9 @@ def assume(one, key):
     return {
         "a head with a bias": jnp.asarray(1.0 if one.head_bias else -1.0),
         "no gain that is zero": smallest_of(jnp.abs(one.gain)) - 0.05,
-        "more rows than units": jnp.asarray(one.n_samples, float) - len(one.gain) - 1.5,
+        "more rows than units": jnp.minimum(jnp.asarray(one.n_samples, float), CAPACITY) - len(one.gain) - 1.5,
+        "no more rows than there is room for": CAPACITY - jnp.asarray(one.n_samples, float) + 0.5,
+        "biases that leave digits to the rest": 1e4 - jnp.sqrt(jnp.sum(one.bias**2)),
     }
 
 

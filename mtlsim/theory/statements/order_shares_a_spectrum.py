@@ -20,11 +20,23 @@ def level(cell):
 
 
 def assume(cell, key):
+    if not cell.is_pair or cell.maps.shape[-1] != 2:
+        return {"two maps of two outputs, as PQ and QP": -1.0}
     first, second = cell.maps
-    off = jnp.stack([jnp.trace(first) - jnp.trace(second), jnp.linalg.det(first) - jnp.linalg.det(second)])
+    size = jnp.linalg.norm(first)
+    of = lambda one: jnp.stack([jnp.trace(one), jnp.linalg.det(one) / size])
+    off = jnp.sum(jnp.abs(of(first) - of(second)))
+    return well_apart(cell) | {"one spectrum": 1e-2 * jnp.sqrt(level(cell)) + 1e-12 * size - off}
+
+
+def well_apart(cell):
+    """Margins of eigenvalues of the first map that are apart from each other and from zero, and of noise that is small beside."""
+    first = cell.maps[0]
+    square, trace, determinant = jnp.sum(first**2), jnp.trace(first), jnp.linalg.det(first)
     return {
-        "two maps of two outputs with one spectrum": 1e-6 - jnp.sum(jnp.abs(off)) if cell.maps.shape[-1] == 2 else -1.0,
-        "little noise": 0.01 - level(cell),
+        "eigenvalues apart": jnp.abs(trace**2 - 4 * determinant) / square - 0.2,
+        "no eigenvalue near zero": jnp.abs(determinant) / square - 0.05,
+        "noise, and little of it": jnp.where(level(cell) > 0, 2e-3 * square - level(cell), -1.0),
     }
 
 

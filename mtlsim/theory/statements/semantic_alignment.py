@@ -20,7 +20,12 @@ WITHOUT_END = 1e9
 
 
 def assume(cell, key):
-    return {"a strength without end": jnp.asarray(cell.strength, float) / (jnp.abs(cell.shift) + 1) - 1e7}
+    rows, strength = jnp.asarray(cell.n_source, float) + cell.n_target, jnp.asarray(cell.strength, float)
+    level = cell.noise * jnp.sqrt(cell.n_features / jnp.asarray(cell.n_target, float))
+    return {
+        "a strength without end beside the rows": strength / rows - 1e4,
+        "nothing left of the shift": 1e-3 * level - cell.n_source * jnp.abs(cell.shift) / (rows + strength),
+    }
 
 
 def predict(cell, key):

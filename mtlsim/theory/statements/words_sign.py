@@ -14,7 +14,7 @@ import numpy as np
 from mtlsim.cells.words import Words
 from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
 from mtlsim.theory.statements import order_shares_a_spectrum
-from mtlsim.theory.statements.order_shares_a_spectrum import level
+from mtlsim.theory.statements.order_shares_a_spectrum import level, well_apart
 
 
 def residual(cell: Words):
@@ -23,7 +23,10 @@ def residual(cell: Words):
 
 
 def assume(cell, key):
-    return {"spectra near each other": 0.01 - residual(cell), "little noise": 0.004 - level(cell)}
+    if not cell.is_pair or cell.maps.shape[-1] != 2:
+        return {"two maps of two outputs, as PQ and QP": -1.0}
+    lost = residual(cell)
+    return well_apart(cell) | {"spectra near each other": 2e-3 * jnp.sum(cell.maps[0] ** 2) - lost}
 
 
 def predict(cell, key):

@@ -15,7 +15,7 @@ from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme
 
 COSINE, SCHEME = "cosine", "scheme"
-SCHEMES = ("equal", "dynamic-weight-average", "mgda", "nash-mtl", "smooth-chebyshev")
+SCHEMES = ("equal", "dynamic-weight-average", "mgda", "nash-mtl", "smooth-chebyshev", "upgrad", "aligned-mtl", "imtl-g", "cagrad")
 
 
 class WorstLoss(eqx.Module):
@@ -44,11 +44,12 @@ def draw(data):
     ax.plot(fine, jax.device_get(balanced_loss(fine)), color="black", label="any layer: the balanced point (theory)")
     ax.plot(fine, jax.device_get(weighted_loss(fine)), color="black", linestyle="--", label="best under any weights (theory)")
     ax.fill_between(fine, balanced_loss(fine), weighted_loss(fine), color="0.85", label="no weights lead here")
-    shifts = np.linspace(-0.016, 0.016, data.sizes[SCHEME])
+    shifts = np.linspace(-0.03, 0.03, data.sizes[SCHEME])
     for i, name in enumerate(data[SCHEME].values):
         worst = data["worst"].sel({SCHEME: name})
         low, middle, high = worst.quantile([0.1, 0.5, 0.9], "seed").values
-        bars = {"color": SERIES[i], "marker": MARKERS[i], "markersize": 4, "linestyle": "none", "elinewidth": 1}
+        shape = MARKERS[(i + i // len(SERIES)) % len(MARKERS)]
+        bars = {"color": SERIES[i % len(SERIES)], "marker": shape, "markersize": 4, "linestyle": "none", "elinewidth": 1}
         ax.errorbar(data[COSINE].values + shifts[i], middle, [middle - low, high - middle], label=name, **bars)
     ax.set(xlabel="cosine between any two tasks", ylabel="worst loss of the three, over a task's\nenergy (lower is better)")
     note = "Marks: the median of where training stops, from random starts; bars: all but a tenth at either end."
@@ -59,7 +60,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "scalarisation-gap",
-    "No weights reach the balanced point of three tasks alike; to descend the worst loss does, MGDA and bargains seldom.",
+    "No weights reach the balanced point of three tasks alike; to descend the worst loss does, other optimisers seldom.",
     setting,
     draw,
     along=(COSINE,),

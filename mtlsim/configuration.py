@@ -53,6 +53,7 @@ TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their ow
     "normalised-rows": ("cells.normalised_rows", "NormalisedRows", None),
     "aspects": ("cells.aspects", "Aspects", None),
     "semantic-alignment": ("cells.semantic_alignment", "SemanticAlignment", None),
+    "representation": ("cells.representation", "Representation", None),
     "merged": ("cells.merged", "Merged", None),
     "task-vectors": ("cells.merged", "TaskVectors", None),
     "zero-shot": ("cells.zero_shot", "ZeroShot", None),

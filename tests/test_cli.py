@@ -126,8 +126,8 @@ def test_a_wrong_setting_is_one_sentence(line, sentence, tmp_path, capsys):
 @pytest.mark.parametrize("kind", CELLS)
 def test_every_kind_of_cell_from_toml(kind, tmp_path):
     (tmp_path / "a.toml").write_text(f'[tasks]\nn_features = 6\nfamily = "relu"\n[cell]\nkind = "{kind}"\n')
-    if kind == "decomposition":  # of linear tasks alone
-        (tmp_path / "a.toml").write_text(f'[tasks]\nn_features = 6\n[cell]\nkind = "{kind}"\n')
+    if kind in ("decomposition", "groups"):  # of linear tasks alone
+        (tmp_path / "a.toml").write_text(f'[tasks]\nn_features = 6\ncosine = 1.0\n[cell]\nkind = "{kind}"\n')
     cell, _ = build(read(tmp_path / "a.toml"))
     assert type(cell).__name__ == CELLS[kind][1] and cell.tasks.n_features == 6
     with pytest.raises(ValueError, match="kind must be one of the known names, but is 'alined'; did you mean 'alignment'"):

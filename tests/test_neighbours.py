@@ -13,6 +13,7 @@ import mtlsim as mtl
 from mtlsim.cells.groups import Groups
 from mtlsim.cells.label_shift import LabelShift
 from mtlsim.cells.merged import Merged, TaskVectors, best_scale, effective_rows
+from mtlsim.cells.representation import Representation, diversity_cost
 from mtlsim.cells.semantic_alignment import SemanticAlignment, expected_gain, turning_signal
 from mtlsim.cells.words import Words, shared_dimensions, trace_bound
 from mtlsim.cells.zero_shot import ZeroShot, best_design, expected_risks, identified, leverage, worth_in_rows
@@ -477,3 +478,33 @@ def test_sums_of_task_vectors():
     assert around[1] == min(around)
     with pytest.raises(ValueError, match="cosine must be from -0.3333"):
         TaskVectors(cosine=-0.5)
+
+
+# ------------------------------------------------------------------------------------------------ a layer from many tasks
+def test_a_layer_from_many_tasks_is_that_of_rows():
+    """Hard sharing of rank two on explicit orthonormal rows: the best layer by the singular vectors of fitted labels."""
+    rng, S, heads, target = np.random.default_rng(12), 1500, np.array([[1.0, 0.3], [0.2, 0.8], [-0.5, 1.0]]), np.array([0.6, -0.9])
+    cell = Representation(heads, target, 40.0, 12.0, 0.6, 6)
+    found = []
+    for _ in range(S):
+        X, Z = (np.linalg.qr(rng.normal(size=(n, 6)))[0] * n**0.5 for n in (40, 12))
+        B = np.eye(6)[:, :2]
+        fits = np.linalg.lstsq(X, X @ B @ heads.T + 0.6 * rng.normal(size=(40, 3)), rcond=None)[0]
+        layer = np.linalg.svd(X @ fits, full_matrices=False)[2]  # heads of the best rank two, then its layer
+        shown = np.linalg.qr(fits @ layer[:2].T)[0]
+        y = Z @ B @ target + 0.6 * rng.normal(size=12)
+        together = shown @ np.linalg.lstsq(Z @ shown, y, rcond=None)[0]
+        alone = np.linalg.lstsq(Z, y, rcond=None)[0]
+        truth = B @ target
+        missed = np.sum((truth - shown @ (shown.T @ truth)) ** 2)
+        found.append([np.sum((alone - truth) ** 2), np.sum((together - truth) ** 2), missed])
+    drawn = draws(cell, S)
+    for name, wanted in zip(("risk_single", "risk_multi", "missed"), np.transpose(found), strict=True):
+        agree(drawn[name], wanted)
+    np.testing.assert_allclose(
+        diversity_cost(jnp.asarray(heads), jnp.asarray(target)), target @ np.linalg.inv(heads.T @ heads) @ target
+    )
+    alike = draws(Representation(np.ones((3, 2)), target, noise=0.0), 2)  # one direction where two are asked for
+    assert np.isnan(alike["risk_multi"]).all() and (alike["status"] == Status.degenerate).all()
+    with pytest.raises(ValueError, match="K >= r >= 1"):
+        Representation(np.ones((1, 2)), target)

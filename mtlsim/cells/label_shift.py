@@ -95,7 +95,7 @@ class LabelShift(eqx.Module):
         return threshold_error(reach, self.priors, threshold)
 
 
-def log_odds(prior: Float[Array, "..."]) -> Float[Array, "..."]:
+def log_odds(prior) -> Float[Array, "..."]:
     """log(prior / (1 - prior)), infinite at 0 and 1."""
     return jnp.log(prior) - jnp.log1p(-prior)
 

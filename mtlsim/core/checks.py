@@ -35,8 +35,9 @@ def require_all(values: object, test, argument: str, must_be: str, cure: str) ->
 
 
 def require_one(value: object, test, argument: str, must_be: str, cure: str) -> None:
-    """The same of one number, where several would be spread over something else."""
-    require(not isinstance(value, (tuple, list, dict)), argument, must_be, repr(value), cure)
+    """The same of one number, where several would be spread over something else, and none is needed."""
+    require(not isinstance(value, (tuple, list, dict, type(None))), argument, must_be, repr(value), cure)
+    require(not is_concrete(value) or np.ndim(value) == 0, argument, must_be, f"of shape {np.shape(value)}", cure)
     require_all(value, test, argument, must_be, cure)
 
 

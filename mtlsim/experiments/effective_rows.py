@@ -28,7 +28,8 @@ def draw(data):
             # rows that alone would have this risk, less those that are there; a high risk is few rows
             middle, most, least = (energy / found[part] - xs for part in ("mean", "low", "high"))
             look = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none"}
-            ax.errorbar(xs, middle, [middle - least, most - middle], label=f"{name}, simulated", **look)
+            bars = np.maximum([middle - least, most - middle], 0)  # a risk's lower end may be none
+            ax.errorbar(xs, middle, bars, label=f"{name}, simulated", **look)
             cell = Merged(float(source))
             if rule == "best":
                 known = np.full_like(fine, float(effective_rows(cell)))

@@ -11,15 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.extremes import smallest_of
 from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of
-from mtlsim.theory.statement import INSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
 
 
 def assume(cell, key):
-    return {}
+    tasks = tasks_of(cell, key)
+    each = smallest_of(tasks.n_samples) - tasks.n_features - 0.5
+    return {
+        "rows in all that determine the fit": jnp.sum(tasks.n_samples) - tasks.n_features + 0.5,
+        "Gaussian rows, or more of every task than features": 1.0 if gaussian_rows(cell) > 0 else each,
+    }
 
 
 def predict(cell, key):

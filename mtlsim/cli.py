@@ -11,12 +11,15 @@ from mtlsim.commands.claims import Cite, Doctor, Verify
 from mtlsim.commands.data import Compare, Score, Transfer, Weights
 from mtlsim.commands.figures import Figure, List, Plot
 from mtlsim.commands.own import Check, Counterexample, ExplainCell, New
+from mtlsim.commands.pages import Explainer, Explore
 from mtlsim.commands.sweeps import Estimate, Explain, Merge, Status, Sweep
 from mtlsim.launcher import prepare
 
 Command = (
     Annotated[Figure, subcommand("figure")]
     | Annotated[Plot, subcommand("plot")]
+    | Annotated[Explore, subcommand("explore")]
+    | Annotated[Explainer, subcommand("explainer")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Estimate, subcommand("estimate")]
     | Annotated[Status, subcommand("status")]

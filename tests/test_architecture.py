@@ -30,20 +30,22 @@ FLOORS = {  # a room imports only rooms of lower number, and its own modules
     "arrays": 7.2,  # the practitioner's door, whose answers are datasets
     "sweeps": 7.5,
     "plots": 8,
+    "pages": 8.2,
     "mechanisms": 8.3,  # why sharing helps: made of cells, tried by sweeps
     "verification": 8.5,
     "experiments": 9,
     "configuration": 9,
+    "reproduction": 9.5,
     "citations": 9,
     "doctor": 9,
     "probes": 9,
     "commands": 10,
     "cli": 11,
 }
-MACHINE = {"results", "sweeps", "plots", "configuration"}  # knows a cell only as a callable of a key
+MACHINE = {"results", "sweeps", "plots", "pages", "configuration"}  # knows a cell only as a callable of a key
 BELOW_THE_MACHINE = {"core", "launcher"}
 EXEMPT = {"__init__", "__main__", "citations", "doctor", "probes"}  # may import from any floor
-ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "xarray": {"results", "sweeps", "arrays"}, "optax": {"training"}}
+ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "bokeh": {"pages"}, "xarray": {"results", "sweeps", "arrays"}, "optax": {"training"}}
 HINTS = {"xarray"}  # may be imported anywhere for type hints alone
 VMAP_IN = {"sweeps", "probes"}
 LOSES_NAN = {"max", "min", "amax", "amin"}  # of jax.numpy, in compiled programs of some releases

@@ -1,0 +1,269 @@
+"""`explore`: a stored sweep as one page, with sliders for its parameters, hover for its numbers, and theory on top."""
+
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mtlsim.pages._cells import COLOURS, DECIDED, NO_INTERVAL, OPEN, Shown, choose, columns_of, largest_of, to_shade
+from mtlsim.pages._page import check_bokeh, folded, listing, paragraph, script, write_page
+from mtlsim.plots.style import SERIES, are_words, is_logarithmic, label_of, places, short_label_of
+from mtlsim.results.explain import explain
+from mtlsim.results.zero_line import borders_of, zero_lines
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+WIDTH = 860
+COLUMNS = 3  # of a legend
+
+
+def explore(
+    data: "xr.Dataset",
+    path: Path | str,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    quantity: str = "gain",
+    predictions: Sequence[Any] = (),
+    again: str = "",
+) -> Path:
+    """Write a page of any sweep: a map over x and y (a curve alone where one parameter is swept), a slider for every other
+    parameter, the numbers of a cell under the mouse, the settings, and how to make it again.
+
+    data: a result of `mtlsim.sweep`. path: an .html file, whole in itself, without any address. x, y: swept parameters, the first
+    two numbers if left out. quantity: the gain, or an output whose mean over the seeds is shown instead. predictions: statements
+    bound to the swept cell, such as `theory.free_heads(cell)`: dashed curves, and the dashed line where they predict no gain; none
+    is drawn where the assumptions fail. again: the command or the TOML text that makes the result again.
+    Raises ValueError for a result of one cell or of more than 200 000, unknown names, and where bokeh is not installed.
+    """
+    check_bokeh()
+    shown = choose(data, x, y, quantity)
+    columns = columns_of(shown, predictions)
+    model = _draw(shown, columns, [prediction.statement.name for prediction in predictions])
+    names = ", ".join(short_label_of(name) for name in (shown.x, shown.y, *shown.others) if name)
+    claim = data.attrs.get("claim") or f"{_label(shown).split(' (')[0].capitalize()} over {names}"
+    settings = json.dumps(json.loads(data.attrs["settings"]), indent=1)
+    says = explain(data) if "gain_sign" in data else "The mean of an output over the seeds, with Student's interval."
+    before = paragraph(
+        "Move the sliders; put the mouse on a cell or a dot for its numbers."
+        + (" Click a row of the map to see its curve." if shown.y else "")
+    )
+    theory = "".join(
+        f"<tr><td>{html.escape(p.statement.name)}</td><td>{html.escape(p.statement.claim)}</td></tr>" for p in predictions
+    )
+    after = folded("What it can and cannot say", listing(says))
+    after += folded("Theory on top", f"<table>{theory}</table>") if theory else ""
+    after += folded("How to make it again", listing(again)) if again else ""
+    after += folded("All settings", listing(settings))
+    return write_page(path, claim, model, before, after)
+
+
+def _label(shown: Shown) -> str:
+    return "gain (positive helps)" if shown.quantity == "gain" else f"mean {shown.quantity.replace('_', ' ')}"
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    return [str(value) if are_words(values) else f"{value:.4g}" for value in values]
+
+
+def _slider(shown: Shown, name: str) -> Any:
+    """A slider over the places of an axis, which shows their values; its tag is how many there are."""
+    from bokeh.models import CustomJSTickFormatter, Slider
+
+    texts = _texts(shown.data[name].values)
+    words = CustomJSTickFormatter(args={"texts": texts}, code="return texts[tick]")
+    title, last = short_label_of(name), len(texts) - 1
+    return Slider(start=0, end=last, value=0, step=1, title=title, format=words, tags=[len(texts)], name=name, width=WIDTH // 2)
+
+
+def _draw(shown: Shown, columns: dict[str, np.ndarray], theories: list[str]) -> Any:
+    """Sliders, map and curve, with one callback that shows the block of cells at the sliders' places."""
+    from bokeh.layouts import column
+    from bokeh.models import ColumnDataSource
+
+    size = shown.n_x * shown.n_y
+    first = {name: values[:size] for name, values in columns.items()}
+    xs = shown.data[shown.x].values
+    along = ColumnDataSource({"x": places(xs).astype(float), "x_text": _texts(xs)})
+    sources: dict[str, Any] = {
+        "all": ColumnDataSource(columns), "along": along, "n_y": shown.n_y, "cells": None, "shape": None, "zeros": None,
+        "borders": None, "marked": None, "rows": None,
+        "curve": ColumnDataSource({**along.data, **{name: values[: shown.n_x] for name, values in first.items()}}, name="curve"),
+    }  # fmt: skip
+    others = [_slider(shown, name) for name in shown.others]
+    parts = []
+    if shown.y is not None:
+        sources["rows"] = _slider(shown, shown.y)
+        parts.append(_map(shown, columns, first, sources, theories))
+    parts.append(_curve(shown, columns, sources, theories))
+    callback = script("explore.js", sources | {"sliders": others})
+    sliders = [*others, *([] if sources["rows"] is None else [sources["rows"]])]
+    for slider in sliders:
+        slider.js_on_change("value", callback)
+    return column(*others, *parts[:-1], *([sources["rows"]] if sources["rows"] is not None else []), parts[-1], width=WIDTH)
+
+
+def _figure(shown: Shown, y: str | None, height: int, **options: Any) -> Any:
+    """An empty panel with the axes of the sweep; words stand at their places."""
+    from bokeh.plotting import figure
+
+    log = lambda name: "log" if name is not None and is_logarithmic(shown.data[name].values) else "linear"
+    fig = figure(
+        width=WIDTH,
+        height=height,
+        x_axis_type=log(shown.x),
+        y_axis_type=log(y),
+        tools="pan,wheel_zoom,box_zoom,reset,save",
+        **options,
+    )
+    fig.toolbar.logo = None
+    fig.xaxis.axis_label = label_of(shown.x)
+    fig.yaxis.axis_label = _label(shown) if y is None else label_of(y)
+    for axis, name in ((fig.xaxis, shown.x), (fig.yaxis, y)):
+        if name is not None and are_words(shown.data[name].values):
+            axis.ticker = list(range(shown.data.sizes[name]))
+            axis.major_label_overrides = dict(enumerate(_texts(shown.data[name].values)))
+    return fig
+
+
+def _tooltips(shown: Shown, theories: list[str]) -> list[tuple[str, str]]:
+    axes = [(short_label_of(shown.x), "@x_text")] + ([(short_label_of(shown.y), "@y_text")] if shown.y else [])
+    name = "gain" if shown.quantity == "gain" else shown.quantity
+    level = f"{100 * float(shown.data.attrs['level']):.3g} % interval"
+    numbers = [(name, "@mean{0.000000e+0}"), (level, "@low{0.0000e+0} to @high{0.0000e+0}"), ("seeds", "@n_seeds")]
+    verdict = [("verdict", "@verdict")] if shown.quantity == "gain" else []
+    theory = [(f"theory: {one}", f"@theory_{i}{{0.0000e+0}}") for i, one in enumerate(theories)]
+    return [*axes, *numbers, *verdict, ("draws", "@status"), *theory]
+
+
+def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list[str]) -> Any:
+    """Colour = mean, hatched where undecided, crossed where no interval covers, lines where the gain is zero."""
+    from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
+    from bokeh.palettes import RdBu11, Viridis256, interp_palette
+
+    x_edges, y_edges = (borders_of(places(shown.data[name].values)) for name in (shown.x, shown.y))
+    ys, xs = np.meshgrid(np.arange(shown.n_y), np.arange(shown.n_x), indexing="ij")
+    texts = [np.array(_texts(shown.data[name].values), object) for name in (shown.x, shown.y)]
+    columns_x, rows_y = xs.ravel(), ys.ravel()
+    sides = {"left": x_edges[columns_x], "right": x_edges[columns_x + 1], "bottom": y_edges[rows_y], "top": y_edges[rows_y + 1]}
+    shape = sides | {"x_text": texts[0][columns_x], "y_text": texts[1][rows_y]}
+    shape["y"] = places(shown.data[shown.y].values).astype(float)[rows_y]
+    sources["shape"], sources["cells"] = ColumnDataSource(shape), ColumnDataSource({**shape, **first}, name="cells")
+    gain = shown.quantity == "gain"
+    mapper = LinearColorMapper(interp_palette(RdBu11[::-1], 255) if gain else Viridis256, low=-1, high=1, nan_color="#cccccc")
+    fig = _figure(
+        shown, shown.y, 430, name="map", x_range=tuple(x_edges[[0, -1]].tolist()), y_range=tuple(y_edges[[0, -1]].tolist())
+    )
+    fig.grid.visible = False
+    pattern = {"hatch_pattern": "hatch", "hatch_color": "#333333", "hatch_scale": 6, "hatch_weight": 0.6}
+    alike = {f"{when}{part}_alpha": alpha for when in ("", "nonselection_") for part, alpha in (("fill", 1.0), ("hatch", 0.6))}
+    colour = {"field": "shade", "transform": mapper}
+    quads = fig.quad(*sides, source=sources["cells"], fill_color=colour, line_color=None, **pattern, **alike)
+    fig.add_tools(HoverTool(renderers=[quads], tooltips=_tooltips(shown, theories)), TapTool(renderers=[quads]))
+    lines = _lines(shown, columns, theories)
+    sources["borders"] = ColumnDataSource({name: [block[name] for block in lines] for name in ("xs", "ys", "name", "dash")})
+    sources["zeros"] = ColumnDataSource(lines[0])
+    fig.multi_line("xs", "ys", source=sources["zeros"], line_color="black", line_width=2, line_dash="dash")
+    if gain:
+        for name, dash in (("mean gain zero", "solid"), *((f"predicted gain zero: {one}", "dashed") for one in theories)):
+            fig.line([np.nan], [np.nan], line_color="black", line_width=2, line_dash=dash, legend_label=name)
+        fig.quad(
+            [np.nan],
+            [np.nan],
+            [np.nan],
+            [np.nan],
+            fill_color=None,
+            line_color="#888888",
+            hatch_pattern=OPEN,
+            legend_label="hatched: undecided",
+        )
+        if NO_INTERVAL in columns["hatch"]:
+            fig.quad(
+                [],
+                [],
+                [],
+                [],
+                fill_color="#cccccc",
+                line_color="#888888",
+                hatch_pattern=NO_INTERVAL,
+                legend_label="crossed: no interval covers",
+            )
+        fig.add_layout(fig.legend[0], "below")
+        fig.legend[0].ncols = COLUMNS
+    sources["marked"] = ColumnDataSource({"y": [shape["y"][0]]})
+    fig.hspan(y="y", source=sources["marked"], line_color="#333333", line_dash="dotted", line_width=1)
+    ticks = _ticks(columns["mean"], gain)
+    bar = ColorBar(
+        color_mapper=mapper, ticker=FixedTicker(ticks=[place for place, _ in ticks]), title="gain" if gain else shown.quantity
+    )
+    bar.major_label_overrides = dict(ticks)
+    fig.add_layout(bar, "right")
+    code = "if (source.selected.indices.length) rows.value = Math.floor(source.selected.indices[0] / n_x);"
+    tapped = CustomJS(args={"source": sources["cells"], "rows": sources["rows"], "n_x": shown.n_x}, code=code)
+    sources["cells"].selected.js_on_change("indices", tapped)
+    return fig
+
+
+def _lines(shown: Shown, columns: dict, theories: list[str]) -> list[dict[str, list]]:
+    """For every block, the lines on which the mean gain and the predicted gains are zero."""
+    if shown.quantity != "gain" or any(are_words(shown.data[name].values) for name in (shown.x, shown.y)):
+        return [{"xs": [], "ys": [], "name": [], "dash": []} for _ in range(columns["mean"].size // (shown.n_x * shown.n_y))]
+    xs, ys = (shown.data[name].values for name in (shown.x, shown.y))
+    over = lambda name: columns[name].reshape(-1, shown.n_y, shown.n_x)
+    decided = over("hatch") == DECIDED
+    blocks = []
+    for b, mean in enumerate(over("mean")):
+        found = [(line, "mean", "solid") for line in zero_lines(xs, ys, mean, decided[b])]
+        for i, name in enumerate(theories):
+            found += [(line, name, "dashed") for line in zero_lines(xs, ys, over(f"theory_{i}")[b])]
+        blocks.append({
+            "xs": [line[:, 0].tolist() for line, _, _ in found], "ys": [line[:, 1].tolist() for line, _, _ in found],
+            "name": [name for _, name, _ in found], "dash": [dash for _, _, dash in found],
+        })  # fmt: skip
+    return blocks
+
+
+def _ticks(mean: np.ndarray, symmetric: bool) -> list[tuple[float, str]]:
+    """Places on the colour scale with their numbers."""
+    if not symmetric:
+        low, high = float(np.nanmin(mean)), float(np.nanmax(mean))
+        return [(place, f"{low + (place + 1) / 2 * (high - low):.3g}") for place in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+    largest = largest_of(mean)
+    gains = [sign * largest * part for sign in (-1, 1) for part in (1, 0.1, 0.01)] + [0.0]
+    return [(float(to_shade(gain, largest)), f"{gain:.2g}") for gain in sorted(gains)]
+
+
+def _curve(shown: Shown, columns: dict, sources: dict, theories: list[str]) -> Any:
+    """The row of the map that the slider points at: means with intervals, and what theory says."""
+    from bokeh.models import HoverTool, Span
+
+    fig = _figure(shown, None, 300, name="row")
+    source, drawn = sources["curve"], columns["mean"]
+    fig.varea("x", "low", "high", source=source, fill_alpha=0.2, fill_color="#444444", legend_label="interval of the mean")
+    fig.line("x", "mean", source=source, line_color="#444444", legend_label="mean over seeds")
+    dots = fig.scatter("x", "mean", source=source, size=8, fill_color="colour", line_color="white")
+    if shown.quantity == "gain":
+        fig.add_layout(Span(location=0, dimension="width", line_color="black", line_width=1))
+        for sign, word in ((1, "helps"), (-1, "hurts"), (0, "undecided")):
+            fig.scatter([np.nan], [np.nan], size=8, fill_color=COLOURS[sign], line_color="white", legend_label=word)
+    for i, name in enumerate(theories):
+        fig.line(
+            "x",
+            f"theory_{i}",
+            source=source,
+            line_dash="dashed",
+            line_width=2,
+            line_color=SERIES[i % len(SERIES)],
+            legend_label=f"theory: {name}",
+        )
+    tips = [one for one in _tooltips(shown, theories) if one[1] != "@y_text"]
+    fig.add_tools(HoverTool(renderers=[dots], tooltips=tips))
+    if np.isfinite(drawn).sum() > 1:
+        fig.y_range.renderers = [dots]  # infinite and wide intervals do not choose what is in view
+    fig.add_layout(fig.legend[0], "below")
+    fig.legend[0].ncols, fig.legend[0].click_policy = COLUMNS, "hide"
+    return fig

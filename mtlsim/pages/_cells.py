@@ -1,7 +1,6 @@
 """What a page holds of a sweep: its cells in one order, and for each its numbers, colours and words."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +78,7 @@ def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> S
     return Shown(data.transpose(*others, *([y] if y else []), x, ...), quantity, x, y, others)
 
 
-def columns_of(shown: Shown, predictions: Sequence[Any]) -> dict[str, np.ndarray]:
+def columns_of(shown: Shown) -> dict[str, np.ndarray]:
     """{name: one entry a cell}, in the order (others, y, x)."""
     data, quantity = shown.data, shown.quantity
     if f"{quantity}_low" in data:
@@ -108,8 +107,6 @@ def columns_of(shown: Shown, predictions: Sequence[Any]) -> dict[str, np.ndarray
         "status": _statuses(shown),
     }
     columns["shade"] = _shade(columns["mean"], quantity == "gain")
-    for i, prediction in enumerate(predictions):
-        columns[f"theory_{i}"] = _predicted(shown, prediction).ravel()
     return columns
 
 
@@ -162,7 +159,7 @@ def to_shade(gain: Any, largest: float) -> Any:
     return np.arcsinh(100 * np.asarray(gain) / largest) / np.arcsinh(100.0)
 
 
-def _predicted(shown: Shown, prediction: Any) -> np.ndarray:
+def predicted(shown: Shown, prediction: Any) -> np.ndarray:
     """What a statement predicts on every cell; NaN outside of its assumptions."""
     axes = [*shown.others, *([shown.y] if shown.y else []), shown.x]
     grid = {name: shown.data[name].values.tolist() for name in axes}
@@ -171,7 +168,11 @@ def _predicted(shown: Shown, prediction: Any) -> np.ndarray:
     name, found = shown.quantity, ", ".join(map(str, data.data_vars))
     require(name in data, "predictions", f"statements about the {name}", f"one about {found}", "draw its own quantity")
     data = data.squeeze(list(fixed), drop=True).transpose(*axes)
-    return np.where(data["margin"].values >= 0, data[name].values, np.nan)
+    return np.where(data["margin"].values >= 0, data[name].values, np.nan).ravel()
+
+
+def texts_of_theory(gains: np.ndarray) -> list[str]:
+    return [f"{gain:.5g}" if np.isfinite(gain) else "outside of its assumptions" for gain in gains]
 
 
 def _swept(shown: Shown) -> list[str]:

@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtlsim.pages._cells import COLOURS, DECIDED, NO_INTERVAL, OPEN, Shown, choose, columns_of, largest_of, to_shade
+from mtlsim.pages._cells import (
+    COLOURS,
+    DECIDED,
+    NO_INTERVAL,
+    OPEN,
+    Shown,
+    choose,
+    columns_of,
+    largest_of,
+    predicted,
+    texts_of_theory,
+    to_shade,
+)
 from mtlsim.pages._page import check_bokeh, folded, listing, paragraph, script, write_page
-from mtlsim.plots.style import SERIES, are_words, is_logarithmic, label_of, places, short_label_of
+from mtlsim.plots.style import are_words, is_logarithmic, label_of, places, short_label_of
 from mtlsim.results.explain import explain
 from mtlsim.results.zero_line import borders_of, zero_lines
 
@@ -19,6 +31,9 @@ if TYPE_CHECKING:
 
 WIDTH = 860
 COLUMNS = 3  # of a legend
+LINE = ("xs", "ys", "colour", "dash")  # of every line on a map
+THEORY = ("#7b3294", "#1b7837", "#b35806", "#01665e", "#c51b7d", "#4d4d4d")  # colours of what is predicted
+PRINTED = {"@mean": "printf", "@low": "printf", "@high": "printf"}
 
 
 def explore(
@@ -42,8 +57,13 @@ def explore(
     """
     check_bokeh()
     shown = choose(data, x, y, quantity)
-    columns = columns_of(shown, predictions)
-    model = _draw(shown, columns, [prediction.statement.name for prediction in predictions])
+    columns = columns_of(shown)
+    held = [(prediction, predicted(shown, prediction)) for prediction in predictions]
+    silent = [prediction.statement.name for prediction, gains in held if not np.isfinite(gains).any()]
+    held = [(prediction, gains) for prediction, gains in held if np.isfinite(gains).any()]
+    for i, (_, gains) in enumerate(held):
+        columns |= {f"theory_{i}": gains, f"theory_{i}_text": texts_of_theory(gains)}
+    model = _draw(shown, columns, [prediction.statement.name for prediction, _ in held])
     names = ", ".join(short_label_of(name) for name in (shown.x, shown.y, *shown.others) if name)
     claim = data.attrs.get("claim") or f"{_label(shown).split(' (')[0].capitalize()} over {names}"
     settings = json.dumps(json.loads(data.attrs["settings"]), indent=1)
@@ -52,11 +72,12 @@ def explore(
         "Move the sliders; put the mouse on a cell or a dot for its numbers."
         + (" Click a row of the map to see its curve." if shown.y else "")
     )
-    theory = "".join(
-        f"<tr><td>{html.escape(p.statement.name)}</td><td>{html.escape(p.statement.claim)}</td></tr>" for p in predictions
-    )
+    words = [(prediction.statement.name, prediction.statement.claim) for prediction, _ in held]
+    theory = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(claim)}</td></tr>" for name, claim in words)
+    theory = f"<table>{theory}</table>" if theory else ""
+    theory += paragraph(f"Nowhere here do the assumptions hold of {', '.join(silent)}.") if silent else ""
     after = folded("What it can and cannot say", listing(says))
-    after += folded("Theory on top", f"<table>{theory}</table>") if theory else ""
+    after += folded("Theory on top", theory) if theory else ""
     after += folded("How to make it again", listing(again)) if again else ""
     after += folded("All settings", listing(settings))
     return write_page(path, claim, model, before, after)
@@ -134,9 +155,9 @@ def _tooltips(shown: Shown, theories: list[str]) -> list[tuple[str, str]]:
     axes = [(short_label_of(shown.x), "@x_text")] + ([(short_label_of(shown.y), "@y_text")] if shown.y else [])
     name = "gain" if shown.quantity == "gain" else shown.quantity
     level = f"{100 * float(shown.data.attrs['level']):.3g} % interval"
-    numbers = [(name, "@mean{0.000000e+0}"), (level, "@low{0.0000e+0} to @high{0.0000e+0}"), ("seeds", "@n_seeds")]
+    numbers = [(name, "@mean{%.6g}"), (level, "@low{%.5g} to @high{%.5g}"), ("seeds", "@n_seeds")]
     verdict = [("verdict", "@verdict")] if shown.quantity == "gain" else []
-    theory = [(f"theory: {one}", f"@theory_{i}{{0.0000e+0}}") for i, one in enumerate(theories)]
+    theory = [(f"theory: {one}", f"@theory_{i}_text") for i, one in enumerate(theories)]
     return [*axes, *numbers, *verdict, ("draws", "@status"), *theory]
 
 
@@ -162,36 +183,24 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
     pattern = {"hatch_pattern": "hatch", "hatch_color": "#333333", "hatch_scale": 6, "hatch_weight": 0.6}
     alike = {f"{when}{part}_alpha": alpha for when in ("", "nonselection_") for part, alpha in (("fill", 1.0), ("hatch", 0.6))}
     colour = {"field": "shade", "transform": mapper}
-    quads = fig.quad(*sides, source=sources["cells"], fill_color=colour, line_color=None, **pattern, **alike)
-    fig.add_tools(HoverTool(renderers=[quads], tooltips=_tooltips(shown, theories)), TapTool(renderers=[quads]))
+    quads = fig.quad(*sides, source=sources["cells"], fill_color=colour, line_color=colour, **pattern, **alike)
+    fig.add_tools(HoverTool(renderers=[quads], tooltips=_tooltips(shown, theories), formatters=PRINTED), TapTool(renderers=[quads]))
     lines = _lines(shown, columns, theories)
-    sources["borders"] = ColumnDataSource({name: [block[name] for block in lines] for name in ("xs", "ys", "name", "dash")})
+    sources["borders"] = ColumnDataSource({name: [block[name] for block in lines] for name in LINE})
     sources["zeros"] = ColumnDataSource(lines[0])
-    fig.multi_line("xs", "ys", source=sources["zeros"], line_color="black", line_width=2, line_dash="dash")
+    fig.multi_line("xs", "ys", source=sources["zeros"], line_color="colour", line_width=2, line_dash="dash")
+    crossed = NO_INTERVAL in columns["hatch"]
     if gain:
-        for name, dash in (("mean gain zero", "solid"), *((f"predicted gain zero: {one}", "dashed") for one in theories)):
-            fig.line([np.nan], [np.nan], line_color="black", line_width=2, line_dash=dash, legend_label=name)
-        fig.quad(
-            [np.nan],
-            [np.nan],
-            [np.nan],
-            [np.nan],
-            fill_color=None,
-            line_color="#888888",
-            hatch_pattern=OPEN,
-            legend_label="hatched: undecided",
-        )
-        if NO_INTERVAL in columns["hatch"]:
-            fig.quad(
-                [],
-                [],
-                [],
-                [],
-                fill_color="#cccccc",
-                line_color="#888888",
-                hatch_pattern=NO_INTERVAL,
-                legend_label="crossed: no interval covers",
-            )
+        fig.line([np.nan], [np.nan], line_color="black", line_width=2, legend_label="mean gain zero")
+        if theories:
+            fig.line([np.nan], [np.nan], line_color=THEORY[0], line_width=2, line_dash="dashed", legend_label="predicted gain zero")
+        marks = [
+            ("hatched: undecided", OPEN, None),
+            *([("crossed: no interval covers", NO_INTERVAL, "#cccccc")] if crossed else []),
+        ]
+        for name, hatch, filled in marks:
+            nowhere = [[np.nan]] * 4
+            fig.quad(*nowhere, fill_color=filled, line_color="#888888", hatch_pattern=hatch, legend_label=name)
         fig.add_layout(fig.legend[0], "below")
         fig.legend[0].ncols = COLUMNS
     sources["marked"] = ColumnDataSource({"y": [shape["y"][0]]})
@@ -211,18 +220,18 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
 def _lines(shown: Shown, columns: dict, theories: list[str]) -> list[dict[str, list]]:
     """For every block, the lines on which the mean gain and the predicted gains are zero."""
     if shown.quantity != "gain" or any(are_words(shown.data[name].values) for name in (shown.x, shown.y)):
-        return [{"xs": [], "ys": [], "name": [], "dash": []} for _ in range(columns["mean"].size // (shown.n_x * shown.n_y))]
+        return [{name: [] for name in LINE} for _ in range(columns["mean"].size // (shown.n_x * shown.n_y))]
     xs, ys = (shown.data[name].values for name in (shown.x, shown.y))
     over = lambda name: columns[name].reshape(-1, shown.n_y, shown.n_x)
     decided = over("hatch") == DECIDED
     blocks = []
     for b, mean in enumerate(over("mean")):
-        found = [(line, "mean", "solid") for line in zero_lines(xs, ys, mean, decided[b])]
-        for i, name in enumerate(theories):
-            found += [(line, name, "dashed") for line in zero_lines(xs, ys, over(f"theory_{i}")[b])]
+        found = [(line, "black", "solid") for line in zero_lines(xs, ys, mean, decided[b])]
+        for i in range(len(theories)):
+            found += [(line, THEORY[i % len(THEORY)], "dashed") for line in zero_lines(xs, ys, over(f"theory_{i}")[b])]
         blocks.append({
             "xs": [line[:, 0].tolist() for line, _, _ in found], "ys": [line[:, 1].tolist() for line, _, _ in found],
-            "name": [name for _, name, _ in found], "dash": [dash for _, _, dash in found],
+            "colour": [colour for _, colour, _ in found], "dash": [dash for _, _, dash in found],
         })  # fmt: skip
     return blocks
 
@@ -257,11 +266,11 @@ def _curve(shown: Shown, columns: dict, sources: dict, theories: list[str]) -> A
             source=source,
             line_dash="dashed",
             line_width=2,
-            line_color=SERIES[i % len(SERIES)],
+            line_color=THEORY[i % len(THEORY)],
             legend_label=f"theory: {name}",
         )
     tips = [one for one in _tooltips(shown, theories) if one[1] != "@y_text"]
-    fig.add_tools(HoverTool(renderers=[dots], tooltips=tips))
+    fig.add_tools(HoverTool(renderers=[dots], tooltips=tips, formatters=PRINTED))
     if np.isfinite(drawn).sum() > 1:
         fig.y_range.renderers = [dots]  # infinite and wide intervals do not choose what is in view
     fig.add_layout(fig.legend[0], "below")

@@ -59,6 +59,8 @@ _HOME_OF = {
     "DaskExecutor": "mtlsim.sweeps.remote",
     "predict": "mtlsim.sweeps.predict",
     "explain": "mtlsim.results.explain",
+    "explore": "mtlsim.pages.explore",
+    "explainer": "mtlsim.pages.explainer",
     "find_boundary": "mtlsim.sweeps.boundary",
     "verify": "mtlsim.verification.run",
     "use": "mtlsim.core.registry",

@@ -18,11 +18,11 @@ TABLES = {
     "tasks": (
         "n_features", "n_samples", "cosine", "alignment", "noise", "parameter_norm", "design", "relation", "order", "rows",
         "shared_covariates", "family", "amplitude", "flip", "labels",
-        "activation",
+        "activation", "capacity", "parameters",
     ),
     "cell": (
         "kind", "rank", "target", "weights", "ridge", "method", "sharing", "loss", "training", "scheme", "mode", "population",
-        "n_points", "n_records",
+        "n_points", "n_records", "hyperparameters", "joint", "capacity", "share", "threshold", "flip",
     ),
     "grid": None,
     "sweep": ("n_seeds", "seed", "budget", "level", "keep", "chunk_draws"),
@@ -180,6 +180,8 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     if "training" in cell:
         require(training is not None, "[cell] training", f"left out for a {class_name}", repr(cell["training"]), "drop it")
         cell["training"] = _training(_find(training), cell["training"])
+    if "hyperparameters" in cell:
+        cell["hyperparameters"] = _scheme(cell.get("scheme", "equal"), cell["hyperparameters"])
     if name in TASKLESS:
         require("tasks" not in settings, "[tasks]", f"left out for a {class_name}, which has its own", "given", "drop it")
         return kind(**cell), grid
@@ -207,6 +209,16 @@ def _training(kind: Any, table: Any) -> Any:
     for name in table:
         require_choice(name, kind.__dataclass_fields__, "[cell.training]'s entries")
     return kind(**table)
+
+
+def _scheme(name: str, table: Any) -> Any:
+    """The scheme of this name with the hyperparameters of a table [cell.hyperparameters]."""
+    require(isinstance(table, dict), "[cell.hyperparameters]", "a table", repr(table), "write alpha = 0.5 in it")
+    kind = _find("weighting.find_scheme")(name)
+    fields = {entry: value for entry, value in table.items() if entry != "name"}
+    for entry in fields:
+        require_choice(entry, kind.__dataclass_fields__, "[cell.hyperparameters]'s entries")
+    return kind(**fields)
 
 
 def _design(table: Any) -> Any:

@@ -118,7 +118,8 @@ def _tables(settings: dict[str, Any], seed: int) -> dict[str, Any]:
 def _design(value: Any) -> Any:
     if isinstance(value, list):
         return [_design(one) for one in value]
-    return {"kind": DESIGN_OF[value["type"]], **{name: entry for name, entry in value.items() if name != "type"}}
+    fields = {name: entry for name, entry in value.items() if name != "type" and entry is not None}
+    return {"kind": DESIGN_OF[value["type"]], **fields}
 
 
 def _entry(value: Any) -> Any:

@@ -45,7 +45,13 @@ FLOORS = {  # a room imports only rooms of lower number, and its own modules
 MACHINE = {"results", "sweeps", "plots", "pages", "configuration"}  # knows a cell only as a callable of a key
 BELOW_THE_MACHINE = {"core", "launcher"}
 EXEMPT = {"__init__", "__main__", "citations", "doctor", "probes"}  # may import from any floor
-ONLY_IN = {"matplotlib": {"plots"}, "mpl_toolkits": {"plots"}, "bokeh": {"pages"}, "xarray": {"results", "sweeps", "arrays"}, "optax": {"training"}}
+ONLY_IN = {
+    "matplotlib": {"plots"},
+    "mpl_toolkits": {"plots"},
+    "bokeh": {"pages"},
+    "xarray": {"results", "sweeps", "arrays"},
+    "optax": {"training"},
+}
 HINTS = {"xarray"}  # may be imported anywhere for type hints alone
 VMAP_IN = {"sweeps", "probes"}
 LOSES_NAN = {"max", "min", "amax", "amin"}  # of jax.numpy, in compiled programs of some releases

@@ -1,6 +1,7 @@
 """Every public design, row law, relation and cell is swept: a sweep rebuilds a cell from its fields, whatever they hold."""
 
 import dataclasses
+import importlib
 
 import equinox as eqx
 import jax
@@ -135,6 +136,14 @@ def test_a_cell_with_tasks_of_its_own_is_swept(kind, tmp_path):
         value = getattr(cell, name)
         other = 1.0 - value if name in ("private", "related") else 1.0 if value == 0 else 0.9 * value
         trace(*configuration.build({"cell": {"kind": kind}, "grid": {name: [value, other]}}))
+
+
+def test_every_field_of_tasks_and_cells_may_stand_in_a_file():
+    tables = {"tasks": configuration.FAMILIES.values(), "cell": (found[:2] for found in configuration.CELLS.values())}
+    for table, places in tables.items():
+        for module, name in places:
+            kind = getattr(importlib.import_module(f"mtlsim.{'tasks.' if table == 'tasks' else ''}{module}"), name)
+            assert {field.name for field in dataclasses.fields(kind)} - {"tasks"} <= set(configuration.TABLES[table]), name
 
 
 @pytest.mark.parametrize(("kind", "family"), [(kind, family) for kind, families in FAMILIES_OF.items() for family in families])

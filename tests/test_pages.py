@@ -1,0 +1,311 @@
+"""Pages: what a stored sweep and the lesson show in a real browser, and that nothing in them asks another address."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mtlsim as mtl
+from mtlsim.commands.pages import Explore
+from mtlsim.configuration import build, sweep_arguments
+from mtlsim.pages.explainer import N_FEATURES, N_TARGET, ROWS, TRY, explainer
+from mtlsim.pages.explore import explore
+from mtlsim.reproduction import reproduce
+from mtlsim.results.zero_line import zero_lines
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+X, Y, PANEL = "tasks.cosine", "tasks.n_samples[0]", "tasks.noise"
+
+TOML = """
+[tasks]
+n_features = 4
+n_samples = [30, 12]
+noise = 1.0
+[tasks.design]
+kind = "power_law"
+exponent = 1.0
+[cell]
+sharing = "pooled"
+[grid]
+"tasks.cosine" = [-1.0, 0.0, 0.6, 0.9, 1.0]
+"tasks.n_samples[0]" = {from = 8, to = 800, count = 4, spacing = "geometric", whole = true}
+"tasks.noise" = [0.5, 2.0]
+[sweep]
+n_seeds = 12
+seed = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def swept():
+    arguments, options = sweep_arguments(tomllib.loads(TOML))
+    return mtl.sweep(*arguments, **options, progress=False)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, with what its console says and what it asks for."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("no Chromium with its driver is installed here; .ci/run installs Debian's")
+    selenium = pytest.importorskip("selenium.webdriver")
+    options = selenium.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1000,1600"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = selenium.Chrome(options=options, service=selenium.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def open_page(browser, path: Path) -> None:
+    """The page, drawn; fails on a warning of its console, and on a request that leaves it."""
+    browser.get(path.resolve().as_uri())
+    wait_for(browser, "return window.Bokeh !== undefined && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    assert asked and all(url.startswith(("file:", "data:")) for url in asked), asked
+
+
+def wait_for(browser, script: str) -> object:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 30, poll_frequency=0.05).until(lambda driver: driver.execute_script(script))
+
+
+def columns_of(browser, name: str) -> dict:
+    """The columns of a source as the browser holds them now; what is not finite is None."""
+    return browser.execute_script(
+        "return Object.fromEntries(Object.entries(Bokeh.documents[0].get_model_by_name(arguments[0]).data).map("
+        "([name, values]) => [name, Array.from(values)]))",
+        name,
+    )
+
+
+def set_slider(browser, name: str, value: float) -> None:
+    browser.execute_script("Bokeh.documents[0].get_model_by_name(arguments[0]).value = arguments[1]", name, value)
+
+
+def text_under_mouse(browser, figure: str, x: float, y: float) -> str:
+    """What the tooltip says where a figure has these coordinates, with the mouse itself moved there."""
+    from selenium.webdriver import ActionChains
+
+    left, top = browser.execute_script(
+        "const view = Bokeh.index.find_one(Bokeh.documents[0].get_model_by_name(arguments[0]));"
+        "const box = view.canvas_view.el.getBoundingClientRect();"
+        "return [box.x + view.frame.x_scale.compute(arguments[1]), box.y + view.frame.y_scale.compute(arguments[2])]",
+        figure, x, y,
+    )  # fmt: skip
+    actions = ActionChains(browser)
+    for step in (3, 0):
+        actions.w3c_actions.pointer_action.move_to_location(round(left) + step, round(top))
+    actions.perform()
+    return wait_for(
+        browser,
+        "const is_tip = (node) => node.classList.contains('bk-tooltip-content');"
+        "const texts = (root) => [...root.querySelectorAll('*')].flatMap((node) => [...(is_tip(node) ? [node.textContent] : []),"
+        "...(node.shadowRoot ? texts(node.shadowRoot) : [])]); return texts(document).join(' ')",
+    )
+
+
+@pytest.fixture(scope="module")
+def explored(swept, tmp_path_factory):
+    prediction = mtl.theory.pooled_least_squares(reproduce(swept).cell)
+    return explore(swept, tmp_path_factory.mktemp("pages") / "map.html", predictions=[prediction], again="mtlsim sweep again.toml")
+
+
+def test_a_page_holds_all_it_needs_in_few_bytes(explored):
+    text = explored.read_text(encoding="utf-8")
+    assert "<script src" not in text and "<link" not in text
+    assert len(text) < 3e6 and "mtlsim sweep again.toml" in text and "&quot;n_features&quot;: 4" in text
+
+
+def test_sliders_move_through_the_numbers_of_the_file(browser, explored, swept):
+    open_page(browser, explored)
+    for block, noise in enumerate(swept[PANEL].values):
+        set_slider(browser, PANEL, block)
+        wanted = swept.sel({PANEL: noise}).transpose(Y, X, ...)
+        cells = columns_of(browser, "cells")
+        np.testing.assert_array_equal(cells["mean"], wanted["gain_mean"].values.ravel())
+        np.testing.assert_array_equal(cells["low"], wanted["gain_low"].values.ravel())
+        assert cells["verdict"] == [mtl.core.verdict.WORDS[int(s)] for s in wanted["gain_sign"].values.ravel()]
+        for row in (0, 3):
+            set_slider(browser, Y, row)
+            np.testing.assert_array_equal(columns_of(browser, "curve")["mean"], wanted["gain_mean"].values[row])
+
+
+def test_theory_on_the_page_is_what_the_statement_predicts(browser, explored, swept):
+    open_page(browser, explored)
+    set_slider(browser, PANEL, 1)
+    set_slider(browser, Y, 2)
+    cell = reproduce(swept).cell
+    grid = {X: swept[X].values, Y: [float(swept[Y].values[2])], PANEL: [2.0]}
+    wanted = mtl.predict(mtl.theory.pooled_least_squares(cell), grid)["gain"].values.ravel()
+    np.testing.assert_allclose(columns_of(browser, "curve")["theory_0"], wanted, rtol=1e-12)
+
+
+def test_the_mouse_on_a_cell_shows_the_numbers_of_the_file(browser, explored, swept):
+    open_page(browser, explored)
+    one = swept.isel({X: 1, Y: 2, PANEL: 0})
+    said = text_under_mouse(browser, "map", float(one[X]), float(one[Y]))
+    level = f"{float(one['gain_low']):.5g} to {float(one['gain_high']):.5g}"
+    for part in (f"gain: {float(one['gain_mean']):.6g}", level, mtl.core.verdict.WORDS[int(one["gain_sign"])], "ok 100 %"):
+        assert part in said.replace("\N{MINUS SIGN}", "-"), (part, said)
+
+
+def test_a_sweep_along_words_or_one_parameter_is_shown_too(browser, swept, tmp_path):
+    along = swept.isel({Y: 1, PANEL: 0})
+    open_page(browser, explore(along, tmp_path / "curve.html", quantity="risk_multi"))
+    drawn = columns_of(browser, "curve")
+    np.testing.assert_allclose(drawn["mean"], along["risk_multi"].mean("seed").values, rtol=1e-12)
+    words = swept.assign_coords({PANEL: ["quiet", "loud"]})
+    open_page(browser, explore(words, tmp_path / "words.html", x=X, y=PANEL))
+    assert columns_of(browser, "cells")["y_text"][-1] == "loud"
+
+
+@jax.jit
+def predicted(angle, noise, n_source, log_kappa) -> dict:
+    """The lesson's setting, by the library."""
+    half, turn, kappa = N_FEATURES // 2, jnp.deg2rad(angle), 2.0**log_kappa
+    parameters = jnp.zeros((2, N_FEATURES)).at[1, 0].set(1).at[0, 0].set(jnp.cos(turn)).at[0, half].set(jnp.sin(turn))
+    design = mtl.Diagonal(jnp.repeat(jnp.stack([kappa, 1 / kappa]), half)), mtl.Isotropic()
+    tasks = mtl.LinearTasks(N_FEATURES, (n_source, N_TARGET), noise=noise, design=design, parameters=parameters)
+    return mtl.theory.general_predictor(mtl.Transfer(tasks, sharing="pooled"))(key=jax.random.key(0))
+
+
+def gain_of_library(*place: float) -> dict:
+    return {name: float(value) for name, value in predicted(*map(float, place)).items()}
+
+
+PLACES = [(30, 1.0, 12, 0.0), (70, 0.3, 0, -3.0), (180, 3.0, 30, 2.5), (110, 0.1, 17, 0.75)]
+
+
+def test_the_lesson_computes_what_the_library_predicts(browser, tmp_path):
+    """To 1e-6, and split so that what is saved is what equal tasks would gain."""
+    open_page(browser, explainer(tmp_path / "lesson.html"))
+    for angle, noise, row, log_kappa in PLACES:
+        for name, value in {"angle": angle, "noise": noise, "rows": row, "covariance": log_kappa}.items():
+            set_slider(browser, name, value)
+        wanted = gain_of_library(angle, noise, ROWS[row], log_kappa)
+        shown = {name: values[0] for name, values in columns_of(browser, "numbers").items()}
+        scale = wanted["risk_single"] + wanted["risk_multi"]
+        for ours, theirs in {"risk_alone": "risk_single", "risk_together": "risk_multi", "gain": "gain"}.items():
+            assert abs(shown[ours] - wanted[theirs]) <= 1e-6 * scale, (ours, angle, noise, row, log_kappa)
+        assert abs(shown["variance_saved"] - shown["bias_brought"] - shown["gain"]) <= 1e-12 * scale
+        alike = gain_of_library(0, noise, ROWS[row], log_kappa)["gain"]
+        assert abs(shown["variance_saved"] - alike) <= 1e-6 * scale
+        words = browser.execute_script("return Bokeh.documents[0].get_model_by_name('words').text")
+        assert ("Sharing helps" in words) == (wanted["gain"] > 0)
+
+
+def test_what_the_lesson_asks_its_readers_to_try_is_so():
+    for what, _, places in TRY:
+        for place, sign in places.items():
+            assert np.sign(gain_of_library(*place)["gain"]) == sign, (what, place)
+
+
+def test_a_result_says_the_toml_that_makes_it_again(swept):
+    made = reproduce(swept)
+    settings = tomllib.loads(made.toml)
+    assert "mtlsim sweep" in made.command and settings["sweep"]["seed"] == 3
+    arguments, options = sweep_arguments(settings)
+    again = mtl.sweep(*arguments, **options, progress=False)
+    np.testing.assert_array_equal(again["gain"].values, swept["gain"].values)
+    assert again.attrs["settings"] == swept.attrs["settings"]
+
+
+WITH_MORE = {
+    "an architecture with fields": {"tasks": {"n_features": 4, "n_samples": [9, 9]}, "cell": {"sharing": {"name": "soft"}}},
+    "hyperparameters": {
+        "tasks": {"n_features": 4, "n_samples": [9, 9], "shared_covariates": True},
+        "cell": {"scheme": "gradnorm", "hyperparameters": {"alpha": 0.5}},
+    },
+    "parameters": {"tasks": {"n_features": 2, "n_samples": [9, 9], "parameters": [[1.0, 0.0], [0.5, 2.0]]}, "cell": {"rank": 1}},
+    "a scheme": {"tasks": {"n_features": 4, "n_samples": [9, 9], "shared_covariates": True}, "cell": {"scheme": "mgda"}},
+    "tasks of its own": {"cell": {"kind": "label-shift"}},
+    "covariances of each task": {
+        "tasks": {
+            "n_features": 2,
+            "n_samples": [9, 9],
+            "design": [{"kind": "isotropic"}, {"kind": "spiked", "condition_number": 9.0}],
+        },
+        "cell": {"rank": 1},
+    },
+    "units": {"tasks": {"family": "relu", "n_features": 3, "n_samples": [20, 20]}, "cell": {"rank": 1}},
+}
+
+
+@pytest.mark.parametrize("settings", WITH_MORE.values(), ids=WITH_MORE.keys())
+def test_settings_of_every_kind_come_back(settings):
+    from mtlsim.results.grid import make_grid
+    from mtlsim.results.plan import Plan
+    from mtlsim.results.settings import describe
+
+    cell, grid = build(settings)
+    said = describe(cell, make_grid(cell, grid), Plan(1, 1, 5, 2, 1, 1, 1), jax.random.key(7), 0.95, {}, "draws")
+    made = reproduce(swept_like(said))
+    again = tomllib.loads(made.toml)
+    assert mtl.results.settings.describe_value(build(again)[0]) == said["cell"]
+    assert again["sweep"] == {"n_seeds": 5, "level": 0.95, "seed": 7, "budget": 10}
+
+
+def swept_like(settings: dict):
+    import xarray as xr
+
+    return xr.Dataset(attrs={"settings": json.dumps(settings)})
+
+
+def test_what_no_file_can_build_is_said_to_be_so(swept):
+    settings = json.loads(swept.attrs["settings"])
+    settings["cell"]["tasks"]["design"] = {"type": "FromMatrix", "matrix": {"shape": [9, 9], "sha256": "0"}}
+    made = reproduce(swept_like(settings))
+    assert made.cell is None and made.toml is None and "made in Python" in made.command
+    settings["key"]["implementation"] = "rbg"
+    assert "key" in reproduce(swept_like(settings)).command
+
+
+def test_zero_lines_run_where_the_function_is_zero():
+    xs, ys = np.linspace(-2, 2, 41), np.linspace(-1, 3, 33)
+    lines = zero_lines(xs, ys, xs[None, :] + 0.5 * ys[:, None] - 0.3)
+    assert len(lines) == 1 and np.abs(lines[0][:, 0] + 0.5 * lines[0][:, 1] - 0.3).max() < 1e-12
+    assert zero_lines(xs, ys, xs[None, :] ** 2 + ys[:, None] ** 2 + 1) == []
+    undecided = np.zeros((33, 41), bool)
+    assert zero_lines(xs, ys, xs[None, :] + 0 * ys[:, None] - 0.01, undecided) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"x": "tasks.angle"}, "x must be one of tasks.cosine"),
+        ({"x": X, "y": X}, "y must be another parameter than x"),
+        ({"quantity": "risk"}, "quantity must be one of"),
+    ],
+)
+def test_wrong_names_are_refused_in_one_sentence(swept, tmp_path, options, said):
+    with pytest.raises(ValueError, match=said):
+        explore(swept, tmp_path / "page.html", **options)
+
+
+def test_a_result_of_one_cell_and_a_wrong_file_name_are_refused(swept, tmp_path):
+    with pytest.raises(ValueError, match="a sweep over one parameter or more"):
+        explore(swept.isel({X: [0], Y: [0], PANEL: [0]}), tmp_path / "page.html")
+    with pytest.raises(ValueError, match="ending in .html"):
+        explore(swept, tmp_path / "page.htm")
+
+
+def test_the_command_draws_the_statements_that_speak_of_the_cell(swept, tmp_path, capsys):
+    from mtlsim.results.dataset import save
+
+    save(swept, tmp_path / "map.nc")
+    assert Explore(tmp_path / "map.nc", theory=("pooled-least-squares",)).run() == 0
+    text = (tmp_path / "map.html").read_text(encoding="utf-8")
+    assert "theory: pooled-least-squares" in text and "[tasks]" in text
+    with pytest.raises(ValueError, match="of sharing 'hard'"):
+        Explore(tmp_path / "map.nc", tmp_path / "b.html", theory=("free-heads",)).run()

@@ -170,6 +170,22 @@ def test_a_sweep_along_words_or_one_parameter_is_shown_too(browser, swept, tmp_p
     assert columns_of(browser, "cells")["y_text"][-1] == "loud"
 
 
+def test_a_click_on_the_head_of_a_report_sorts_it(browser, tmp_path):
+    from mtlsim.verification.page import SORT
+
+    values = ["3e-08", "12", "nan", "-1.5"]
+    rows = "".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in zip("badc", values, strict=True))
+    head = '<thead><tr><th data-kind="">name</th><th data-kind="number">score</th></tr></thead>'
+    page = tmp_path / "table.html"
+    page.write_text(f'<table class="sorted">{head}<tbody>{rows}</tbody></table><script>{SORT}</script>')
+    browser.get(page.as_uri())
+    first = lambda: "".join(cell.text for cell in browser.find_elements("css selector", "td:first-child"))
+    for column, orders in ((1, ("abcd", "dcba")), (2, ("cbad", "dabc"))):
+        for order in orders:
+            browser.find_element("css selector", f"th:nth-child({column})").click()
+            assert first() == order
+
+
 @jax.jit
 def predicted(angle, noise, n_source, log_kappa) -> dict:
     """The lesson's setting, by the library."""

@@ -13,6 +13,7 @@ from jaxtyping import Array
 
 import mtlsim as mtl
 from mtlsim import theory
+from mtlsim.commands.claims import Verify
 from mtlsim.sweeps.instances import shape_of
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.counterexample import search_counterexample
@@ -226,9 +227,24 @@ def test_a_report_separates_what_is_said_proved_and_inferred(tmp_path):
     row = json.loads((tmp_path / "report.json").read_text())[0]
     assert row == json.loads(json.dumps(as_json(finding))) and row["proves"] == "It proves that." and row["looks"] == finding.looks
     assert row["family_wise_level"] == FAMILY
+    worst = max((one for one in finding.evidence if one.counts), key=lambda one: one.against("equality"))
+    assert row["speaks_most"]["instance"] == worst.instance and row["speaks_most"]["score"] == worst.score("equality")
+    assert row["speaks_most"]["parameters"] == {"type": "Coin", "value": finding.worst_instance.value, "noise": 0.5, "at": 1.0}
+    assert f"number {worst.instance}" in page and f"{finding.command}</pre>" in page and "derived here" in page
     nowhere = examine(dataclasses.replace(statement, predict=lambda case, key: {"value": jnp.nan}), 1, 2)
     write_report([nowhere], tmp_path)  # a picture without a point is no warning
     assert nowhere.verdict == "undecided" and "Lacking: numbers on every draw" in (tmp_path / "report.html").read_text()
+
+
+def test_a_table_for_latex_has_a_row_a_statement_and_no_bare_special_letter(tmp_path):
+    statement = dataclasses.replace(coin(noise=0.5), claim="Costs 5 % & more of $x_1$.", source=("derived", "wu2020understanding"))
+    finding = examine(statement, 3, 200)
+    written = write_report([finding], tmp_path, latex=True)
+    table = written[-1].read_text()
+    assert r"Costs 5 \% \& more of \$x\_1\$. \cite{wu2020understanding} & confirmed & $3 \times 200$ \\" in table
+    assert [path.name for path in write_report([finding], tmp_path)] == ["report.html", "report.json"]
+    with pytest.raises(ValueError, match="latex must be given with --out"):
+        Verify(("pooled-sign",), latex=True).run()
 
 
 @pytest.mark.parametrize("name", theory.statement_names())

@@ -18,6 +18,8 @@ class Verify:
     """Which statements (all if left out) or mechanisms. See `mtlsim list`. A file of your own stands for those in it."""
     out: Path | None = None
     """Folder for report.html and report.json."""
+    latex: bool = False
+    """Write report.tex there too, the table of verdicts for a paper."""
     fast: bool = False
     """Fewer instances, and fewer draws to begin with."""
     instances: int = 50
@@ -35,17 +37,19 @@ class Verify:
 
     def run(self) -> int:
         use_all(self.sources)
+        from mtlsim.core.checks import require
         from mtlsim.verification.finding import Finding
         from mtlsim.verification.holes import search_all
         from mtlsim.verification.run import verify
 
-        sizes = {"n_instances": self.instances, "n_seeds": self.seeds, "budget": self.budget}
+        require(not self.latex or self.out is not None, "latex", "given with --out alone", "without it", "add --out FOLDER")
+        sizes = {"n_instances": self.instances, "n_seeds": self.seeds, "budget": self.budget, "latex": self.latex}
         findings = verify(self.names, self.out, seed=self.seed, fast=self.fast, progress=True, **sizes)
         surprises = [finding.name for finding in findings if not finding.as_expected]
         if surprises:
             print(f"not as expected: {', '.join(surprises)}", file=sys.stderr)
         if self.out is not None:
-            report([self.out / "report.html", self.out / "report.json"])
+            report([self.out / f"report.{suffix}" for suffix in ("html", "json", *(["tex"] if self.latex else []))])
         statements = [finding.name for finding in findings if isinstance(finding, Finding)]
         searches = search_all(statements, self.holes, seed=self.seed, show=True) if self.holes and statements else []
         return 1 if surprises or any(search.holes for search in searches) else 0

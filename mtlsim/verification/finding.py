@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.evidence import Evidence
@@ -12,6 +13,8 @@ from mtlsim.verification.rules import FAMILY, REFUTED, UNDECIDED, Judgement, hol
 class Finding:
     """What verification found about one statement.
 
+    worst_instance: the instance of `worst_evidence`, which of all that count speaks most against the statement. command: what
+    repeats its instances and draws.
     n_seeds: draws per instance inside and on the edge at the last look; looks: how often they were judged, at twice as many draws
     each time. p_value: of the evidence against, all looks paid for; adjusted: by Holm's rule over all statements of the run.
     """
@@ -27,6 +30,9 @@ class Finding:
     p_value: float
     adjusted: float
     judgement: Judgement = field(repr=False)
+    worst_evidence: Evidence | None = field(default=None, repr=False)
+    worst_instance: Any = field(default=None, repr=False)
+    command: str = ""
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.extremes import smallest_of
-from mtlsim.core.registry import all_in, file_and_name, is_own, open_own, own_thing
+from mtlsim.core.registry import all_in, file_and_name, file_of, is_own, open_own, own_thing
 from mtlsim.mechanisms import Mechanism, Trial, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
@@ -40,15 +40,16 @@ def verify(
     fast: bool = False,
     progress: bool = False,
     budget: int = BUDGET,
+    latex: bool = False,
 ) -> list[Finding | Trial]:
     """Test statements against simulation, and mechanisms by their clauses.
 
     names: as in `mtlsim list` (all statements if empty), things of your own, or files that hold some ("my_conjecture.py"). out:
-    folder for report.html, report.json and the pictures. n_instances: inside the assumptions; a fifth as many on their edge and
-    outside. n_seeds: draws per instance at the first look; while a statement is undecided they are doubled, up to `budget` times
-    as many, and each look is paid for (see `verification.rules`). A mechanism says its own number of draws, and is tried at the
-    level of one verdict (see `mechanisms`). fast: fewer instances and draws to begin with; of mechanisms, half of the draws.
-    progress: print each finding when it is there, then the error of the whole run.
+    folder for report.html (with the pictures inside), report.json and, if latex, report.tex, its table. n_instances: inside the
+    assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the first look; while a statement is
+    undecided they are doubled, up to `budget` times as many, and each look is paid for (see `verification.rules`). A mechanism
+    says its own number of draws, and is tried at the level of one verdict (see `mechanisms`). fast: fewer instances and draws to
+    begin with; of mechanisms, half of the draws. progress: print each finding when it is there, then the error of the whole run.
     Raises ValueError for an unknown name, with the nearest. What a statement itself raises is raised when all others are done.
     """
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
@@ -86,7 +87,7 @@ def verify(
         if findings:
             print(family_wise(findings), flush=True)
     if out is not None:
-        write_report(findings, Path(out), trials)
+        write_report(findings, Path(out), trials, latex)
     if failures:
         raise failures[0]
     return [*findings, *trials]
@@ -150,7 +151,24 @@ def examine(
         if found.verdict != UNDECIDED or certain or 2 * n_drawn > budget * n_seeds:
             break
     seconds = time.perf_counter() - start
-    return Finding(statement, found.verdict, found.worst, evidence, n_own, n_drawn, seconds, looks, p_value, p_value, found)
+    worst = _worst(statement.kind, evidence)
+    against = worst, None if worst is None else instances[worst.instance]
+    command = f"mtlsim verify {_called(statement)} --seed {seed} --instances {n_instances} --seeds {n_seeds}{' --fast' * one_shape}"
+    numbers = found.verdict, found.worst, evidence, n_own, n_drawn, seconds, looks, p_value, p_value, found
+    return Finding(statement, *numbers, *against, command)
+
+
+def _worst(kind: str, evidence: list[Evidence]) -> Evidence | None:
+    """Of what the verdict looks at, that which speaks most against the statement; first what is no number."""
+    counting = [one for one in evidence if one.counts]
+    score = lambda one: one.against(kind) if np.isfinite(one.against(kind)) else np.inf
+    return max(counting, key=score, default=None)
+
+
+def _called(statement: Statement) -> str:
+    """How a command names it: ours by its name, a user's own by file and name."""
+    own = file_of(statement)
+    return statement.name if own is None else f"{own.path.name}"
 
 
 def _append(old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ TABLES = {
     "tasks": (
         "n_features", "n_samples", "cosine", "alignment", "noise", "parameter_norm", "design", "relation", "order", "rows",
         "shared_covariates", "family", "amplitude", "flip", "labels",
-        "activation", "capacity", "parameters",
+        "activation", "capacity", "parameters", "angle",
     ),
     "cell": (
         "kind", "rank", "target", "weights", "ridge", "method", "sharing", "loss", "training", "scheme", "mode", "population",
@@ -161,7 +161,8 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     require_choice(family, FAMILIES, "[tasks] family")
     module, class_name = FAMILIES[family]
     recipe = _find(f"tasks.{module}.{class_name}")
-    known = [name for name in TABLES["tasks"] if name in {field.name for field in dataclasses.fields(recipe)}]
+    words = {field.name for field in dataclasses.fields(recipe)} | set(recipe.OTHER_WORDS)
+    known = [name for name in TABLES["tasks"] if name in words]
     for name in tasks:
         require(name in known, "[tasks]", f"made of entries of {family} tasks", repr(name), nearest(name, known))
     cell = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.get("cell", {}).items()}

@@ -10,7 +10,7 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-LOSES_NAN = "0.12."  # releases that take the maximum of NaN and a number for the number, and know the flag against it
+LOSES_NAN = ("0.11.2", "0.12.")  # releases that take the maximum of NaN and a number for the number, and know the flag against it
 
 
 def prepare(n_devices: int | None = None) -> None:

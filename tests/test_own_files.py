@@ -195,3 +195,20 @@ def test_bad_words_are_one_sentence(own, words, sentence, capsys):
     (own / "lacks.toml").write_text('[cell]\nkind = "own_cell.py:OwnCell"\nangle = 3\n')
     assert cli.main(words) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_an_installed_package_brings_its_statements(own, monkeypatch):
+    """A module that a package names as an entry point joins by itself; one that is broken is said, and the rest goes on."""
+    info = own / "some_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mtlsim]\nmine = own_statement\n")
+    monkeypatch.syspath_prepend(own)
+    forget()
+    assert "own-statement" in statement_names()
+    assert file_of(find_statement("own-statement")).text == (own / "own_statement.py").read_text()
+    (info / "entry_points.txt").write_text("[mtlsim]\nmine = no_module\nother = own_statement\n")
+    forget()
+    with pytest.warns(RuntimeWarning, match="no_module of the package some-package does not join mtlsim"):
+        assert "own-statement" in statement_names()
+    forget()

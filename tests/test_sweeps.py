@@ -209,3 +209,14 @@ def test_the_plan_covers_every_point_once_in_every_shard_layout():
     pieces = [chunk for i in (1, 2, 3) for chunk in plan.chunks((i, 3))]
     assert sorted(pieces, key=lambda c: c.name) == sorted(plan.chunks(), key=lambda c: c.name)
     assert parse_shard("2/3") == (2, 3) and parse_shard(None) == (1, 1)
+
+
+def test_an_angle_is_swept_as_its_cosine_is():
+    cell, angles = mtl.Transfer(mtl.LinearTasks(3, (9, 8)), sharing="pooled"), [0.0, 60.0, 180.0]
+    over = lambda name, values: mtl.sweep(cell, {name: values}, 3, jax.random.key(0), progress=False)["gain"]
+    found = over("tasks.angle", angles)
+    np.testing.assert_allclose(found.values, over("tasks.cosine", np.cos(np.deg2rad(angles))).values, rtol=1e-12)
+    assert found["tasks.angle"].attrs["units"] == "degrees"
+    for grid in ({"tasks.angle": angles, "tasks.cosine[0]": [0.1]}, {"tasks.noise": [1.0], "tasks.noise[1]": [2.0]}):
+        with pytest.raises(ValueError, match="made of different parameters"):
+            mtl.sweep(cell, grid, 3, jax.random.key(0), progress=False)

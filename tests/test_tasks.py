@@ -304,3 +304,15 @@ def test_bad_designs_are_refused_in_one_sentence(make, sentence):
 def test_a_key_must_be_one_new_style_key(key, found):
     with pytest.raises(ValueError, match=f"key must be .*but is {found}; pass key"):
         untyped(mtl.LinearTasks.draw)(mtl.LinearTasks(n_features=D), key=key)
+
+
+def test_an_angle_is_another_word_for_the_cosine():
+    tasks = mtl.LinearTasks(D, (30, 20, 20), angle=(60, 180.0))
+    assert tasks.cosine == (pytest.approx(0.5, abs=1e-15), -1.0)
+    drawn = tasks.draw(key=KEY).parameters
+    lengths = jnp.linalg.norm(drawn, axis=1)
+    close(jnp.rad2deg(jnp.arccos(drawn[0] @ drawn[-1] / lengths[0] / lengths[-1])), 60.0)
+    assert mtl.ReluTasks(D, (30, 20), angle=90).cosine == (pytest.approx(0, abs=1e-15),)
+    for bad, said in (({"angle": 181}, "between 0 and 180 degrees"), ({"angle": 3, "cosine": 0.5}, "left out where a cosine")):
+        with pytest.raises(ValueError, match=said):
+            mtl.LinearTasks(D, (30, 20), **bad)

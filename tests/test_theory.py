@@ -292,7 +292,11 @@ def test_boundaries_from_theory_and_from_samples_agree_with_the_closed_form():
     (branch,) = exact.branches
     assert len(branch) > 30 and branch[:, 0].min() < 10 and branch[:, 0].max() > 3000
     close(2 - 2 * branch[:, 1], 0.25 * critical_shift(branch[:, 0], 40, 20), 5)
+    frame = exact.to_dataframe()
+    assert list(frame) == ["branch", x, y] and len(frame) == sum(map(len, exact.branches))
+    np.testing.assert_array_equal(frame.loc[frame["branch"] == 0, [x, y]].values, exact.branches[0])
     sampled = mtl.find_boundary(cell, x, (5, 5000), y, (0.0, 1.0), n_seeds=200)
+    assert {"low", "high"} <= set(sampled.to_dataframe()) and len(sampled.to_dataframe()) == sum(map(len, sampled.low))
     (points,) = sampled.branches
     truth = 1 - 0.125 * critical_shift(np.round(points[:, 0]), 40, 20)
     inside = (sampled.low[0] <= truth) & (truth <= sampled.high[0])

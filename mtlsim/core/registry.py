@@ -1,15 +1,19 @@
 """One file per thing: a package's modules are its registry, so that a new scheme, statement or experiment is one new file.
 
-A user's own file joins it when it is named, as "my_file.py", "my_file.py:NAME" or by `use`: what it calls STATEMENT, EXPERIMENT,
+A user's own file joins it when it is named, as "my_file.py", "my_file.py:NAME" or by `use`, a module of an installed package where
+that names it as an entry point ([project.entry-points.mtlsim] any-name = "package.module"): what it calls STATEMENT, EXPERIMENT,
 SHARING or SCHEME then stands beside ours. Files are run, so that only those are that a user names, never one that a result holds.
 """
 
+import functools
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import pkgutil
 import re
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -80,11 +84,7 @@ def open_own(path: Path | str) -> OwnFile:
         if before is not None:
             _leave(_files.pop(path))
         own = OwnFile(path, text, sha256, module)
-        joining = [(kind, _name_of(one, own), one) for kind in KINDS for one in all_in(own, kind)]
-        for kind, name, _ in joining:
-            _require_free(kind, name, path)
-        for kind, name, one in joining:  # all or none
-            _owners[id(one)], _things[kind][name] = own, one
+        _join(own)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a user's code may raise, the end of the program too
@@ -98,6 +98,32 @@ def open_own(path: Path | str) -> OwnFile:
         sys.path.remove(str(path.parent))
     _files[path] = own
     return own
+
+
+def _join(own: OwnFile) -> None:
+    """Put all things of a file into the registry, or none where a name is taken."""
+    joining = [(kind, _name_of(one, own), one) for kind in KINDS for one in all_in(own, kind)]
+    for kind, name, _ in joining:
+        _require_free(kind, name, own.path)
+    for kind, name, one in joining:
+        _owners[id(one)], _things[kind][name] = own, one
+
+
+@functools.cache
+def _join_installed() -> None:
+    """What installed packages bring: modules that they name as entry points of the group "mtlsim" join once, as files do."""
+    for point in importlib.metadata.entry_points(group="mtlsim"):
+        try:
+            module = point.load()
+            text = Path(module.__file__).read_text(encoding="utf-8")
+            own = OwnFile(Path(module.__file__), text, hashlib.sha256(text.encode()).hexdigest(), module)
+            _join(own)
+        except Exception as error:
+            whose = point.dist.name if point.dist is not None else point.value
+            sentence = f"{point.value} of the package {whose} does not join mtlsim ({type(error).__name__}: {error})"
+            warnings.warn(f"{sentence}; mend or uninstall it.", RuntimeWarning, stacklevel=2)
+            continue
+        _files[own.path] = own
 
 
 def _lines(error: BaseException, path: Path) -> list[int]:
@@ -148,6 +174,7 @@ def forget() -> None:
         sys.modules.pop(own.module.__name__, None)
     _files.clear()
     _owners.clear()
+    _join_installed.cache_clear()
     for things in _things.values():
         things.clear()
 
@@ -199,6 +226,8 @@ def file_and_name(name: str) -> tuple[str, str]:
 
 def names(package: ModuleType, kind: str | None = None) -> list[str]:
     """Names of everything registered in a package: its public modules, spelled with hyphens; and users' own things of that kind."""
+    if kind in KINDS:
+        _join_installed()
     ours = [module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
     return sorted({*ours, *(_things[kind] if kind else ())})
 

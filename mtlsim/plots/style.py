@@ -33,6 +33,7 @@ STYLE = {
 LABELS = {
     "alignment": "alignment score (1 = same covariance)",
     "cosine": "cosine of the parameters",
+    "angle": "angle between the parameters (degrees)",
     "noise": "label noise (standard deviation)",
     "rank": "rank r (columns of the shared layer)",
     "condition_number": "condition number of the covariance",

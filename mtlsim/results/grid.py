@@ -17,6 +17,7 @@ UNITS = {
     "n_samples": "rows",
     "alignment": "covariance similarity, 1 = same",
     "cosine": "cosine of the parameters",
+    "angle": "degrees",
     "rank": "columns of the shared layer",
     "n_features": "features",
     "condition_number": "largest over smallest eigenvalue",
@@ -100,6 +101,14 @@ def parameters(node: Any, prefix: str = "") -> Iterator[tuple[str, bool]]:
                     yield f"{name}[{i}]", False
         elif isinstance(value, Number) or np.ndim(value) == 0:
             yield name, False
+    for word, (field, _) in other_words(node).items():
+        yield prefix + word, False
+        yield from ((f"{prefix}{word}[{i}]", False) for i in range(len(getattr(node, field))))
+
+
+def other_words(node: Any) -> Mapping[str, tuple[str, Any]]:
+    """{word: (field, what makes the field's value of it)}, of a class whose fields can be given in other words too."""
+    return getattr(type(node), "OTHER_WORDS", {})
 
 
 def make_grid(cell: Any, grid: Mapping[str, Any], check: bool = True) -> Grid:
@@ -125,10 +134,25 @@ def make_grid(cell: Any, grid: Mapping[str, Any], check: bool = True) -> Grid:
             len(set(values)) == len(values), f"grid[{name!r}]", "made of different values", list(values), "drop the repeated ones"
         )
         axes.append(Axis(name, values, known[name]))
+    places = {axis.name: _place(cell, axis.name) for axis in axes}
+    for name, other in itertools.permutations(places, 2):
+        same = places[other][: len(places[name])] == places[name]
+        require(not same, "grid", "made of different parameters", f"of {name!r} and {other!r}, which set one", "drop one of them")
     result = Grid(tuple(axes))
     if check:
         _check_values(cell, result)
     return result
+
+
+def _place(cell: Any, name: str) -> list[str | int]:
+    """The steps to what a name sets, in the words of the fields."""
+    steps, node = [], cell
+    for step in parse(name):
+        known = other_words(node) if isinstance(step, str) else {}
+        step = known[step][0] if step in known else step
+        steps.append(step)
+        node = node[step] if isinstance(step, int) else getattr(node, step)
+    return steps
 
 
 def _check_values(cell: Any, grid: Grid) -> None:
@@ -152,6 +176,9 @@ def _replace_unchecked(node: Any, steps: list[str | int], value: Any) -> Any:
     if not steps:
         return (value,) * len(node) if isinstance(node, tuple) and not isinstance(value, tuple) else value
     head, *rest = steps
+    if head in other_words(node):
+        head, made_of = other_words(node)[head]
+        value = made_of(value)
     if isinstance(head, int):
         return tuple(_replace_unchecked(entry, rest, value) if i == head else entry for i, entry in enumerate(node))
     copy = object.__new__(type(node))

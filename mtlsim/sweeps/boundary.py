@@ -48,6 +48,17 @@ class Boundary:
     n_runs: int = 0
     grid_runs: int = 0
 
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """A row a point: its branch, its two parameters by their names, and low and high where roots came from samples."""
+        import pandas
+
+        frames = []
+        for i, branch in enumerate(self.branches):
+            ends = {"low": self.low[i], "high": self.high[i]} if self.low else {}
+            frames.append(pandas.DataFrame({"branch": i, self.x: branch[:, 0], self.y: branch[:, 1], **ends}))
+        names = ["branch", self.x, self.y, *(["low", "high"] if self.low else [])]
+        return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame(columns=names)
+
     def __repr__(self) -> str:
         sizes = ", ".join(str(len(branch)) for branch in self.branches) or "no points"
         runs = f"; {self.n_runs} draws, a grid as fine would need {self.grid_runs}" if self.n_runs else ""

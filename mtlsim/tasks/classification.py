@@ -73,7 +73,7 @@ class ClassificationTasks(Recipe):
         self,
         n_features=40,
         n_samples=(1000, 200),
-        cosine=0.8,
+        cosine=None,
         noise=0.0,
         flip=0.0,
         labels="sign",

@@ -10,14 +10,15 @@ class LinearTasks(Recipe):
     otherwise independent. All rows have covariance `design`, which a source sees through `relation`.
 
     n_features: d. n_samples: rows per task, as many entries as tasks (K). cosine: Euclidean cosine between the target's
-    parameters and a source's, one number or K - 1. alignment: covariance similarity of a source with the target, normalised to
-    1 = same, one number or K - 1, used by the relations "geodesic" and "coordinates". noise: standard deviation of the label
-    noise, one number or K. parameter_norm: |theta_i|, one number or K. design: Isotropic, Spiked, PowerLaw, Diagonal, FromMatrix,
-    Rotated or from_data(X); or one of them per task, with the relation and the alignment left out. relation: see
-    `mtlsim.tasks.relations.RELATIONS`, "geodesic" if left out. order: "rdq" draws rotated rows as R D Q'; "rqd" is the
-    order printed in the founding paper, R Q D, where Q cancels in law because R Q is again Gaussian, so that "rotated" equals
-    "same". rows: law of the entries before colouring. parameters: (K, d) to use instead of drawing them.
-    shared_covariates: all tasks are labels on the same rows; then K noises and parameters but one n_samples.
+    parameters and a source's, one number or K - 1 (0.8 if left out), or in its place angle, the same in degrees. alignment:
+    covariance similarity of a source with the target, normalised to 1 = same, one number or K - 1, used by the relations
+    "geodesic" and "coordinates". noise: standard deviation of the label noise, one number or K. parameter_norm: |theta_i|, one
+    number or K. design: Isotropic, Spiked, PowerLaw, Diagonal, FromMatrix, Rotated or from_data(X); or one of them per task, with
+    the relation and the alignment left out. relation: see `mtlsim.tasks.relations.RELATIONS`, "geodesic" if left out. order:
+    "rdq" draws rotated rows as R D Q'; "rqd" is the order printed in the founding paper, R Q D, where Q cancels in law because R
+    Q is again Gaussian, so that "rotated" equals "same". rows: law of the entries before colouring. parameters: (K, d) to use
+    instead of drawing them. shared_covariates: all tasks are labels on the same rows; then K noises and parameters but one
+    n_samples.
 
     Raises ValueError for values outside their domain. Source: [wu2020understanding], Section 2.3.
     """

@@ -61,12 +61,21 @@ class Tasks(eqx.Module):
         return cosine**2
 
 
+def cosine_of(angle):
+    """The cosine of an angle in degrees, one number or a sequence of them."""
+    if isinstance(angle, (tuple, list)):
+        return tuple(map(cosine_of, angle))
+    require_all(angle, lambda a: (a >= 0) & (a <= 180), "angle", "between 0 and 180 degrees", "use 0 for equal directions")
+    return float(np.cos(np.deg2rad(angle))) if is_concrete(angle) else jnp.cos(jnp.deg2rad(angle))
+
+
 class Recipe(eqx.Module):
     """What every family of K tasks is made of, sources first, target last: directions, covariances, noises and sizes.
 
     See `LinearTasks` for the fields; families differ in how labels come from a row's score x'theta.
     """
 
+    OTHER_WORDS: ClassVar[dict] = {"angle": ("cosine", cosine_of)}  # in which a field can be given and swept too
     need_rows: ClassVar[bool] = False  # whether learning needs rows, and not their moments alone
     losses: ClassVar[tuple[str, ...]] = ("squared",)  # that may be fitted, the default first
 
@@ -87,7 +96,7 @@ class Recipe(eqx.Module):
         self,
         n_features=40,
         n_samples=(1000, 200),
-        cosine=0.8,
+        cosine=None,
         alignment=1.0,
         noise=1.0,
         parameter_norm=1.0,
@@ -97,6 +106,7 @@ class Recipe(eqx.Module):
         rows="gaussian",
         parameters=None,
         shared_covariates=False,
+        angle=None,
     ):
         require(
             isinstance(n_features, (int, np.integer)) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40"
@@ -112,7 +122,9 @@ class Recipe(eqx.Module):
         n_tasks = len(n_samples)
         self.n_features = int(n_features)
         self.n_samples = entries(n_samples, n_tasks, "n_samples")
-        self.cosine = entries(cosine, n_tasks - 1, "cosine")
+        require(cosine is None or angle is None, "angle", "left out where a cosine is given", angle, "give one of them")
+        cosine = (0.8 if cosine is None else cosine) if angle is None else entries(angle, n_tasks - 1, "angle")
+        self.cosine = entries(cosine, n_tasks - 1, "cosine") if angle is None else tuple(map(cosine_of, cosine))
         self.alignment = entries(alignment, n_tasks - 1, "alignment")
         self.noise = entries(noise, n_tasks, "noise")
         self.parameter_norm = entries(parameter_norm, n_tasks, "parameter_norm")

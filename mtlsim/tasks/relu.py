@@ -90,7 +90,7 @@ class ReluTasks(Recipe):
     amplitude: tuple
     capacity: int = eqx.field(static=True)
 
-    def __init__(self, n_features=40, n_samples=(1000, 200), cosine=0.8, amplitude=1.0, capacity=None, **recipe):
+    def __init__(self, n_features=40, n_samples=(1000, 200), cosine=None, amplitude=1.0, capacity=None, **recipe):
         super().__init__(n_features=n_features, n_samples=n_samples, cosine=cosine, **recipe)
         self.amplitude = entries(amplitude, self.n_tasks, "amplitude")
         self.capacity = check_capacity(self.n_samples, capacity)

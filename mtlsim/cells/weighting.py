@@ -1,5 +1,7 @@
 """The weighting cell: one draw of the tasks, learned alone and together under a weighting scheme or the best weights there are."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -25,7 +27,7 @@ from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluPopulation, ReluTasks
 from mtlsim.training.weighted import WeightedTraining, train_weighted
-from mtlsim.weighting import Scheme, find_scheme, scheme_names
+from mtlsim.weighting import OneOf, Scheme, find_scheme, scheme_names
 from mtlsim.weighting.mgda import shortest_mixture
 
 EXACT = ("oracle", "oracle-mean", "given")  # weights of least risk on the target, of least mean risk over all tasks, as given
@@ -134,6 +136,14 @@ class Weighting(eqx.Module):
         status = worst(largest_of(single.status), found.status)
         seen = relu_gradients(rows, Layers(found.shared, found.heads))
         return alone, together, seen, found.weights_mean, found.n_floored, found.path.losses, status
+
+    def among(self, name: str, values: tuple) -> "Weighting":
+        """This cell as one of those of other schemes over which a sweep goes: all that train share a program."""
+        trained = [value for value in values if value not in EXACT]
+        if name != "scheme" or self.scheme not in trained or self.hyperparameters is not None:
+            return self
+        schemes = tuple(find_scheme(value)() for value in trained)
+        return dataclasses.replace(self, scheme=trained[0], hyperparameters=OneOf(schemes, trained.index(self.scheme)))
 
     def _scheme(self) -> Scheme:
         return self.hyperparameters or find_scheme(self.scheme)()

@@ -46,6 +46,13 @@ def as_leaves(cell: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), cell)
 
 
+def _among(cell: Any, grid: Grid) -> Any:
+    """The cell as one of those along the static axes, where it says which of them share a program (`Weighting.among`)."""
+    for axis in grid.static:
+        cell = cell.among(axis.name, axis.values) if hasattr(cell, "among") else cell
+    return cell
+
+
 def run_points(
     batch: Callable, cell: Any, values: np.ndarray, key: Key[Array, ""], seeds: range, batch_points: int, batch_seeds: int
 ) -> dict[str, np.ndarray]:
@@ -104,7 +111,7 @@ class Runner:
         if static not in self.programs:
             grid, n_seeds = self.job.grid, self.job.plan.batch_seeds
             fixed = dict(zip([axis.name for axis in grid.static], grid.static_points()[static], strict=True))
-            cell = as_leaves(at_point(self.job.cell, fixed))
+            cell = as_leaves(_among(at_point(self.job.cell, fixed), grid))
             batch = compile_batch(tuple(axis.name for axis in grid.traced), self.devices)
             needed, room = self._compile(batch, cell, n_seeds), available_bytes(self.devices) // 2
             if needed > room and n_seeds > 1:

@@ -4,6 +4,7 @@ import sys
 
 from mtlsim.core.checks import require
 from mtlsim.core.registry import find, names
+from mtlsim.weighting._one_of import OneOf as OneOf
 from mtlsim.weighting._scheme import FLOOR as FLOOR
 from mtlsim.weighting._scheme import Facts as Facts
 from mtlsim.weighting._scheme import Scheme as Scheme

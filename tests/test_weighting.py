@@ -1,5 +1,7 @@
 """Task weights: worked examples, equivalences between schemes, brute force, and what training with them ends at."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from scipy import optimize
 
 import mtlsim as mtl
 from mtlsim import cli
-from mtlsim.weighting import Facts, Signals, conformance, find_scheme, normalise, scheme_names
+from mtlsim.weighting import Facts, OneOf, Signals, conformance, find_scheme, normalise, scheme_names
 from mtlsim.weighting.mgda import is_pareto_stationary, shortest_mixture
 
 EXAMPLES = [(name, example) for name in scheme_names() for example in conformance(name)]
@@ -444,3 +446,35 @@ def test_wrong_files_are_one_sentence(arguments, sentence, tmp_path, monkeypatch
     assert cli.main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("mtlsim: ") and error.count("\n") == 1 and sentence in error
+
+
+def test_a_sweep_over_schemes_compiles_once_and_gives_each_its_own_numbers(capsys):
+    cell = mtl.Weighting(mtl.LinearTasks(3, (9, 8, 8), cosine=0.5), training=mtl.WeightedTraining(n_steps=30))
+    names = ["equal", "oracle", "dynamic-weight-average", "nash-mtl", "gradnorm", "algorithm-2"]
+    found = mtl.sweep(cell, {"scheme": names}, 3, jax.random.key(1))
+    assert "; 2 compiles; " in capsys.readouterr().err  # what trains, and the oracle
+    for name in names:
+        alone = mtl.sweep(dataclasses.replace(cell, scheme=name), {}, 3, jax.random.key(1), progress=False)
+        for output in ("gain", "weight_target", "n_floored", "status"):
+            if output in alone:
+                close(found.sel(scheme=name)[output].values, alone[output].values)
+    assert len({tuple(found.sel(scheme=name)["gain"].values) for name in names}) == len(names)
+
+
+def test_one_of_several_schemes_is_the_one_that_is_named():
+    names, (facts, losses, gradients) = scheme_names(), some_run()
+    schemes = tuple(find_scheme(name)() for name in names)
+
+    @jax.jit
+    def all_steps(scheme):
+        state, found = scheme.init(facts), []
+        for step in range(3):
+            signals = Signals(jnp.asarray(losses[step]), jnp.asarray(gradients[step] @ gradients[step].T), jnp.asarray(step))
+            weights, state, fired = scheme.weights(signals, state)
+            found.append((weights, fired))
+        return found
+
+    for i, scheme in enumerate(schemes):
+        for (weights, fired), (wanted, counted) in zip(all_steps(OneOf(schemes, i)), all_steps(scheme), strict=True):
+            close(weights, np.asarray(wanted), 2)
+            assert int(fired) == int(counted), names[i]

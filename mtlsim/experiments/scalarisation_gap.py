@@ -1,5 +1,7 @@
 """What no weights reach: the worst loss of three tasks alike under two columns, where schemes stop and what theory says."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,7 @@ from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.theory.statements.scalarisation_gap import Alike, balanced_loss, weighted_loss
 from mtlsim.training.weighted import WeightedTraining, train_weighted
-from mtlsim.weighting import find_scheme
+from mtlsim.weighting import OneOf, Scheme, find_scheme
 
 COSINE, SCHEME = "cosine", "scheme"
 SCHEMES = ("equal", "dynamic-weight-average", "mgda", "nash-mtl", "smooth-chebyshev", "upgrad", "aligned-mtl", "imtl-g", "cagrad")
@@ -24,12 +26,24 @@ class WorstLoss(eqx.Module):
     cosine: Array | float = 0.5
     scheme: str = eqx.field(default="equal", static=True)
     training: WeightedTraining = WeightedTraining(n_steps=2000, learning_rate=0.02)
+    hyperparameters: Scheme | None = None
 
     def __call__(self, *, key):
         moments = Alike(self.cosine, jnp.full(3, 8.0)).draw(key=key)  # mean losses of one, on 8 rows
-        scheme = find_scheme(self.scheme)(**({"smoothness": 0.01} if self.scheme == "smooth-chebyshev" else {}))
+        scheme = self.hyperparameters or _scheme(self.scheme)
         found = train_weighted(moments, scheme, 2, self.training, stream(key, "training"))
         return {"worst": largest_of(found.losses), "status": found.status}
+
+    def among(self, name: str, values: tuple) -> "WorstLoss":
+        """As `Weighting.among`: all schemes of a sweep share a program."""
+        if name != SCHEME or self.hyperparameters is not None:
+            return self
+        schemes = OneOf(tuple(map(_scheme, values)), values.index(self.scheme))
+        return dataclasses.replace(self, scheme=values[0], hyperparameters=schemes)
+
+
+def _scheme(name: str) -> Scheme:
+    return find_scheme(name)(**({"smoothness": 0.01} if name == "smooth-chebyshev" else {}))
 
 
 def setting(options: Options) -> Setting:

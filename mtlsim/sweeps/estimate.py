@@ -13,7 +13,7 @@ from mtlsim.core.checks import require, require_choice
 from mtlsim.core.keys import check_key
 from mtlsim.results.settings import facts
 from mtlsim.results.watch import duration
-from mtlsim.sweeps.execute import Runner
+from mtlsim.sweeps.execute import Runner, programs_of
 from mtlsim.sweeps.job import make_job, result_bytes
 
 PROGRAMS = 3  # static combinations that are compiled and timed, at most: the first, the last, and one between
@@ -90,19 +90,21 @@ def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, "
     job, settings = make_job(cell, grid, n_seeds, key, facts(devices), len(devices), **options)
     plan = job.plan
     statics = np.unique(np.linspace(0, plan.n_static - 1, min(PROGRAMS, plan.n_static)).round().astype(int))
+    programs = sorted(set(programs_of(job.cell, job.grid)))
+    compiled = [programs[i] for i in np.unique(np.linspace(0, len(programs) - 1, min(PROGRAMS, len(programs))).round().astype(int))]
     runner = Runner(job, devices)
-    first = [_seconds(runner.program, int(static)) for static in statics]
+    first = [_seconds(runner.program, static) for static in compiled]
     again = first
     if kept := jax.config.jax_compilation_cache_dir is not None:
         jax.clear_caches()
         runner = Runner(job, devices)
-        again = [_seconds(runner.program, int(static)) for static in statics]
+        again = [_seconds(runner.program, static) for static in compiled]
     draws = [_seconds_a_draw(runner, int(static)) for static in statics]
     return Estimate(
         cells=plan.n_points * plan.n_static,
         n_seeds=plan.n_seeds,
         n_rounds=plan.n_rounds,
-        compiles=plan.n_static,
+        compiles=len(programs),
         chunks=len(plan.chunks()) // plan.n_rounds,
         devices=f"{len(devices)} {settings['device'].split()[0]} device{'s' if len(devices) > 1 else ''}",
         compile_first=float(np.mean(first)) if kept and sum(first) > 1.5 * sum(again) else np.nan,

@@ -46,11 +46,20 @@ def as_leaves(cell: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), cell)
 
 
-def _among(cell: Any, grid: Grid) -> Any:
-    """The cell as one of those along the static axes, where it says which of them share a program (`Weighting.among`)."""
+def _cell_at(cell: Any, grid: Grid, point: tuple) -> Any:
+    """The cell at a static point as it is compiled: as one of those along each axis, where it says which of them share a program
+    (`Weighting.among`)."""
+    cell = at_point(cell, dict(zip([axis.name for axis in grid.static], point, strict=True)))
     for axis in grid.static:
         cell = cell.among(axis.name, axis.values) if hasattr(cell, "among") else cell
-    return cell
+    return as_leaves(cell)
+
+
+def programs_of(cell: Any, grid: Grid) -> list[int]:
+    """For every static point the first one whose program it runs."""
+    first: dict[Any, int] = {}
+    points = enumerate(grid.static_points())
+    return [first.setdefault(jax.tree.structure(_cell_at(cell, grid, point)), i) for i, point in points]
 
 
 def run_points(
@@ -110,8 +119,7 @@ class Runner:
         """The compiled batch of a static combination, its cell, and how many seeds it takes at a time."""
         if static not in self.programs:
             grid, n_seeds = self.job.grid, self.job.plan.batch_seeds
-            fixed = dict(zip([axis.name for axis in grid.static], grid.static_points()[static], strict=True))
-            cell = as_leaves(_among(at_point(self.job.cell, fixed), grid))
+            cell = _cell_at(self.job.cell, grid, grid.static_points()[static])
             batch = compile_batch(tuple(axis.name for axis in grid.traced), self.devices)
             needed, room = self._compile(batch, cell, n_seeds), available_bytes(self.devices) // 2
             if needed > room and n_seeds > 1:

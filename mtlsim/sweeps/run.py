@@ -23,7 +23,7 @@ from mtlsim.results.plan import Chunk, Plan, parse_shard
 from mtlsim.results.settings import facts
 from mtlsim.results.store import Parts, accepted_versions, read_manifest, require_path
 from mtlsim.results.watch import Tally, sign_of_life
-from mtlsim.sweeps.execute import Job, Runner
+from mtlsim.sweeps.execute import Job, Runner, programs_of
 from mtlsim.sweeps.job import check_memory, draw_bytes, make_job, result_bytes
 from mtlsim.sweeps.progress import Progress
 from mtlsim.sweeps.remote import Elsewhere, ask
@@ -123,7 +123,9 @@ def measure(cell: Any, n_seeds: int, key: Key[Array, ""], *, budget: int | None 
 def _announcement(job: Job, kind: str, shard: tuple[int, int]) -> str:
     grid, plan = job.grid, job.plan
     cells = plan.n_points * plan.n_static
-    compiles = f"{plan.n_static} compiles, one per {' x '.join(a.name for a in grid.static)}" if grid.static else "1 compile"
+    n_programs = len(set(programs_of(job.cell, grid)))
+    per = f", one per {' x '.join(axis.name for axis in grid.static)}" if 1 < n_programs == plan.n_static else ""
+    compiles = f"{n_programs} compile{'s' if n_programs > 1 else ''}{per}"
     rounds = f" in up to {plan.n_rounds} rounds" if plan.n_rounds > 1 else ""
     part = f", shard {shard[0]} of {shard[1]}" if shard != (1, 1) else ""
     memory = draw_bytes(job.cell) * plan.batch_points * plan.batch_seeds / 2**20

@@ -450,14 +450,12 @@ def test_wrong_files_are_one_sentence(arguments, sentence, tmp_path, monkeypatch
 
 def test_a_sweep_over_schemes_compiles_once_and_gives_each_its_own_numbers(capsys):
     cell = mtl.Weighting(mtl.LinearTasks(3, (9, 8, 8), cosine=0.5), training=mtl.WeightedTraining(n_steps=30))
-    names = ["equal", "oracle", "dynamic-weight-average", "nash-mtl", "gradnorm", "algorithm-2"]
+    names = ["equal", "oracle", "gradnorm"]
     found = mtl.sweep(cell, {"scheme": names}, 3, jax.random.key(1))
     assert "; 2 compiles; " in capsys.readouterr().err  # what trains, and the oracle
-    for name in names:
-        alone = mtl.sweep(dataclasses.replace(cell, scheme=name), {}, 3, jax.random.key(1), progress=False)
-        for output in ("gain", "weight_target", "n_floored", "status"):
-            if output in alone:
-                close(found.sel(scheme=name)[output].values, alone[output].values)
+    alone = mtl.sweep(dataclasses.replace(cell, scheme="gradnorm"), {}, 3, jax.random.key(1), progress=False)
+    for output in ("gain", "share_target", "n_floored", "status"):
+        close(found.sel(scheme="gradnorm")[output].values, alone[output].values)
     assert len({tuple(found.sel(scheme=name)["gain"].values) for name in names}) == len(names)
 
 

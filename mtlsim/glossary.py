@@ -29,8 +29,8 @@ GLOSSARY = {
     "transfer": "What learning tasks together does to the target: positive where it helps, negative where it hurts.",
     "gain": "The target's excess risk learned alone (STL) minus its excess risk learned together (MTL), on the same draw.",
     "sign convention": "Positive helps: a gain above zero means less risk by sharing; the founding paper plots the opposite.",
-    "bias and variance": "Sharing saves variance (less noise is learned, as there are more rows) and brings bias (the source's rule "
-    "is not the target's); the gain is the one minus the other.",
+    "bias and variance": "Sharing saves variance (more rows, so less noise is learned) and brings bias (the source's rule is not "
+    "the target's); the gain is the one minus the other.",
     "interval": "Where the mean gain lies with the confidence that is named, mostly 95 %, given the seeds that were drawn.",
     "status": "What became of a draw: ok, or why it has no answer; such draws are counted, never averaged in.",
     # how alike tasks are

@@ -31,7 +31,7 @@ BUDGET = 32  # times the draws of the first look
 
 
 def verify(
-    names: Sequence[str | Statement | Mechanism] = (),
+    names: Sequence[str | Path | Statement | Mechanism] = (),
     out: str | Path | None = None,
     *,
     n_instances: int = 50,
@@ -92,8 +92,10 @@ def verify(
     return [*findings, *trials]
 
 
-def _things(name: str | Statement | Mechanism) -> Sequence[Statement | Mechanism]:
+def _things(name: str | Path | Statement | Mechanism) -> Sequence[Statement | Mechanism]:
     """The statements and mechanisms that a name, or a user's file, stands for."""
+    if isinstance(name, Path):
+        name = str(name)
     if isinstance(name, (Statement, Mechanism)):
         return (name,)
     if not is_own(name):

@@ -1,6 +1,7 @@
 """mtlsim: when does learning tasks together help, and when does it hurt?
 
 The README is the place to begin; `mtlsim glossary` says what the words mean. Of each package the docstring says what it does.
+Examples presuppose `import jax`, `import numpy as np` and `import mtlsim as mtl`, in float64 (`mtlsim.launcher.prepare()`).
 
 ## How it is built
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import subcommand
 
+from mtlsim.commands.api import Api
 from mtlsim.commands.claims import Cite, Doctor, Glossary, Verify
 from mtlsim.commands.data import Compare, Score, Transfer, Weights
 from mtlsim.commands.figures import Figure, List, Plot
@@ -34,6 +35,7 @@ Command = (
     | Annotated[List, subcommand("list")]
     | Annotated[Glossary, subcommand("glossary")]
     | Annotated[Cite, subcommand("cite")]
+    | Annotated[Api, subcommand("api")]
     | Annotated[Doctor, subcommand("doctor")]
 )
 

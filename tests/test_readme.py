@@ -84,7 +84,7 @@ def test_python_in_the_texts_is_python_that_finds_its_imports():
 
 def test_every_path_in_the_texts_exists():
     named = {path for text in DOCUMENTS.values() for path in re.findall(r"`((?:mtlsim|tests|notebooks)/[\w/.]+)`", text)}
-    assert len(named) > 10 and [path for path in named if not (ROOT / path).exists()] == []
+    assert len(named) > 8 and [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_the_toml_of_the_readme_builds(tmp_path):

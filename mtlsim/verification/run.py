@@ -50,6 +50,10 @@ def verify(
     level of one verdict (see `mechanisms`). fast: fewer instances and draws to begin with; of mechanisms, half of the draws.
     progress: print each finding when it is there, then the error of the whole run.
     Raises ValueError for an unknown name, with the nearest. What a statement itself raises is raised when all others are done.
+
+    >>> (finding,) = mtl.verify(["task-arithmetic"], n_instances=2, n_seeds=20)
+    >>> finding.verdict
+    'confirmed'
     """
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")

@@ -45,7 +45,7 @@ def test_pages_are_made_without_a_warning(tmp_path, capsys):
     assert [name for name in mtl.__all__ if f'id="{name}"' not in page] == []
     assert page.count("&gt;&gt;&gt;") + page.count('<span class="gp">') > len(mtl.__all__)
     rooms = {path.stem for path in (tmp_path / "api" / "mtlsim").glob("*.html")}
-    assert {"sharing", "solvers", "sweeps", "weighting"} <= rooms
+    assert {"sharing", "solvers", "sweeps", "weighting"} <= rooms and all(f'href="mtlsim/{room}.html"' in page for room in rooms)
     assert "Every target is learned alone" in (tmp_path / "api" / "mtlsim" / "arrays.html").read_text()
 
 

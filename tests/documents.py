@@ -17,3 +17,9 @@ DOCUMENTS = PAGES | {
 def fences(language: str) -> list[str]:
     """The fenced blocks of that language, of all documents."""
     return [block for text in DOCUMENTS.values() for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
+
+
+def inline(text: str) -> list[str]:
+    """What stands between single backticks outside of fenced blocks, also where a line ends within."""
+    plain = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", plain)]

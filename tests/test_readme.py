@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from conftest import COMPILER
-from documents import DOCUMENTS, PAGES, README, ROOT, fences
+from documents import DOCUMENTS, PAGES, README, ROOT, fences, inline
 
 LONGEST = 200  # lines: a reader's first ten minutes
 
@@ -42,7 +42,8 @@ def test_every_command_and_figure_named_exists():
     from mtlsim.experiments._experiment import experiment_names
 
     known = {argument.__metadata__[0].name for argument in Command.__args__}
-    assert {name for text in DOCUMENTS.values() for name in re.findall(r"`mtlsim (\w[\w-]*)", text)} <= known
+    codes = [code for text in DOCUMENTS.values() for code in inline(text)]
+    assert {name for code in codes for name in re.findall(r"^mtlsim (\w[\w-]*)", code)} <= known
     figures = re.search(r"# The figures\n(.*)", PAGES[ROOT / "notebooks" / "README.md"], re.DOTALL)[1]
     assert sorted(re.findall(r"^\| `([\w-]+)`", figures, re.MULTILINE)) == experiment_names()
 

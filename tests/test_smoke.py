@@ -10,7 +10,7 @@ import sys
 import pytest
 import tyro
 from conftest import QUICKLY
-from documents import DOCUMENTS, ROOT, fences
+from documents import DOCUMENTS, ROOT, fences, inline
 
 from mtlsim.cli import Command
 
@@ -27,7 +27,7 @@ PLACEHOLDERS = {
 
 def commands_of_texts() -> list[list[str]]:
     """The arguments of every `mtlsim ...` in blocks, tables and sentences of the texts, with one of each choice in brackets."""
-    lines = [line for text in DOCUMENTS.values() for line in re.findall(r"`(mtlsim [^`]+)`", text)]
+    lines = [code for text in DOCUMENTS.values() for code in inline(text) if code.startswith("mtlsim ")]
     for block in fences("sh"):
         lines += [line[line.index("mtlsim ") :] for line in block.splitlines() if re.match(r"(\S*/)?mtlsim ", line.strip())]
         lines += re.findall(r"\.venv/bin/(mtlsim [^&\n]+)", block)
@@ -49,7 +49,7 @@ def test_there_are_commands():
 
 def named_files() -> set[str]:
     """Files under tests/benchmarks that a text or a benchmark tells to run."""
-    texts = [*DOCUMENTS.values(), *(path.read_text() for path in BENCHMARKS)]
+    texts = [*(" ".join(text.split()) for text in DOCUMENTS.values()), *(path.read_text() for path in BENCHMARKS)]
     return {name for text in texts for name in re.findall(r"python (?:-m pytest )?tests/benchmarks/(\w+\.py)", text)}
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import tyro
 from tyro.conf import subcommand
 
-from mtlsim.commands.claims import Cite, Doctor, Verify
+from mtlsim.commands.api import Api
+from mtlsim.commands.claims import Cite, Doctor, Glossary, Verify
 from mtlsim.commands.data import Compare, Score, Transfer, Weights
 from mtlsim.commands.figures import Figure, List, Plot
 from mtlsim.commands.own import Check, Counterexample, ExplainCell, New
@@ -35,7 +36,9 @@ Command = (
     | Annotated[Check, subcommand("check")]
     | Annotated[Explain, subcommand("explain")]
     | Annotated[List, subcommand("list")]
+    | Annotated[Glossary, subcommand("glossary")]
     | Annotated[Cite, subcommand("cite")]
+    | Annotated[Api, subcommand("api")]
     | Annotated[Doctor, subcommand("doctor")]
 )
 

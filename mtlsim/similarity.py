@@ -25,6 +25,10 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
     first, second: rows X (m, d), `Moments`, or a population `Covariance`; columns of two data frames are matched by name.
     centred: take each task's own means off its rows first, as `mtlsim transfer` and `mtlsim score` do; the paper does not, and a
     common offset then makes everything alike. Raises ValueError for different d, other names, and moments to be centred.
+
+    >>> X = np.diag([2.0, 1.0])
+    >>> round(float(mtl.covariance_similarity(X, 3 * X, normalized=True)), 6)
+    1.0
     """
     require(0 < kept <= 1, "kept", "in (0, 1]", kept, "use 0.99 as in the paper")
     order = column_order(second, first, "second", "first")
@@ -43,12 +47,21 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
 
 
 def cosine_similarity(first: Float[Rows, " d"], second: Float[Rows, " d"]) -> Float[Array, ""]:
-    """Euclidean cosine of two parameter vectors; NaN-free: zero where one of them is zero."""
+    """Euclidean cosine of two parameter vectors; NaN-free: zero where one of them is zero.
+
+    >>> float(mtl.cosine_similarity(np.array([1.0, 0.0]), np.array([3.0, 4.0])))
+    0.6
+    """
     return _ratio(linalg.multiply(jnp.asarray(first), jnp.asarray(second)), jnp.linalg.norm(first) * jnp.linalg.norm(second))
 
 
 def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> Float[Array, " k"]:
-    """Angles in radians, smallest first, between the spans of two layers [bjorck1973numerical]."""
+    """Angles in radians, smallest first, between the spans of two layers [bjorck1973numerical].
+
+    >>> first, second = np.array([[1.0], [0.0]]), np.array([[1.0], [1.0]])
+    >>> np.degrees(mtl.principal_angles(first, second)).round(6).tolist()
+    [45.0]
+    """
     bases = [jnp.linalg.qr(layer)[0] for layer in (first, second)]
     cosines = jnp.linalg.svd(linalg.multiply(bases[0].T, bases[1]), compute_uv=False)
     return jnp.arccos(jnp.clip(cosines, -1, 1))
@@ -62,6 +75,9 @@ def jensen_shannon(first, second) -> Float[Array, ""]:
 
     first, second: (c,) probabilities, or counts, which are divided by their sum. Raises ValueError for negative ones and other
     lengths.
+
+    >>> round(float(mtl.jensen_shannon(np.array([1.0, 0.0]), np.array([0.0, 1.0]))), 6)  # log 2
+    0.693147
     """
     laws = [jnp.asarray(law, float) for law in (as_array(first, "first"), as_array(second, "second"))]
     for law, argument in zip(laws, ("first", "second"), strict=True):

@@ -15,6 +15,7 @@ ROOT = Path(mtlsim.__file__).parent
 FLOORS = {  # a room imports only rooms of lower number, and its own modules
     "core": 0,
     "launcher": 0,
+    "glossary": 0.5,
     "tasks": 1,
     "samples": 2,
     "similarity": 2.5,  # beside the samples, and made of them

@@ -1,5 +1,6 @@
-"""Every notebook runs from top to bottom in its fast mode; its last cell asserts its claim."""
+"""Every notebook runs from top to bottom in its fast mode; its last cell, which is folded, asserts its claim."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 from conftest import QUICKLY
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")  # of the notebook client's own event loop
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+@each
 def test_a_notebook_runs_and_keeps_the_rules(path, monkeypatch):
     import nbformat
     from nbclient import NotebookClient
@@ -27,5 +29,24 @@ def test_a_notebook_runs_and_keeps_the_rules(path, monkeypatch):
     NotebookClient(notebook, timeout=240, kernel_name="python3").execute()
 
 
+@each
+def test_a_notebook_has_exercises_and_asserts_out_of_sight(path):
+    """Answers are folded; the one cell with asserts is the last, folded too, and the text before it says what it checks."""
+    cells = json.loads(path.read_text())["cells"]
+    text = ["".join(cell["source"]) for cell in cells]
+    assert [i for i, cell in enumerate(cells) if cell["cell_type"] == "code" and "assert" in text[i]] == [len(cells) - 1]
+    assert cells[-1]["metadata"]["jupyter"]["source_hidden"] and "hide-input" in cells[-1]["metadata"]["tags"]
+    assert not cells[-1]["outputs"] and "## What is checked\n\n" in text[-2] and "It checks " in text[-2]
+    folded = re.search(r"## Exercises\n.*<details><summary>Answers</summary>\n\n(.*?)\n\n</details>", text[-2], re.DOTALL)
+    assert folded and len(folded[1]) > 200
+    assert sum(bool(cell.get("outputs")) for cell in cells) >= 4  # they are there for those who only read
+
+
+@each
+def test_links_of_a_notebook_lead_somewhere(path):
+    text = "".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "markdown")
+    assert all((path.parent / link).exists() for link in re.findall(r"\]\((\w+\.ipynb)\)", text))
+
+
 def test_there_are_notebooks():
-    assert NOTEBOOKS
+    assert len(NOTEBOOKS) > 10

@@ -1,4 +1,4 @@
-"""Every command that the README and the benchmarks name runs: benchmarks in smoke mode, README lines against the real parser."""
+"""Every command that the texts and the benchmarks name runs: benchmarks in smoke mode, lines of texts against the real parser."""
 
 import ast
 import os
@@ -6,45 +6,50 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import tyro
 from conftest import QUICKLY
+from documents import DOCUMENTS, ROOT, fences, inline
 
 from mtlsim.cli import Command
 
-ROOT = Path(__file__).parent.parent
 BENCHMARKS = sorted((ROOT / "tests" / "benchmarks").glob("*.py"))
-README = (ROOT / "README.md").read_text()
-PLACEHOLDERS = {"DIR": "out", "NAME": "plateau", "CONFIG.toml": "map.toml", "RESULT.nc": "map.nc", "FILE.py": "own.py"}
+PLACEHOLDERS = {
+    "DIR": "out",
+    "NAME": "plateau",
+    "CONFIG.toml": "map.toml",
+    "RESULT.nc": "map.nc",
+    "FILE.py": "own.py",
+    "KIND": "cell",
+}
 
 
-def commands_of_readme() -> list[list[str]]:
-    """The arguments of every `mtlsim ...` in the README's blocks and table, with one of each choice in brackets."""
-    lines = re.findall(r"`(mtlsim [^`]+)`", README)
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL):
+def commands_of_texts() -> list[list[str]]:
+    """The arguments of every `mtlsim ...` in blocks, tables and sentences of the texts, with one of each choice in brackets."""
+    lines = [code for text in DOCUMENTS.values() for code in inline(text) if code.startswith("mtlsim ")]
+    for block in fences("sh"):
         lines += [line[line.index("mtlsim ") :] for line in block.splitlines() if re.match(r"(\S*/)?mtlsim ", line.strip())]
         lines += re.findall(r"\.venv/bin/(mtlsim [^&\n]+)", block)
     found = []
     for line in lines:
         words = shlex.split(line.replace("$SLURM_ARRAY_TASK_ID", "1").replace("[", "").replace("]", ""), comments=True)[1:]
         found.append([PLACEHOLDERS.get(word, word) for word in words])
-    return [words for words in found if words]
+    return [list(words) for words in sorted({tuple(words) for words in found if words and words != ["--help"]})]
 
 
-@pytest.mark.parametrize("words", commands_of_readme(), ids=" ".join)
-def test_a_command_of_the_readme_is_understood(words, capsys):
+@pytest.mark.parametrize("words", commands_of_texts(), ids=" ".join)
+def test_a_command_of_a_text_is_understood(words, capsys):
     tyro.cli(Command, prog="mtlsim", args=words)  # which exits where it does not know an option or misses an argument
 
 
 def test_there_are_commands():
-    assert len(commands_of_readme()) > 15
+    assert len(commands_of_texts()) > 15
 
 
 def named_files() -> set[str]:
-    """Files under tests/benchmarks that the README or a benchmark tells to run."""
-    texts = [README, *(path.read_text() for path in BENCHMARKS)]
+    """Files under tests/benchmarks that a text or a benchmark tells to run."""
+    texts = [*(" ".join(text.split()) for text in DOCUMENTS.values()), *(path.read_text() for path in BENCHMARKS)]
     return {name for text in texts for name in re.findall(r"python (?:-m pytest )?tests/benchmarks/(\w+\.py)", text)}
 
 

@@ -80,6 +80,14 @@ def align_covariances(
     heads: where A_k begin; None is zero for a given B. key: of batches and random starts, jax.random.key(0) if left out.
     activation: "identity" or "relu", which needs rows. n_records: T, a divisor of n_steps.
     Raises ValueError for shapes and options that do not fit, NaN or infinity. Source: Algorithm 1 of [wu2020understanding].
+
+    >>> rng = np.random.default_rng(0)
+    >>> X1, X2 = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
+    >>> source, target = mtl.Moments.from_data(X1, X1.sum(1)), mtl.Moments.from_data(X2, X2.sum(1))
+    >>> start = mtl.solve([source, target], rank=1)
+    >>> training = mtl.AlignmentTraining(n_steps=5)
+    >>> mtl.align_covariances([source, target], start.shared, start.heads, training).alignments.shape
+    (2, 3, 3)
     """
     training, key = training or AlignmentTraining(), jax.random.key(0) if key is None else check_key(key)
     tasks = tasks if isinstance(tasks, Rows) else stack(tasks)

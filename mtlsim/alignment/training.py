@@ -18,6 +18,9 @@ class AlignmentTraining(eqx.Module):
     retraction of every step's tangent part. strength: of the pull of R_k towards the identity, >= 0. batch: rows of each task in
     a step, drawn with replacement; None means all, and no chance. Moments have no rows to draw. The paper leaves start,
     optimiser, constraint and pull open.
+
+    >>> mtl.AlignmentTraining("adam", n_steps=50, constraint="orthogonal").n_steps
+    50
     """
 
     optimiser: str = eqx.field(default="sgd", static=True)

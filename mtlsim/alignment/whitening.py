@@ -18,6 +18,14 @@ def whiten_and_recolour(tasks, target: int = -1, ridge: Array | float = 0.0) -> 
     mean eigenvalue of a covariance, added to its diagonal before the root, so that directions seen in a few rows are not blown
     up. A singular S_k has its pseudo-inverse: directions that its rows lack stay without energy, and the covariances are then
     equal on the others alone. Labels are not looked at. Raises ValueError for a target that is no task and a ridge below zero.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X1, X2 = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
+    >>> source, target = mtl.Moments.from_data(X1, X1.sum(1)), mtl.Moments.from_data(X2, X2.sum(1))
+    >>> maps = mtl.whiten_and_recolour([source, target])
+    >>> aligned = maps[0].T @ (source.gram / 50) @ maps[0]
+    >>> bool(np.allclose(aligned, target.gram / 20))
+    True
     """
     tasks = tasks if isinstance(tasks, Rows) else stack(tasks)
     covariances = covariances_of(tasks)

@@ -51,6 +51,15 @@ def compare_tasks(
     grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
+
+    >>> rng = np.random.default_rng(0)
+    >>> tasks = {}
+    >>> for name in ("first", "second"):
+    ...     X = rng.normal(size=(30, 4))
+    ...     tasks[name] = X, X.sum(1) + rng.normal(size=30)
+    >>> study = mtl.compare_tasks(tasks, n_splits=3)
+    >>> study.data.sizes["task"], sorted(len(group) for group in study.grouping())
+    (2, [2])
     """
     require(isinstance(level, (int, float)) and 0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
     require(is_whole(n_splits) and n_splits >= 2, "n_splits", "a whole number, at least 2", n_splits, "use 20")

@@ -181,6 +181,12 @@ def transfer_between_arrays(
 
     Raises ValueError in one sentence for wrong shapes, other columns, masked entries, NaN, constant labels, and sizes that do not
     fit. Trouble in a split is counted in `statuses`. key: defaults to jax.random.key(0).
+
+    >>> rng = np.random.default_rng(0)
+    >>> X1, X2 = rng.normal(size=(60, 4)), rng.normal(size=(30, 4))
+    >>> found = mtl.transfer_between_arrays((X1, X1.sum(1)), (X2, X2.sum(1) + rng.normal(size=30)), n_splits=5)
+    >>> found.gain.n_seeds
+    5
     """
     tasks, unit, notes = make_ready(sources_of(source), target, jnp.result_type(float), duplicates)
     (n, d), n_tasks = tasks[-1][0].shape, len(tasks)

@@ -38,6 +38,15 @@ class Study:
     that learns from all rows gives to each. coefficients (task, feature), intercept (task). group (task): numbers of the groups
     of the best grouping, group_gain what it gains, without an interval and a little too large, as all rows have chosen it.
     notes: what else a reader must know.
+
+    >>> rng = np.random.default_rng(0)
+    >>> tasks = {}
+    >>> for name in ("first", "second"):
+    ...     X = rng.normal(size=(30, 4))
+    ...     tasks[name] = X, X.sum(1) + rng.normal(size=30)
+    >>> study = mtl.compare_tasks(tasks, n_splits=3)
+    >>> study.predict("first", np.ones((2, 4))).shape
+    (2,)
     """
 
     def __init__(self, data: xr.Dataset):

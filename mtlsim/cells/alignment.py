@@ -49,6 +49,11 @@ class Alignment(eqx.Module):
     capacity: of linear tasks: None draws moments, at a cost that no number of rows changes; a number draws rows, with room for so
     many of each task, which a `training` in batches needs.
     Sources: Algorithm 1 of [wu2020understanding]; coral: [sun2016return].
+
+    >>> tasks = mtl.LinearTasks(n_features=3, n_samples=(30, 20), alignment=0.9)
+    >>> cell = mtl.Alignment(tasks, method="coral")  # then cell(key=...), or mtl.sweep(cell, ...)
+    >>> cell.method, cell.mode, cell.rank
+    ('coral', 'multi-task', 1)
     """
 
     tasks: Recipe

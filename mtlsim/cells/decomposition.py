@@ -52,6 +52,12 @@ class Decomposition(Transfer):
     With P = (sum_i w_i (S_i + ridge_i))^+, pooled least squares has, given the rows, the expectation P sum_i w_i S_i theta_i and
     the covariance P (sum_i w_i^2 noise_i^2 S_i) P; learning alone is the same with the target only. Both risks are therefore
     known exactly given the rows, and only the free heads, which depend on the noise in a nonlinear way, are left to the draw.
+
+    >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
+    >>> parts = mtl.Decomposition(pair, sharing="pooled")(key=jax.random.key(0))
+    >>> total = parts.variance_saved + parts.bias_brought + parts.free_heads + parts.chance
+    >>> bool(abs(parts.gain - total) < 1e-9)
+    True
     """
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> DecompositionDraw:

@@ -15,6 +15,11 @@ class TransferDraw(eqx.Module):
     multi-task loss minus its proven lower bound, over the target's label energy; of networks, of which nothing is proven, the
     spread of the losses that the starts lead to. Where the data do not determine an answer, status says so, and its risk and the
     gain are NaN.
+
+    >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
+    >>> draw = mtl.Transfer(pair, sharing="pooled")(key=jax.random.key(0))
+    >>> mtl.Status(int(draw.status)).name
+    'ok'
     """
 
     gain: Float[Array, ""]

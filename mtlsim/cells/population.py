@@ -39,6 +39,11 @@ class Population(eqx.Module):
 
     Tasks count by weights_i n_samples_i, so that n_samples says how heavy each is and nothing else. tasks: `LinearTasks` or
     `ReluTasks`, a source and the target. Source: [wu2020understanding], Section 2; [cho2009kernel] for ReLU.
+
+    >>> tasks = mtl.LinearTasks(n_features=3, n_samples=(1, 1), cosine=0.5, design=mtl.Isotropic(), relation="same")
+    >>> draw = mtl.Population(tasks)(key=jax.random.key(0))
+    >>> round(float(draw.explained_source + draw.explained_target), 6)  # midway: twice cos^2(30 degrees)
+    1.5
     """
 
     tasks: Recipe

@@ -47,6 +47,12 @@ class TrainingCurve(eqx.Module):
     the gradient flow, and time is learning_rate times steps. n_points: T, a divisor of training.n_steps. target: as for `Transfer`.
     capacity: of linear tasks whose architecture sees rows (gates, masks): how many of each task there is room for, the largest of
     n_samples if left out. Their risk, and that of more than one layer of ReLU units, is measured on rows held out.
+
+    >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
+    >>> training = mtl.WeightedTraining("sgd", n_steps=20, learning_rate=0.05, decay=False)
+    >>> curve = mtl.TrainingCurve(pair, training=training, n_points=4)(key=jax.random.key(0))
+    >>> curve.steps.tolist()
+    [5.0, 10.0, 15.0, 20.0]
     """
 
     tasks: Recipe

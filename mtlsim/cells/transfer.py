@@ -31,6 +31,11 @@ class Transfer(eqx.Module):
     exactly and take none. loss: of labels -1 and 1, "logistic" (the default) or "squared"; their risk is the share of rows
     decided wrongly. Same data and noise for both sides.
     Source: [wu2020understanding], Sections 2.1 to 2.3.
+
+    >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
+    >>> draw = mtl.Transfer(pair, sharing="pooled")(key=jax.random.key(0))
+    >>> bool(draw.gain == draw.risk_single - draw.risk_multi)
+    True
     """
 
     tasks: Recipe

@@ -42,6 +42,12 @@ class Weighting(eqx.Module):
     rank: columns of the shared layer. target: which task is measured. training: how the shared layer is trained, on mean losses.
     hyperparameters: a scheme object instead of the one named `scheme` with the values of its paper. Alone, linear tasks are
     least squares and ReLU tasks are trained likewise. n_records: losses kept along training, a divisor of its steps.
+
+    >>> tasks = mtl.LinearTasks(n_features=3, n_samples=(30, 20), cosine=0.9, noise=(2.0, 0.5))
+    >>> training = mtl.WeightedTraining(n_steps=20)
+    >>> draw = mtl.Weighting(tasks, "equal", training=training)(key=jax.random.key(0))
+    >>> float(draw.share_source)
+    0.5
     """
 
     tasks: Recipe

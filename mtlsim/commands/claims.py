@@ -1,4 +1,4 @@
-"""Commands on statements, references and the numerical stack."""
+"""Commands on statements, words, references and the numerical stack."""
 
 import sys
 from dataclasses import dataclass
@@ -66,6 +66,20 @@ class Cite:
         from mtlsim.citations import cite
 
         print(cite(self.thing))
+        return 0
+
+
+@dataclass(frozen=True)
+class Glossary:
+    """Say what a word means, in one sentence, or (without one) what all of them do."""
+
+    term: Positional[tuple[str, ...]] = ()
+    """A word such as rank, or words such as excess risk."""
+
+    def run(self) -> int:
+        from mtlsim.glossary import as_lines
+
+        print(as_lines(" ".join(self.term) or None))
         return 0
 
 

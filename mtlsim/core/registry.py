@@ -49,6 +49,13 @@ def use(path: Path | str) -> list[str]:
     """Let the things of a user's file, or of every .py file in a folder, join the registry; returns their names.
 
     Raises ValueError in one sentence for a file that cannot be run, and where there is no thing at all.
+
+    >>> from pathlib import Path
+    >>> from mtlsim.commands.own import New
+    >>> _ = New("scheme", "my-scheme").run()
+    my_scheme.py
+    >>> mtl.use("my_scheme.py")
+    ['my-scheme']
     """
     path = Path(path)
     require(path.exists(), "from", "a .py file, or a folder of them", f"{path}, which is not there", "check its name")

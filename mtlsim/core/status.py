@@ -7,7 +7,13 @@ from jaxtyping import Array, Bool, Int
 
 
 class Status(IntEnum):
-    """Worst thing that happened to a result; larger is worse, but heavy tails, which leave the draw itself right, are mildest."""
+    """Worst thing that happened to a result; larger is worse, but heavy tails, which leave the draw itself right, are mildest.
+
+    >>> mtl.Status(2).name
+    'degenerate'
+    >>> mtl.Status.ok.sentence
+    'fine.'
+    """
 
     ok = 0
     ill_conditioned = 1
@@ -22,7 +28,14 @@ class Status(IntEnum):
 
 
 class Certificate(IntEnum):
-    """How much is proven about an optimum: its value, an interval that holds it, or nothing beyond the trivial bound."""
+    """How much is proven about an optimum: its value, an interval that holds it, or nothing beyond the trivial bound.
+
+    >>> [certificate.name for certificate in mtl.Certificate]
+    ['exact', 'interval', 'none']
+    >>> moments = [mtl.Moments.from_data(np.eye(2), np.array([1.0, n])) for n in (0, 1)]
+    >>> mtl.Certificate(int(mtl.solve(moments, rank=2).certificate)).name
+    'exact'
+    """
 
     exact = 0
     interval = 1

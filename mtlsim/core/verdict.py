@@ -16,7 +16,11 @@ WORDS = {POSITIVE: "positive", UNDECIDED: "undecided", NEGATIVE: "negative"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """Mean gain with its standard error and interval; sign 1, 0, -1 = positive, undecided, negative transfer."""
+    """Mean gain with its standard error and interval; sign 1, 0, -1 = positive, undecided, negative transfer.
+
+    >>> print(mtl.Verdict(mean=0.2, standard_error=0.05, low=0.1, high=0.3, sign=1, n_seeds=100, level=0.95))
+    positive transfer: gain 0.2 (95 % interval 0.1 to 0.3, 100 seeds; positive helps)
+    """
 
     mean: float
     standard_error: float

@@ -31,6 +31,13 @@ def merge(pieces: Sequence[str | Path], path: str | Path, *, accept_versions: bo
     accept_versions: join shards that other versions of jax or numpy ran; the result says so.
     Raises ValueError where the folders are of different sweeps, and where chunks are missing (which ones are named).
     The folders are left as they are.
+
+    >>> from mtlsim.cells.orthonormal_rows import OrthonormalRows
+    >>> cell, grid = OrthonormalRows(20.0), {"cosine": [0.0, 0.5, 1.0]}
+    >>> for shard in ("1/2", "2/2"):
+    ...     _ = mtl.sweep(cell, grid, 10, jax.random.key(0), "map.nc", shard=shard, progress=False)
+    >>> mtl.merge(["map.nc.parts"], "whole.nc").gain.shape
+    (3, 10)
     """
     path = require_path(path, ".nc")
     require(len(pieces) > 0, "pieces", "at least one folder of parts", "empty", "give RESULT.nc.parts of every shard")

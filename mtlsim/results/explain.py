@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def explain(data: "xr.Dataset") -> str:
-    """Signs, statuses, certificates and gaps of a result of `mtlsim.sweep`, and how many more seeds would decide the open cells."""
+    """Signs, statuses, certificates and gaps of a result of `mtlsim.sweep`, and how many more seeds would decide the open cells.
+
+    >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
+    >>> cell, grid = mtl.Transfer(pair, sharing="pooled"), {"tasks.noise": [0.5, 1.0, 2.0]}
+    >>> ds = mtl.sweep(cell, grid, n_seeds=10, key=jax.random.key(0), progress=False)
+    >>> print(mtl.explain(ds).splitlines()[0])
+    3 cells x 10 seeds: tasks.noise 0.5 to 2 (3)
+    """
     require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
     facts = [_on_axes(data), *_on_precision(data), *_on_versions(data), *_on_tasks(data)]
     return "\n".join([*facts, _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])

@@ -16,7 +16,11 @@ STUDENT_FREEDOM = 5.0
 
 
 class Data(eqx.Module):
-    """X (m, d) and y (m,) of one task."""
+    """X (m, d) and y (m,) of one task.
+
+    >>> mtl.Data(X=jax.numpy.ones((4, 2)), y=jax.numpy.zeros(4)).X.shape
+    (4, 2)
+    """
 
     X: Float[Array, "m d"]
     y: Float[Array, " m"]
@@ -53,7 +57,12 @@ def colour(covariance: Covariance, entries: Float[Array, "m d"]) -> Float[Array,
 
 
 def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) -> tuple[Data, ...]:
-    """Explicit rows and labels of every task. The sizes are static here; moments take them as data (`draw_moments`)."""
+    """Explicit rows and labels of every task. The sizes are static here; moments take them as data (`draw_moments`).
+
+    >>> tasks = mtl.LinearTasks(n_features=3, n_samples=(50, 20)).draw(key=jax.random.key(0))
+    >>> [data.X.shape for data in mtl.draw_data(tasks, (50, 20), key=jax.random.key(1))]
+    [(50, 3), (20, 3)]
+    """
     drawn = []
     for i in range(tasks.n_tasks):
         rows_key = tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i)

@@ -24,6 +24,11 @@ class Moments(eqx.Module):
     and those drawn from an invertible covariance, also carry factor (d, d), lower triangular, and scores (d,) with
     gram = factor factor' and cross = factor scores: d equivalent rows and labels.
     rank_known: whether n rows are known to see min(n, d) directions; then the columns of factor from n on are exactly zero.
+
+    >>> X, y = np.array([[1.0, 0.0], [1.0, 2.0]]), np.array([1.0, 3.0])
+    >>> moments = mtl.Moments.from_data(X, y)
+    >>> moments.gram.tolist(), moments.cross.tolist(), float(moments.energy)
+    ([[2.0, 2.0], [2.0, 4.0]], [4.0, 6.0], 10.0)
     """
 
     gram: Float[Array, "... d d"]

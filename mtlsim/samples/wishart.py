@@ -37,7 +37,12 @@ class Variates(NamedTuple):
 
 @jax.jit
 def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
-    """Moments of every task, with a leading axis over tasks (one gram where the tasks share their rows)."""
+    """Moments of every task, with a leading axis over tasks (one gram where the tasks share their rows).
+
+    >>> tasks = mtl.LinearTasks(n_features=3, n_samples=(10**9, 20)).draw(key=jax.random.key(0))
+    >>> mtl.draw_moments(tasks, key=jax.random.key(1)).gram.shape  # a billion rows cost nothing
+    (2, 3, 3)
+    """
     linear = type(tasks) is Tasks
     require(linear, "tasks", "linear: other labels are no function of moments", type(tasks).__name__, "use draw_data")
     if tasks.rows != "gaussian":

@@ -1,4 +1,55 @@
-"""What is shared: one file per architecture, all behind the protocol of `mtlsim.sharing._sharing`."""
+"""What is shared: one file per architecture, all behind the protocol of `mtlsim.sharing._sharing`.
+
+`Transfer(tasks, sharing=...)` takes an architecture or its name, and so does `fit`, for data:
+
+```python
+import numpy as np
+
+import mtlsim as mtl
+from mtlsim.sharing.cross_stitch import CrossStitch
+from mtlsim.sharing.multilinear import MultilinearRelationship
+
+rng = np.random.default_rng(0)
+X1, X2 = rng.normal(size=(30, 5)), rng.normal(size=(12, 5))
+pairs = [(X1, X1 @ np.ones(5) + rng.normal(size=30)), (X2, X2 @ np.ones(5) + rng.normal(size=12))]
+found = mtl.fit(pairs, CrossStitch(own=0.9, learned=False, decay=1.0))  # exact, with a certificate
+print(found, found.parameters, found.predict(X2, task=1))
+mtl.fit(pairs, MultilinearRelationship([[1, 0.8], [0.8, 1]], decay=1.0)).save("fit.npz")
+mtl.fit(pairs, CrossStitch(), rank=2, activation="relu")                # units that bend are trained on rows
+```
+
+`hard`, `cross-stitch`, `sluice` and `attention` have a `depth`, experts have `levels`. Linear layers that follow each other have
+the optimum of one; what is trained and not solved is compared by `TrainingCurve(tasks, sharing=...)`.
+
+It minimises the sum over tasks of squared losses, summed over rows, plus the penalty that the architecture declares. Every task
+may have rows of its own; pairs, `Moments` and `Rows` are the same to it.
+
+| `sharing` | In a linear model of depth one it is |
+|---|---|
+| `hard` | a layer of the given rank with free heads: exact for two tasks of rank one, for shared rows, and from as many columns as tasks |
+| `pooled` | one parameter vector |
+| `frozen`, `from-source` | the sources' layer under a head of the target; a ridge around the source's own estimate |
+| `soft`, `mean-regularised` | one ridge regression: a pull between all pairs, or to the mean of all |
+| `cross-stitch`, `sluice`, `gated-experts` with their mixing held | one ridge regression in the task covariance of the mixing |
+| `cross-stitch`, `sluice` learned | every task alone: what they gain, they gain by stopping early (`fit(..., training=WeightedTraining(...))`) |
+| `attention`, `mixture-of-experts` (MMoE, CGC, PLE) | no linear function of x: their masks and gates look at it, and are trained on rows |
+| `modular` | residual blocks in an order, or a mixture, of each task's own; trained |
+| `normalised` | any of those with hidden units, which are normalised row by row (layer-norm, ada-norm, ...): `{name = "normalised", of = "hard"}` |
+| `branched` | hard sharing inside groups of tasks; `mtlsim.solvers.partitions` lists and chooses them |
+| `trace-norm`, `adapters` | convex, with a proven gap: few common directions; a common base that tasks share exactly or leave |
+| `multilinear` | one ridge regression in the task covariance that is given; learned, a threshold on the modes of all tasks |
+
+How related two tasks must be before a mixing that is not learned yet helps is known: of cross-stitch units (.9 / .1) a
+correlation of .11, of half-averaged sluice columns .17 to .19, of experts at gate .5 .27 to .31, at gate .8 .58 to .88 (`mtlsim
+verify critical-task-correlation`, `mtlsim figure critical-correlation`). Why is known too, and verified on random instances:
+columns with a held mixing are one ridge regression in the metric of a task covariance (`kronecker-ridge`), whose risk is known
+with many features (`held-mixing`), and steps on them are steps in that metric (`flow-in-metric`); as many columns as tasks
+without a decay learn each task alone (`free-columns`); adapters pool exactly from a known decay on (`adapters-pool`), and follow
+a law of their rank on a frozen base (`sequential-adapter`); a learned task covariance keeps or drops whole modes
+(`multilinear-threshold`). `mtlsim figure sharing-map` draws which architecture is best where. In a TOML file: `sharing =
+"pooled"` in `[cell]`, or a table `[cell.sharing]` with `name = "soft"` and its fields; names are an axis of a grid, `{"sharing":
+["hard", "pooled"]}`, and fields too, `{"sharing.strength": [1, 10]}`.
+"""  # noqa: E501
 
 import dataclasses
 import sys

@@ -33,6 +33,13 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000) -> 
 
     moments: of two tasks, stacked or in a sequence, whose grams together have full rank. n_points: values of s. Runs in NumPy.
     Raises ValueError for another number of tasks, rows that miss a direction, and labels without any.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X1, X2 = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
+    >>> source, target = mtl.Moments.from_data(X1, X1.sum(1)), mtl.Moments.from_data(X2, X2.sum(1))
+    >>> front = mtl.pareto_front([source, target])
+    >>> front.losses.shape[1]  # a mean squared error for each of the two tasks
+    2
     """
     moments = stack(moments)
     require(moments.n_tasks == 2, "moments", "of two tasks", f"of {moments.n_tasks}", "pass a source and a target")

@@ -14,6 +14,10 @@ def solve_single(moments: Moments, ridge=0.0) -> Float[Array, " d"]:
 
     moments: of one task. ridge: a number >= 0, on the scale of X'X (a sum over rows). Returns theta (d,).
     Raises ValueError for what is not the moments of one task.
+
+    >>> moments = mtl.Moments.from_data(np.eye(2), np.array([1.0, 2.0]))
+    >>> mtl.solve_single(moments, ridge=1.0).round(6).tolist()
+    [0.5, 1.0]
     """
     require_one_task(moments, "moments")
     d = moments.n_features

@@ -21,6 +21,11 @@ class Solution(eqx.Module):
     both. certificate: exact (gap within 10^-6 of the smaller task's explained energy, or in the last three digits of all energy),
     interval (the gap is proven but not small), none (only the tasks' own best losses bound it). route: the solver's name.
     status: see `mtlsim.Status`.
+
+    >>> moments = [mtl.Moments.from_data(np.eye(2), np.array([1.0, n])) for n in (0, 1)]
+    >>> solution = mtl.solve(moments, rank=2)
+    >>> solution.route, solution.parameters.round(6).tolist()
+    ('separate', [[1.0, 0.0], [1.0, 1.0]])
     """
 
     shared: Float[Array, "d r"]

@@ -71,6 +71,12 @@ def solve(
     certify: whether to prove the optimum of rank one for more than two tasks, by a search of all heads (see
     `mtlsim.solvers.boxes`; of more than five tasks a bound is proven for groups of five).
     Raises ValueError for sizes, weights and routes that make no sense; trouble with the numbers becomes `status`.
+
+    >>> X, y = np.eye(2), np.array([1.0, 1.0])
+    >>> moments = [mtl.Moments.from_data(X, y), mtl.Moments.from_data(X, -3 * y)]
+    >>> solution = mtl.solve(moments, rank=1)  # one direction, and heads of both signs
+    >>> solution.route, solution.parameters.round(6).tolist()
+    ('secular', [[1.0, 1.0], [-3.0, -3.0]])
     """
     moments = stack(moments)
     n_tasks, d = moments.n_tasks, moments.n_features

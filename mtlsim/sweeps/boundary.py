@@ -104,6 +104,13 @@ def find_boundary(
     sign more often; the interval of a root holds the places at which the interval of the mean gain holds zero. Points outside a
     statement's assumptions are left out.
     Raises ValueError for unknown names and empty ranges.
+
+    >>> from mtlsim.theory import pooled_least_squares
+    >>> tasks = mtl.LinearTasks(n_features=5, n_samples=(50, 20), relation="same", design=mtl.Isotropic())
+    >>> exact = pooled_least_squares(mtl.Transfer(tasks, sharing="pooled"))
+    >>> found = mtl.find_boundary(exact, "tasks.noise", (0.3, 3.0), "tasks.cosine", (0.0, 1.0), n_draws=1)
+    >>> len(found.branches)
+    1
     """
     cell = getattr(source, "cell", source)
     require(x != y, "y", "another parameter than x", repr(y), "choose two")

@@ -82,6 +82,11 @@ def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, "
     """What `sweep` with the same arguments will cost, by running batches at points spread over the grid; nothing is saved.
 
     options: those of `sweep` that change its cost: budget, level, keep, chunk_draws. Raises ValueError as `sweep` does.
+
+    >>> from mtlsim.cells.orthonormal_rows import OrthonormalRows
+    >>> cost = mtl.estimate(OrthonormalRows(20.0), {"cosine": [0.0, 0.5, 1.0]}, n_seeds=10)
+    >>> print(cost.report().splitlines()[0])
+    size: 3 cells x 10 seeds in 1 chunk; 1 program to compile
     """
     for name in options:
         require_choice(name, ("budget", "level", "keep", "chunk_draws"), "estimate's options")

@@ -28,6 +28,13 @@ def predict(
     refuse values that the cell refuses, such as a sample size that is no whole number.
     The result has the predicted numbers, their spread over draws (`NAME_spread`, a standard deviation), and `margin`: positive
     where all assumptions hold in every draw; elsewhere the numbers are an extrapolation.
+
+    >>> from mtlsim.theory import pooled_least_squares
+    >>> tasks = mtl.LinearTasks(n_features=5, n_samples=(50, 20), relation="same", design=mtl.Isotropic())
+    >>> exact = pooled_least_squares(mtl.Transfer(tasks, sharing="pooled"))
+    >>> predicted = mtl.predict(exact, {"tasks.cosine": [0.0, 0.9]}, n_draws=1)
+    >>> (predicted.gain.values > 0).tolist()
+    [False, True]
     """
     bound = hasattr(prediction, "statement")
     require(bound, "prediction", "a statement bound to a cell", type(prediction).__name__, "pass theory.NAME(cell)")

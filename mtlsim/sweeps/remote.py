@@ -29,6 +29,11 @@ class DaskExecutor(Executor):
     first worker, or a scheduler that was lost, is waited for. A worker uses as many host devices as it has threads
     (`dask worker ADDRESS --nthreads 1` for one a core), or its GPUs. Raises ValueError where there is no scheduler, no worker, or
     no package `distributed`.
+
+    >>> from concurrent.futures import Executor
+    >>> issubclass(mtl.DaskExecutor, Executor)
+    True
+    >>> executor = mtl.DaskExecutor("tcp://host:8786")  # doctest: +SKIP
     """
 
     def __init__(self, scheduler: Any, patience: float = 120.0):

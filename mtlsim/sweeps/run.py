@@ -67,6 +67,12 @@ def sweep(
     The result has the per-seed outputs and gain_mean, gain_low, gain_high, gain_sign and so on; settings, versions and device
     are in its attributes. Raises ValueError for unknown names, values out of range, and files made by other settings, and
     `Incomplete` (a RuntimeError) where workers failed, which says what is missing; all else is kept for the next call.
+
+    >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
+    >>> cell, grid = mtl.Transfer(pair, sharing="pooled"), {"tasks.noise": [0.5, 1.0, 2.0]}
+    >>> ds = mtl.sweep(cell, grid, n_seeds=10, key=jax.random.key(0), progress=False)
+    >>> dict(ds.gain.sizes)
+    {'tasks.noise': 3, 'seed': 10}
     """
     key = check_key(key)
     require(devices is None or executor is None, "devices", "left out with an executor", "given", "its workers use all of theirs")
@@ -115,7 +121,13 @@ def sweep(
 
 
 def measure(cell: Any, n_seeds: int, key: Key[Array, ""], *, budget: int | None = None, level: float = 0.95) -> Verdict:
-    """The verdict on one cell: mean gain with interval and sign; with a budget, seeds are added until it is decided."""
+    """The verdict on one cell: mean gain with interval and sign; with a budget, seeds are added until it is decided.
+
+    >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
+    >>> verdict = mtl.measure(mtl.Transfer(pair, sharing="pooled"), n_seeds=30, key=jax.random.key(0))
+    >>> verdict.word, verdict.n_seeds
+    ('undecided', 30)
+    """
     result = sweep(cell, {}, n_seeds, key, budget=budget, level=level, progress=False)
     return verdict_of({part: result[name].values for part, (name, _) in SUMMARY.items()}, float(result.attrs["level"]))
 

@@ -59,6 +59,10 @@ class ClassificationTasks(Recipe):
     what is added to a score before its sign is taken. capacity: as for `ReluTasks`. All other fields are those of `LinearTasks`.
 
     Raises ValueError for values outside their domain. Source: [wu2020understanding], Section 2.1.
+
+    >>> tasks = mtl.ClassificationTasks(n_features=3, n_samples=(300, 60), cosine=0.9, flip=0.1)
+    >>> tasks.draw(key=jax.random.key(0)).n_tasks
+    2
     """
 
     need_rows = True

@@ -91,7 +91,11 @@ class Covariance(eqx.Module):
 
 
 class Isotropic(eqx.Module):
-    """Sigma = scale * I."""
+    """Sigma = scale * I.
+
+    >>> mtl.Isotropic(4.0).draw(2).matrix().tolist()
+    [[4.0, 0.0], [0.0, 4.0]]
+    """
 
     scale: Float[Array, ""] | Real = 1.0
 
@@ -107,6 +111,9 @@ class Spiked(eqx.Module):
 
     The set is the first `fraction` of the coordinates, or the given `coordinates`. The condition number is that of the
     covariance: the founding paper's D with 100 on its diagonal (rows x = D z) is condition_number = 10^4 [wu2020understanding].
+
+    >>> np.diag(mtl.Spiked(condition_number=100.0, fraction=0.25).draw(4).matrix()).tolist()
+    [100.0, 1.0, 1.0, 1.0]
     """
 
     condition_number: Float[Array, ""] | Real = 10.0
@@ -132,7 +139,11 @@ class Spiked(eqx.Module):
 
 
 class PowerLaw(eqx.Module):
-    """Eigenvalues j^-exponent, j = 1..d, scaled to mean one."""
+    """Eigenvalues j^-exponent, j = 1..d, scaled to mean one.
+
+    >>> np.diag(mtl.PowerLaw(1.0).draw(2).matrix()).round(4).tolist()
+    [1.3333, 0.6667]
+    """
 
     exponent: Float[Array, ""] | Real = 1.0
 
@@ -145,7 +156,11 @@ class PowerLaw(eqx.Module):
 
 
 class Diagonal(eqx.Module):
-    """Uncorrelated features of given variances (d,), in any order; some may be zero, not all."""
+    """Uncorrelated features of given variances (d,), in any order; some may be zero, not all.
+
+    >>> mtl.Diagonal([4.0, 1.0]).draw(2).matrix().tolist()
+    [[4.0, 0.0], [0.0, 1.0]]
+    """
 
     variances: Float[Array, " d"]
     singular: bool = eqx.field(static=True)
@@ -170,7 +185,11 @@ class Diagonal(eqx.Module):
 
 
 class FromMatrix(eqx.Module):
-    """A given symmetric positive semidefinite matrix (d, d)."""
+    """A given symmetric positive semidefinite matrix (d, d).
+
+    >>> mtl.FromMatrix([[2.0, 1.0], [1.0, 2.0]]).draw(2).matrix().round(6).tolist()
+    [[2.0, 1.0], [1.0, 2.0]]
+    """
 
     matrix: Float[Array, "d d"]
     singular: bool = eqx.field(static=True)
@@ -209,7 +228,11 @@ class FromMatrix(eqx.Module):
 
 
 def from_data(X) -> FromMatrix:
-    """The covariance of the rows of X (m, d) about zero, X'X / m."""
+    """The covariance of the rows of X (m, d) about zero, X'X / m.
+
+    >>> mtl.from_data(np.array([[2.0, 0.0], [0.0, 1.0]])).draw(2).matrix().round(6).tolist()
+    [[2.0, 0.0], [0.0, 0.5]]
+    """
     require_no_names(X, "X")
     rows = np.asarray(numbers_of(X, "X"))
     require(rows.ndim == 2, "X", "a matrix of rows", f"of shape {rows.shape}", "pass shape (m, d)")
@@ -233,7 +256,12 @@ def random_basis(key, n_features: int) -> Float[Array, "d d"]:
 
 
 class Rotated(eqx.Module):
-    """Another design seen in a uniformly random orthonormal basis, the same for every seed."""
+    """Another design seen in a uniformly random orthonormal basis, the same for every seed.
+
+    >>> design = mtl.Rotated(mtl.Diagonal([4.0, 1.0]), seed=1).draw(2).matrix()
+    >>> np.linalg.eigvalsh(design).round(6).tolist()
+    [1.0, 4.0]
+    """
 
     design: eqx.Module
     seed: int = eqx.field(default=0, static=True)

@@ -21,4 +21,9 @@ class LinearTasks(Recipe):
     n_samples.
 
     Raises ValueError for values outside their domain. Source: [wu2020understanding], Section 2.3.
+
+    >>> recipe = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9, noise=(1.0, 0.5))
+    >>> tasks = recipe.draw(key=jax.random.key(0))  # the target last
+    >>> round(float(mtl.cosine_similarity(*tasks.parameters)), 6)
+    0.9
     """

@@ -83,6 +83,10 @@ class ReluTasks(Recipe):
     there is room for, a shape; the largest of n_samples if left out (`mtlsim.sweep` makes room for its grid).
 
     Raises ValueError for values outside their domain. Source: [wu2020understanding], Section 2.1.
+
+    >>> tasks = mtl.ReluTasks(n_features=3, n_samples=(300, 60), cosine=0.9, noise=0.5)
+    >>> tasks.draw(key=jax.random.key(0)).parameters.shape
+    (2, 3)
     """
 
     need_rows = True

@@ -1,6 +1,25 @@
 """Theory: every published or derived statement about transfer is one object that predicts, is drawn, and can be proved wrong.
 
 `theory.NAME` is the statement of `theory/statements/NAME.py`; `theory.NAME(cell)` binds it to a cell, ready for an overlay.
+
+A statement about transfer is one file in `mtlsim/theory/statements/`: what it assumes, what it predicts, how the same number is
+measured, and where it comes from. From that file come its overlay, its verdict and its reference.
+
+```python
+import jax
+
+import mtlsim as mtl
+from mtlsim import plots, theory
+
+cell = mtl.Transfer(mtl.LinearTasks(n_features=40, n_samples=(1000, 200), cosine=0.8, noise=1.5))
+ds = mtl.sweep(cell, {"tasks.n_samples[0]": [20, 100, 500, 2500], "tasks.noise": [0.5, 1.0, 2.0]}, 50, jax.random.key(0))
+figure = plots.transfer_map(ds)
+plots.overlay(figure, theory.free_heads(cell))  # dashed: predicted boundary; dotted: where its assumptions fail
+figure.savefig("map.png")
+
+found = mtl.find_boundary(theory.free_heads(cell), "tasks.n_samples[0]", (20, 2500), "tasks.noise", (0.5, 2.0))
+print(found.branches)  # curves (x, y) on which the predicted gain is zero; from `cell` itself: sampled, with intervals
+```
 """
 
 import importlib

@@ -35,6 +35,11 @@ class Fitted(eqx.Module):
     params: in the form that the sharing declares. parameters (K, d): of the tasks, where they are linear in x, else None.
     losses (K,): sums of squares of the tasks. loss: the objective, gap: by how much at most it is above the optimum; certificate,
     status: see `mtlsim.Certificate` and `mtlsim.Status`. route: how it was found.
+
+    >>> X, y = np.eye(2), np.array([1.0, 2.0])
+    >>> found = mtl.fit([(X, y), (X, y)], "pooled")
+    >>> np.asarray(found.predict(np.array([[1.0, 1.0]]))).round(6).tolist()
+    [3.0]
     """
 
     sharing: Sharing
@@ -122,6 +127,11 @@ def fit(
     known exactly is solved, and the rest trained by default. scheme: of weights that change along training.
     activation: "identity", or "relu" units, which are trained on rows. key: of starts and batches, jax.random.key(0) if left out.
     Raises ValueError for tasks, sizes and options that do not fit; trouble with the numbers becomes `status`.
+
+    >>> X, y = np.eye(2), np.array([1.0, 2.0])
+    >>> found = mtl.fit([(X, y), (X, -y)], "soft")  # each task's own, pulled together
+    >>> found.route, np.asarray(found.parameters).round(3).tolist()
+    ('soft', [[0.333, 0.667], [-0.333, -0.667]])
     """
     sharing = as_sharing(sharing)
     require(isinstance(sharing, Sharing), "sharing", "an architecture or its name", repr(sharing), "use 'hard'")

@@ -31,6 +31,10 @@ class Training(eqx.Module):
     n_steps full-batch steps of the loss per row from one random start of B and A with entries
     start_size * N(0, 1) / sqrt(fan-in), and stop there: start size, learning rate and the number of steps then decide what is
     found among many answers.
+
+    >>> training = mtl.Training("adam", n_steps=200, start_size=0.1)
+    >>> mtl.Transfer(mtl.ReluTasks(3, (40, 20)), rank=2, training=training).rank
+    2
     """
 
     optimiser: str = eqx.field(default="newton", static=True)

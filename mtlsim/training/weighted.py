@@ -43,6 +43,9 @@ class WeightedTraining(eqx.Module):
     form), "unweighted" ones their own (released code of MGDA and GradNorm). normalized: divide weights by their mean, so that
     one learning rate serves all schemes. batch: rows of each task in a step, drawn with replacement; None means all. Moments
     have no rows to draw.
+
+    >>> mtl.WeightedTraining("sgd", n_steps=1000, learning_rate=0.1).n_steps
+    1000
     """
 
     optimiser: str = eqx.field(default="adam", static=True)
@@ -106,6 +109,15 @@ def train_weighted(
     (ReLU units), or the population of ReLU tasks with Gaussian rows itself. rank: r.
     n_records: T, a divisor of n_steps. Weights pass through stop_gradient.
     Raises ValueError for options that do not fit, and for NaN or infinity in tasks that are not traced.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X1, X2 = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
+    >>> source, target = mtl.Moments.from_data(X1, X1.sum(1)), mtl.Moments.from_data(X2, X2.sum(1))
+    >>> from mtlsim.weighting import find_scheme
+    >>> training = mtl.WeightedTraining(n_steps=20)
+    >>> found = mtl.train_weighted([source, target], find_scheme("equal")(), 1, training, jax.random.key(0))
+    >>> found.weights.shape
+    (2,)
     """
     tasks = tasks if isinstance(tasks, (Rows, ReluPopulation)) else stack(tasks)
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and rank >= 1

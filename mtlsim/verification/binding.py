@@ -27,6 +27,11 @@ def statements_for(cell: Any, key: Key[Array, ""] | None = None, names: Iterable
 
     One applies where the cell is of its kind and all its assumptions hold on four draws of the tasks. Sums of squares are not
     drawn: it takes no longer than tracing. key: of the draws, jax.random.key(0) if left out.
+
+    >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
+    >>> bound = mtl.statements_for(mtl.Transfer(pair, sharing="pooled"), names=["pooled-least-squares", "frozen-layer"])
+    >>> [(one.statement, one.applies) for one in bound]
+    [('pooled-least-squares', True), ('frozen-layer', False)]
     """
     key = jax.random.key(0) if key is None else check_key(key)
     found = [_bind(find_statement(name), cell, key) for name in (names or statement_names())]

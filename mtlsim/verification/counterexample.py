@@ -93,7 +93,15 @@ class Counterexample:
 
 
 def load_counterexample(path: str | Path) -> Counterexample:
-    """What `Counterexample.save` wrote; `.instance` is the instance, ready to be measured again."""
+    """What `Counterexample.save` wrote; `.instance` is the instance, ready to be measured again.
+
+    >>> from mtlsim.verification.counterexample import Counterexample
+    >>> found = Counterexample("plateau", "inside", 0, {"tasks.cosine": 0.5}, violation=0.1, standard_error=0.01, n_evaluations=64)
+    >>> found.save("worst.json").name
+    'worst.json'
+    >>> print(mtl.load_counterexample("worst.json"))
+    violates plateau, by 0.1 +- 0.01 of its size, at tasks.cosine = 0.5 (64 points, 1 of 1 climbs agree)
+    """
     try:
         return Counterexample(**json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -120,6 +128,12 @@ def search_counterexample(
     fill the box evenly; the n_starts highest that lie apart are climbed, and a scanned point that no climb exceeds is kept, as a
     sign has no slope. n_draws: common draws over which the violation is averaged; n_fresh: other draws on which the best is
     measured at the end, so that chance found by the search does not count. Raises ValueError for unknown names.
+
+    >>> from mtlsim.theory import find_statement
+    >>> statement, ranges = find_statement("effective-rows"), {"distance": (0.01, 1.0), "noise": (0.1, 2.0)}
+    >>> found = mtl.search_counterexample(statement, ranges, n_scan=4, n_starts=1, n_fresh=200)
+    >>> bool(found.z < 5)  # standard errors; that none was found is no proof
+    True
     """
     require(len(ranges) > 0, "ranges", "at least one parameter", "empty", "give {'tasks.noise[0]': (0.1, 10)}")
     require(n_starts >= 1, "n_starts", "at least 1", n_starts, "use 6")

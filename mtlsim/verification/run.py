@@ -31,7 +31,7 @@ BUDGET = 32  # times the draws of the first look
 
 
 def verify(
-    names: Sequence[str | Statement | Mechanism] = (),
+    names: Sequence[str | Path | Statement | Mechanism] = (),
     out: str | Path | None = None,
     *,
     n_instances: int = 50,
@@ -51,6 +51,10 @@ def verify(
     says its own number of draws, and is tried at the level of one verdict (see `mechanisms`). fast: fewer instances and draws to
     begin with; of mechanisms, half of the draws. progress: print each finding when it is there, then the error of the whole run.
     Raises ValueError for an unknown name, with the nearest. What a statement itself raises is raised when all others are done.
+
+    >>> (finding,) = mtl.verify(["task-arithmetic"], n_instances=2, n_seeds=20)
+    >>> finding.verdict
+    'confirmed'
     """
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
@@ -93,8 +97,10 @@ def verify(
     return [*findings, *trials]
 
 
-def _things(name: str | Statement | Mechanism) -> Sequence[Statement | Mechanism]:
+def _things(name: str | Path | Statement | Mechanism) -> Sequence[Statement | Mechanism]:
     """The statements and mechanisms that a name, or a user's file, stands for."""
+    if isinstance(name, Path):
+        name = str(name)
     if isinstance(name, (Statement, Mechanism)):
         return (name,)
     if not is_own(name):

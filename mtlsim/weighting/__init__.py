@@ -1,4 +1,31 @@
-"""How much each task counts: one file per scheme, all behind the protocol of `mtlsim.weighting._scheme`."""
+"""How much each task counts: one file per scheme, all behind the protocol of `mtlsim.weighting._scheme`.
+
+```python
+import jax
+
+import mtlsim as mtl
+from mtlsim import LinearTasks, Weighting
+from mtlsim.weighting import find_scheme, scheme_names
+
+tasks = LinearTasks(n_features=20, n_samples=(60, 60), cosine=0.9, noise=(2.0, 0.5))
+bench = mtl.sweep(Weighting(tasks), {"scheme": ["oracle", *scheme_names()]}, 100, jax.random.key(0))
+print(bench.gain_mean.to_pandas())  # gain of the target, a scheme each; the oracle is the best that any weights could do
+tuned = Weighting(tasks, "gradnorm", hyperparameters=find_scheme("gradnorm")(alpha=0.12))
+```
+
+A scheme is one file in `mtlsim/weighting/`: its equation, its options where papers and released code differ, and examples worked
+by hand that the tests run. All see the same signals (unweighted mean losses, inner products of the tasks' gradients in the
+shared layer) and are trained by the same scan: `mtl.train_weighted`, `mtl.WeightedTraining`; in a TOML file, `scheme` in `[cell]`
+or `[grid]` does this. Floors that fire are counted. With linear tasks the exact solver gives what schemes are measured against:
+the weights of least exact risk ("oracle") and the optimum under any weights ("given"); `mtl.pareto_front` is the whole front of two
+tasks, also where no weights lead.
+
+Beside weightings stand the optimisers of the field, from the same losses and inner products: `mgda`, `pcgrad` (the mean over all
+orders), `cagrad`, `imtl-g`, `imtl-l`, `nash-mtl`, `famo`, `aligned-mtl`, `upgrad` and `smooth-chebyshev`, each tested against its
+definition on the gradients themselves.
+
+Whether one of them can beat every weighting, and what weights know, stands in `notebooks/README.md`.
+"""
 
 import sys
 

@@ -24,6 +24,12 @@ def svd_task_weights(X, Y, rank: int, normalized: bool = False, whitened: bool =
     the mean of their grams. One task alone gets the weight one. If the r-th and the next singular value are tied, squared weights
     are averaged over the tied directions. A task without a direction (X_k'y_k = 0, as of labels of zero) has the weight zero.
     Returns w (K,). Raises ValueError for lengths that differ, NaN or infinity, a rank over K, and where no task has a direction.
+
+    >>> X, Y = np.eye(3), np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])  # the same direction, twice as large
+    >>> mtl.svd_task_weights(X, Y, rank=1).round(6).tolist()
+    [1.0, 2.0]
+    >>> mtl.svd_task_weights(X, Y, rank=1, normalized=True).round(6).tolist()
+    [1.0, 1.0]
     """
     if isinstance(X, (list, tuple)):
         require(len(X) == len(Y), "Y", f"labels of {len(X)} tasks like X", f"of {len(Y)}", "give one array of labels per task")

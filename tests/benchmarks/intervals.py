@@ -1,4 +1,4 @@
-"""How often the interval of a mean gain covers it, and on which side it misses: the table in the README.
+"""How often the interval of a mean gain covers it, and on which side it misses: the table in README.md beside this file.
 
     python tests/benchmarks/intervals.py [REPETITIONS] [--others] [--looks]
 

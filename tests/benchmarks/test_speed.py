@@ -4,10 +4,12 @@ Each is the shortest of several repetitions, compile time apart. On one core: pr
 """
 
 import os
+import re
 import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -160,3 +162,12 @@ def test_the_first_figure_on_a_cold_cache(tmp_path):
     print(f"\ntransfer-map on a cold cache: {seconds:.0f} s")
     assert shown(seconds < 60)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 4 * 2**20
+
+
+def test_the_example_of_the_readme_on_a_cold_cache(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    program = re.search(r"<!-- example -->\n+```python\n(.*?)```", text, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    first, again = (run_fresh(program, XDG_CACHE_HOME=str(tmp_path / "cache"), XLA_FLAGS="")[1] for _ in range(2))
+    print(f"\nthe example of the README: {first:.0f} s on a cold cache, {again:.0f} s afterwards")
+    assert shown(first < 30)

@@ -9,6 +9,7 @@ import numpy as np
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import MARKERS, RISK_LABEL, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -41,8 +42,7 @@ def draw(data):
     for ax, noise in zip(axes[0], noises, strict=True):
         (_units if relu else _ranks)(ax, data.sel({NOISE: noise}), first=ax is axes[0, 0])
         ax.set_title(f"noise {noise:g}")
-    handles = axes[0, 0].get_legend_handles_labels()
-    fig.legend(*handles, loc="outside upper center", ncols=4 if relu else 3, title=None if relu else "sources and target")
+    legend(fig, "outside lower center", 4, title=None if relu else "sources and target")
     return fig
 
 
@@ -52,7 +52,9 @@ def _ranks(ax, data, first: bool) -> None:
         gain_curve(ax, data.sel({COSINE: cosine}), "rank", f"cosine {cosine:g}", i)
     finish_gain_axis(ax, "rank", data["rank"].values, label=first)
     ax.axvline(count, color="black", linestyle=":", linewidth=1)
-    ax.annotate("rank = tasks", (count, 0.5), xycoords=("data", "axes fraction"), ha="right", va="center", rotation=90, fontsize=7)
+    ax.annotate(
+        "rank = tasks", (count, 0.5), xycoords=("data", "axes fraction"), ha="right", va="center", rotation=90, size="small"
+    )
 
 
 def _units(ax, data, first: bool) -> None:

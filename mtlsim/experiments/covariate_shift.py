@@ -46,7 +46,7 @@ def draw(data):
     legend_above(axes[1], f"ratio of the covariances, for {N_TARGET} target rows and {N_FEATURES} features")
     axes[1].axvline(N_TARGET, color="black", linestyle=":", linewidth=1)
     note = " as many source\n as target rows"
-    axes[1].annotate(note, (N_TARGET, 0.97), xycoords=("data", "axes fraction"), fontsize=7, va="top")
+    axes[1].annotate(note, (N_TARGET, 0.97), xycoords=("data", "axes fraction"), fontsize="small", va="top")
     return fig
 
 

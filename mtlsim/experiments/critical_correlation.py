@@ -7,6 +7,7 @@ from jaxtyping import Array
 
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import SERIES, figure
 from mtlsim.sharing.cross_stitch import CrossStitch
@@ -62,7 +63,7 @@ def draw(data):
         ax.set_xlabel("correlation of the tasks' parameters")
         ax.set_title(f"signal over noise {n_samples:g}", fontsize="medium")
     axes[1].plot([], [], color="black", linestyle=DASHES, linewidth=1, label="critical correlation")
-    axes[1].legend(loc="upper left", frameon=True, framealpha=0.9)
+    legend(fig)
     return fig
 
 

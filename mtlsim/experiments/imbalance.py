@@ -3,6 +3,7 @@
 from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -30,7 +31,7 @@ def draw(data):
         ax.set_title("signals of equal size" if scale == 1 else f"the source's signal {scale:g} times as large")
     for ax in axes:  # after all curves, because the panels share their gain axis
         finish_gain_axis(ax, SOURCE, data[SOURCE].values, label=ax is axes[0])
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    legend(fig, "outside lower center", 6)
     return fig
 
 

@@ -49,7 +49,7 @@ def draw(data):
         ax.set_title(TITLES.get(noise, f"noise {noise:g}"))
         ax.set_yticks(places, names)
     axes[0].invert_yaxis()
-    fig.supxlabel("transfer gain of the target: risk alone minus together (positive helps), with 95 % interval", fontsize=9)
+    fig.supxlabel("transfer gain of the target: risk alone minus together (positive helps), with 95 % interval", fontsize="medium")
     return fig
 
 

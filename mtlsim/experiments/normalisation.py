@@ -8,6 +8,7 @@ from mtlsim import theory
 from mtlsim.cells.normalised_rows import NormalisedRows
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import entry, legend
 from mtlsim.plots.predictions import legend_handle, overlay
 from mtlsim.plots.style import SERIES, figure
 
@@ -38,8 +39,8 @@ def draw(data):
         ax.set(title=title, xlabel="scale of the source's rows")
         ax.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
         ax.minorticks_off()
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend([*handles, legend_handle("theory", "black")], [*names, "theory"], loc="outside lower center", ncols=3)
+    entry(axes[0], legend_handle("theory"))
+    legend(fig)
     return fig
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -48,9 +49,9 @@ def draw(data):
     axes[0].set_ylabel("mean squared error of the target (noise 0.3)")
     fig.supxlabel(
         "Thin: the way of training. Filled: no direction of the shared layer lowers both losses. Open: still moving at the end.",
-        fontsize=7,
+        fontsize="small",
     )
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    legend(fig, "outside right lower", 1)
     return fig
 
 

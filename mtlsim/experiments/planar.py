@@ -11,6 +11,7 @@ import numpy as np
 from mtlsim.cells.network import fit_networks
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import HELPS, HURTS, SERIES, figure
 from mtlsim.results.grid import at_point
 from mtlsim.tasks.classification import ClassificationTasks
@@ -41,7 +42,7 @@ def draw(data):
     typical = int(np.argmin(off.max(0)))  # the seed whose gains are nearest to the means
     for ax, relation, title in zip(axes, SOURCES, SOURCES.values(), strict=False):
         _planes(ax, at_point(cell(), {RELATION: relation}), jax.random.fold_in(jax.random.key(0), typical))
-        ax.set_title(title, fontsize=8)
+        ax.set_title(title, fontsize="small")
     alone = 1 - data["risk_single"].values[0]
     for i, values in enumerate((alone, *right)):
         low, high = np.percentile(np.random.default_rng(0).choice(values, (2000, len(values))).mean(1), [2.5, 97.5])
@@ -51,9 +52,8 @@ def draw(data):
     axes[2].set_xticks(range(3), ["alone", "with\ntask 2", "with\ntask 3"])
     axes[2].set_xlim(-0.5, 2.5)
     axes[2].set_ylabel("share of right decisions on task 1\n(higher is better; bars: 95 %)")
-    axes[2].set_title(f"mean of {len(alone)} draws", fontsize=8)
-    handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=3)
+    axes[2].set_title(f"mean of {len(alone)} draws", fontsize="small")
+    legend(fig)
     return fig
 
 

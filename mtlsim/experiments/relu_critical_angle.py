@@ -6,6 +6,7 @@ import numpy as np
 
 from mtlsim.cells.population import Population
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -48,12 +49,12 @@ def draw(data):
                 ax.plot(data[ANGLE].values, share, style, color=SERIES[i], marker=MARKERS[i], markevery=9, label=label)
         if weight == 1:
             ax.axvline(np.degrees(CRITICAL), color="black", linestyle=":", linewidth=1)
-            ax.annotate("critical angle, 85.4 ", (np.degrees(CRITICAL), 0.03), fontsize=7, ha="right")
+            ax.annotate("critical angle, 85.4 ", (np.degrees(CRITICAL), 0.03), fontsize="small", ha="right")
         ax.set_title("equal energies" if weight == 1 else f"source of {weight:g} times the energy")
         ax.set_xlabel("angle of the parameters (degrees)")
         ax.set_xticks(range(0, 181, 45))
     axes[0].set_ylabel("share of a task's energy that is kept\n(1 = as alone, higher is better)")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

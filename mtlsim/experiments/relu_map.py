@@ -37,7 +37,7 @@ def draw(data):
         levels = [NOISE**2 * N_FEATURES / n for n in sorted(ROWS, reverse=True)]
         lines = ax.contour(x, y, panel["risk_multi"].values, levels=levels, colors="black", linewidths=1.3)
         names = dict(zip(levels, [f"n = {n}" for n in sorted(ROWS, reverse=True)], strict=True))
-        ax.clabel(lines, fmt=names, fontsize=7)
+        ax.clabel(lines, fmt=names, fontsize="small")
         unproven = panel["gap"].values > UNPROVEN
         if unproven.any():
             veil = np.ma.masked_where(~unproven, np.ones_like(panel["gap"].values))
@@ -50,7 +50,7 @@ def draw(data):
     bar.set_label("share of the target's energy lost by sharing\n(0 = nothing, lower is better)")
     note = "Lines: above and left of each, sharing costs a target of that many rows more than learning alone (noise 0.5)."
     worst = float(data["gap"].max())
-    fig.supxlabel(f"{note} Proven to {worst:.1g} of the smaller task's energy.", fontsize=7)
+    fig.supxlabel(f"{note} Proven to {worst:.1g} of the smaller task's energy.", fontsize="small")
     return fig
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from mtlsim.cells.diagonal_network import DiagonalNetwork
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
 START, PRIVATE = "start", "private"
@@ -30,7 +31,8 @@ def draw(data):
     for chance in (0.5, 0.25):
         ax.axhline(chance, color="0.6", linewidth=0.8, zorder=0)
     ax.set(xscale="log", ylim=(0, 1.03), xlabel="size of the weights at first", ylabel="share of starts")
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    bar_entry(ax)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

@@ -6,6 +6,7 @@ from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.predictions import DASHES, overlay
 from mtlsim.plots.style import GAIN_LABEL, figure
 from mtlsim.tasks.covariance import Spiked
@@ -51,9 +52,9 @@ def draw(data):
             ax.set_xlabel("")
     for ax in panels[-1]:
         ax.set_xlabel("source samples (rows)")
-    fig.supylabel(GAIN_LABEL.replace(": ", ":\n"), fontsize=9, ha="center", multialignment="center")
+    fig.supylabel(GAIN_LABEL.replace(": ", ":\n"), fontsize="medium", ha="center", multialignment="center")
     panels[0, 0].plot([], [], color="black", linestyle=DASHES, label="prediction, where its assumptions hold")
-    fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

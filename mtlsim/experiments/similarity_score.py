@@ -8,6 +8,7 @@ import numpy as np
 
 from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.wishart import draw_moments
@@ -53,7 +54,7 @@ def draw(data):
         ax.set_xlabel("rows of each task")
         ax.set_title(f"{kept:.0%} of the variance kept")
     axes[0].set_ylabel("normalised similarity score (1 = same covariance)\nmedian and middle 95 % of the draws")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legend(fig, "outside lower center", 3)
     return fig
 
 

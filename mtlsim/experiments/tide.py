@@ -5,6 +5,7 @@ from scipy.stats import norm
 
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
 TILT = "tilt"
@@ -34,7 +35,8 @@ def draw(data):
     ax.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
     ax.set(ylim=(0, 1), xlabel="tilt: how much the first task prefers its own representation")
     ax.set_ylabel("share of starts that learn the common one")
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    bar_entry(ax)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

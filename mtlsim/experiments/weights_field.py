@@ -37,7 +37,9 @@ def draw(data):
         x, y = np.meshgrid(*where)
         ax.plot(x[gain < 0], y[gain < 0], linestyle="none", marker="x", color="black", markersize=3)
     axes[0].set_ylabel(label_of(SOURCE))
-    fig.supxlabel("label noise of the source (standard deviation; the target's is 0.5). Crosses: the target is hurt.", fontsize=9)
+    fig.supxlabel(
+        "label noise of the source (standard deviation; the target's is 0.5). Crosses: the target is hurt.", fontsize="medium"
+    )
     fig.colorbar(mesh, ax=axes, aspect=15).set_label("weight of the source's mean loss\n(share of both, median over seeds)")
     return fig
 

@@ -10,7 +10,9 @@ from scipy.ndimage import binary_dilation, binary_opening
 
 from mtlsim.core.checks import require
 from mtlsim.core.verdict import summarise
+from mtlsim.plots.legends import entry, legend
 from mtlsim.plots.predictions import remember
+from mtlsim.plots.sheet import finish
 from mtlsim.plots.style import (
     GAIN_LABEL,
     NO_INTERVAL,
@@ -70,11 +72,18 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     return mesh
 
 
-def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None, panels: str | None = None, handles: tuple = ()):
+def transfer_map(
+    data: "xr.Dataset",
+    x: str | None = None,
+    y: str | None = None,
+    panels: str | None = None,
+    handles: tuple = (),
+    title: str | None = None,
+):
     """Figure of the sign and size of the gain over two swept parameters, one panel per value of a third, six to a row.
 
     data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named. handles: more
-    entries of the legend, for what is drawn on top.
+    entries of the legend, for what is drawn on top. title: a sentence above it.
     """
     axes = [name for name in data["gain_mean"].dims if data.sizes[name] > 1 or name in (x, y, panels)]
     require(len(axes) in (2, 3), "data", "swept over two or three parameters", f"over {axes}", "select some with data.sel(...)")
@@ -108,9 +117,10 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
     bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01, ticks=symmetric_ticks(float(norm.vmax), 100.0))
     bar.minorticks_off()
     bar.set_label(GAIN_LABEL.replace(": ", ":\n"))
-    handles = [*_legend(data.attrs["level"], "mean gain zero", bool(has_heavy_tails(data).any())), *handles]
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), n_columns))
-    return fig
+    for handle in [*_legend(data.attrs["level"], "mean gain zero", bool(has_heavy_tails(data).any())), *handles]:
+        entry(panel_axes[0, 0], handle)
+    legend(fig, n_columns=max(n_columns, 2))
+    return finish(fig, title)
 
 
 def _legend(level: float, line: str, heavy: bool = False) -> list:
@@ -138,8 +148,10 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
     axes[0, 0].set_ylabel(label_of(y))
     bar = fig.colorbar(mesh, ax=axes)
     bar.set_label(f"gain with {pair[0]} minus gain with {pair[1]} covariance,\nover the mean size of both gains")
-    fig.legend(handles=_legend(data.attrs["level"], "both equal"), loc="outside lower center", ncols=min(2, len(values)))
-    return fig
+    for handle in _legend(data.attrs["level"], "both equal"):
+        entry(axes[0, 0], handle)
+    legend(fig, n_columns=3)
+    return finish(fig)
 
 
 def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str]):

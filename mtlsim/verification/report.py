@@ -11,7 +11,7 @@ from mtlsim.core.registry import file_of
 from mtlsim.mechanisms import Trial
 from mtlsim.mechanisms._clauses import RULES as CLAUSES
 from mtlsim.mechanisms._clauses import Clause
-from mtlsim.plots.style import as_data_uri
+from mtlsim.plots.sheet import as_data_uri
 from mtlsim.plots.verification import agreement
 from mtlsim.results.store import check_writable, write_whole
 from mtlsim.theory.statement import PLACES

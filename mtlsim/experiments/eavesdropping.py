@@ -4,7 +4,7 @@ import numpy as np
 
 from mtlsim.cells.hermite_students import HALF, HermiteStudents, overlap_flow, waiting_time
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.legends import legend
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
 FEATURES, DOSE = "n_features", "easy_weight"
@@ -46,6 +46,7 @@ def draw(data):
     doses.set_ylabel("rows until the hard task is found, over features\n(median, middle half; lower is better)")
     doses.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
     doses.minorticks_off()
+    band_entry(doses, "middle half of the draws")
     for ax in axes:
         legend(ax, "below", 2)
     return fig

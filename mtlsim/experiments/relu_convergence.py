@@ -7,7 +7,7 @@ import numpy as np
 from mtlsim.core.arc_cosine import angle_between
 from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.legends import legend
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.data import draw_rows
 from mtlsim.solvers.network import Network
@@ -62,6 +62,7 @@ def draw(data):
         ax.set_xlabel("rows n of each task")
         ax.set_ylabel(f"{label}\nmedian and middle half of the draws")
         ax.set_title(f"$n^{{{slope:g}}}$")
+    band_entry(axes[0], "middle half of the draws")
     legend(fig, "outside lower center", 4)
     return fig
 

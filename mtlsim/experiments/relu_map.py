@@ -5,9 +5,11 @@ beyond its line a source hurts a target of that many rows.
 """
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from mtlsim.cells.population import Population
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import entry, hatch_entry, legend
 from mtlsim.plots.style import figure, label_of
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.relu import ReluTasks
@@ -48,9 +50,11 @@ def draw(data):
     axes[0].set_ylabel("weight of the source over the target's")
     bar = fig.colorbar(mesh, ax=axes)
     bar.set_label("share of the target's energy lost by sharing\n(0 = nothing, lower is better)")
-    note = "Lines: above and left of each, sharing costs a target of that many rows more than learning alone (noise 0.5)."
-    worst = float(data["gap"].max())
-    fig.supxlabel(f"{note} Proven to {worst:.1g} of the smaller task's energy.", fontsize="small")
+    line = "sharing costs a target of n rows as much as learning alone (noise 0.5); more above and left"
+    entry(axes[0], Line2D([], [], color="black", linewidth=1.3, label=line))
+    if (data["gap"] > UNPROVEN).any():
+        hatch_entry(axes[0], "...", f"not proven to {UNPROVEN:g} of the smaller task's energy")
+    legend(fig, n_columns=1)
     return fig
 
 

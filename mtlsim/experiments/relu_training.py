@@ -5,7 +5,7 @@ import numpy as np
 from mtlsim.cells.training_curve import TrainingCurve
 from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.legends import legend
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import RISK_LABEL, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
@@ -43,6 +43,7 @@ def draw(data):
         ax.set_ylabel(label)
     axes[1].set_yscale("log")
     axes[1].set_ylim(bottom=float(rows["risk"].mean("seed").min()) / 10)  # the population's goes on to zero
+    band_entry(axes[0])
     legend(fig, "outside lower center", 4)
     return fig
 

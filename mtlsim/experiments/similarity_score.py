@@ -8,7 +8,7 @@ import numpy as np
 
 from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.legends import legend
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.wishart import draw_moments
@@ -54,6 +54,7 @@ def draw(data):
         ax.set_xlabel("rows of each task")
         ax.set_title(f"{kept:.0%} of the variance kept")
     axes[0].set_ylabel("normalised similarity score (1 = same covariance)\nmedian and middle 95 % of the draws")
+    band_entry(axes[0], "middle 95 % of the draws")
     legend(fig, "outside lower center", 3)
     return fig
 

@@ -11,7 +11,7 @@ from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.legends import legend
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.data import draw_rows
@@ -125,6 +125,7 @@ def draw(data):
     axes[0][-1].set_ylabel("gain over columns of one's own\n(risk; positive helps)")
     for ax in axes[0]:
         ax.set_xlabel("cosine of the tasks' parameters")
+    band_entry(axes[0][0])
     legend(fig, "outside lower center", 5)
     return fig
 

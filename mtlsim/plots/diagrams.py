@@ -26,7 +26,6 @@ def hard_sharing(n_tasks: int, n_features: int, rank: int):
         _arrow(ax, (5.82, y), (6.52, y), colour)
     ax.set_xlim(0.1, 8.0)
     ax.set_ylim(-0.75, n_tasks - 0.15)
-    ax.set_title("Hard sharing: all tasks train $B$; each has a head of its own")
     ax.text(4.05, -0.68, r"minimise  $\sum_i w_i\, |X_i B A_i - y_i|^2$  over $B$ and all $A_i$", ha="center", fontsize=9)
     ax.axis("off")
     return fig

@@ -135,26 +135,28 @@ def _legend(level: float, line: str, heavy: bool = False) -> list:
 def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str], panels: str | None = None):
     """Figure of which of two settings has the larger gain, from paired seeds: blue where the first, red where the second.
 
-    panels: a third axis, one panel per value.
+    words: what blue and what red means, for the legend. panels: a third axis, one panel per value.
     """
     values = [None] if panels is None else data[panels].values
     fig, axes = figure(len(values), 4.8 if panels is None else 3.4, 3.9, sharey=True)
     for ax, value in zip(axes[0], values, strict=True):
         selected = data if value is None else data.sel({panels: value})
-        mesh = _difference_panel(ax, selected, axis, pair, x, y, words)
+        mesh = _difference_panel(ax, selected, axis, pair, x, y)
         ax.set_xlabel(label_of(x))
         if value is not None:
             ax.set_title(f"{short_label_of(panels)} {value:g}")
     axes[0, 0].set_ylabel(label_of(y))
     bar = fig.colorbar(mesh, ax=axes)
-    bar.set_label(f"gain with {pair[0]} minus gain with {pair[1]} covariance,\nover the mean size of both gains")
+    bar.set_label(f"gain with {pair[0]} minus with {pair[1]} covariance,\nover the mean size of both")
+    for word, colour in zip(words, (1.0, 0.0), strict=True):
+        entry(axes[0, 0], Patch(facecolor=plt.get_cmap(COLOURS)(0.12 + 0.76 * colour), edgecolor="none", label=word))
     for handle in _legend(data.attrs["level"], "both equal"):
         entry(axes[0, 0], handle)
     legend(fig, n_columns=3)
     return finish(fig)
 
 
-def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str]):
+def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str):
     draws = [data.sel({axis: name}).transpose(y, x, "seed", ...) for name in pair]
     gains, controls = ([one[name].values if name in one else 0.0 for one in draws] for name in ("gain", "control"))
     worst = np.maximum(*(one["status"].values for one in draws))
@@ -162,13 +164,6 @@ def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y:
     size = np.nanmean(np.abs(gains[0]) + np.abs(gains[1]), -1)
     relative = summary["mean"] / np.where(size > 0, size, 1)
     mesh = map_panel(ax, data[x].values, data[y].values, relative, summary["sign"], plt.Normalize(-1, 1))
-    for word, sign in zip(words, (1, -1), strict=True):
-        ys, xs = np.nonzero(summary["sign"] == sign)
-        if len(xs):
-            i = np.argmin((ys - np.median(ys)) ** 2 + (xs - np.median(xs)) ** 2)
-            box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 2}
-            where = places(data[x].values)[xs[i]], places(data[y].values)[ys[i]]
-            ax.annotate(word, where, ha="center", va="center", fontsize=8, bbox=box)
     return mesh
 
 

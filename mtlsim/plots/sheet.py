@@ -15,6 +15,7 @@ from mtlsim.plots.style import look_now, panels_of
 TITLE = "claim"  # group of the title's text, by which it is found again
 PAD = 0.06  # inches between the title and the edge, and the title and what is below
 BESIDE_PANELS = 0.75  # inches of a panel's height that its labels take
+LEAST_SHARE = 0.62  # of the height of a row that its panels have
 
 
 def finish(fig: Figure, claim: str | None = None) -> Figure:
@@ -22,10 +23,9 @@ def finish(fig: Figure, claim: str | None = None) -> Figure:
     look = look_now()
     _label_rows(fig)
     fig.draw_without_rendering()
-    if _wrap_labels(fig) | fit_legends(fig) and look.width is not None:
+    if _wrap_labels(fig) | fit_legends(fig) | (look.width is not None):
         fig.draw_without_rendering()
-    if look.width is not None:
-        _stretch(fig)
+    _stretch(fig)
     if claim and look.title:
         entitle(fig, claim)
     return fig
@@ -117,18 +117,18 @@ def _label_rows(fig: Figure) -> None:
 
 
 def _stretch(fig: Figure) -> None:
-    """Where the width is given, the height is what lets every panel have its own beside labels and legends."""
+    """The figure grows where labels and legends have left its panels too little of their height, on paper nothing of it."""
     shape = panels_of(fig)
     if shape is None:
         return
     n_rows, n_columns, columns, height = shape
     panels = [ax for ax in fig.axes if ax.get_subplotspec() is not None][: n_rows * n_columns]
     rows = -(-len(panels) // columns)
-    shortest = min(ax.get_window_extent().height for ax in panels) / fig.dpi
-    missing = max(height - BESIDE_PANELS, 1.2) - shortest
-    if missing > 0:
-        width, tall = fig.get_size_inches()
-        fig.set_size_inches(width, tall + rows * missing)
+    width, tall = fig.get_size_inches()
+    shortest = min(ax.get_position(original=True).height for ax in panels) * tall
+    least = max(height - BESIDE_PANELS, 1.2) if look_now().width is not None else LEAST_SHARE * height
+    if least > shortest:
+        fig.set_size_inches(width, tall + rows * (least - shortest))
 
 
 def save(fig: Figure, path: str | Path, formats: tuple[str, ...] | None = None) -> list[Path]:

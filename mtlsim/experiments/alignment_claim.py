@@ -52,4 +52,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(TARGET, NOISE),
+    whole=(RELATION,),
 )

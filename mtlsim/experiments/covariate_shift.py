@@ -54,4 +54,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(SOURCE,),
+    whole=(FEATURES, TARGET, CONDITION),
 )

@@ -104,7 +104,10 @@ def _fit(ax, features, errors, standard_errors) -> str:
 
     if len(features) < 3:
         return "rate not fitted"
-    (first, rate), covariance = curve_fit(law, features, errors, (errors[0], -1.0), standard_errors, absolute_sigma=True)
+    try:
+        (first, rate), covariance = curve_fit(law, features, errors, (errors[0], -1.0), standard_errors, absolute_sigma=True)
+    except RuntimeError:  # few seeds leave errors of both signs, through which no power goes
+        return "rate not resolved"
     half = Z * np.sqrt(covariance[1, 1])
     if half > 1:
         return "rate not resolved"

@@ -21,11 +21,12 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(2, 3.7, 3.4, sharey=True)
+    fig, (axes,) = figure(data.sizes[SOURCE], 3.7, 3.4, sharey=True)
     xs, fine = data[OWN].values, np.geomspace(data[OWN].values[0], data[OWN].values[-1], 100)
     energy = 20.0
     for ax, source in zip(axes, data[SOURCE].values, strict=True):
-        for i, (rule, name) in enumerate(RULES.items()):
+        for rule in map(str, data[RULE].values):
+            i, name = list(RULES).index(rule), RULES[rule]
             found = summarise(data["risk_multi"].sel({SOURCE: source, RULE: rule}).values)
             # rows that alone would have this risk, less those that are there; a high risk is few rows
             middle, most, least = (energy / found[part] - xs for part in ("mean", "low", "high"))

@@ -87,4 +87,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(COSINE,),
+    whole=(TARGET,),
 )

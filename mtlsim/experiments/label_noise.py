@@ -74,4 +74,5 @@ EXPERIMENT = Experiment(
     "Weights that look at losses survive one task with noisy labels; Algorithm 2 as printed gives that task more weight.",
     setting,
     draw,
+    whole=("scheme",),
 )

@@ -28,11 +28,13 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(2, 3.4, 3.5, sharey=True)
-    for ax, (label, (title, statement)) in zip(axes, PANELS.items(), strict=True):
-        for i, (rule, name) in enumerate(RULES.items()):
-            gain_curve(ax, data.sel({LABEL: label, RULE: rule}), SCALE, name, i, line=False)
-            cell = replace(NormalisedRows(), label=label, normalisation=rule)
+    fig, (axes,) = figure(data.sizes[LABEL], 3.4, 3.5, sharey=True)
+    for ax, label in zip(axes, data[LABEL].values, strict=True):
+        title, statement = PANELS[label]
+        for rule in data[RULE].values:
+            i = list(RULES).index(rule)
+            gain_curve(ax, data.sel({LABEL: label, RULE: rule}), SCALE, RULES[rule], i, line=False)
+            cell = replace(NormalisedRows(), label=str(label), normalisation=str(rule))
             overlay(ax, statement(cell), SERIES[i], "_nolegend_", 1)
         ax.set(ylim=(DEEPEST, 0.6), xscale="log")
         finish_gain_axis(ax, SCALE, data[SCALE].values, label=ax is axes[0])

@@ -48,4 +48,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(ROWS,),
+    whole=(COSINE, SIZE),
 )

@@ -56,4 +56,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(WEIGHT,),
+    whole=("scheme",),
 )

@@ -95,4 +95,5 @@ EXPERIMENT = Experiment(
     "Of two sources with one decision boundary, one hurts the target and one helps it: what counts is where their rows lie.",
     setting,
     draw,
+    whole=(RELATION,),
 )

@@ -53,4 +53,5 @@ EXPERIMENT = Experiment(
     "Training on rows follows the flow of the population at first and leaves it to fit noise, the later the more rows there are.",
     setting,
     draw,
+    whole=(POPULATION,),
 )

@@ -101,4 +101,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(SOURCE, COSINE),
+    whole=(ARCHITECTURE,),
 )

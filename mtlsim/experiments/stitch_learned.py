@@ -136,4 +136,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(COSINE,),
+    whole=(ARCHITECTURE,),
 )

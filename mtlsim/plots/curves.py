@@ -95,7 +95,7 @@ def transfer_curve(data: "xr.Dataset", x: str, panels: str | None = None, title:
     values, along = [None] if panels is None else data[panels].values, data[x].values
     fig, axes = figure(len(values), 4.4 if panels is None else 3.2, 3.2, sharey=True)
     for ax, value in zip(axes.flat, values, strict=True):
-        gain_curve(ax, data if value is None else data.sel({panels: value}), x, line=not are_words(along))
+        gain_curve(ax, data if value is None else data.sel({panels: value}), x, "mean gain", 0, line=not are_words(along))
         if value is not None:
             ax.set_title(f"{short_label_of(panels)} {value:g}" if not are_words(values) else f"{short_label_of(panels)} {value}")
     for ax in axes.flat:

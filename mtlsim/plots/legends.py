@@ -10,6 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
+from mtlsim.plots.words import wrap
+
 FURNITURE = "furniture"  # group of what belongs to the axes: the line of no gain, the halves that help and hurt
 BELOW = 32.0  # points under a panel, where the label of its axis ends
 BAND = "interval (95 %)"
@@ -110,6 +112,9 @@ def fit_legends(fig: Figure) -> bool:
         while one is not None and _ASKED[one]["n_columns"] > 1 and _width(one) > 0.99 * room:
             one = again(where, one, n_columns=_ASKED[one]["n_columns"] - 1)
             changed = True
+        if one is not None and _width(one) > 0.99 * room:
+            handle = _width(one) - max(text.get_window_extent().width for text in one.get_texts())
+            changed |= any([wrap(text, 0.99 * room - handle) for text in (*one.get_texts(), one.get_title())])
     return changed
 
 

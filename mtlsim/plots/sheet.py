@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from mtlsim.plots.legends import fit_legends
 from mtlsim.plots.style import look_now, panels_of
+from mtlsim.plots.words import wrap
 
 TITLE = "claim"  # group of the title's text, by which it is found again
 PAD = 0.06  # inches between the title and the edge, and the title and what is below
@@ -33,9 +34,10 @@ def finish(fig: Figure, claim: str | None = None) -> Figure:
 
 def entitle(fig: Figure, claim: str) -> Text:
     """Set a sentence above a figure, which grows by its height, wrapped to its width."""
+    width, height = fig.get_size_inches()
     for old in [text for text in fig.texts if text.get_gid() == TITLE]:
         old.remove()
-    width, height = fig.get_size_inches()
+        height *= fig.get_layout_engine().get()["rect"][3]
     text = fig.text(PAD / width, 1, claim, ha="left", va="top", fontsize="large", gid=TITLE)
     text.set_in_layout(False)  # the panels keep out of its way by `rect`
     wrap(text, fig.bbox.width - 2 * PAD * fig.dpi)
@@ -47,35 +49,6 @@ def entitle(fig: Figure, claim: str) -> Text:
     if fig._supylabel is not None:
         fig._supylabel.set_y(top / 2)
     return text
-
-
-def wrap(text: Text, room: float) -> bool:
-    """Break a text's lines at spaces so that none is wider than room (pixels); whether any was. Formulas stay as they are."""
-    whole = text.get_text()
-    renderer = text.figure.canvas.get_renderer()
-    extent = lambda words: _extent(text, words, renderer)
-    if "$" in whole or extent(whole) <= room:
-        text.set_text(whole)
-        return False
-    lines = []
-    for line in whole.split("\n"):
-        first, *rest = line.split(" ")
-        lines.append(first)
-        for word in rest:
-            longer = f"{lines[-1]} {word}"
-            if extent(longer) <= room:
-                lines[-1] = longer
-            else:
-                lines.append(word)
-    text.set_text("\n".join(lines))
-    return True
-
-
-def _extent(text: Text, words: str, renderer) -> float:
-    """Length of words along their line, in pixels."""
-    text.set_text(words)
-    box = text.get_window_extent(renderer)
-    return box.height if round(text.get_rotation()) % 180 == 90 else box.width
 
 
 def _wrap_labels(fig: Figure) -> bool:

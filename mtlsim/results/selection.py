@@ -23,7 +23,9 @@ def select(data: xr.Dataset, only: Sequence[str], along: Iterable[str] = (), who
         why = "points lie along it" if axis in along else "the picture compares its values"
         cure = f"choose among {', '.join(free)}" if free else "this picture has none"
         require(axis in free, "only", "an axis of which one value is a picture", f"{axis} ({why})", cure)
-        data = data.isel({axis: [_place(value, data[axis].values, axis) for value in values.split(",")]})
+        one = values in [str(value) for value in data[axis].values]  # names may hold commas
+        chosen = [values] if one else values.split(",")
+        data = data.isel({axis: [_place(value, data[axis].values, axis) for value in chosen]})
     return data
 
 

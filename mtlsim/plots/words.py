@@ -1,0 +1,32 @@
+"""Words broken into lines that fit the room which they have."""
+
+from matplotlib.text import Text
+
+
+def wrap(text: Text, room: float) -> bool:
+    """Break a text's lines at spaces so that none is wider than room (pixels); whether any was. Formulas stay as they are."""
+    whole = text.get_text()
+    renderer = text.figure.canvas.get_renderer()
+    extent = lambda words: _extent(text, words, renderer)
+    if "$" in whole or extent(whole) <= room:
+        text.set_text(whole)
+        return False
+    lines = []
+    for line in whole.split("\n"):
+        first, *rest = line.split(" ")
+        lines.append(first)
+        for word in rest:
+            longer = f"{lines[-1]} {word}"
+            if extent(longer) <= room:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+    text.set_text("\n".join(lines))
+    return True
+
+
+def _extent(text: Text, words: str, renderer) -> float:
+    """Length of words along their line, in pixels."""
+    text.set_text(words)
+    box = text.get_window_extent(renderer)
+    return box.height if round(text.get_rotation()) % 180 == 90 else box.width

@@ -110,9 +110,9 @@ def test_cells_without_an_interval_do_not_set_the_scale():
 def test_undecided_points_of_a_curve_are_in_its_legend():
     data = result(rows=[7.0, 8.0, 9.0, 10.0])
     data["gain_sign"][:] = 1
-    assert words_of(curves.transfer_curve(data, "rows")) == ["interval (95 %)"]
+    assert words_of(curves.transfer_curve(data, "rows")) == ["mean gain", "interval (95 %)"]
     data["gain_sign"][0] = 0
-    assert words_of(curves.transfer_curve(data, "rows")) == ["interval (95 %)", "open: undecided at 95 %"]
+    assert words_of(curves.transfer_curve(data, "rows")) == ["mean gain", "interval (95 %)", "open: undecided at 95 %"]
 
 
 def test_ticks_on_both_sides_of_zero_stand_apart():
@@ -132,11 +132,11 @@ DEFECTS = {
     "overlaps": lambda fig, ax: fig.text(0.5, 0.03, "words upon the label of the axis", ha="center"),
     "leaves the canvas": lambda fig, ax: fig.text(0.9, 0.5, "words that are too long for their place"),
     "no entry for line": lambda fig, ax: ax.plot([0.5, 2.0], [0, 1], color="tab:pink"),
-    "no entry for dashes": lambda fig, ax: ax.plot([0.5, 2.0], [0, 1], color="black", linestyle="--"),
+    "no entry for dashes": lambda fig, ax: ax.plot([0.5, 2.0], [0, 1], color=SERIES[0], linestyle="--"),
     "no entry for open markers": lambda fig, ax: ax.plot([1.0], [0.5], "o", color=SERIES[0], markerfacecolor="white"),
     "no entry for hatch": lambda fig, ax: ax.axvspan(0.5, 1.0, facecolor="none", edgecolor="0.5", hatch=".."),
     "no entry for dots": lambda fig, ax: ax.scatter([1.0], [0.5], color="tab:pink"),
-    "no entry for bars": lambda fig, ax: (fig.legends[0].texts[0].set_text("what"), ax.errorbar([1], [1], [1], color=SERIES[0])),
+    "no entry for bars": lambda fig, ax: (fig.legends[0].texts[1].set_text("what"), ax.errorbar([1], [1], [1], color=SERIES[0])),
     "the legend lies on": lambda fig, ax: (ax.plot([1.0], [0.9], "o", color=SERIES[0], label="a"), ax.legend(loc=(0.3, 0.5))),
 }
 
@@ -168,6 +168,7 @@ def test_a_figure_as_wide_as_a_column_has_every_panel_and_is_whole(width):
 def test_a_claim_stands_above_and_can_be_left_out():
     data = result(noise=[0.5, 1.0, 2.0])
     fig = curves.transfer_curve(data, "noise", title="A first claim")
+    fig.draw_without_rendering()
     height, panel = fig.get_size_inches()[1], fig.axes[0].get_window_extent().height
     sheet.entitle(fig, "A second claim in place of the first, which is so long that it needs one more line than that")
     fig.draw_without_rendering()
@@ -180,7 +181,7 @@ def test_a_claim_stands_above_and_can_be_left_out():
 
 
 def test_curves_take_the_next_colour_or_any():
-    fig, axes = style.figure(2)
+    _, axes = style.figure(2)
     for label in ("first", "second"):
         curves.gain_curve(axes[0, 0], result(noise=[0.5, 1.0]), "noise", label)
     curves.gain_curve(axes[0, 0], result(noise=[0.5, 1.0]), "noise", "third", color="black")
@@ -201,7 +202,7 @@ def test_a_style_sheet_changes_ours_for_as_long_as_it_is_worn(tmp_path):
     (tmp_path / "own.mplstyle").write_text("font.size: 5  # small\nxtick.labelsize: 4\n")
     before = plt.rcParams["font.size"]
     with style.wearing(style.Look(style=tmp_path / "own.mplstyle")):
-        fig, axes = style.figure()
+        _, axes = style.figure()
         assert axes[0, 0].xaxis.get_ticklabels()[0].get_fontsize() == 4 and plt.rcParams["font.size"] == 5
     assert plt.rcParams["font.size"] == before
     (tmp_path / "bad.mplstyle").write_text("font.sise: 5\n")

@@ -11,7 +11,7 @@ from scipy.optimize import curve_fit
 
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.legends import legend
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import SERIES, figure, label_of
 from mtlsim.sharing import Sharing
 from mtlsim.sharing.from_source import FromSource
@@ -92,6 +92,7 @@ def draw(data):
         ax.set_xticks(features, [f"{d:g}" for d in features])
         ax.minorticks_off()
     axes[0].set_ylabel("relative error of the predicted risk")
+    bar_entry(axes[0])
     legend(fig, "outside lower center", 5)
     return fig
 

@@ -48,7 +48,7 @@ def draw(data):
         mean, low, high, sign = (float(data[f"gain_{part}"].sel({RELATION: relation})) for part in ("mean", "low", "high", "sign"))
         colour = HELPS if sign > 0 else HURTS if sign < 0 else UNDECIDED
         axes[2].errorbar(i, mean, [[mean - low], [high - mean]], fmt="o", color=colour, capsize=4)
-    for word, colour in (("the source helps", HELPS), ("it hurts", HURTS)):
+    for word, colour in (("the source helps", HELPS), ("undecided", UNDECIDED), ("it hurts", HURTS)):
         axes[2].plot([], [], color=colour, marker="o", linestyle="none", label=word)
     tint_gains(axes[2])
     axes[2].set_xticks(range(2), ["source A", "source B"])

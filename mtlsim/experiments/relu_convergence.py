@@ -59,6 +59,8 @@ def draw(data):
         ax.plot(ends, middle[-1] * (ends / ends[1]) ** slope, color="black", linestyle=":", label="rate of theory")
         ax.set_xscale("log")
         ax.set_yscale("log")
+        ax.set_xticks(rows, [f"{n:g}" for n in rows])
+        ax.xaxis.minorticks_off()
         ax.set_xlabel("rows n of each task")
         ax.set_ylabel(f"{label}\nmedian and middle half of the draws")
         ax.set_title(f"$n^{{{slope:g}}}$")

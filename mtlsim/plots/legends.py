@@ -114,7 +114,8 @@ def fit_legends(fig: Figure) -> bool:
             changed = True
         if one is not None and _width(one) > 0.99 * room:
             handle = _width(one) - max(text.get_window_extent().width for text in one.get_texts())
-            changed |= any([wrap(text, 0.99 * room - handle) for text in (*one.get_texts(), one.get_title())])
+            for text in (*one.get_texts(), one.get_title()):
+                changed |= wrap(text, 0.99 * room - handle)
     return changed
 
 

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -61,7 +62,7 @@ def _wrap_labels(fig: Figure) -> bool:
             continue
         box = ax.get_window_extent()
         middle = (box.x0 + box.x1) / 2
-        across = 2 * min(middle, fig.bbox.width - middle) if alone else box.width * 1.04
+        across = min(2 * min(middle, fig.bbox.width - middle), np.inf if alone else box.width * 1.04)
         for text in (ax.title, ax.xaxis.label):
             found |= bool(text.get_text()) and wrap(text, across)
         if ax.yaxis.label.get_text():

@@ -132,17 +132,18 @@ def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: 
         _PANELS[fig] = (n_rows, n_columns, n_columns, height)
         return fig, axes
     total, fitting = WIDTHS[look.width], 1
-    size = lambda columns: min(max(height * total / columns / width, LEAST_HEIGHT), height)
-    while fitting < n_columns and (total / (fitting + 1) >= LEAST_WIDTH or math.ceil(count / fitting) * size(fitting) > PAGE):
+    rows_of = lambda columns: math.ceil(count / columns)
+    while fitting < n_columns and (total / (fitting + 1) >= LEAST_WIDTH or rows_of(fitting) * LEAST_HEIGHT > PAGE):
         fitting += 1
-    rows = math.ceil(count / fitting)
+    rows = rows_of(fitting)
+    each = max(LEAST_HEIGHT, min(height, height * total / fitting / width, PAGE / rows))
     if fitting < n_columns:
         options.pop("width_ratios", None)
-    fig = plt.figure(figsize=(total, rows * size(fitting)))
+    fig = plt.figure(figsize=(total, rows * each))
     axes = fig.subplots(rows, fitting, squeeze=False, **options).ravel()
     for ax in axes[count:]:
         ax.remove()
-    _PANELS[fig] = (n_rows, n_columns, fitting, size(fitting))
+    _PANELS[fig] = (n_rows, n_columns, fitting, each)
     return fig, axes[:count].reshape(n_rows, n_columns)
 
 

@@ -79,8 +79,7 @@ def words_on_data(fig):
             if line.get_gid() == FURNITURE or not line.get_visible():
                 continue
             points = line.get_transform().transform(np.column_stack([np.asarray(part, float) for part in line.get_data()]))
-            points = points[np.isfinite(points).all(1)]
-            if len(points) and (box.contains(*point) for point in points) and any(box.contains(*point) for point in points):
+            if any(box.contains(*point) and ax.bbox.contains(*point) for point in points[np.isfinite(points).all(1)]):
                 found.append(f"the legend lies on {line.get_label()!r}")
     return found
 

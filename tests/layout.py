@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from mtlsim.plots.legends import FURNITURE
 
-GAP = 1.0  # pixels by which boxes may overlap: their outlines hold some white
+GAP = 2.0  # pixels by which boxes may overlap: their outlines hold some white
 BANDS = "band", "bars", "interval", "middle half", "middle 95", "% of draws", "(95 %)"
 
 

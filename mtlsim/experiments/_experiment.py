@@ -13,7 +13,7 @@ from mtlsim.core.registry import find, names
 from mtlsim.plots.sheet import finish, save
 from mtlsim.plots.style import PLAIN, Look, wearing
 from mtlsim.results.dataset import load
-from mtlsim.results.selection import axis_of, left_out, select
+from mtlsim.results.selection import axis_of, check_only, left_out, select
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.run import sweep
 
@@ -83,6 +83,10 @@ class Experiment:
             require_choice(options.model, self.models, "model")
         return options.model or (self.models[0] if self.models else None)
 
+    def lines(self, attributes: Mapping[str, Any]) -> list[str]:
+        """The axes along which points lie, of which attributes of the data may say more."""
+        return [attributes["x"], attributes["y"]] if self.has_axes else list(self.along)
+
     def stem(self, options: Options) -> str:
         """Name of its files: that of the figure, of a model that is not the first, and -fast."""
         model = self.model_of(options)
@@ -101,7 +105,7 @@ def find_experiment(name: str) -> Experiment:
 
 def picture(experiment: Experiment, data: "xr.Dataset", only: Sequence[str] = ()) -> Any:
     """The finished figure of an experiment's data, or of some values of its axes, see `mtlsim.results.selection.select`."""
-    return finish(experiment.draw(select(data, only, experiment.along, experiment.whole)), experiment.claim)
+    return finish(experiment.draw(select(data, only, experiment.lines(data.attrs), experiment.whole)), experiment.claim)
 
 
 def make_figure(
@@ -113,6 +117,9 @@ def make_figure(
     """
     experiment = find_experiment(name)
     check_writable(Path(out), "out")
+    if only:
+        setting = experiment.setting(replace(options, model=experiment.model_of(options)))
+        check_only(setting.grid, only, experiment.lines(setting.attributes), experiment.whole)
     path = Path(out) / f"{experiment.stem(options)}.nc"
     data = experiment.run(options, path, **sweep_options)
     with wearing(look):

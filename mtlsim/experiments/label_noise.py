@@ -34,7 +34,8 @@ def setting(options: Options) -> Setting:
 
 def draw(data):
     noises = data[NOISE].values
-    fig, (axes,) = figure(len(noises), 2.4, 0.2 * data.sizes["scheme"] + 1.5, sharex=True, sharey=True)
+    count = data.sizes["scheme"]
+    fig, (axes,) = figure(len(noises), 2.4, 0.2 * count + 1.5, least=0.13 * count + 0.8, sharex=True, sharey=True)
     mean = data["gain_mean"].mean(NOISE)
     others = [name for name in data["scheme"].values if name not in ("oracle", "equal")]
     names = ["oracle", "equal", *sorted(others, key=lambda name: -float(mean.sel(scheme=name)))]

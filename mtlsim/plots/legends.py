@@ -14,6 +14,7 @@ from mtlsim.plots.words import wrap
 
 FURNITURE = "furniture"  # group of what belongs to the axes: the line of no gain, the halves that help and hurt
 BELOW = 32.0  # points under a panel, where the label of its axis ends
+LINE = 11.5  # points, of a further line of that label
 BAND = "interval (95 %)"
 
 _ENTRIES: WeakKeyDictionary[Axes, list] = WeakKeyDictionary()
@@ -70,7 +71,8 @@ def legend(where: Axes | Figure, place: str = "outside lower center", n_columns:
     if place == "above":
         anchor = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "bbox_transform": where.transAxes}
     elif place == "below":
-        shift = ScaledTranslation(0, -BELOW / 72, where.figure.dpi_scale_trans)
+        down = BELOW + LINE * where.get_xlabel().count("\n")
+        shift = ScaledTranslation(0, -down / 72, where.figure.dpi_scale_trans)
         anchor = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": where.transAxes + shift}
     found = where.legend(handles, labels, ncols=min(n_columns, len(labels)), **{"loc": place, **anchor, **options})
     _ASKED[found] = {"place": place, "n_columns": min(n_columns, len(labels)), **options}
@@ -100,13 +102,18 @@ def renew(where: Axes | Figure) -> None:
     fit_legends(fig)
 
 
-def fit_legends(fig: Figure) -> bool:
+def fit_legends(fig: Figure, of_panels: bool = True) -> bool:
     """Fewer columns for a legend that is too wide, and a place below for one that leaves no room beside it; whether any was."""
     changed = False
     for where, one in legends_of(fig):
+        if not (of_panels or isinstance(where, Figure)):
+            continue
         asked = _ASKED[one]
         if "right" in asked["place"] and "outside" in asked["place"] and 2 * _width(one) > fig.bbox.width:
             one = again(where, one, place="outside lower center", n_columns=6)
+            changed = True
+        if asked["place"] == "below" and "\n" in where.get_xlabel():
+            one = again(where, one)
             changed = True
         room = fig.bbox.width if isinstance(where, Figure) else _room(fig, where)
         while one is not None and _ASKED[one]["n_columns"] > 1 and _width(one) > 0.99 * room:

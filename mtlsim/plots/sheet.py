@@ -24,6 +24,11 @@ def finish(fig: Figure, claim: str | None = None) -> Figure:
     """Labels and legends are made to fit, and the claim is set above, unless the `Look` has no titles."""
     look = look_now()
     _label_rows(fig)
+    fit_legends(fig, of_panels=False)  # one that is too wide leaves panels no room to be laid out in
+    if look.width is not None:
+        width, height = fig.get_size_inches()
+        renderer = fig.canvas.get_renderer()
+        fig.set_size_inches(width, height + sum(one.get_window_extent(renderer).height for one in fig.legends) / fig.dpi)
     fig.draw_without_rendering()
     if _wrap_labels(fig) | fit_legends(fig) | (look.width is not None):
         fig.draw_without_rendering()
@@ -62,7 +67,7 @@ def _wrap_labels(fig: Figure) -> bool:
             continue
         box = ax.get_window_extent()
         middle = (box.x0 + box.x1) / 2
-        across = min(2 * min(middle, fig.bbox.width - middle), np.inf if alone else box.width * 1.04)
+        across = min(2 * min(middle, fig.bbox.width - middle), np.inf if alone else 0.98 * box.width)
         for text in (ax.title, ax.xaxis.label):
             found |= bool(text.get_text()) and wrap(text, across)
         if ax.yaxis.label.get_text():

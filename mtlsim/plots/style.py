@@ -120,10 +120,11 @@ def wearing(look: Look) -> Iterator[None]:
         _LOOK.reset(token)
 
 
-def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: int = 1, **options):
+def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: int = 1, least: float = LEAST_HEIGHT, **options):
     """A figure of panels of this size in the house style, one row of them unless said, as an array (n_rows, n_columns).
 
-    Where the `Look` gives the width of the figure, panels that would be too narrow go into further rows.
+    Where the `Look` gives the width of the figure, panels that would be too narrow go into further rows. least: inches that a
+    panel is high even then.
     """
     use_style()
     look, count = _LOOK.get(), n_rows * n_columns
@@ -133,10 +134,10 @@ def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: 
         return fig, axes
     total, fitting = WIDTHS[look.width], 1
     rows_of = lambda columns: math.ceil(count / columns)
-    while fitting < n_columns and (total / (fitting + 1) >= LEAST_WIDTH or rows_of(fitting) * LEAST_HEIGHT > PAGE):
+    while fitting < n_columns and (total / (fitting + 1) >= LEAST_WIDTH or rows_of(fitting) * least > PAGE):
         fitting += 1
     rows = rows_of(fitting)
-    each = max(LEAST_HEIGHT, min(height, height * total / fitting / width, PAGE / rows))
+    each = max(least, min(height, height * total / fitting / width, PAGE / rows))
     if fitting < n_columns:
         options.pop("width_ratios", None)
     fig = plt.figure(figsize=(total, rows * each))

@@ -1,5 +1,7 @@
 """Words broken into lines that fit the room which they have."""
 
+import re
+
 from matplotlib.text import Text
 
 
@@ -13,14 +15,15 @@ def wrap(text: Text, room: float) -> bool:
         return False
     lines = []
     for line in whole.split("\n"):
-        first, *rest = line.split(" ")
-        lines.append(first)
-        for word in rest:
-            longer = f"{lines[-1]} {word}"
-            if extent(longer) <= room:
-                lines[-1] = longer
-            else:
-                lines.append(word)
+        lines.append("")
+        for word in line.split(" "):
+            # a word that is too long for a line is broken after its hyphens
+            for i, part in enumerate(re.findall(r"[^-]+-?|-", word) if extent(word) > room else [word]):
+                longer = f"{lines[-1]} {part}" if lines[-1] and i == 0 else f"{lines[-1]}{part}"
+                if not lines[-1] or extent(longer) <= room:
+                    lines[-1] = longer
+                else:
+                    lines.append(part)
     text.set_text("\n".join(lines))
     return True
 

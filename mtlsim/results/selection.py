@@ -1,6 +1,7 @@
 """A part of a result: some values of some axes, named as a user types them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -27,6 +28,11 @@ def select(data: xr.Dataset, only: Sequence[str], along: Iterable[str] = (), who
         chosen = [values] if one else values.split(",")
         data = data.isel({axis: [_place(value, data[axis].values, axis) for value in chosen]})
     return data
+
+
+def check_only(grid: Mapping[str, Any], only: Sequence[str], along: Iterable[str] = (), whole: Iterable[str] = ()) -> None:
+    """Refuse before a sweep what `select` would refuse after it."""
+    select(xr.Dataset(coords={name: np.asarray(values) for name, values in grid.items()}), only, along, whole)
 
 
 def axis_of(name: str, axes: Sequence[str], argument: str) -> str:

@@ -282,3 +282,10 @@ def test_a_sweep_drawn_wrongly_is_one_sentence(options, sentence, tmp_path, caps
     result(**STORED).assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     assert cli.main(["plot", str(tmp_path / "a.nc"), *options]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_the_picture_of_a_part_leaves_that_of_the_whole_alone(tmp_path):
+    result(**STORED).assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    whole = _experiment.redraw(tmp_path / "a.nc", only=(), look=style.Look(formats=("svg",)))
+    part = _experiment.redraw(tmp_path / "a.nc", only=("tasks.noise=1", "relation=same,rotated"), look=style.Look(formats=("svg",)))
+    assert [file.name for file in (*whole, *part)] == ["a.svg", "a-noise-1-relation-same-rotated.svg"]

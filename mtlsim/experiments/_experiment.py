@@ -1,5 +1,6 @@
 """What an experiment is, and how one becomes a picture with its data beside it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -113,7 +114,8 @@ def make_figure(
 ) -> list[Path]:
     """Write NAME.nc (data), NAME.png and NAME.pdf into `out`, see `Experiment.stem`. Returns the files, pictures first.
 
-    look: with or without the claim as title, how wide, in which formats. only: texts NAME=VALUE, for one panel or curve of many.
+    look: with or without the claim as title, how wide, in which formats. only: texts NAME=VALUE, for one panel or curve of many,
+    whose picture has a name of its own.
     """
     experiment = find_experiment(name)
     check_writable(Path(out), "out")
@@ -123,7 +125,13 @@ def make_figure(
     path = Path(out) / f"{experiment.stem(options)}.nc"
     data = experiment.run(options, path, **sweep_options)
     with wearing(look):
-        return [*save(picture(experiment, data, only), path), path]
+        return [*save(picture(experiment, data, only), _part(path, only)), path]
+
+
+def _part(path: Path, only: Sequence[str]) -> Path:
+    """Where the picture of a part goes, which leaves that of the whole alone."""
+    names = [re.sub(r"[^\w.]+", "-", text.rsplit("tasks.", 1)[-1]).strip("-") for text in only]
+    return path.with_name("-".join([path.name.removesuffix(".nc"), *names]))
 
 
 def redraw(
@@ -152,11 +160,11 @@ def redraw(
     name = data.attrs.get("experiment")
     with wearing(look):
         if name is None:
-            return _saved(_picture_of_sweep(data, only, x, y, panels), path, out)
+            return _saved(_picture_of_sweep(data, only, x, y, panels), _part(path, only), out)
         experiment = find_experiment(name)
         cure = f"they are for a sweep of your own; `mtlsim figure {name} --only NAME=VALUE` has parts of this one"
         require(not chosen, "x, y and panels", f"left out for the figure {name}", chosen, cure)
-        return _saved(picture(experiment, data, only), path, out)
+        return _saved(picture(experiment, data, only), _part(path, only), out)
 
 
 def _picture_of_sweep(data: "xr.Dataset", only: Sequence[str], x: str | None, y: str | None, panels: str | None) -> Any:

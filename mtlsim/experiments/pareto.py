@@ -1,11 +1,10 @@
 """How weighting schemes travel and where they end, beside the losses of two tasks that exact optima reach under every weight."""
 
 import numpy as np
-from matplotlib.lines import Line2D
 
 from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.legends import entry, legend, open_entry
+from mtlsim.plots.legends import legend, line_entry, open_entry
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -42,9 +41,8 @@ def draw(data):
             ax.plot([], [], label=name, **look)
         ax.set(xlabel="error of the source (noise 1)", title=f"cosine {cosine:g}")
     axes[0].set_ylabel("error of the target (noise 0.3; mean squared)")
-    entry(axes[0], Line2D([], [], color="0.4", linewidth=0.6, label="thin: the way of training"))
-    filled = {"color": "0.4", "marker": "o", "linestyle": "none", "label": "filled: no direction lowers both losses"}
-    entry(axes[0], Line2D([], [], **filled))
+    line_entry(axes[0], "thin: the way of training", linewidth=0.6)
+    line_entry(axes[0], "filled: no direction lowers both losses", marker="o", linestyle="none")
     open_entry(axes[0], "open: still moving at the end")
     legend(fig, n_columns=5)
     return fig

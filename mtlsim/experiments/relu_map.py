@@ -5,11 +5,10 @@ beyond its line a source hurts a target of that many rows.
 """
 
 import numpy as np
-from matplotlib.lines import Line2D
 
 from mtlsim.cells.population import Population
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.legends import entry, hatch_entry, legend
+from mtlsim.plots.legends import hatch_entry, legend, line_entry
 from mtlsim.plots.style import figure, label_of
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.relu import ReluTasks
@@ -51,7 +50,7 @@ def draw(data):
     bar = fig.colorbar(mesh, ax=axes)
     bar.set_label("share of the target's energy lost by sharing\n(0 = nothing, lower is better)")
     line = "sharing costs a target of n rows as much as learning alone (noise 0.5); more above and left"
-    entry(axes[0], Line2D([], [], color="black", linewidth=1.3, label=line))
+    line_entry(axes[0], line, color="black", linewidth=1.3)
     if (data["gap"] > UNPROVEN).any():
         hatch_entry(axes[0], "...", f"not proven to {UNPROVEN:g} of the smaller task's energy")
     legend(fig, n_columns=1)

@@ -28,6 +28,11 @@ def entry(ax: Axes, handle: Line2D | Patch) -> None:
         known.append(handle)
 
 
+def line_entry(ax: Axes, label: str, **look) -> None:
+    """A line or a marker of this look."""
+    entry(ax, Line2D([], [], **{"color": "0.4", "label": label, **look}))
+
+
 def band_entry(ax: Axes, label: str = BAND) -> None:
     """What the bands around curves are, whatever their colour."""
     entry(ax, Patch(facecolor=to_rgba("0.5", 0.3), edgecolor="none", label=label))

@@ -10,12 +10,15 @@ import jax
 import matplotlib
 import numpy as np
 import pytest
+from layout import problems
 
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.configuration import CELLS, build, read
-from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure
+from mtlsim.experiments import _experiment
+from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure, picture
 from mtlsim.experiments.dimension import STATEMENTS
+from mtlsim.plots import sheet
 from mtlsim.results.dataset import load
 from mtlsim.results.grid import at_point
 from mtlsim.results.outputs import outputs
@@ -73,6 +76,9 @@ def test_help_answers_at_once():
         (["figure", "transfer-mop"], "did you mean 'transfer-map'"),
         (["figure", "capacity", "--x", "noise"], "x, y and panels must be left out for capacity"),
         (["figure", "transfer-map", "--x", "nois"], "did you mean 'noise'"),
+        (["figure", "sample-size", "--only", "tasks.noise=25"], "the nearest is 30; choices: 1, 30, 100"),
+        (["figure", "transfer-map", "--only", "alignment=1"], "is tasks.alignment (points lie along it); choose among tasks.noise"),
+        (["figure", "architecture", "--fast", "--style", "absent.mplstyle"], "style must be a matplotlib style sheet"),
         (["figure", "transfer-map", "--x", "noise", "--y", "noise"], "must be different parameters"),
         (["plot", "absent.nc"], "does not exist"),
         (["sweep", "absent.toml"], "cannot be read"),
@@ -192,7 +198,11 @@ FEWER = {  # programs to trace or compile, of figures with many; test_fast_figur
 
 @pytest.mark.parametrize(("name", "model"), [*FIGURES, *(pytest.param(name, None, id=f"real-{name}") for name in REAL)])
 def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, monkeypatch, request):
-    """Most are drawn from made-up numbers, because their programs take long to compile; some are run."""
+    """Most are drawn from made-up numbers, because their programs take long to compile; some are run.
+
+    What is drawn has its claim above it, words that neither overlap nor leave the canvas, and a legend for all that is there; so
+    has a part of it.
+    """
     for attribute, fewer in FEWER.get(name, {}).items():
         monkeypatch.setattr(f"mtlsim.experiments.{name.replace('-', '_')}.{attribute}", fewer)
     if "real" not in request.node.name:
@@ -200,20 +210,33 @@ def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, mon
         monkeypatch.setattr(execute.Runner, "_compile", lambda *_: 0)
         if name != "dimension":  # which fits a law to what is predicted
             monkeypatch.setattr(predict, "_compile", made_up_prediction)
+    drawn = []
+    monkeypatch.setattr(
+        _experiment, "save", lambda fig, path: drawn.append((problems(fig), claim_of(fig))) or sheet.save(fig, path)
+    )
     files = make_figure(name, tmp_path, Options(fast=True, n_seeds=4, model=model), progress=False)
     assert [file.suffix for file in files] == [".png", ".pdf", ".nc"]
     assert all(file.stat().st_size > 3000 for file in files)
-    data = load(files[-1])
-    assert data.attrs["experiment"] == name and data.attrs["claim"] == find_experiment(name).claim
-    before = files[0].read_bytes()
+    data, experiment = load(files[-1]), find_experiment(name)
+    assert data.attrs["experiment"] == name and data.attrs["claim"] == experiment.claim
     if "real" in request.node.name:
+        before = files[0].read_bytes()
         assert call("plot", files[-1], "--out", tmp_path / "again") == 0
         assert (tmp_path / "again" / files[0].name).read_bytes() == before
-    else:
-        fig = find_experiment(name).draw(data)
-        fig.savefig(tmp_path / "again.png", bbox_inches="tight")
+        return
+    assert drawn == [([], experiment.claim)]
+    kept = (*experiment.along, *experiment.whole, "seed")
+    parts = [axis for axis in data.dims if data.sizes[axis] > 1 and axis in data.coords and axis not in kept]
+    for axis in parts[-1:]:
+        fig = picture(experiment, data, [f"{axis}={data[axis].values[-1]}"])
+        assert problems(fig) == []
         matplotlib.pyplot.close(fig)
-        assert (tmp_path / "again.png").read_bytes() == before
+
+
+def claim_of(fig):
+    """The sentence above a figure, in one line."""
+    (text,) = [text.get_text() for text in fig.texts if text.get_gid() == sheet.TITLE]
+    return text.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

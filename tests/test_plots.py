@@ -1,4 +1,6 @@
-"""Pictures of any sweep: every panel is drawn, and an axis of words is one of words."""
+"""Pictures of any sweep: every panel is drawn, an axis of words is one of words, nothing overlaps or leaves the canvas."""
+
+import io
 
 import matplotlib
 
@@ -8,10 +10,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from layout import problems
 
-from mtlsim.plots import curves, maps
+from mtlsim import cli, plots
+from mtlsim.experiments import _experiment
+from mtlsim.plots import curves, maps, sheet, style
 from mtlsim.plots.predictions import overlay
-from mtlsim.plots.style import are_words, is_logarithmic, places, symmetric_ticks
+from mtlsim.plots.style import SERIES, are_words, is_logarithmic, places, symmetric_ticks
+from mtlsim.results.selection import select
 
 WORDS = ["same", "disjoint", "rotated"]
 
@@ -24,6 +30,11 @@ def result(**axes):
     fields = {"gain_mean": mean, "gain_low": mean - 0.1, "gain_high": mean + 0.1, "gain_sign": sign}
     data = xr.Dataset({name: (tuple(axes), values) for name, values in fields.items()}, coords=axes, attrs={"level": 0.95})
     return data.assign(risk_multi=((*axes, "seed"), mean[..., None] + np.arange(3.0)))
+
+
+def words_of(fig):
+    """What the legend of a figure says."""
+    return [text.get_text() for text in fig.legends[0].get_texts()]
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +102,7 @@ def test_cells_without_an_interval_do_not_set_the_scale():
     fig = curves.transfer_curve(data, "rows")
     (ax,) = fig.axes
     assert ax.get_ylim()[1] < 3 and sum(line.get_marker() == "x" for line in ax.lines) == 1
-    assert curves.NO_INTERVAL in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert curves.NO_INTERVAL in words_of(fig)
     data["status"][:] = 5
     curves.transfer_curve(data, "rows")
 
@@ -99,13 +110,182 @@ def test_cells_without_an_interval_do_not_set_the_scale():
 def test_undecided_points_of_a_curve_are_in_its_legend():
     data = result(rows=[7.0, 8.0, 9.0, 10.0])
     data["gain_sign"][:] = 1
-    (ax,) = curves.transfer_curve(data, "rows").axes
-    assert ax.get_legend() is None
+    assert words_of(curves.transfer_curve(data, "rows")) == ["mean gain", "interval (95 %)"]
     data["gain_sign"][0] = 0
-    (ax,) = curves.transfer_curve(data, "rows").axes
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["undecided at 95 %"]
+    assert words_of(curves.transfer_curve(data, "rows")) == ["mean gain", "interval (95 %)", "open: undecided at 95 %"]
 
 
 def test_ticks_on_both_sides_of_zero_stand_apart():
     assert symmetric_ticks(55.0, 100.0) == [-10.0, -1.0, 0.0, 1.0, 10.0]
     assert symmetric_ticks(0.02, 50.0) == pytest.approx([-0.01, -0.001, 0.0, 0.001, 0.01])
+
+
+def curve_with(defect):
+    """A curve of ours, and one thing wrong with it."""
+    fig = curves.transfer_curve(result(noise=[0.5, 1.0, 2.0]), "noise")
+    ax = fig.axes[0]
+    defect(fig, ax)
+    return fig
+
+
+DEFECTS = {
+    "overlaps": lambda fig, ax: fig.text(0.5, 0.03, "words upon the label of the axis", ha="center"),
+    "leaves the canvas": lambda fig, ax: fig.text(0.9, 0.5, "words that are too long for their place"),
+    "no entry for line": lambda fig, ax: ax.plot([0.5, 2.0], [0, 1], color="tab:pink"),
+    "no entry for dashes": lambda fig, ax: ax.plot([0.5, 2.0], [0, 1], color=SERIES[0], linestyle="--"),
+    "no entry for open markers": lambda fig, ax: ax.plot([1.0], [0.5], "o", color=SERIES[0], markerfacecolor="white"),
+    "no entry for hatch": lambda fig, ax: ax.axvspan(0.5, 1.0, facecolor="none", edgecolor="0.5", hatch=".."),
+    "no entry for dots": lambda fig, ax: ax.scatter([1.0], [0.5], color="tab:pink"),
+    "no entry for bars": lambda fig, ax: (fig.legends[0].texts[1].set_text("what"), ax.errorbar([1], [1], [1], color=SERIES[0])),
+    "the legend lies on": lambda fig, ax: (ax.plot([1.0], [0.9], "o", color=SERIES[0], label="a"), ax.legend(loc=(0.3, 0.5))),
+}
+
+
+@pytest.mark.parametrize("sentence", DEFECTS)
+def test_a_planted_defect_of_the_layout_is_found(sentence):
+    assert problems(curve_with(lambda fig, ax: None)) == []
+    assert any(sentence in problem for problem in problems(curve_with(DEFECTS[sentence])))
+
+
+MAP = {"noise": [0.5, 1.0, 2.0], "cosine": [0.1, 0.5, 0.9], "rank": [1, 2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize("width", [None, "single", "double"])
+def test_a_figure_as_wide_as_a_column_has_every_panel_and_is_whole(width):
+    with style.wearing(style.Look(width=width)):
+        fig = maps.transfer_map(result(**MAP), "noise", "cosine", "rank", title="A claim that is long " * 6)
+    assert width is None or fig.get_size_inches()[0] == style.WIDTHS[width]
+    drawn = [ax for ax in fig.axes if ax.axison and ax.get_title()]
+    assert len(drawn) == 5 and problems(fig) == []
+    places_of = {round(ax.get_position().x0, 2) for ax in drawn}
+    assert len(places_of) == {None: 5, "single": 1, "double": 3}[width]
+    assert all(ax.get_window_extent().height / fig.dpi > 1.1 for ax in drawn)
+    first = [ax for ax in drawn if round(ax.get_position().x0, 2) == min(places_of)]
+    assert all(ax.get_ylabel() for ax in first)
+    fig.savefig(io.BytesIO())
+
+
+def test_a_claim_stands_above_and_can_be_left_out():
+    data = result(noise=[0.5, 1.0, 2.0])
+    fig = curves.transfer_curve(data, "noise", title="A first claim")
+    fig.draw_without_rendering()
+    height, panel = fig.get_size_inches()[1], fig.axes[0].get_window_extent().height
+    sheet.entitle(fig, "A second claim in place of the first, which is so long that it needs one more line than that")
+    fig.draw_without_rendering()
+    (text,) = [text for text in fig.texts if text.get_gid() == sheet.TITLE]
+    assert text.get_text().startswith("A second claim") and "\n" in text.get_text()
+    assert height < fig.get_size_inches()[1] < height + 0.4
+    assert fig.axes[0].get_window_extent().height == pytest.approx(panel, abs=2)
+    with style.wearing(style.Look(title=False)):
+        assert curves.transfer_curve(data, "noise", title="A claim").texts == []
+
+
+def test_curves_take_the_next_colour_or_any():
+    _, axes = style.figure(2)
+    for label in ("first", "second"):
+        curves.gain_curve(axes[0, 0], result(noise=[0.5, 1.0]), "noise", label)
+    curves.gain_curve(axes[0, 0], result(noise=[0.5, 1.0]), "noise", "third", color="black")
+    curves.gain_curve(axes[0, 1], result(noise=[0.5, 1.0]), "noise", "other panel")
+    colours = [[handle.get_color() for handle in ax.get_legend_handles_labels()[0]] for ax in axes[0]]
+    assert colours == [[SERIES[0], SERIES[1], "black"], [SERIES[0]]]
+
+
+def test_files_in_the_formats_asked_for_at_a_path_of_words(tmp_path):
+    files = plots.save(style.figure()[0], str(tmp_path / "map.v2"))
+    assert [file.name for file in files] == ["map.v2.png", "map.v2.pdf"]
+    with plots.wearing(plots.Look(formats=("svg",))):
+        assert [file.name for file in plots.save(style.figure()[0], tmp_path / "map.nc")] == ["map.svg"]
+    assert all(file.stat().st_size > 100 for file in tmp_path.iterdir())
+
+
+def test_a_style_sheet_changes_ours_for_as_long_as_it_is_worn(tmp_path):
+    (tmp_path / "own.mplstyle").write_text("font.size: 5  # small\nxtick.labelsize: 4\n")
+    before = plt.rcParams["font.size"]
+    with style.wearing(style.Look(style=tmp_path / "own.mplstyle")):
+        _, axes = style.figure()
+        assert axes[0, 0].xaxis.get_ticklabels()[0].get_fontsize() == 4 and plt.rcParams["font.size"] == 5
+    assert plt.rcParams["font.size"] == before
+    (tmp_path / "bad.mplstyle").write_text("font.sise: 5\n")
+    with pytest.raises(ValueError, match="style must be a matplotlib style sheet, but is one with 'font.sise'"):
+        style.Look(style=tmp_path / "bad.mplstyle")
+    with pytest.raises(ValueError, match="not there; check its name"):
+        style.Look(style=tmp_path / "absent.mplstyle")
+    with pytest.raises(ValueError, match="width must be one of the known names, but is 'singel'; did you mean 'single'"):
+        style.Look(width="singel")
+
+
+STORED = {"tasks.relation": WORDS, "tasks.noise": [0.5, 1.0, 30.0], "rank": [1, 2], "tasks.cosine": [0.0, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("only", "sizes"),
+    [
+        (["relation=same"], [1, 3, 2, 2]),
+        (["tasks.noise=1,30", "cosine=1"], [3, 2, 2, 1]),
+        (["noise=3e1"], [3, 1, 2, 2]),
+    ],
+)
+def test_a_part_of_a_result_by_the_names_of_its_axes(only, sizes):
+    assert list(select(result(**STORED), only)["gain_mean"].shape) == sizes
+
+
+@pytest.mark.parametrize(
+    ("only", "sentence"),
+    [
+        ("relation", "only must be texts such as tasks.noise=1, but is 'relation'; write NAME=VALUE"),
+        ("relaton=same", "only must be the name of an axis, but is 'relaton'; did you mean 'relation'"),
+        ("relation=sam", "only must be a value of tasks.relation, but is 'sam'; did you mean 'same'"),
+        ("noise=28", "only must be a value of tasks.noise, but is 28; the nearest is 30; choices: 0.5, 1, 30"),
+        ("noise=much", "only must be a number for tasks.noise, but is 'much'; choices: 0.5, 1, 30"),
+        ("cosine=0", r"is tasks.cosine \(points lie along it\); choose among tasks.relation, tasks.noise"),
+        ("rank=1", r"is rank \(the picture compares its values\); choose among tasks.relation, tasks.noise"),
+    ],
+)
+def test_a_wrong_part_is_one_sentence_with_the_nearest(only, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        select(result(**STORED), [only], along=("tasks.cosine",), whole=("rank",))
+
+
+@pytest.mark.parametrize(
+    ("options", "n_panels", "title"),
+    [
+        ([], 2, "Shown: tasks.cosine at 0 only (of 2: 0, 1)."),
+        (["--x", "cosine", "--y", "noise", "--panels", "relation", "--only", "rank=2"], 3, "Shown: rank at 2 only (of 2: 1, 2)."),
+        (
+            ["--x", "relation"],
+            1,
+            "Shown: tasks.noise at 0.5 only (of 3: 0.5, 1, 30); rank at 1 only (of 2: 1, 2); tasks.cosine at 0",
+        ),
+        (["--x", "noise", "--panels", "relation"], 3, "Shown: rank at 1 only (of 2: 1, 2); tasks.cosine at 0 only (of 2: 0, 1)."),
+    ],
+)
+def test_a_sweep_is_drawn_as_asked_and_says_what_it_leaves_out(options, n_panels, title, tmp_path, monkeypatch):
+    result(**STORED).assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    drawn = []
+    monkeypatch.setattr(_experiment, "save", lambda fig, path: drawn.append(fig) or [])
+    assert cli.main(["plot", str(tmp_path / "a.nc"), *options]) == 0
+    (fig,) = drawn
+    panels = [ax for ax in fig.axes if ax.axison and ax.get_label() != "<colorbar>"]
+    (text,) = [text.get_text() for text in fig.texts if text.get_gid() == sheet.TITLE]
+    assert len(panels) == n_panels and text.replace("\n", " ").startswith(title) and problems(fig) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--x", "nois"], "x, y and panels must be the name of an axis, but is 'nois'; did you mean 'noise'"),
+        (["--x", "noise", "--y", "noise"], "x, y and panels must be different parameters"),
+        (["--only", "noise=2"], "the nearest is 1"),
+    ],
+)
+def test_a_sweep_drawn_wrongly_is_one_sentence(options, sentence, tmp_path, capsys):
+    result(**STORED).assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    assert cli.main(["plot", str(tmp_path / "a.nc"), *options]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_picture_of_a_part_leaves_that_of_the_whole_alone(tmp_path):
+    result(**STORED).assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    whole = _experiment.redraw(tmp_path / "a.nc", only=(), look=style.Look(formats=("svg",)))
+    part = _experiment.redraw(tmp_path / "a.nc", only=("tasks.noise=1", "relation=same,rotated"), look=style.Look(formats=("svg",)))
+    assert [file.name for file in (*whole, *part)] == ["a.svg", "a-noise-1-relation-same-rotated.svg"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -31,6 +31,16 @@ class Figure:
     """transfer-map only: parameter along y."""
     panels: str | None = None
     """transfer-map only: parameter of the panels (also rank, or none)."""
+    only: tuple[str, ...] = ()
+    """Of some axes these values alone, such as relation=same tasks.noise=1: one panel or curve of many."""
+    title: bool = True
+    """The figure's claim above it; --no-title for papers."""
+    width: Literal["single", "double"] | None = None
+    """Width of a paper's column or page (3.5 or 7.2 inches); as wide as the panels if left out."""
+    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png", "pdf")
+    """Kinds of files."""
+    style: Path | None = None
+    """A matplotlib style sheet (.mplstyle) that changes ours: fonts, sizes, dpi."""
     quiet: bool = False
     """Say nothing while it runs."""
     sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
@@ -40,8 +50,16 @@ class Figure:
         use_all(self.sources)
         from mtlsim.experiments._experiment import Options, make_figure
 
+        look = look_of(self)
         options = Options(self.fast, self.seeds, self.seed, self.model, self.x, self.y, self.panels)
-        return report(make_figure(self.name, self.out, options, progress=not self.quiet))
+        return report(make_figure(self.name, self.out, options, look, self.only, progress=not self.quiet))
+
+
+def look_of(command: "Figure | Plot") -> Any:
+    """How its options want the picture."""
+    from mtlsim.plots.style import Look
+
+    return Look(command.title, command.width, command.format, command.style)
 
 
 @dataclass(frozen=True)
@@ -52,11 +70,27 @@ class Plot:
     """A .nc file made by `mtlsim figure` or `mtlsim sweep`."""
     out: Path | None = None
     """Folder for the picture; beside the result if left out."""
+    x: str | None = None
+    """For a sweep of your own: the parameter along x; without --y the gain is drawn as a curve."""
+    y: str | None = None
+    """The parameter along y, of a map."""
+    panels: str | None = None
+    """The parameter of the panels."""
+    only: tuple[str, ...] = ()
+    """Of some axes these values alone, such as relation=same tasks.noise=1."""
+    title: bool = True
+    """The claim, or what is left out, above the picture; --no-title for papers."""
+    width: Literal["single", "double"] | None = None
+    """Width of a paper's column or page (3.5 or 7.2 inches)."""
+    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png", "pdf")
+    """Kinds of files."""
+    style: Path | None = None
+    """A matplotlib style sheet (.mplstyle) that changes ours."""
 
     def run(self) -> int:
         from mtlsim.experiments._experiment import redraw
 
-        return report(redraw(self.result, self.out))
+        return report(redraw(self.result, self.out, look_of(self), self.only, self.x, self.y, self.panels))
 
 
 @dataclass(frozen=True)

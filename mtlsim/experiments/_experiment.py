@@ -1,6 +1,7 @@
 """What an experiment is, and how one becomes a picture with its data beside it."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,10 @@ import jax
 import mtlsim.experiments as experiments
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.registry import find, names
-from mtlsim.plots import style
+from mtlsim.plots.sheet import finish, save
+from mtlsim.plots.style import PLAIN, Look, wearing
 from mtlsim.results.dataset import load
+from mtlsim.results.selection import axis_of, check_only, left_out, select
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.run import sweep
 
@@ -49,6 +52,7 @@ class Experiment:
     models: kinds of tasks that it can be made for, the first by default; `draw` finds the chosen one in the data's attributes.
     along: the axes of the grid along which points lie. A fast figure has fewer points along them and fewer seeds, and along every
     other axis, of which a curve or a panel is made for each value, all that the full figure has.
+    whole: further axes of which the picture needs every value, because it compares them.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Experiment:
     has_axes: bool = False
     models: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""
@@ -79,6 +84,10 @@ class Experiment:
             require_choice(options.model, self.models, "model")
         return options.model or (self.models[0] if self.models else None)
 
+    def lines(self, attributes: Mapping[str, Any]) -> list[str]:
+        """The axes along which points lie, of which attributes of the data may say more."""
+        return [attributes["x"], attributes["y"]] if self.has_axes else list(self.along)
+
     def stem(self, options: Options) -> str:
         """Name of its files: that of the figure, of a model that is not the first, and -fast."""
         model = self.model_of(options)
@@ -95,39 +104,102 @@ def find_experiment(name: str) -> Experiment:
     return found
 
 
-def make_figure(name: str, out: Path, options: Options, **sweep_options: Any) -> list[Path]:
-    """Write NAME.nc (data), NAME.png and NAME.pdf into `out`, see `Experiment.stem`. Returns the files, picture first."""
+def picture(experiment: Experiment, data: "xr.Dataset", only: Sequence[str] = ()) -> Any:
+    """The finished figure of an experiment's data, or of some values of its axes, see `mtlsim.results.selection.select`."""
+    return finish(experiment.draw(select(data, only, experiment.lines(data.attrs), experiment.whole)), experiment.claim)
+
+
+def make_figure(
+    name: str, out: Path, options: Options, look: Look = PLAIN, only: Sequence[str] = (), **sweep_options: Any
+) -> list[Path]:
+    """Write NAME.nc (data), NAME.png and NAME.pdf into `out`, see `Experiment.stem`. Returns the files, pictures first.
+
+    look: with or without the claim as title, how wide, in which formats. only: texts NAME=VALUE, for one panel or curve of many,
+    whose picture has a name of its own.
+    """
     experiment = find_experiment(name)
     check_writable(Path(out), "out")
+    if only:
+        setting = experiment.setting(replace(options, model=experiment.model_of(options)))
+        check_only(setting.grid, only, experiment.lines(setting.attributes), experiment.whole)
     path = Path(out) / f"{experiment.stem(options)}.nc"
     data = experiment.run(options, path, **sweep_options)
-    return [*style.save(experiment.draw(data), path), path]
+    with wearing(look):
+        return [*save(picture(experiment, data, only), _part(path, only)), path]
 
 
-def redraw(path: Path, out: Path | None = None) -> list[Path]:
-    """Draw a saved figure's data again, any sweep of a gain over one parameter as a curve, over two or three as a map, a study."""
+def _part(path: Path, only: Sequence[str]) -> Path:
+    """Where the picture of a part goes, which leaves that of the whole alone."""
+    names = [re.sub(r"[^\w.]+", "-", text.rsplit("tasks.", 1)[-1]).strip("-") for text in only]
+    return path.with_name("-".join([path.name.removesuffix(".nc"), *names]))
+
+
+def redraw(
+    path: Path,
+    out: Path | None = None,
+    look: Look = PLAIN,
+    only: Sequence[str] = (),
+    x: str | None = None,
+    y: str | None = None,
+    panels: str | None = None,
+) -> list[Path]:
+    """Draw a saved figure's data again, any sweep of a gain over one parameter as a curve, over two or three as a map, a study.
+
+    look, only: as for `make_figure`. x, y, panels: for a sweep, the parameters along the axes and of the panels; without y, curves.
+    A sweep over more is drawn at the first values of the others, and the picture's title says what it leaves out.
+    """
     from mtlsim.arrays.study import Study, is_study
-    from mtlsim.plots.curves import transfer_curve
-    from mtlsim.plots.maps import transfer_map
     from mtlsim.plots.study import study
 
+    chosen = [name for name in (x, y, panels) if name is not None]
     if is_study(path):
-        return _saved(study(Study.load(path).data), path, out)
+        require(not chosen and not only, "x, y, panels and only", "left out for a study", [*chosen, *only], "drop them")
+        with wearing(look):
+            return _saved(finish(study(Study.load(path).data)), path, out)
     data = load(path)
     name = data.attrs.get("experiment")
-    if name is None:
-        cure = "look at it with xarray.open_dataset(path)"
-        require("gain_mean" in data, "result", "a sweep of a gain", f"one of {', '.join(data.data_vars)}", cure)
-        swept = [axis for axis in data["gain_mean"].dims if data.sizes[axis] > 1]
-        require(len(swept) > 0, "result", "a sweep over one parameter or more", "one cell", "read it with `mtlsim explain`")
-        fig = transfer_curve(data, swept[0]) if len(swept) == 1 else transfer_map(data)
+    with wearing(look):
+        if name is None:
+            return _saved(_picture_of_sweep(data, only, x, y, panels), _part(path, only), out)
+        experiment = find_experiment(name)
+        cure = f"they are for a sweep of your own; `mtlsim figure {name} --only NAME=VALUE` has parts of this one"
+        require(not chosen, "x, y and panels", f"left out for the figure {name}", chosen, cure)
+        return _saved(picture(experiment, data, only), _part(path, only), out)
+
+
+def _picture_of_sweep(data: "xr.Dataset", only: Sequence[str], x: str | None, y: str | None, panels: str | None) -> Any:
+    """A curve or a map of a sweep that no experiment made, with what it leaves out as its title."""
+    from mtlsim.plots.curves import transfer_curve
+    from mtlsim.plots.maps import transfer_map
+
+    cure = "look at it with xarray.open_dataset(path)"
+    require("gain_mean" in data, "result", "a sweep of a gain", f"one of {', '.join(data.data_vars)}", cure)
+    cells = select(data, only)
+    axes = [str(axis) for axis in data["gain_mean"].dims]
+    x, y, panels = (name if name is None else axis_of(name, axes, "x, y and panels") for name in (x, y, panels))
+    named = [name for name in (x, y, panels) if name is not None]
+    require(len(set(named)) == len(named), "x, y and panels", "different parameters", named, "choose another")
+    swept = [axis for axis in axes if cells.sizes[axis] > 1 and axis not in named]
+    require(bool(named or swept), "result", "a sweep over one parameter or more", "one cell", "read it with `mtlsim explain`")
+    curve = (x is not None and y is None) or (not named and len(swept) == 1)
+    if curve:
+        x = x or swept[0]
+        kept = [name for name in (x, panels) if name is not None]
     else:
-        fig = find_experiment(name).draw(data)
-    return _saved(fig, path, out)
+        x = x or swept.pop(0)
+        y = y or (swept.pop(0) if swept else None)
+        require(y is not None, "y", "a parameter that was swept", "missing", "say which runs along x, for a curve")
+        panels = panels or (swept.pop(0) if swept else None)
+        kept = [name for name in (x, y, panels) if name is not None]
+    cells = cells.isel({axis: [0] for axis in axes if axis not in kept})
+    shown = cells.isel({axis: 0 for axis in axes if axis not in kept})
+    fig = transfer_curve(shown, x, panels) if curve else transfer_map(shown, x, y, panels)
+    missing = left_out(data, cells)
+    return finish(fig, f"Shown: {'; '.join(missing)}." if missing else None)
 
 
 def _saved(fig: Any, path: Path, out: Path | None) -> list[Path]:
     """The picture beside the result, or in the folder `out`."""
     if out is not None:
         check_writable(Path(out), "out")
-    return style.save(fig, (Path(out) if out is not None else path.parent) / path.name)
+    return save(fig, (Path(out) if out is not None else path.parent) / path.name)

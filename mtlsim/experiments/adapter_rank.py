@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array
 
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import SERIES, figure
 from mtlsim.theory.statements.sequential_adapter import ABOVE, AdaptedTask, adapt, adapter_risk
@@ -55,7 +56,7 @@ def draw(data):
         ax.set_xlabel("rank of the adapter")
         ax.set_title(f"{n:g} rows")
     axes[0].set_ylabel("risk above the noise\n(lower is better)")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    legend(fig, "outside lower center", 4)
     return fig
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import renew
 from mtlsim.plots.maps import difference_map
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
@@ -27,7 +28,7 @@ def setting(options: Options) -> Setting:
 
 def draw(data):
     """The map, and around where the claim holds the condition of `mtlsim.theory.statements.alignment_claim`, dashed."""
-    words = ("same covariance better:\nas the paper claims", "disjoint covariance better:\nthe claim reverses")
+    words = ("same covariance better, as the paper claims", "disjoint covariance better: the claim reverses")
     fig = difference_map(data, RELATION, ("same", "disjoint"), TARGET, NOISE, words, panels=SOURCE)
     n_strong = round(FRACTION * D)
     energy = FRACTION * CONDITION + 1 - FRACTION  # the mean of theta' Sigma theta
@@ -36,10 +37,11 @@ def draw(data):
         most = min(n_source, within[0][1])
         targets = np.geomspace(within[0][0], most, 50)
         least, largest = np.sqrt((1 - COSINE**2) * energy * targets / n_strong), np.sqrt(energy * n_source / n_strong)
-        ax.plot(targets, least, "k--", linewidth=1.2)
+        ax.plot(targets, least, "k--", linewidth=1.2, label="where the claim is to hold (theory)")
         ax.plot(targets[[0, -1, -1]], [largest, largest, min(least[-1], largest)], "k--", linewidth=1.2)
         ax.set_xlim(within[0])
         ax.set_ylim(within[1])
+    renew(fig)
     return fig
 
 
@@ -50,4 +52,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(TARGET, NOISE),
+    whole=(RELATION,),
 )

@@ -72,7 +72,7 @@ def draw(data):
             pairs = pairs.isel(seed=np.isfinite(pairs["gain"].values))
             where = pairs["score_before"].values, pairs["gain"].values
             points = ax.scatter(*where, c=pairs["cosine"].values, s=11, cmap="viridis", vmin=0, vmax=1, linewidth=0)
-            ax.set_title(f"{way}, {mode}\n{facts(pairs)}", fontsize=8)
+            ax.set_title(f"{way}, {mode}\n{facts(pairs)}", fontsize="small")
     for ax in rows.ravel():  # after all points, since they share their scale
         finish_gain_axis(ax, "alignment", data["score_before"].values.ravel(), symlog=ax is rows[0, 0], label=False)
         ax.set_xlabel("")
@@ -82,12 +82,12 @@ def draw(data):
         ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     fig.colorbar(points, ax=rows.ravel().tolist(), label="cosine of the parameters", pad=0.01)
     label = "gain from alignment: excess risk of the target\nwithout minus with (positive helps)"
-    fig.supylabel(label, fontsize=9, multialignment="center")
+    fig.supylabel(label, fontsize="medium", multialignment="center")
     kind = "ReLU" if data.attrs.get("model") == "relu" else "linear"
     fig.supxlabel(
         "normalised covariance similarity score before alignment (1 = same covariance)\n"
         f"a point is one of {data.sizes['seed']} random pairs of {kind} tasks; intervals at 95 %",
-        fontsize=9,
+        fontsize="medium",
     )
     return fig
 

@@ -6,6 +6,7 @@ from mtlsim.alignment.training import AlignmentTraining
 from mtlsim.cells.alignment import Alignment
 from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.style import RISK_LABEL, SERIES, figure
 from mtlsim.tasks.linear import LinearTasks
 
@@ -53,8 +54,10 @@ def draw(data):
                 ax.minorticks_off()
     halves[0][0].set_ylabel("normalised similarity score (1 = same covariance)")
     halves[1][0].set_ylabel(RISK_LABEL)
-    fig.supxlabel("time along the alignment: learning rate times steps (bands: 95 % interval of the mean)", fontsize=9)
-    fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=4 if len(modes) > 1 else 2)
+    band_entry(axes[0])
+    for ax in axes:
+        ax.set_xlabel("learning rate times steps")
+    legend(fig, "outside lower center", 4 if len(modes) > 1 else 2)
     return fig
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.theory.statements.amplified_direction import amplified
 
@@ -29,10 +30,11 @@ def draw(data):
         bars = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none", "markersize": 4}
         ax.errorbar(xs, mean, [mean - high, low - mean], label=f"{1 + extra} tasks", **bars)
     ax.plot([], [], color="black", linestyle="--", label="theory")
-    ax.axhline(1, color="black", linewidth=0.8)
+    ax.axhline(1, color="black", linewidth=0.8, label="no gain")
     ax.axhline(1 / FEATURES, color="0.5", linestyle=":", label="own scale, which no task helps with")
     ax.set(xlabel="correlation of the tasks' label noise", ylabel="risk together / risk alone (below 1 helps)", ylim=(0, 1.08))
-    ax.legend(loc="lower right")
+    bar_entry(ax)
+    legend(fig)
     return fig
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Array
 from mtlsim.cells.marginal_screening import MarginalScreening
 from mtlsim.core.keys import stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.theory.statements.selection_area import MeanScores, measure, selection_area
 
@@ -53,7 +54,8 @@ def draw(data):
         ax.set_xticks([100, 300, 1000], ["100", "300", "1000"])
         ax.set(yscale="log", ylim=(1e-5, 0.6), xlabel="labels in all (tasks x rows)", title=title)
     axes[0].set_ylabel("pairs of inputs in the wrong order\n(lower is better)")
-    axes[1].legend(loc="lower left")
+    bar_entry(axes[0])
+    legend(fig, n_columns=5)
     return fig
 
 

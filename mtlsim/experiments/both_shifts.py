@@ -66,4 +66,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(SOURCE,),
+    whole=(SIZE, CONDITION),
 )

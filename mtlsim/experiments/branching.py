@@ -10,6 +10,7 @@ from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
@@ -99,7 +100,7 @@ def draw(data):
         ax.set_xlabel("cosine between the two pairs")
         ax.set_title(f"noise {noise:g}")
     axes[0].set_ylabel("regret: mean risk over that of the best\npartition (lower is better; bars: 95 %)")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend(fig, "outside lower center", 3)
     return fig
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.style import MARKERS, RISK_LABEL, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -41,8 +42,7 @@ def draw(data):
     for ax, noise in zip(axes[0], noises, strict=True):
         (_units if relu else _ranks)(ax, data.sel({NOISE: noise}), first=ax is axes[0, 0])
         ax.set_title(f"noise {noise:g}")
-    handles = axes[0, 0].get_legend_handles_labels()
-    fig.legend(*handles, loc="outside upper center", ncols=4 if relu else 3, title=None if relu else "sources and target")
+    legend(fig, "outside lower center", 4, title=None if relu else "sources and target")
     return fig
 
 
@@ -51,8 +51,7 @@ def _ranks(ax, data, first: bool) -> None:
     for i, cosine in enumerate(data[COSINE].values):
         gain_curve(ax, data.sel({COSINE: cosine}), "rank", f"cosine {cosine:g}", i)
     finish_gain_axis(ax, "rank", data["rank"].values, label=first)
-    ax.axvline(count, color="black", linestyle=":", linewidth=1)
-    ax.annotate("rank = tasks", (count, 0.5), xycoords=("data", "axes fraction"), ha="right", va="center", rotation=90, fontsize=7)
+    ax.axvline(count, color="black", linestyle=":", linewidth=1, label="as many columns as tasks")
 
 
 def _units(ax, data, first: bool) -> None:
@@ -65,6 +64,7 @@ def _units(ax, data, first: bool) -> None:
         units = layers * data["rank"].values
         ax.fill_between(units, low, high, color=SERIES[i], alpha=0.2, linewidth=0)
         ax.plot(units, middle, color=SERIES[i], marker=MARKERS[i], label=name)
+    band_entry(ax, "middle half of the draws")
     ax.set_yscale("log")
     ax.set_xlabel("hidden units in all")
     ax.set_xticks(range(0, 19, 3))

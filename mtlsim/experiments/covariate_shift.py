@@ -43,10 +43,8 @@ def draw(data):
     for ax, series in zip(axes, (sizes, ratios), strict=True):
         points_on_lines(ax, data, SOURCE, series, theory.covariate_shift(cell()), "risk_multi", label=ax is axes[0])
     legend_above(axes[0], f"target, at ratio {RATIO:g} of the covariances", 2)
+    axes[1].axvline(N_TARGET, color="black", linestyle=":", linewidth=1, label="as many rows as the target's")
     legend_above(axes[1], f"ratio of the covariances, for {N_TARGET} target rows and {N_FEATURES} features")
-    axes[1].axvline(N_TARGET, color="black", linestyle=":", linewidth=1)
-    note = " as many source\n as target rows"
-    axes[1].annotate(note, (N_TARGET, 0.97), xycoords=("data", "axes fraction"), fontsize=7, va="top")
     return fig
 
 
@@ -56,4 +54,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(SOURCE,),
+    whole=(FEATURES, TARGET, CONDITION),
 )

@@ -7,6 +7,7 @@ from jaxtyping import Array
 
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import SERIES, figure
 from mtlsim.sharing.cross_stitch import CrossStitch
@@ -52,17 +53,18 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(2, 4.4, 3.7)
+    fig, (axes,) = figure(data.sizes[ROWS], 4.4, 3.7)
     for ax, n_samples in zip(axes, data[ROWS].values, strict=True):
-        for i, name in enumerate(ARCHITECTURES):
+        for name in map(str, data[ARCHITECTURE].values):
+            i = list(ARCHITECTURES).index(name)
             gain_curve(ax, data.sel({ROWS: n_samples, ARCHITECTURE: name}), CORRELATION, name, i)
             critical = float(critical_correlation(implied_correlation(name), n_samples, 1.0, 1.0))
             ax.axvline(critical, color=SERIES[i], linestyle=DASHES, linewidth=1)
         finish_gain_axis(ax, CORRELATION, data[CORRELATION].values, symlog=True, label=ax is axes[0])
         ax.set_xlabel("correlation of the tasks' parameters")
         ax.set_title(f"signal over noise {n_samples:g}", fontsize="medium")
-    axes[1].plot([], [], color="black", linestyle=DASHES, linewidth=1, label="critical correlation")
-    axes[1].legend(loc="upper left", frameon=True, framealpha=0.9)
+    axes[0].plot([], [], color="black", linestyle=DASHES, linewidth=1, label="critical correlation")
+    legend(fig)
     return fig
 
 

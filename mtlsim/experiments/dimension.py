@@ -11,6 +11,7 @@ from scipy.optimize import curve_fit
 
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import SERIES, figure, label_of
 from mtlsim.sharing import Sharing
 from mtlsim.sharing.from_source import FromSource
@@ -91,7 +92,8 @@ def draw(data):
         ax.set_xticks(features, [f"{d:g}" for d in features])
         ax.minorticks_off()
     axes[0].set_ylabel("relative error of the predicted risk")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    bar_entry(axes[0])
+    legend(fig, "outside lower center", 5)
     return fig
 
 
@@ -103,7 +105,10 @@ def _fit(ax, features, errors, standard_errors) -> str:
 
     if len(features) < 3:
         return "rate not fitted"
-    (first, rate), covariance = curve_fit(law, features, errors, (errors[0], -1.0), standard_errors, absolute_sigma=True)
+    try:
+        (first, rate), covariance = curve_fit(law, features, errors, (errors[0], -1.0), standard_errors, absolute_sigma=True)
+    except RuntimeError:  # few seeds leave errors of both signs, through which no power goes
+        return "rate not resolved"
     half = Z * np.sqrt(covariance[1, 1])
     if half > 1:
         return "rate not resolved"

@@ -4,6 +4,7 @@ import numpy as np
 
 from mtlsim.cells.hermite_students import HALF, HermiteStudents, overlap_flow, waiting_time
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
 FEATURES, DOSE = "n_features", "easy_weight"
@@ -45,8 +46,9 @@ def draw(data):
     doses.set_ylabel("rows until the hard task is found, over features\n(median, middle half; lower is better)")
     doses.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
     doses.minorticks_off()
+    band_entry(doses, "middle half of the draws")
     for ax in axes:
-        ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        legend(ax, "below", 2)
     return fig
 
 

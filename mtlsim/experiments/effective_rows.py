@@ -5,8 +5,10 @@ import numpy as np
 from mtlsim.cells.merged import Merged, effective_rows
 from mtlsim.core.verdict import summarise
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.curves import tint_gains
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.predictions import DASHES
-from mtlsim.plots.style import HELPS, HURTS, MARKERS, SERIES, figure
+from mtlsim.plots.style import MARKERS, SERIES, figure
 
 OWN, SOURCE, RULE = "n_target", "n_source", "rule"
 RULES = {"best": "best weight", "rows": "pooled (weights by rows)"}
@@ -19,11 +21,12 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(2, 3.7, 3.4, sharey=True)
+    fig, (axes,) = figure(data.sizes[SOURCE], 3.7, 3.4, sharey=True)
     xs, fine = data[OWN].values, np.geomspace(data[OWN].values[0], data[OWN].values[-1], 100)
     energy = 20.0
     for ax, source in zip(axes, data[SOURCE].values, strict=True):
-        for i, (rule, name) in enumerate(RULES.items()):
+        for rule in map(str, data[RULE].values):
+            i, name = list(RULES).index(rule), RULES[rule]
             found = summarise(data["risk_multi"].sel({SOURCE: source, RULE: rule}).values)
             # rows that alone would have this risk, less those that are there; a high risk is few rows
             middle, most, least = (energy / found[part] - xs for part in ("mean", "low", "high"))
@@ -37,13 +40,12 @@ def draw(data):
                 part = source / (source + fine)
                 known = energy / (energy / (source + fine) + part**2 * cell.distance**2) - fine
             ax.plot(fine, known, color=SERIES[i], linestyle=DASHES)
-        ax.axhline(0, color="black", linewidth=0.8)
         ax.set(xscale="log", xlabel="rows of the target", title=f"{source:g} source rows", ylim=(-230, 110))
-        ax.axhspan(0, 110, color=HELPS, alpha=0.05, linewidth=0)
-        ax.axhspan(-230, 0, color=HURTS, alpha=0.05, linewidth=0)
+        tint_gains(ax)
     axes[0].set_ylabel("target rows that the source is worth\n(positive helps)")
     axes[0].plot([], [], color="black", linestyle=DASHES, label="known exactly")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    bar_entry(axes[0])
+    legend(fig, "outside lower center", 2)
     return fig
 
 

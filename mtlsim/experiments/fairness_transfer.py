@@ -10,6 +10,7 @@ from mtlsim.cells.groups import GROUPS, Groups
 from mtlsim.core.verdict import summarise
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis
+from mtlsim.plots.legends import band_entry, bar_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.tasks.covariance import Diagonal
@@ -61,18 +62,19 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(3, 3.3, 3.5)
+    fig, (axes,) = figure(1 + data.sizes[LIES], 3.3, 3.5)
     xs = data[SHIFT].values
-    for ax, place in zip(axes[:2], data[LIES].values, strict=True):
+    for ax, place in zip(axes[:-1], data[LIES].values, strict=True):
         cells = data.sel({LIES: place})
         for i, (what, name) in enumerate({"mean error": "error", "gap between groups": "gap"}.items()):
             for side, line, how in (("single", "--", "alone"), ("multi", "-", "together")):
                 found = summarise(cells[f"{name}_{side}"].values)
                 ax.fill_between(xs, found["low"], found["high"], color=SERIES[i], alpha=0.2, linewidth=0)
+                band_entry(ax)
                 ax.plot(xs, found["mean"], line, color=SERIES[i], marker=MARKERS[i], label=f"{what}, {how}")
         ax.set(xlabel="shift of the source's parameters", ylim=(0, 0.24), title=f"the task lies {place}")
     axes[0].set_ylabel("share of rows (lower is better)")
-    ax, cells = axes[2], data.sel({LIES: data[LIES].values[0]})
+    ax, cells = axes[-1], data.sel({LIES: data[LIES].values[0]})
     fine = np.linspace(xs[0], xs[-1], 60)
     single, multi = risks_over(jnp.asarray(fine), jnp.ones(60))
     for i, group in enumerate(GROUPS):
@@ -83,8 +85,9 @@ def draw(data):
         ax.plot(fine, single[:, i] - multi[:, i], color=SERIES[2 + i], linestyle=DASHES, label=f"{group}, predicted")
     finish_gain_axis(ax, SHIFT, xs)
     ax.set(xlabel="shift of the source's parameters", title="gain of each group")
+    bar_entry(axes[-1])
     for ax in axes:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        legend(ax, "below", 1)
     return fig
 
 

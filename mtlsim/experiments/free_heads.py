@@ -6,6 +6,7 @@ from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import points_on_lines
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
@@ -33,7 +34,7 @@ def draw(data):
         options = {"n_draws": 16, "label": ax is axes[0, 0], "line": "prediction for many features"}
         points_on_lines(ax, data.sel({NOISE: noise}), SOURCE, series, theory.free_heads(cell()), **options)
         ax.set_title(f"noise {noise:g}")
-    fig.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

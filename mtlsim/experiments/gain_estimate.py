@@ -8,6 +8,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.core.keys import stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, risk_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.tasks.covariance import Isotropic
@@ -58,15 +59,16 @@ def draw(data):
         one = shown.sel({TARGET: target})
         _receiver_curve(axes[0], one["estimate"].values.ravel(), one["expected"].values.ravel() > 0, f"{target:g}", i)
         risk_curve(axes[1], one, DISTANCE, "right", f"{target:g}", i)
-    axes[0].plot([0, 1], [0, 1], color="0.4", linestyle=":", linewidth=1)
+    axes[0].plot([0, 1], [0, 1], color="0.4", linestyle=":", linewidth=1, label="by chance")
+    axes[0].plot([], [], color="0.4", marker="o", markersize=8, linestyle="none", label="where the estimate is positive")
     axes[0].set(xlabel="harmful sources that are accepted (share)", ylabel="helpful sources that are accepted (share)")
-    axes[0].legend(title="target rows\n(large: estimate > 0)")
+    legend(axes[0], "below", 2, title="target rows")
     axes[1].set(xlabel="distance of the parameters", ylabel="right decisions (share)", ylim=(0.45, 1.02))
     for i, (name, label) in enumerate(RULES.items()):
         risk_curve(axes[2], shown.sel({TARGET: EARNED}), DISTANCE, name, label, i + 3)
     finish_gain_axis(axes[2], DISTANCE, distances, reach=REACH)
     axes[2].set(xlabel="distance of the parameters", title=f"{EARNED} target rows (zero: never pool)")
-    axes[2].legend(title="pool", loc="lower left")
+    legend(axes[2], "below", 2, title="pool")
     return fig
 
 
@@ -86,4 +88,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(COSINE,),
+    whole=(TARGET,),
 )

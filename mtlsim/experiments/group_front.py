@@ -6,6 +6,7 @@ import numpy as np
 from mtlsim.core.verdict import summarise
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.experiments.fairness_transfer import SHIFT, ShiftedSource, risks_over
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
@@ -45,7 +46,8 @@ def draw(data):
     for axis, ticks in ((ax.xaxis, (0.07, 0.1, 0.2, 0.3, 0.5)), (ax.yaxis, (0.15, 0.2, 0.3, 0.5, 1, 2))):
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    bar_entry(ax)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

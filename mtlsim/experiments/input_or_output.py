@@ -6,6 +6,7 @@ from mtlsim.cells.extra_label import ExtraLabel, boundary
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.experiments.sharing_map import best_of
 from mtlsim.plots.choices import choice_legend, choice_panel, colours_of
+from mtlsim.plots.legends import entry, legend
 from mtlsim.plots.predictions import DASHES, legend_handle
 from mtlsim.plots.style import figure
 
@@ -33,8 +34,9 @@ def draw(data):
             ax.plot(rows, np.asarray(boundary(rows, 10)), color="black", linestyle=DASHES)
         ax.set(ylim=(0, ys[-1]), xlabel="rows", title=f"cosine {cosine:g}")
     axes[0].set_ylabel("correlation of the two labels' noise")
-    handles = [*choice_legend(list(WAYS), colours), legend_handle("output as good as input (theory, cosine 1)")]
-    fig.legend(handles=handles, loc="outside lower center", ncols=2)
+    for handle in (*choice_legend(list(WAYS), colours), legend_handle("output as good as input (theory, cosine 1)")):
+        entry(axes[0], handle)
+    legend(fig)
     return fig
 
 

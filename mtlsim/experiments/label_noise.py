@@ -8,7 +8,8 @@ import numpy as np
 
 from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.style import HELPS, HURTS, SERIES, figure
+from mtlsim.plots.legends import FURNITURE, bar_entry, legend
+from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED, figure, symmetric_ticks
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.training.weighted import WeightedTraining
@@ -17,6 +18,8 @@ from mtlsim.weighting import scheme_names
 NOISE = "tasks.noise[0]"
 CLEAN = 0.5
 SHUFFLED = round(float(np.sqrt(CLEAN**2 + 1 - 0.8**2)) / 0.8, 3)  # a fifth of the labels random, over the slope 0.8 that is left
+WORDS = {"oracle": "the best", "equal": "equal"}
+SIGNS = {"helps": (1, HELPS), "undecided": (0, UNDECIDED), "hurts": (-1, HURTS)}
 TITLES = {CLEAN: "as clean as the others", SHUFFLED: "20 % random labels"}
 
 
@@ -31,25 +34,39 @@ def setting(options: Options) -> Setting:
 
 def draw(data):
     noises = data[NOISE].values
-    fig, (axes,) = figure(len(noises), 2.4, 0.25 * data.sizes["scheme"] + 1.3, sharey=True)
+    count = data.sizes["scheme"]
+    fig, (axes,) = figure(len(noises), 2.4, 0.2 * count + 1.5, least=0.13 * count + 0.8, sharex=True, sharey=True)
     mean = data["gain_mean"].mean(NOISE)
     others = [name for name in data["scheme"].values if name not in ("oracle", "equal")]
     names = ["oracle", "equal", *sorted(others, key=lambda name: -float(mean.sel(scheme=name)))]
     places = np.arange(len(names))
     for ax, noise in zip(axes, noises, strict=True):
         panel = data.sel({NOISE: noise, "scheme": names})
-        gain, low, high = (panel[f"gain_{part}"].values for part in ("mean", "low", "high"))
+        gain, low, high, sign = (panel[f"gain_{part}"].values for part in ("mean", "low", "high", "sign"))
         for i, (name, colour) in enumerate((("oracle", SERIES[2]), ("equal", "0.4"))):
-            ax.axvline(gain[i], color=colour, linestyle="--" if name == "oracle" else ":", linewidth=1)
-        colours = np.where(panel["gain_sign"].values > 0, HELPS, np.where(panel["gain_sign"].values < 0, HURTS, "0.5"))
-        for place, *where, colour in zip(places, gain, low, high, colours, strict=True):
-            ax.plot(where[1:], [place, place], color=colour, linewidth=1.2)
-            ax.plot(where[0], place, marker="o", color=colour)
-        ax.axvline(0, color="black", linewidth=0.8)
+            line = "--" if name == "oracle" else ":"
+            ax.axvline(gain[i], color=colour, linestyle=line, linewidth=1, label=f"{WORDS[name]} weights")
+        for word, (which, colour) in SIGNS.items():
+            bars = [(gain - low)[sign == which], (high - gain)[sign == which]]
+            look = {"color": colour, "marker": "o", "markersize": 3.5, "linestyle": "none", "elinewidth": 1.2}
+            ax.errorbar(gain[sign == which], places[sign == which], xerr=bars, **look)
+            ax.plot([], [], color=colour, marker="o", linestyle="none", label=word)
+        ax.axvline(0, color="black", linewidth=0.8, gid=FURNITURE)
         ax.set_title(TITLES.get(noise, f"noise {noise:g}"))
         ax.set_yticks(places, names)
+    # what the best weights gain is seen beside what the worst ones lose
+    linear = 0.5 * float(np.abs(data["gain_mean"].sel(scheme="oracle")).max())
+    reach = 1.2 * float(np.abs(data[["gain_low", "gain_high"]].to_array()).max())
+    for ax in axes:
+        ax.set_xscale("symlog", linthresh=linear, linscale=0.6)
+        ax.set_xlim(-reach, max(4 * linear, 1.2 * float(data["gain_high"].max())))
+        ticks = [tick for tick in symmetric_ticks(reach, max(reach / linear, 20.0)) if -reach < tick < ax.get_xlim()[1]]
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.set_xlabel("transfer gain (positive helps)")
+        ax.minorticks_off()
     axes[0].invert_yaxis()
-    fig.supxlabel("transfer gain of the target: risk alone minus together (positive helps), with 95 % interval", fontsize=9)
+    bar_entry(axes[0])
+    legend(fig, n_columns=6)
     return fig
 
 
@@ -58,4 +75,5 @@ EXPERIMENT = Experiment(
     "Weights that look at losses survive one task with noisy labels; Algorithm 2 as printed gives that task more weight.",
     setting,
     draw,
+    whole=("scheme",),
 )

@@ -8,6 +8,7 @@ from mtlsim.cells.label_shift import LabelShift, expected_errors, log_odds, thre
 from mtlsim.core.verdict import summarise
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
@@ -64,7 +65,8 @@ def draw(data):
     bound.set(xscale="log", yscale="log", ylabel="share of rows")
     for ax in axes:
         ax.set_xlabel("Jensen-Shannon divergence of the labels (nats)")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        bar_entry(ax)
+        legend(ax, "below", 1)
     return fig
 
 

@@ -3,6 +3,7 @@
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import figure
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import Spiked
@@ -28,7 +29,7 @@ def draw(data):
     for ax in axes:  # after all curves, because the panels share their gain axis
         finish_gain_axis(ax, SOURCE, data[SOURCE].values, label=False)
     axes[0].set_ylabel("transfer gain: share of wrong decisions\nalone minus together (positive helps)")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

@@ -6,6 +6,7 @@ from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import points_on_lines
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -29,7 +30,7 @@ def draw(data):
     fig, axes = figure(1, 5.2, 3.9)
     series = {f"mu = {size:g}": {SIZE: size} for size in data[SIZE].values}
     points_on_lines(axes[0, 0], data, SOURCE, series, theory.pooled_least_squares(cell()), line="exact prediction")
-    axes[0, 0].legend(title="length of the parameters")
+    legend(axes[0, 0], "best", 1, title="length of the parameters")
     return fig
 
 

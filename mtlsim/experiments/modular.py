@@ -10,6 +10,7 @@ from mtlsim.cells.words import Words
 from mtlsim.core.verdict import summarise
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
@@ -65,7 +66,8 @@ def draw(data):
     ax.plot([], [], color="black", linestyle=DASHES, label="predicted: r parameters saved, less what order cannot say")
     finish_gain_axis(ax, PART, xs)
     ax.set_xlabel("part of the second task that leaves the first one's spectrum")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    bar_entry(ax)
+    legend(ax, "below", 1)
     return fig
 
 

@@ -72,4 +72,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(RANK, ROWS),
+    whole=(SPREAD,),
 )

@@ -8,6 +8,7 @@ from mtlsim import theory
 from mtlsim.cells.normalised_rows import NormalisedRows
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import entry, legend
 from mtlsim.plots.predictions import legend_handle, overlay
 from mtlsim.plots.style import SERIES, figure
 
@@ -27,19 +28,21 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(2, 3.4, 3.5, sharey=True)
-    for ax, (label, (title, statement)) in zip(axes, PANELS.items(), strict=True):
-        for i, (rule, name) in enumerate(RULES.items()):
-            gain_curve(ax, data.sel({LABEL: label, RULE: rule}), SCALE, name, i, line=False)
-            cell = replace(NormalisedRows(), label=label, normalisation=rule)
+    fig, (axes,) = figure(data.sizes[LABEL], 3.4, 3.5, sharey=True)
+    for ax, label in zip(axes, data[LABEL].values, strict=True):
+        title, statement = PANELS[label]
+        for rule in data[RULE].values:
+            i = list(RULES).index(rule)
+            gain_curve(ax, data.sel({LABEL: label, RULE: rule}), SCALE, RULES[rule], i, line=False)
+            cell = replace(NormalisedRows(), label=str(label), normalisation=str(rule))
             overlay(ax, statement(cell), SERIES[i], "_nolegend_", 1)
         ax.set(ylim=(DEEPEST, 0.6), xscale="log")
         finish_gain_axis(ax, SCALE, data[SCALE].values, label=ax is axes[0])
         ax.set(title=title, xlabel="scale of the source's rows")
         ax.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
         ax.minorticks_off()
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend([*handles, legend_handle("theory", "black")], [*names, "theory"], loc="outside lower center", ncols=3)
+    entry(axes[0], legend_handle("theory"))
+    legend(fig)
     return fig
 
 

@@ -6,6 +6,7 @@ from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import points_on_lines
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -29,7 +30,7 @@ def draw(data):
     series = {f"{cosine:g}": {COSINE: cosine} for cosine in data[COSINE].values}
     points_on_lines(axes[0, 0], data, WEIGHT, series, theory.general_predictor(cell()))
     axes[0, 0].set_xlabel("weight of the source's rows (1 = as the target's)")
-    axes[0, 0].legend(title="cosine")
+    legend(axes[0, 0], "best", 1, title="cosine")
     return fig
 
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.style import HURTS, MARKERS, SERIES, figure
+from mtlsim.plots.curves import tint_gains
+from mtlsim.plots.legends import bar_entry, legend
+from mtlsim.plots.style import MARKERS, SERIES, figure
 
 ROWS, EXTRA, COSINE, SIZE = "n_samples", "n_extra", "cosine", "extra_size"
 FEATURES = 20
@@ -28,15 +30,15 @@ def draw(data):
             cells = data.sel({EXTRA: extra, COSINE: cosine, SIZE: size})
             mean, low, high = (cells[f"gain_{part}"].values * ratios for part in ("mean", "low", "high"))
             ax.errorbar(ratios, mean, [mean - low, high - mean], color=SERIES[i], marker=MARKERS[i], markersize=4, label=name)
-        ax.axhline(0, color="black", linewidth=0.8)
         ax.axvline(1, color="0.5", linestyle="--", linewidth=0.8, label="signal as strong as noise")
         ax.set_xscale("log")
         ax.set_xticks([0.3, 1, 3, 10], ["0.3", "1", "3", "10"])
         ax.set(xlabel="signal-to-noise ratio n |theta|² / (d noise²)", ylim=(-1, 1.05))
         ax.set_title(f"{extra} extra task{'s' if extra > 1 else ''}")
-        ax.axhspan(-1, 0, color=HURTS, alpha=0.05, zorder=0, linewidth=0)
+        tint_gains(ax)
     axes[0].set_ylabel("gain, as a share of the risk alone\n(positive helps)")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    bar_entry(axes[0])
+    legend(fig, "outside lower center", 2)
     return fig
 
 
@@ -46,4 +48,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(ROWS,),
+    whole=(COSINE, SIZE),
 )

@@ -4,6 +4,7 @@ import numpy as np
 
 from mtlsim.cells.weighting import Weighting
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import legend, line_entry, open_entry
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
@@ -24,7 +25,7 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(data.sizes[COSINE], 4.0, 3.6)
+    fig, (axes,) = figure(data.sizes[COSINE], 4.2, 4.6)
     names = [name for name in data["scheme"].values if name != "given"]
     for ax, cosine in zip(axes, data[COSINE].values, strict=True):
         panel = data.isel(seed=0).sel({COSINE: cosine})
@@ -33,24 +34,17 @@ def draw(data):
         for i, name in enumerate(names):
             end = panel.sel(scheme=name).isel({WEIGHT: 0})
             colour, filled = SERIES[i % len(SERIES)], float(end["stationarity"]) < STATIONARY
-            ax.plot(end["path_source"], end["path_target"], color=colour, linewidth=0.6, alpha=0.7)
-            ax.plot(
-                end["loss_source"],
-                end["loss_target"],
-                linestyle="none",
-                marker=MARKERS[(i + i // len(SERIES)) % len(MARKERS)],
-                markersize=8.5 - 0.3 * i,  # so that none is hidden
-                color=colour,
-                markerfacecolor=colour if filled else "white",
-                label=name,
-            )
-        ax.set(xlabel="mean squared error of the source (noise 1)", title=f"cosine {cosine:g}")
-    axes[0].set_ylabel("mean squared error of the target (noise 0.3)")
-    fig.supxlabel(
-        "Thin: the way of training. Filled: no direction of the shared layer lowers both losses. Open: still moving at the end.",
-        fontsize=7,
-    )
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+            ax.plot(end["path_source"], end["path_target"], color=colour, linewidth=0.5, alpha=0.6)
+            look = {"color": colour, "marker": MARKERS[(i + i // len(SERIES)) % len(MARKERS)], "linestyle": "none"}
+            size = 8 - 4.5 * i / len(names)  # so that none is hidden
+            ax.plot(end["loss_source"], end["loss_target"], markersize=size, markerfacecolor=colour if filled else "white", **look)
+            ax.plot([], [], label=name, **look)
+        ax.set(xlabel="error of the source (noise 1)", title=f"cosine {cosine:g}")
+    axes[0].set_ylabel("error of the target (noise 0.3; mean squared)")
+    line_entry(axes[0], "thin: the way of training", linewidth=0.6)
+    line_entry(axes[0], "filled: no direction lowers both losses", marker="o", linestyle="none")
+    open_entry(axes[0], "open: still moving at the end")
+    legend(fig, n_columns=5)
     return fig
 
 
@@ -60,4 +54,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(WEIGHT,),
+    whole=("scheme",),
 )

@@ -6,7 +6,7 @@ from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.maps import transfer_map
-from mtlsim.plots.predictions import legend_handle, overlay
+from mtlsim.plots.predictions import overlay
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 
@@ -28,10 +28,10 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig = transfer_map(data, SOURCE, COSINE, TARGET, (legend_handle("exact prediction", YELLOW),))
+    fig = transfer_map(data, SOURCE, COSINE, TARGET)
     for ax, target in zip(fig.axes, data[TARGET].values, strict=False):
         statement = theory.pooled_overparameterised if target < 60 else theory.pooled_least_squares
-        overlay(ax, statement(cell()), YELLOW, n_draws=1)
+        overlay(ax, statement(cell()), YELLOW, "exact prediction", n_draws=1)
     return fig
 
 

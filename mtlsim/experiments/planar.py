@@ -11,14 +11,16 @@ import numpy as np
 from mtlsim.cells.network import fit_networks
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.style import HELPS, HURTS, SERIES, figure
+from mtlsim.plots.curves import tint_gains
+from mtlsim.plots.legends import bar_entry, legend
+from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED, figure
 from mtlsim.results.grid import at_point
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.training.network import Training
 
 RELATION = "tasks.relation"
-SOURCES = {"same": "task 2: the target's own data distribution", "disjoint": "task 3: spread out the other way"}
+SOURCES = {"same": "source A: spread as the target", "disjoint": "source B: spread the other way"}
 
 
 def cell() -> Transfer:
@@ -35,25 +37,26 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(3, 3.3, 3.5, width_ratios=(1, 1, 0.8))
-    right, gains = 1 - data["risk_multi"].values, data["gain"].values
+    fig, (axes,) = figure(3, 3.3, 4.1, width_ratios=(1, 1, 0.8))
+    gains = data["gain"].values
     off = np.abs(gains - gains.mean(1, keepdims=True)) / gains.std(1, keepdims=True)
     typical = int(np.argmin(off.max(0)))  # the seed whose gains are nearest to the means
     for ax, relation, title in zip(axes, SOURCES, SOURCES.values(), strict=False):
         _planes(ax, at_point(cell(), {RELATION: relation}), jax.random.fold_in(jax.random.key(0), typical))
-        ax.set_title(title, fontsize=8)
-    alone = 1 - data["risk_single"].values[0]
-    for i, values in enumerate((alone, *right)):
-        low, high = np.percentile(np.random.default_rng(0).choice(values, (2000, len(values))).mean(1), [2.5, 97.5])
-        colour = "0.3" if i == 0 else HELPS if values.mean() > alone.mean() else HURTS
-        axes[2].errorbar(i, values.mean(), [[values.mean() - low], [high - values.mean()]], fmt="o", color=colour, capsize=4)
-    axes[2].axhline(alone.mean(), color="0.3", linestyle=":", linewidth=1)
-    axes[2].set_xticks(range(3), ["alone", "with\ntask 2", "with\ntask 3"])
-    axes[2].set_xlim(-0.5, 2.5)
-    axes[2].set_ylabel("share of right decisions on task 1\n(higher is better; bars: 95 %)")
-    axes[2].set_title(f"mean of {len(alone)} draws", fontsize=8)
-    handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=3)
+        ax.set_title(title)
+    for i, relation in enumerate(SOURCES):  # paired: both learners see the same rows of the target
+        mean, low, high, sign = (float(data[f"gain_{part}"].sel({RELATION: relation})) for part in ("mean", "low", "high", "sign"))
+        colour = HELPS if sign > 0 else HURTS if sign < 0 else UNDECIDED
+        axes[2].errorbar(i, mean, [[mean - low], [high - mean]], fmt="o", color=colour, capsize=4)
+    for word, colour in (("the source helps", HELPS), ("undecided", UNDECIDED), ("it hurts", HURTS)):
+        axes[2].plot([], [], color=colour, marker="o", linestyle="none", label=word)
+    tint_gains(axes[2])
+    axes[2].set_xticks(range(2), ["source A", "source B"])
+    axes[2].set_xlim(-0.5, 1.5)
+    axes[2].set_ylabel("wrong decisions on the target (share),\nalone minus together (positive helps)")
+    axes[2].set_title(f"paired difference, {data.sizes['seed']} draws")
+    bar_entry(axes[2])
+    legend(fig)
     return fig
 
 
@@ -66,14 +69,14 @@ def _planes(ax, cell: Transfer, key) -> None:
     """Rows of both tasks in one draw, and the target's boundaries: true, learned alone, learned together."""
     tasks = cell.tasks.draw(key=key)
     rows, single, multi = _fit(cell, key)
-    for task, size, colour, name in ((0, 9, "0.65", "source"), (1, 42, "black", "task 1")):
+    for task, size, colour, name in ((0, 9, "0.65", "source"), (1, 42, "black", "target")):
         X, y = np.asarray(rows.X[task])[np.asarray(rows.used[task])], np.asarray(rows.y[task])[np.asarray(rows.used[task])]
         for side, marker in ((1, "o"), (-1, "x")):
             label = f"{name}, label {side:+d}"
             ax.scatter(*X[y == side].T, s=size, marker=marker, color=colour, linewidths=1.1, label=label, zorder=1 + task)
     reach = 7.0
     learned = (
-        ("true boundary of task 1", tasks.parameters[1], "black", "-"),
+        ("true boundary of the target", tasks.parameters[1], "black", "-"),
         ("learned alone", single.shared @ single.heads[0], SERIES[1], "--"),
         ("learned with the source", multi.shared @ multi.heads[1], SERIES[0], "-."),
     )
@@ -92,4 +95,5 @@ EXPERIMENT = Experiment(
     "Of two sources with one decision boundary, one hurts the target and one helps it: what counts is where their rows lie.",
     setting,
     draw,
+    whole=(RELATION,),
 )

@@ -7,6 +7,7 @@ from jaxtyping import Array
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import figure
 from mtlsim.sharing.from_source import FromSource
 from mtlsim.sharing.hard import Hard
@@ -46,7 +47,7 @@ def draw(data):
     for i, name in enumerate(data[LEARNER].values):
         gain_curve(ax, data.sel({LEARNER: name}), COSINE, str(name), i)
     finish_gain_axis(ax, COSINE, data[COSINE].values)
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from mtlsim.core.arc_cosine import angle_between
 from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.data import draw_rows
 from mtlsim.solvers.network import Network
@@ -58,10 +59,13 @@ def draw(data):
         ax.plot(ends, middle[-1] * (ends / ends[1]) ** slope, color="black", linestyle=":", label="rate of theory")
         ax.set_xscale("log")
         ax.set_yscale("log")
+        ax.set_xticks(rows, [f"{n:g}" for n in rows])
+        ax.xaxis.minorticks_off()
         ax.set_xlabel("rows n of each task")
         ax.set_ylabel(f"{label}\nmedian and middle half of the draws")
         ax.set_title(f"$n^{{{slope:g}}}$")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    band_entry(axes[0], "middle half of the draws")
+    legend(fig, "outside lower center", 4)
     return fig
 
 

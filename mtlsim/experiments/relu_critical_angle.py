@@ -6,7 +6,8 @@ import numpy as np
 
 from mtlsim.cells.population import Population
 from mtlsim.experiments._experiment import Experiment, Options, Setting
-from mtlsim.plots.style import MARKERS, SERIES, figure
+from mtlsim.plots.legends import legend
+from mtlsim.plots.style import MARKERS, MODEL_COLOURS, figure
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relu import ReluTasks
@@ -33,27 +34,31 @@ class BothModels(eqx.Module):
 
 
 def setting(options: Options) -> Setting:
-    degrees = np.unique([*np.linspace(0, 180, 19 if options.fast else 91), 85, 86])  # on both sides of the critical angle
+    fork = 85, 85.3, 85.5, 85.7, 86, 87, 88, 89  # dense where the unit begins to move; at 90 degrees two linear optima tie
+    degrees = np.unique([*np.linspace(0, 180, 19 if options.fast else 91), *fork, 90.5, 92, 95])
     return Setting(BothModels(), {WEIGHT: [1.0, 1.5], ANGLE: degrees.tolist()}, 1)
 
 
 def draw(data):
     fig, (axes,) = figure(data.sizes[WEIGHT], 3.9, 3.3, sharey=True)
+    angles = data[ANGLE].values
+    marked = np.abs(angles[:, None] - np.arange(0, 181, 20)).argmin(0)
     for ax, weight in zip(axes, data[WEIGHT].values, strict=True):
         panel = data.sel({WEIGHT: weight}).isel(seed=0)
-        for i, (model, name) in enumerate((("relu", "one ReLU unit"), ("linear", "one linear unit"))):
+        for (model, name), marker in zip((("relu", "one ReLU unit"), ("linear", "one linear unit")), MARKERS, strict=False):
             shares = np.sort(np.stack([panel[f"{model}_source"].values, panel[f"{model}_target"].values]), 0)
+            known = np.isfinite(shares).all(0)  # of two optima that tie the cell takes neither: the line runs through
+            where = [i for i in np.cumsum(known)[marked] - 1 if i >= 0]
             for share, style, which in zip(shares[::-1], ("-", "--"), ("better", "worse"), strict=True):
-                label = f"{name}, {which} served task"
-                ax.plot(data[ANGLE].values, share, style, color=SERIES[i], marker=MARKERS[i], markevery=9, label=label)
+                look = {"color": MODEL_COLOURS[model], "marker": marker, "markevery": sorted(set(where))}
+                ax.plot(angles[known], share[known], style, label=f"{name}, {which} served task", **look)
         if weight == 1:
-            ax.axvline(np.degrees(CRITICAL), color="black", linestyle=":", linewidth=1)
-            ax.annotate("critical angle, 85.4 ", (np.degrees(CRITICAL), 0.03), fontsize=7, ha="right")
+            ax.axvline(np.degrees(CRITICAL), color="black", linestyle=":", linewidth=1, label="critical angle, 85.4 degrees")
         ax.set_title("equal energies" if weight == 1 else f"source of {weight:g} times the energy")
         ax.set_xlabel("angle of the parameters (degrees)")
         ax.set_xticks(range(0, 181, 45))
     axes[0].set_ylabel("share of a task's energy that is kept\n(1 = as alone, higher is better)")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    legend(fig, n_columns=2)
     return fig
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mtlsim.cells.population import Population
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import hatch_entry, legend, line_entry
 from mtlsim.plots.style import figure, label_of
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.relu import ReluTasks
@@ -37,7 +38,7 @@ def draw(data):
         levels = [NOISE**2 * N_FEATURES / n for n in sorted(ROWS, reverse=True)]
         lines = ax.contour(x, y, panel["risk_multi"].values, levels=levels, colors="black", linewidths=1.3)
         names = dict(zip(levels, [f"n = {n}" for n in sorted(ROWS, reverse=True)], strict=True))
-        ax.clabel(lines, fmt=names, fontsize=7)
+        ax.clabel(lines, fmt=names, fontsize="small")
         unproven = panel["gap"].values > UNPROVEN
         if unproven.any():
             veil = np.ma.masked_where(~unproven, np.ones_like(panel["gap"].values))
@@ -48,9 +49,11 @@ def draw(data):
     axes[0].set_ylabel("weight of the source over the target's")
     bar = fig.colorbar(mesh, ax=axes)
     bar.set_label("share of the target's energy lost by sharing\n(0 = nothing, lower is better)")
-    note = "Lines: above and left of each, sharing costs a target of that many rows more than learning alone (noise 0.5)."
-    worst = float(data["gap"].max())
-    fig.supxlabel(f"{note} Proven to {worst:.1g} of the smaller task's energy.", fontsize=7)
+    line = "sharing costs a target of n rows as much as learning alone (noise 0.5); more above and left"
+    line_entry(axes[0], line, color="black", linewidth=1.3)
+    if (data["gap"] > UNPROVEN).any():
+        hatch_entry(axes[0], "...", f"not proven to {UNPROVEN:g} of the smaller task's energy")
+    legend(fig, n_columns=1)
     return fig
 
 

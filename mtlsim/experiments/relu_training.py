@@ -5,6 +5,7 @@ import numpy as np
 from mtlsim.cells.training_curve import TrainingCurve
 from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import RISK_LABEL, SERIES, figure
 from mtlsim.tasks.covariance import Isotropic
@@ -42,7 +43,8 @@ def draw(data):
         ax.set_ylabel(label)
     axes[1].set_yscale("log")
     axes[1].set_ylim(bottom=float(rows["risk"].mean("seed").min()) / 10)  # the population's goes on to zero
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    band_entry(axes[0])
+    legend(fig, "outside lower center", 4)
     return fig
 
 
@@ -51,4 +53,5 @@ EXPERIMENT = Experiment(
     "Training on rows follows the flow of the population at first and leaves it to fit noise, the later the more rows there are.",
     setting,
     draw,
+    whole=(POPULATION,),
 )

@@ -4,6 +4,7 @@ import numpy as np
 
 from mtlsim.cells.diagonal_network import DiagonalNetwork
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
 START, PRIVATE = "start", "private"
@@ -27,10 +28,11 @@ def draw(data):
         draws = data[name].sel({PRIVATE: private})
         mean, error = draws.mean("seed").values, 1.96 * draws.std("seed").values / np.sqrt(data.sizes["seed"])
         ax.errorbar(xs, mean, error, color=SERIES[i], marker=MARKERS[i], markersize=4, linewidth=1, label=label)
-    for chance in (0.5, 0.25):
-        ax.axhline(chance, color="0.6", linewidth=0.8, zorder=0)
+    for chance, label in ((0.5, "by chance, one or both"), (0.25, "_nolegend_")):
+        ax.axhline(chance, color="0.6", linewidth=0.8, zorder=0, label=label)
     ax.set(xscale="log", ylim=(0, 1.03), xlabel="size of the weights at first", ylabel="share of starts")
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    bar_entry(ax)
+    legend(fig, "outside lower center", 2)
     return fig
 
 
@@ -40,4 +42,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(START,),
+    whole=(PRIVATE,),
 )

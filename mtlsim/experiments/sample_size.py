@@ -6,7 +6,8 @@ from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
-from mtlsim.plots.predictions import DASHES, overlay
+from mtlsim.plots.legends import entry, legend
+from mtlsim.plots.predictions import legend_handle, overlay
 from mtlsim.plots.style import GAIN_LABEL, figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
@@ -35,26 +36,34 @@ def setting(options: Options) -> Setting:
 def draw(data):
     """One panel per target size (rows) and noise (columns), one curve with its band and its prediction per relation."""
     targets, noises = data[TARGET].values, data[NOISE].values
-    fig, _ = figure(1, 3.0 * len(noises), 0.9 + 2.2 * len(targets))
-    fig.clear()
-    panels = fig.subplots(len(targets), len(noises), sharex=True, squeeze=False)
+    fig, panels = figure(len(noises), 3.0, 2.3, len(targets), sharex=True)
     for row, target in zip(panels, targets, strict=True):
         for ax, noise in zip(row, noises, strict=True):
             panel = data.sel({TARGET: target, NOISE: noise})
             for i, relation in enumerate(data[RELATION].values):
                 gain_curve(ax, panel.sel({RELATION: relation}), SOURCE, f"{relation} covariance", i)
                 overlay(ax, theory.free_heads(cell()), label="_nolegend_", n_draws=4, hatch=False)
+            symlog = _needs_logarithm(panel)
             decided = np.abs(panel["gain_mean"].values[panel["gain_sign"].values != 0])
             reach = 3 * decided.max() if decided.size else None
-            finish_gain_axis(ax, SOURCE, data[SOURCE].values, symlog=True, label=False, reach=reach)
+            finish_gain_axis(ax, SOURCE, data[SOURCE].values, symlog=symlog, label=False, reach=reach)
+            if not symlog:
+                ax.ticklabel_format(axis="y", scilimits=(-2, 3))
             ax.set_title(f"{target:g} target samples, noise {noise:g}")
             ax.set_xlabel("")
     for ax in panels[-1]:
         ax.set_xlabel("source samples (rows)")
-    fig.supylabel(GAIN_LABEL.replace(": ", ":\n"), fontsize=9, ha="center", multialignment="center")
-    panels[0, 0].plot([], [], color="black", linestyle=DASHES, label="prediction, where its assumptions hold")
-    fig.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    fig.supylabel(GAIN_LABEL, fontsize="medium")
+    entry(panels[0, 0], legend_handle("prediction, where its assumptions hold"))
+    legend(fig, n_columns=4)
     return fig
+
+
+def _needs_logarithm(panel) -> bool:
+    """Whether gains of both signs differ so much in size that a linear axis hides the smaller ones."""
+    decided = panel["gain_mean"].values[panel["gain_sign"].values != 0]
+    sizes = [np.abs(decided[side]).max() for side in (decided > 0, decided < 0) if side.any()]
+    return len(sizes) == 2 and max(sizes) > 10 * min(sizes)
 
 
 EXPERIMENT = Experiment(

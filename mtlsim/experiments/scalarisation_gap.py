@@ -11,6 +11,7 @@ from jaxtyping import Array
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.theory.statements.scalarisation_gap import Alike, balanced_loss, weighted_loss
 from mtlsim.training.weighted import WeightedTraining, train_weighted
@@ -66,9 +67,8 @@ def draw(data):
         bars = {"color": SERIES[i % len(SERIES)], "marker": shape, "markersize": 4, "linestyle": "none", "elinewidth": 1}
         ax.errorbar(data[COSINE].values + shifts[i], middle, [middle - low, high - middle], label=name, **bars)
     ax.set(xlabel="cosine between any two tasks", ylabel="worst loss of the three, over a task's\nenergy (lower is better)")
-    note = "Marks: the median of where training stops, from random starts; bars: all but a tenth at either end."
-    fig.supxlabel(note, fontsize=7)
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside right upper")
+    bar_entry(ax, "marks: medians of where training\nstops; bars: all but a tenth of the\nstarts at either end")
+    legend(fig, "outside right lower", 1)
     return fig
 
 

@@ -10,6 +10,7 @@ from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.choices import choice_legend, choice_panel, colours_of
+from mtlsim.plots.legends import entry, legend
 from mtlsim.plots.predictions import DASHES, legend_handle
 from mtlsim.plots.style import figure
 from mtlsim.sharing.adapters import Adapters
@@ -88,8 +89,9 @@ def draw(data):
         ax.set_xlabel("source rows")
         ax.set_title(f"noise {noise:g}")
     axes[0].set_ylabel("cosine of the tasks' parameters")
-    handles = [*choice_legend(list(ARCHITECTURES), colours), legend_handle("pooled as good as alone, exactly")]
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    for handle in (*choice_legend(list(ARCHITECTURES), colours), legend_handle("pooled as good as alone, exactly")):
+        entry(axes[0], handle)
+    legend(fig)
     return fig
 
 
@@ -99,4 +101,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(SOURCE, COSINE),
+    whole=(ARCHITECTURE,),
 )

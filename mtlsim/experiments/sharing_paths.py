@@ -7,6 +7,7 @@ from jaxtyping import Array
 from mtlsim.cells.training_curve import TrainingCurve
 from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import SERIES, figure
 from mtlsim.sharing.attention import MultiTaskAttention
@@ -87,7 +88,8 @@ def draw(data):
         ax.set_title(f"cosine {cosine:g}")
         ax.set_xlabel("time (learning rate times steps)")
     axes[0][0].set_ylabel("gain over the end of training alone\n(risk; positive helps)")
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    band_entry(axes[0][0])
+    legend(fig, "outside lower center", 3)
     return fig
 
 

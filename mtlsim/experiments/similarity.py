@@ -5,6 +5,7 @@ import numpy as np
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import risk_curve
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import RISK_LABEL, figure
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import Isotropic
@@ -49,7 +50,7 @@ def draw(data):
         ax.set_title(PANELS[panels].format(value))
         ax.set_xlabel("1 - cosine of the parameters\n(0 = same, 1 = orthogonal, 2 = opposite)")
     axes[0, 0].set_ylabel(RISK_LABEL if panels == NOISE else "share of wrong decisions on the target\n(lower is better)")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend(fig, "outside lower center", 2)
     return fig
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mtlsim.core.keys import check_key, stream
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.wishart import draw_moments
@@ -47,13 +48,15 @@ def draw(data):
             one = data.sel({KEPT: kept, ALIGNMENT: alignment})
             low, middle, high = np.percentile(one["score"].values, [2.5, 50, 97.5], axis=-1)
             ax.fill_between(rows, low, high, color=SERIES[i], alpha=0.22, linewidth=0)
-            ax.plot(rows, middle, color=SERIES[i], marker=MARKERS[i], label=f"population {alignment:g}")
+            ax.plot(rows, middle, color=SERIES[i], marker=MARKERS[i], label=f"rows, populations' score {alignment:g}")
             ax.axhline(float(one["population"].mean()), color=SERIES[i], linestyle=DASHES, linewidth=1)
         ax.set_xscale("log")
         ax.set_xlabel("rows of each task")
         ax.set_title(f"{kept:.0%} of the variance kept")
     axes[0].set_ylabel("normalised similarity score (1 = same covariance)\nmedian and middle 95 % of the draws")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    axes[0].plot([], [], color="black", linestyle=DASHES, label="of the populations")
+    band_entry(axes[0], "middle 95 % of the draws")
+    legend(fig, "outside lower center", 3)
     return fig
 
 

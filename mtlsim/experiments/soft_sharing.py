@@ -47,4 +47,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(STRENGTH, SOURCE),
+    whole=(SIZE,),
 )

@@ -11,6 +11,7 @@ from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.predictions import DASHES
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.data import draw_rows
@@ -124,7 +125,8 @@ def draw(data):
     axes[0][-1].set_ylabel("gain over columns of one's own\n(risk; positive helps)")
     for ax in axes[0]:
         ax.set_xlabel("cosine of the tasks' parameters")
-    fig.legend(*axes[0][-1].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    band_entry(axes[0][0])
+    legend(fig, "outside lower center", 5)
     return fig
 
 
@@ -134,4 +136,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=(COSINE,),
+    whole=(ARCHITECTURE,),
 )

@@ -6,6 +6,7 @@ import numpy as np
 
 from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.style import SERIES, figure
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
@@ -48,8 +49,7 @@ def draw(data):
         ax.plot(sines, bound, color=SERIES[1], linestyle=(0, (4, 1.5)), label="bound of Theorem 2")
         ax.plot(sines, sines, color="black", linewidth=0.8, label="the sine")
         ax.axhline(1, color="0.4", linestyle=":", linewidth=1.2, label="predicting zero")
-        ax.axvline(np.sqrt(1 - PAPER**2), color="0.4", linewidth=1)
-        ax.annotate(" the paper's cosine, 0.96", (np.sqrt(1 - PAPER**2), 2e-3), rotation=90, fontsize=7, va="bottom", ha="right")
+        ax.axvline(np.sqrt(1 - PAPER**2), color="0.4", linewidth=1, label="the paper's cosine, 0.96")
         if not holds.all():
             first = sines[holds].max() if holds.any() else sines.min()
             ax.axvspan(first, 1, facecolor="none", edgecolor="0.6", hatch="..", linewidth=0, label="outside its assumption")
@@ -59,7 +59,8 @@ def draw(data):
         ax.set_title(f"condition number {condition:g}")
         ax.set_xlabel("sine of the angle between the parameters")
     axes[0, 0].set_ylabel("relative error of the target's parameters\n(lower is better)")
-    fig.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    band_entry(axes[0, 0], "middle 95 % of the draws")
+    legend(fig, "outside lower center", 3)
     return fig
 
 

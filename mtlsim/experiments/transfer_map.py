@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.core.checks import require, require_choice
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.maps import transfer_map
+from mtlsim.plots.predictions import overlay
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relations import lowest_alignment
@@ -45,6 +47,11 @@ def values(name: str, fast: bool, as_panels: bool) -> list:
     }[name]
 
 
+def cell() -> Transfer:
+    """40 features, a spiked covariance, cosine 0.8, 1000 source and 200 target rows, noise 2."""
+    return Transfer(LinearTasks(n_features=D, n_samples=(1000, 200), cosine=0.8, alignment=1.0, noise=2.0, design=DESIGN))
+
+
 def setting(options: Options) -> Setting:
     x, y = options.x or "source-samples", options.y or "alignment"
     panels = options.panels or ("noise" if {x, y}.isdisjoint({"noise"}) else None)
@@ -54,13 +61,16 @@ def setting(options: Options) -> Setting:
     require(len(set(chosen)) == len(chosen), "x, y and panels", "different parameters", chosen, "choose another")
     require("rank" not in (x, y), "x and y", "parameters with a scale", "rank", "use --panels rank")
     grid = {PARAMETERS[name]: values(name, options.fast, name not in (x, y)) for name in chosen}
-    tasks = LinearTasks(n_features=D, n_samples=(1000, 200), cosine=0.8, alignment=1.0, noise=2.0, design=DESIGN)
     axes = dict(zip(("x", "y", "panels"), (PARAMETERS[name] for name in chosen), strict=False))
-    return Setting(Transfer(tasks), grid, 40 if options.fast else 100, axes)
+    return Setting(cell(), grid, 40 if options.fast else 100, axes)
 
 
 def draw(data):
-    return transfer_map(data, data.attrs["x"], data.attrs["y"], data.attrs.get("panels"))
+    """With the predicted boundary of free heads where it is known: for one shared column, and more rows than features."""
+    fig = transfer_map(data, data.attrs["x"], data.attrs["y"], data.attrs.get("panels"))
+    if "rank" not in data.dims:
+        overlay(fig, theory.free_heads(cell()), "#f0c000", "predicted boundary (free heads)", n_draws=2, hatch=False)
+    return fig
 
 
 EXPERIMENT = Experiment(

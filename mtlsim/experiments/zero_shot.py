@@ -7,8 +7,9 @@ from jaxtyping import Array
 
 from mtlsim.cells.zero_shot import ZeroShot, worth_in_rows
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import renew
 from mtlsim.plots.maps import transfer_map
-from mtlsim.plots.predictions import legend_handle
+from mtlsim.plots.predictions import DASHES
 
 PLACE, OWN, MISFIT = "place", "n_own", "misfit"
 PLACES = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -38,15 +39,15 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    label = "as good as that many own rows (theory)"
-    fig = transfer_map(data, PLACE, OWN, MISFIT, handles=(legend_handle(label),))
+    fig = transfer_map(data, PLACE, OWN, MISFIT)
     fine = np.linspace(0, 4, 100)
     for ax, misfit in zip(fig.axes, data[MISFIT].values, strict=False):
         worth = [float(worth_in_rows(OnALine(place, 1.0, float(misfit)).zero_shot)) for place in fine]
-        ax.plot(fine, worth, color="black", linestyle="--")
-        ax.axvline(1, color="0.4", linewidth=0.8, linestyle=":")
+        ax.plot(fine, worth, color="black", linestyle=DASHES, label="as good as that many own rows (theory)")
+        ax.axvline(1, color="0.4", linewidth=0.8, linestyle=":", label="the sources end here")
         ax.set(xlabel="place of the target (sources: -1 to 1)", title=f"left out by the descriptor: {misfit:g}")
     fig.axes[0].set_ylabel("own rows of the target, when alone")
+    renew(fig)
     return fig
 
 

@@ -11,10 +11,16 @@ _HOME_OF = {
     "difference_map": "maps",
     "overlay": "predictions",
     "boundary": "predictions",
+    "transfer_curve": "curves",
     "figure": "style",
-    "save": "style",
+    "Look": "style",
+    "wearing": "style",
+    "entitle": "sheet",
+    "finish": "sheet",
+    "save": "sheet",
+    "legend": "legends",
 }
-_ROOMS = ("curves", "diagrams", "maps", "predictions", "style", "verification")
+_ROOMS = ("curves", "diagrams", "maps", "legends", "predictions", "sheet", "style", "verification")
 
 __all__ = sorted(_HOME_OF)
 

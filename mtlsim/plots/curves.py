@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from mtlsim.core.verdict import summarise
+from mtlsim.plots.legends import FURNITURE, band_entry, bar_entry, legend, open_entry
 from mtlsim.plots.predictions import DASHES, overlay, remember
+from mtlsim.plots.sheet import finish
 from mtlsim.plots.style import (
     GAIN_LABEL,
     HELPS,
@@ -15,10 +19,12 @@ from mtlsim.plots.style import (
     NO_INTERVAL,
     RISK_LABEL,
     SERIES,
+    are_words,
     figure,
     label_of,
     places,
     set_scale,
+    short_label_of,
     symmetric_ticks,
 )
 from mtlsim.results.dataset import has_heavy_tails
@@ -27,26 +33,51 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series: int = 0, line: bool = True):
+_DRAWN: WeakKeyDictionary[Axes, int] = WeakKeyDictionary()  # curves on each panel
+
+
+def _next(ax: Axes, series: int | None) -> int:
+    """The series asked for, or the one after those that the panel has."""
+    _DRAWN[ax] = _DRAWN.get(ax, 0) + 1
+    return _DRAWN[ax] - 1 if series is None else series
+
+
+def gain_curve(
+    ax,
+    data: "xr.Dataset",
+    x: str,
+    label: str | None = None,
+    series: int | None = None,
+    line: bool = True,
+    color: str | None = None,
+):
     """Mean gain over one swept parameter with its interval; open markers where the sign is undecided, crosses where no interval
     would cover the mean (status `heavy_tailed`), no further out than the intervals of the others.
 
+    series: which colour and marker of the house, by default the next one on this panel; color: any other colour.
     line: join the points and draw the interval as a band; without, points and bars, which leave the line to a theory's overlay.
     """
+    series = _next(ax, series)
     xs, mean = places(data[x].values), data["gain_mean"].values
     heavy = has_heavy_tails(data).values
     low, high = (np.where(heavy, np.nan, data[name].values) for name in ("gain_low", "gain_high"))
-    colour, marker = SERIES[series % len(SERIES)], MARKERS[series % len(MARKERS)]
+    colour, marker = color or SERIES[series % len(SERIES)], MARKERS[series % len(MARKERS)]
+    level = f"{100 * data.attrs.get('level', 0.95):.3g} %"
     if line:
         ax.fill_between(xs, low, high, color=colour, alpha=0.22, linewidth=0)
-        ax.plot(xs, np.where(heavy, np.nan, mean), color=colour, label=label)
+        ax.plot(xs, np.where(heavy, np.nan, mean), color=colour)
+        ax.plot([], [], color=colour, marker=marker, label=label)
+        band_entry(ax, f"interval ({level})")
     else:
         ax.errorbar(xs, mean, [mean - low, high - mean], color=colour, linestyle="none", elinewidth=1)
+        bar_entry(ax, f"bars: interval ({level})")
         ax.plot([], [], color=colour, marker=marker, linestyle="none", label=label)
     remember(ax, data, x)
     decided, undecided = data["gain_sign"].values != 0, (data["gain_sign"].values == 0) & ~heavy
     ax.plot(xs[decided], mean[decided], linestyle="none", marker=marker, color=colour)
     ax.plot(xs[undecided], mean[undecided], linestyle="none", marker=marker, color=colour, markerfacecolor="white")
+    if undecided.any():
+        open_entry(ax, f"open: undecided at {level}")
     if heavy.any():
         known = NO_INTERVAL in ax.get_legend_handles_labels()[1]
         # whose sample mean may be anything: it does not set the scale for the others
@@ -55,24 +86,24 @@ def gain_curve(ax, data: "xr.Dataset", x: str, label: str | None = None, series:
     return ax
 
 
-def transfer_curve(data: "xr.Dataset", x: str):
-    """Figure of the gain over one swept parameter, numbers or words; all other axes have one value."""
-    data = data.isel({axis: 0 for axis in data["gain_mean"].dims if axis != x})
-    fig, axes = figure(1, 4.4, 3.2)
-    ax, values = axes[0, 0], data[x].values
-    words = values.dtype.kind not in "iuf"
-    if words:
-        data = data.assign_coords({x: range(len(values))})
-    gain_curve(ax, data, x)
-    finish_gain_axis(ax, x, np.ones(1) if words else values)
-    if words:
-        ax.set_xticks(range(len(values)), [str(value) for value in values])
-    if np.any((data["gain_sign"].values == 0) & ~has_heavy_tails(data).values):
-        level = f"undecided at {100 * data.attrs['level']:.3g} %"
-        ax.plot([], [], linestyle="none", marker=MARKERS[0], color=SERIES[0], markerfacecolor="white", label=level)
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend()
-    return fig
+def transfer_curve(data: "xr.Dataset", x: str, panels: str | None = None, title: str | None = None):
+    """Figure of the gain over one swept parameter, numbers or words, one panel per value of another; other axes at their first.
+
+    title: a sentence above it.
+    """
+    data = data.isel({axis: 0 for axis in data["gain_mean"].dims if axis not in (x, panels)})
+    values, along = [None] if panels is None else data[panels].values, data[x].values
+    fig, axes = figure(len(values), 4.4 if panels is None else 3.2, 3.2, sharey=True)
+    for ax, value in zip(axes.flat, values, strict=True):
+        gain_curve(ax, data if value is None else data.sel({panels: value}), x, "mean gain", 0, line=not are_words(along))
+        if value is not None:
+            ax.set_title(f"{short_label_of(panels)} {value:g}" if not are_words(values) else f"{short_label_of(panels)} {value}")
+    for ax in axes.flat:
+        finish_gain_axis(ax, x, along, label=ax is axes[0, 0])
+        if are_words(along):
+            ax.set_xlim(-0.5, len(along) - 0.5)
+    legend(fig)
+    return finish(fig, title)
 
 
 def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, reach: float | None = None) -> None:
@@ -87,15 +118,20 @@ def finish_gain_axis(ax, x: str, xs, symlog: bool = False, label: bool = True, r
         low, high = ax.get_ylim()
         ax.set_ylim(*(1.5 * end for end in (low, high)))  # on this scale the usual margin is hardly seen
         ax.minorticks_off()
-    ax.axhline(0, color="black", linewidth=0.8)
-    low, high = ax.get_ylim()
-    ax.axhspan(0, max(high, 0), color=HELPS, alpha=0.05, zorder=0, linewidth=0)
-    ax.axhspan(min(low, 0), 0, color=HURTS, alpha=0.05, zorder=0, linewidth=0)
-    ax.set_ylim(low, high)
+    tint_gains(ax)
     set_scale(ax.xaxis, xs)
     ax.set_xlabel(label_of(x))
     if label:
         ax.set_ylabel(GAIN_LABEL.replace(": ", ":\n"))
+
+
+def tint_gains(ax) -> None:
+    """The line of no gain, and the halves in which sharing helps and hurts, within the limits that the panel has."""
+    ax.axhline(0, color="black", linewidth=0.8, gid=FURNITURE)
+    low, high = ax.get_ylim()
+    ax.axhspan(0, max(high, 0), color=HELPS, alpha=0.05, zorder=0, linewidth=0, gid=FURNITURE)
+    ax.axhspan(min(low, 0), 0, color=HURTS, alpha=0.05, zorder=0, linewidth=0, gid=FURNITURE)
+    ax.set_ylim(low, high)
 
 
 def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: int, line: bool = True) -> None:
@@ -108,8 +144,10 @@ def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: in
     if line:
         ax.fill_between(xs, low, high, color=colour, alpha=0.22, linewidth=0)
         ax.plot(xs, mean, color=colour, marker=marker, label=label)
+        band_entry(ax)
     else:
         ax.errorbar(xs, mean, [mean - low, high - mean], color=colour, marker=marker, linestyle="none", elinewidth=1, label=label)
+        bar_entry(ax)
 
 
 def finish_risk_axis(ax, x: str, xs, label: bool = True) -> None:
@@ -149,4 +187,4 @@ def points_on_lines(
 
 def legend_above(ax, title: str, n_columns: int = 3) -> None:
     """The legend of a panel above it, out of the way of what it shows."""
-    ax.legend(title=title, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns)
+    legend(ax, "above", n_columns, title=title)

@@ -10,7 +10,9 @@ from scipy.ndimage import binary_dilation, binary_opening
 
 from mtlsim.core.checks import require
 from mtlsim.core.verdict import summarise
+from mtlsim.plots.legends import entry, legend
 from mtlsim.plots.predictions import remember
+from mtlsim.plots.sheet import finish
 from mtlsim.plots.style import (
     GAIN_LABEL,
     NO_INTERVAL,
@@ -70,11 +72,18 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     return mesh
 
 
-def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None, panels: str | None = None, handles: tuple = ()):
+def transfer_map(
+    data: "xr.Dataset",
+    x: str | None = None,
+    y: str | None = None,
+    panels: str | None = None,
+    handles: tuple = (),
+    title: str | None = None,
+):
     """Figure of the sign and size of the gain over two swept parameters, one panel per value of a third, six to a row.
 
     data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named. handles: more
-    entries of the legend, for what is drawn on top.
+    entries of the legend, for what is drawn on top. title: a sentence above it.
     """
     axes = [name for name in data["gain_mean"].dims if data.sizes[name] > 1 or name in (x, y, panels)]
     require(len(axes) in (2, 3), "data", "swept over two or three parameters", f"over {axes}", "select some with data.sel(...)")
@@ -108,9 +117,10 @@ def transfer_map(data: "xr.Dataset", x: str | None = None, y: str | None = None,
     bar = fig.colorbar(mesh, ax=panel_axes, shrink=0.9, pad=0.01, ticks=symmetric_ticks(float(norm.vmax), 100.0))
     bar.minorticks_off()
     bar.set_label(GAIN_LABEL.replace(": ", ":\n"))
-    handles = [*_legend(data.attrs["level"], "mean gain zero", bool(has_heavy_tails(data).any())), *handles]
-    fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), n_columns))
-    return fig
+    for handle in [*_legend(data.attrs["level"], "mean gain zero", bool(has_heavy_tails(data).any())), *handles]:
+        entry(panel_axes[0, 0], handle)
+    legend(fig, n_columns=max(n_columns, 2))
+    return finish(fig, title)
 
 
 def _legend(level: float, line: str, heavy: bool = False) -> list:
@@ -125,24 +135,28 @@ def _legend(level: float, line: str, heavy: bool = False) -> list:
 def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str], panels: str | None = None):
     """Figure of which of two settings has the larger gain, from paired seeds: blue where the first, red where the second.
 
-    panels: a third axis, one panel per value.
+    words: what blue and what red means, for the legend. panels: a third axis, one panel per value.
     """
     values = [None] if panels is None else data[panels].values
     fig, axes = figure(len(values), 4.8 if panels is None else 3.4, 3.9, sharey=True)
     for ax, value in zip(axes[0], values, strict=True):
         selected = data if value is None else data.sel({panels: value})
-        mesh = _difference_panel(ax, selected, axis, pair, x, y, words)
+        mesh = _difference_panel(ax, selected, axis, pair, x, y)
         ax.set_xlabel(label_of(x))
         if value is not None:
             ax.set_title(f"{short_label_of(panels)} {value:g}")
     axes[0, 0].set_ylabel(label_of(y))
     bar = fig.colorbar(mesh, ax=axes)
-    bar.set_label(f"gain with {pair[0]} minus gain with {pair[1]} covariance,\nover the mean size of both gains")
-    fig.legend(handles=_legend(data.attrs["level"], "both equal"), loc="outside lower center", ncols=min(2, len(values)))
-    return fig
+    bar.set_label(f"gain with {pair[0]} minus with {pair[1]} covariance,\nover the mean size of both")
+    for word, colour in zip(words, (1.0, 0.0), strict=True):
+        entry(axes[0, 0], Patch(facecolor=plt.get_cmap(COLOURS)(0.12 + 0.76 * colour), edgecolor="none", label=word))
+    for handle in _legend(data.attrs["level"], "both equal"):
+        entry(axes[0, 0], handle)
+    legend(fig, n_columns=3)
+    return finish(fig)
 
 
-def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, words: tuple[str, str]):
+def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str):
     draws = [data.sel({axis: name}).transpose(y, x, "seed", ...) for name in pair]
     gains, controls = ([one[name].values if name in one else 0.0 for one in draws] for name in ("gain", "control"))
     worst = np.maximum(*(one["status"].values for one in draws))
@@ -150,13 +164,6 @@ def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y:
     size = np.nanmean(np.abs(gains[0]) + np.abs(gains[1]), -1)
     relative = summary["mean"] / np.where(size > 0, size, 1)
     mesh = map_panel(ax, data[x].values, data[y].values, relative, summary["sign"], plt.Normalize(-1, 1))
-    for word, sign in zip(words, (1, -1), strict=True):
-        ys, xs = np.nonzero(summary["sign"] == sign)
-        if len(xs):
-            i = np.argmin((ys - np.median(ys)) ** 2 + (xs - np.median(xs)) ** 2)
-            box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 2}
-            where = places(data[x].values)[xs[i]], places(data[y].values)[ys[i]]
-            ax.annotate(word, where, ha="center", va="center", fontsize=8, bbox=box)
     return mesh
 
 

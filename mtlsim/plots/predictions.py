@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from mtlsim.core.checks import require
+from mtlsim.plots.legends import hatch_entry, renew
 from mtlsim.plots.style import are_words, is_logarithmic, places
 from mtlsim.results.grid import parameters
 from mtlsim.sweeps.predict import predict
@@ -65,8 +65,9 @@ def overlay(
         shown = _SHOWN[ax]
         draw = _curve if shown.y is None else _boundary
         fails |= draw(ax, shown, prediction, colour, label, n_draws, hatch)
-    if isinstance(where, Figure) and where.legends:
-        _extend_legend(where, [legend_handle(label, colour), *([_OUTSIDE] if fails else [])])
+    if fails:
+        hatch_entry(panels[0], "...", OUTSIDE)
+    renew(where)
     return where
 
 
@@ -96,8 +97,7 @@ def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws:
     ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if static else "", markersize=14)
     borders = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
     for low, high in _runs(~holds) if hatch else ():
-        name = "_nolegend_" if any(patch.get_hatch() for patch in ax.patches) else _OUTSIDE.get_label()
-        ax.axvspan(borders[low], borders[high], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0, label=name)
+        ax.axvspan(borders[low], borders[high], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0)
     ax.dataLim.set(seen)  # the simulation alone decides what is in view
     ax.autoscale_view()
     return hatch and bool((~holds).any())
@@ -120,15 +120,7 @@ def _boundary(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_dra
     return hatch and bool((~holds).any())
 
 
-_OUTSIDE = Patch(facecolor="white", edgecolor="0.5", hatch="...", label="outside the theory's assumptions")
-
-
-def _extend_legend(fig: Figure, handles: list) -> None:
-    old = fig.legends[-1]
-    every = [*old.legend_handles, *handles]
-    labels = [*(text.get_text() for text in old.texts), *(handle.get_label() for handle in handles)]
-    old.remove()
-    fig.legend(every, labels, loc="outside lower center", ncols=2)
+OUTSIDE = "outside the theory's assumptions"
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

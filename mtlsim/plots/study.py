@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Patch, Rectangle
 
+from mtlsim.plots.legends import FURNITURE, bar_entry, entry, legend
 from mtlsim.plots.maps import COLOURS, gain_norm
+from mtlsim.plots.sheet import finish
 from mtlsim.plots.style import SERIES, figure, symmetric_ticks
 
 if TYPE_CHECKING:
@@ -35,13 +37,15 @@ def study(data: "xr.Dataset"):
         if f"{name}low" in data:
             ends = np.maximum([mean - percent(f"{name}low"), percent(f"{name}high") - mean], 0)
         ax.errorbar(mean, rows + shift, xerr=ends, fmt=marker, color=colour, markersize=4, linewidth=1, label=label)
-    ax.axvline(0, color="0.5", linewidth=0.8)
+        if ends is not None:
+            bar_entry(ax)
+    ax.axvline(0, color="0.5", linewidth=0.8, gid=FURNITURE)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_yticks(rows if len(names) <= MOST_NAMED else [], [names[i] for i in order] if len(names) <= MOST_NAMED else [])
     ax.set_xlabel("gain, % of the error alone (positive helps)")
     ax.set_ylabel("target")
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    return fig
+    legend(fig)
+    return finish(fig)
 
 
 def _matrix(fig, ax, data, order, across, gains) -> None:
@@ -66,7 +70,6 @@ def _matrix(fig, ax, data, order, across, gains) -> None:
     ax.set_ylabel("target")
     label = "gain from one source,\n% of the error alone (positive helps)"
     fig.colorbar(mesh, ax=ax, label=label, ticks=symmetric_ticks(float(norm.vmax), 100.0), format="%g")
-    handles = [Patch(facecolor="none", edgecolor="0.2", hatch="/////", label="undecided")]
+    entry(ax, Patch(facecolor="white", edgecolor="0.2", hatch="/////", label="undecided"))
     if len(np.unique(groups)) < len(groups):
-        handles.append(Patch(facecolor="none", edgecolor="black", linewidth=1.8, label="best groups"))
-    fig.legend(handles=handles, loc="outside upper left", ncols=2)
+        entry(ax, Patch(facecolor="none", edgecolor="black", linewidth=1.8, label="best groups"))

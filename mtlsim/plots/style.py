@@ -1,11 +1,18 @@
 """One look for all figures: legible in print, in grey and to colour-blind eyes; every axis says that positive helps."""
 
-import base64
-import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
+
+from mtlsim.core.checks import require, require_choice
 
 GAIN_LABEL = "transfer gain: risk alone minus together (positive helps)"
 RISK_LABEL = "excess risk on the target (lower is better)"
@@ -13,9 +20,14 @@ NO_INTERVAL = "near interpolation: no interval covers the mean"
 HELPS, HURTS, UNDECIDED = "#2166ac", "#b2182b", "#888888"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+MODEL_COLOURS = {"linear": SERIES[0], "relu": SERIES[1]}  # of linear and ReLU units, wherever one figure shows both
+WIDTHS = {"single": 3.5, "double": 7.2}  # inches, of a column and of the page of a paper
+LEAST_WIDTH, LEAST_HEIGHT = 2.3, 1.9  # of a panel in inches, where the width of the figure is given
+PAGE = 9.5  # inches, height of a page
 STYLE = {
     "figure.dpi": 110,
     "savefig.dpi": 200,
+    "savefig.bbox": "standard",
     "figure.constrained_layout.use": True,
     "font.size": 9,
     "axes.titlesize": 10,
@@ -30,6 +42,8 @@ STYLE = {
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
 }
+SMALL = ("legend.fontsize", "xtick.labelsize", "ytick.labelsize")
+IN_PAPERS = {**dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 8), **dict.fromkeys(SMALL, 7)}
 LABELS = {
     "alignment": "alignment score (1 = same covariance)",
     "cosine": "cosine of the parameters",
@@ -55,31 +69,99 @@ def short_label_of(name: str) -> str:
     return label_of(name).split(" (")[0]
 
 
-def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: int = 1, **options):
-    """A figure of panels of this size in the house style, one row of them unless said."""
+@dataclass(frozen=True)
+class Look:
+    """How a figure is made up for where it goes.
+
+    title: whether its claim stands above it. width: "single" or "double" column of a paper; its own width if None. formats: of the
+    files. style: a matplotlib style sheet that changes ours. Raises ValueError for other words, and for a file that is none.
+    """
+
+    title: bool = True
+    width: str | None = None
+    formats: tuple[str, ...] = ("png", "pdf")
+    style: Path | None = None
+
+    def __post_init__(self):
+        if self.width is not None:
+            require_choice(self.width, list(WIDTHS), "width")
+        for name in self.formats:
+            require_choice(name, ["png", "pdf", "svg"], "format")
+        if self.style is not None:
+            _check_style(Path(self.style))
+
+
+def _check_style(path: Path) -> None:
+    cure = "write lines such as `font.size: 8` into it"
+    require(path.is_file(), "style", "a matplotlib style sheet", f"{path.name}, which is not there", "check its name")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    for name in (line.split(":")[0].strip() for line in lines if line):
+        require(name in plt.rcParams, "style", "a matplotlib style sheet", f"one with {name[:40]!r}, which is no setting", cure)
+
+
+PLAIN = Look()
+_LOOK: ContextVar[Look] = ContextVar("look", default=PLAIN)
+_PANELS: WeakKeyDictionary[Figure, tuple] = WeakKeyDictionary()  # rows and columns as asked for, and as the width lets them be
+
+
+def look_now() -> Look:
+    """That of figures which are made now."""
+    return _LOOK.get()
+
+
+@contextmanager
+def wearing(look: Look) -> Iterator[None]:
+    """Figures that are made inside have this look; nothing stays of it."""
+    token = _LOOK.set(look)
+    try:
+        with plt.rc_context():
+            yield
+    finally:
+        _LOOK.reset(token)
+
+
+def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: int = 1, least: float = LEAST_HEIGHT, **options):
+    """A figure of panels of this size in the house style, one row of them unless said, as an array (n_rows, n_columns).
+
+    Where the `Look` gives the width of the figure, panels that would be too narrow go into further rows. least: inches that a
+    panel is high even then.
+    """
     use_style()
-    return plt.subplots(n_rows, n_columns, figsize=(width * n_columns, height * n_rows), squeeze=False, **options)
+    look, count = _LOOK.get(), n_rows * n_columns
+    if look.width is None:
+        fig, axes = plt.subplots(n_rows, n_columns, figsize=(width * n_columns, height * n_rows), squeeze=False, **options)
+        _PANELS[fig] = (n_rows, n_columns, n_columns, height)
+        return fig, axes
+    total, fitting = WIDTHS[look.width], 1
+    rows_of = lambda columns: math.ceil(count / columns)
+    while fitting < n_columns and (total / (fitting + 1) >= LEAST_WIDTH or rows_of(fitting) * least > PAGE):
+        fitting += 1
+    rows = rows_of(fitting)
+    each = max(least, min(height, height * total / fitting / width, PAGE / rows))
+    if fitting < n_columns:
+        options.pop("width_ratios", None)
+    fig = plt.figure(figsize=(total, rows * each))
+    axes = fig.subplots(rows, fitting, squeeze=False, **options).ravel()
+    for ax in axes[count:]:
+        ax.remove()
+    _PANELS[fig] = (n_rows, n_columns, fitting, each)
+    return fig, axes[:count].reshape(n_rows, n_columns)
+
+
+def panels_of(fig: Figure) -> tuple[int, int, int, float] | None:
+    """Rows and columns of panels that were asked for, columns that there are, and the height of a panel in inches."""
+    return _PANELS.get(fig)
 
 
 def use_style() -> None:
+    """The house style, changed as the `Look` says."""
+    look = _LOOK.get()
     plt.rcParams.update(STYLE)
-
-
-def save(fig, path: Path) -> list[Path]:
-    """Write the figure as PNG and PDF beside each other and close it."""
-    written = [path.with_suffix(suffix) for suffix in (".png", ".pdf")]
-    for file in written:
-        fig.savefig(file, bbox_inches="tight")
-    plt.close(fig)
-    return written
-
-
-def as_data_uri(fig) -> str:
-    """The figure as a PNG inside a data URI, for a page that is one file; closes it."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", bbox_inches="tight", dpi=100)
-    plt.close(fig)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    if look.width is not None:
+        plt.rcParams.update(IN_PAPERS)
+    if look.style is not None:
+        plt.style.use(Path(look.style))
 
 
 def are_words(values) -> bool:

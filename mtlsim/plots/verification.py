@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mtlsim.plots.legends import legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
 WORDS = {"inside": "inside the assumptions", "edge": "on their edge", "outside": "outside"}
@@ -26,8 +27,7 @@ def agreement(points: dict[str, list[tuple[float, float, float]]], quantity: str
     name = quantity.replace("_", " ")
     ax.set_xlabel(f"predicted {name}" + {"bound": " (upper bound)", "sign": " (its sign)"}.get(kind, ""))
     ax.set_ylabel(f"measured {name}")
-    if ax.get_legend_handles_labels()[0]:  # of a statement that applies nowhere there may be no point
-        ax.legend()
+    legend(fig, n_columns=2)  # of a statement that applies nowhere there may be no point
     return fig
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from mtlsim.citations import bibliography
 from mtlsim.mechanisms import Trial
 from mtlsim.mechanisms._clauses import RULES as CLAUSES
-from mtlsim.plots.style import as_data_uri
+from mtlsim.plots.sheet import as_data_uri
 from mtlsim.plots.verification import agreement
 from mtlsim.results.settings import describe_value
 from mtlsim.theory.statement import PLACES

@@ -11,9 +11,11 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
 
+from mtlsim.arrays.decisions import MEASURES, decisions, paired
 from mtlsim.arrays.gather import gather
 from mtlsim.arrays.grouping import MOST_GREEDY, best_partition
 from mtlsim.arrays.learners import ALONE, METHODS
+from mtlsim.arrays.metrics import Compared, base_rate, base_rate_interval, log_losses
 from mtlsim.arrays.resampling import Splits, decide_resampled
 from mtlsim.arrays.study import FORMAT, Study
 from mtlsim.arrays.together import MOST_PAIRS, Table, Target
@@ -48,6 +50,8 @@ def compare_tasks(
     y: one label per row; several columns are several tasks, words and integers of few values one task per class against the rest,
     missing labels are left out; a note says what was done. targets: whose gain is measured, all if left out; a task that is none
     is a source. duplicates: as for `transfer_between_arrays`; a row of the target teaches nothing as a row of a source.
+    labels of two values: beside the squared error, which decides, stand accuracy, balanced accuracy, area under the curve and log
+    loss, each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing.
     grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
@@ -103,6 +107,8 @@ def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
         **_pairs(measured, splits, units, K, level),
         **_weights(measured, table.methods, K),
     }
+    decided = _decided(measured, splits, level)
+    fields |= decided
     theta = np.stack([one.theta * unit / (table.scale * gathered.columns) for one, unit in zip(measured, units, strict=True)])
     means = [gathered.origins[one.target] for one in measured]
     intercepts = [own.y.mean() - own.X.mean(0) @ row for own, row in zip(means, theta, strict=True)]
@@ -117,6 +123,7 @@ def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
     if K > MOST_PAIRS:
         notes.append(f"pairs were not looked at one by one, as there are more than {MOST_PAIRS} tasks")
     coordinates = {"task": tasks, "source": names, "way": [ALONE, *table.methods], "feature": gathered.features}
+    coordinates |= {"measure": list(MEASURES)} if decided else {}
     attributes = {
         "format": FORMAT,
         "level": level,
@@ -148,6 +155,32 @@ def _pairs(measured: list[Target], splits: list[Splits], units: np.ndarray, K: i
             numbers[name][s, i] = value
         signs["pair_sign"][s, i], signs["pair_sign_joint"][s, i] = verdict.sign, sign
     return {name: (("source", "task"), values) for name, values in (numbers | signs).items()}
+
+
+def _decided(measured: list[Target], splits: list[Splits], level: float) -> dict[str, Any]:
+    """Measures of decisions for targets whose labels have two values, NaN for others; nothing where there are none."""
+    if all(one.middle is None for one in measured):
+        return {}
+    shape = len(MEASURES), len(measured)
+    found = {name: np.full(shape, np.nan) for name in ("alone", "together", "gain", "low", "high")} | {"sign": np.zeros(shape, int)}
+    base = np.full((3, len(measured)), np.nan)
+    for i, (one, own) in enumerate(zip(measured, splits, strict=True)):
+        if one.middle is None:
+            continue
+        positive = one.labels > one.middle
+        compared = decisions(*one.scores, positive, one.middle, own)
+        losses = [
+            np.stack([log_losses(s, p, curve) for s, p, curve in zip(scores, positive, one.curves[:, side], strict=True)])
+            for side, scores in enumerate(one.scores)
+        ]
+        gain, *means = paired(*losses, own)
+        for row, each in enumerate([*compared.values(), Compared(gain, *means)]):
+            numbers = each.single, each.multi, each.gain.mean, each.gain.low, each.gain.high, each.gain.sign
+            for name, value in zip(found, numbers, strict=True):
+                found[name][row, i] = value
+        base[:, i] = base_rate(one.y > one.middle), *base_rate_interval(one.y > one.middle, level)
+    fields: dict[str, Any] = {f"measure_{name}": (("measure", "task"), values) for name, values in found.items()}
+    return fields | dict(zip(("base_rate", "base_low", "base_high"), [("task", row) for row in base], strict=True))
 
 
 def _weights(measured: list[Target], methods: tuple[str, ...], K: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mtlsim.arrays.gather import dense
 from mtlsim.arrays.learners import ALONE
 from mtlsim.core.checks import require, require_choice, require_finite
 from mtlsim.core.containers import numbers_of
-from mtlsim.core.verdict import Verdict
+from mtlsim.core.verdict import WORDS, Verdict
 
 FORMAT = "mtlsim study 1"
 LEAVE_ALONE = 0.5  # weight of learning alone from which a task is left alone
@@ -35,7 +35,10 @@ class Study:
     held-out squared errors, with low, high and sign at `level`, and sign_joint, decided so that over all tasks no sign is wrong
     but with probability 1 - level; positive helps. pair_gain, pair_low, pair_high, pair_sign, pair_sign_joint (source, task): the
     same with one source, NaN where it was not looked at. weight (way, task), weight_of_source (source, task): what the mixture
-    that learns from all rows gives to each. coefficients (task, feature), intercept (task). group (task): numbers of the groups
+    that learns from all rows gives to each. measure_alone, measure_together, measure_gain, measure_low, measure_high,
+    measure_sign (measure, task), where labels have two values: accuracy, balanced accuracy, AUC and log loss (nats, of a logistic
+    curve of the scores on training rows left out), gains such that positive helps; base_rate, base_low, base_high (task): how
+    often the more frequent label comes. coefficients (task, feature), intercept (task). group (task): numbers of the groups
     of the best grouping, group_gain what it gains, without an interval and a little too large, as all rows have chosen it.
     notes: what else a reader must know.
     """
@@ -145,7 +148,30 @@ class Study:
             interval = f"{gain.low:+.3g} to {gain.high:+.3g} ({gain.word})"
             errors = f"{float(own['risk_alone']):>9.4g}{float(own['risk_together']):>10.4g}{gain.mean:>+10.3g}"
             lines.append(f"{task:<{width}}  {errors}  {interval:<24}  {one.what}")
-        return "\n".join([*lines, *self._on_all(), *self.notes])
+        return "\n".join([*lines, *self._on_all(), *self._on_decisions(), *self.notes])
+
+    def _on_decisions(self) -> list[str]:
+        """For every target whose labels have two values, all measures of its decisions."""
+        if "base_rate" not in self.data:
+            return []
+        lines = []
+        for task in self.tasks:
+            own = self.data.sel(task=task)
+            if not np.isfinite(float(own["base_rate"])):
+                continue
+            base, low, high = (float(own[f"base_{name}"]) for name in ("rate", "low", "high"))
+            lines.append(f"{task}: the more frequent label comes in {base:.3g} of its rows ({low:.3g} to {high:.3g}); held out,")
+            for name in own["measure"].values:
+                one = own.sel(measure=name)
+                alone, together, gain, low, high = (
+                    float(one[f"measure_{part}"]) for part in ("alone", "together", "gain", "low", "high")
+                )
+                word = WORDS[int(one["measure_sign"])]
+                lines.append(f"  {name:<18}{alone:>9.4g}{together:>10.4g}{gain:>+10.3g}  {low:+.3g} to {high:+.3g} ({word})")
+            others = [str(name) for name in own["measure"].values if int(own["sign"] * own["measure_sign"].sel(measure=name)) < 0]
+            if others:
+                lines.append(f"  the gain in squared error is {WORDS[int(own['sign'])]}, but not that in {', '.join(others)}")
+        return lines
 
     def _on_all(self) -> list[str]:
         signs = self.data["sign_joint"].values

@@ -21,6 +21,7 @@ from mtlsim.arrays.learners import (
     spectrum,
     weights_of,
 )
+from mtlsim.arrays.metrics import logistic_curve
 from mtlsim.core.checks import is_whole, require
 
 SHARE_TRAINED = 0.8  # of a target's rows
@@ -116,7 +117,11 @@ class Rows:
 
 
 class Target:
-    """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn."""
+    """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn.
+
+    scores: predictions alone and together (J, n_test). curves (J, 2, 2): for labels of two values the log odds of both, from what
+    they say of training rows that are left out.
+    """
 
     def __init__(self, table: Table, target: int, target_samples: int | None, n_splits: int, seed: np.ndarray):
         self.table, self.target, self.y = table, target, table.labels[target]
@@ -130,23 +135,35 @@ class Target:
         self.trains, self.tests = orders[:, : self.n_train], orders[:, self.n_train :]
         self.together = Together(table, target)
         self.rows = self.together.on(table.rows[target])
+        values = np.unique(self.y)
+        self.middle = float(values.mean()) if len(values) == 2 else None  # between labels of two values
         self._measure()
         self.fits = self.rows.everything(self.y, np.arange(n))
         self.weights = weights_of(self.fits)
         self.theta = mixed(self.fits, self.weights)
 
     def _measure(self) -> None:
-        alone, every, singles = [], [], {}
+        alone, every, singles, curves = [], [], {}, []
+        self.labels = self.y[self.tests]
         for train, test in zip(self.trains, self.tests, strict=True):
             own, by_source, sets = self.rows.fits(self.y, train)
-            error = lambda theta, train=train, test=test: (self.rows.predict(theta, self.y, train, test) - self.y[test]) ** 2
-            alone.append(error(own[0].theta))
+            predict = lambda theta, train=train, test=test: self.rows.predict(theta, self.y, train, test)
+            alone.append(predict(own[0].theta))
             for s, fits in by_source.items():
                 if not self.together.screened:
-                    singles.setdefault(s, []).append(error(mixture(own + fits)))
-            every.append(error(mixture(own + [fit for fits in by_source.values() for fit in fits] + sets)))
-        self.alone, self.multi = np.stack(alone), np.stack(every)
-        self.singles = {s: np.stack(parts) for s, parts in singles.items()}
+                    singles.setdefault(s, []).append(predict(mixture(own + fits)))
+            fits = own + [fit for fits in by_source.values() for fit in fits] + sets
+            every.append(predict(mixture(fits)))
+            if self.middle is not None:
+                curves.append([logistic_curve(scores, self.y[train] > self.middle) for scores in self._left_out(own, fits, train)])
+        self.scores, self.curves = (np.stack(alone), np.stack(every)), np.asarray(curves)
+        self.alone, self.multi = ((scores - self.labels) ** 2 for scores in self.scores)
+        self.singles = {s: (np.stack(parts) - self.labels) ** 2 for s, parts in singles.items()}
+
+    def _left_out(self, own: list[Fit], fits: list[Fit], train: np.ndarray) -> list[np.ndarray]:
+        """What alone and together say of every training row that is left out, the weights of the ways held."""
+        errors = sum(weight * fit.errors for weight, fit in zip(weights_of(fits), fits, strict=True))
+        return [self.y[train] - own[0].errors, self.y[train] - errors]
 
     def in_group(self, others: tuple[int, ...]) -> np.ndarray:
         """Squared errors on all splits with just these sources."""

@@ -11,17 +11,18 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
 
+from mtlsim.arrays.curve import LEARNERS, check_steps, gain_curves
 from mtlsim.arrays.decisions import MEASURES, decisions, paired
 from mtlsim.arrays.gather import gather
 from mtlsim.arrays.grouping import MOST_GREEDY, best_partition
 from mtlsim.arrays.learners import ALONE, METHODS
 from mtlsim.arrays.metrics import Compared, base_rate, base_rate_interval, log_losses
-from mtlsim.arrays.resampling import Splits, decide_resampled
+from mtlsim.arrays.resampling import Splits, decide_jointly, decide_resampled
 from mtlsim.arrays.study import FORMAT, Study
 from mtlsim.arrays.together import MOST_PAIRS, Table, Target
 from mtlsim.core.checks import is_whole, require, require_choice
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.verdict import UNDECIDED, Verdict, half_width, in_units
+from mtlsim.core.verdict import Verdict, half_width, in_units
 
 GROUPED_BY = ("layer", "pooled")  # methods by which the worth of every group is found
 
@@ -35,6 +36,7 @@ def compare_tasks(
     n_splits: int = 20,
     level: float = 0.95,
     duplicates: str = "auto",
+    curve: bool | Sequence[int] = False,
     key: Key[Array, ""] | None = None,
 ) -> Study:
     """Which of these tasks should be trained together, will it help, and by how much? {name: (X (m, d), y)}, the same columns.
@@ -52,6 +54,7 @@ def compare_tasks(
     is a source. duplicates: as for `transfer_between_arrays`; a row of the target teaches nothing as a row of a source.
     labels of two values: beside the squared error, which decides, stand accuracy, balanced accuracy, area under the curve and log
     loss, each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing.
+    curve: gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
     grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
@@ -63,6 +66,7 @@ def compare_tasks(
     require(once, "methods", "one or more, each once", list(methods), f"choose among {', '.join(METHODS)}")
     for method in methods:
         require_choice(method, METHODS, "methods")
+    steps = check_steps(curve)
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
     gathered = gather(tasks, duplicates)
     names = gathered.names
@@ -74,24 +78,10 @@ def compare_tasks(
     table = Table(gathered, methods)
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
         measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
-    return Study(_dataset(table, measured, level))
+    return Study(_dataset(table, measured, level, steps))
 
 
-def _jointly(differences: list[np.ndarray], splits: list[Splits], level: float) -> list[int]:
-    """Signs that are all right with probability `level`: Holm's steps, the clearest first, each at the level of those left."""
-    n = len(differences)
-    found = [decide_resampled(d, s) for d, s in zip(differences, splits, strict=True)]
-    clear = [abs(v.mean) / v.standard_error if v.standard_error > 0 else 0.0 for v in found]
-    signs = [UNDECIDED] * n
-    for step, i in enumerate(np.argsort(-np.asarray(clear))):
-        sign = decide_resampled(differences[i], splits[i]._replace(level=1 - (1 - level) / (n - step))).sign
-        if sign == UNDECIDED:
-            break
-        signs[i] = sign
-    return signs
-
-
-def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
+def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[int, ...] | None) -> xr.Dataset:
     gathered, names = table.gathered, table.names
     tasks, K = [names[one.target] for one in measured], len(names)
     units = gathered.units[[one.target for one in measured]]
@@ -100,7 +90,7 @@ def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
     total, total_low, total_high = _total(measured, verdicts, level)
     fields: dict[str, Any] = {
         **_told("", [in_units(v, unit**2) for v, unit in zip(verdicts, units, strict=True)]),
-        "sign_joint": ("task", _jointly([one.alone - one.multi for one in measured], splits, level)),
+        "sign_joint": ("task", decide_jointly([one.alone - one.multi for one in measured], splits, level)),
         "risk_alone": ("task", [one.alone.mean() * unit**2 for one, unit in zip(measured, units, strict=True)]),
         "risk_together": ("task", [one.multi.mean() * unit**2 for one, unit in zip(measured, units, strict=True)]),
         "n_rows": ("task", [len(one.y) for one in measured]),
@@ -124,6 +114,9 @@ def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
         notes.append(f"pairs were not looked at one by one, as there are more than {MOST_PAIRS} tasks")
     coordinates = {"task": tasks, "source": names, "way": [ALONE, *table.methods], "feature": gathered.features}
     coordinates |= {"measure": list(MEASURES)} if decided else {}
+    if steps is not None:
+        fields |= gain_curves(measured, units, steps, level)
+        coordinates |= {"learner": list(LEARNERS)}
     attributes = {
         "format": FORMAT,
         "level": level,
@@ -148,7 +141,7 @@ def _pairs(measured: list[Target], splits: list[Splits], units: np.ndarray, K: i
     signs = {name: np.zeros((K, len(measured)), int) for name in ("pair_sign", "pair_sign_joint")}
     places = [(s, i) for i, one in enumerate(measured) for s in one.singles]
     differences = [measured[i].alone - measured[i].singles[s] for s, i in places]
-    joint = _jointly(differences, [splits[i] for _, i in places], level)
+    joint = decide_jointly(differences, [splits[i] for _, i in places], level)
     for (s, i), difference, sign in zip(places, differences, joint, strict=True):
         verdict = in_units(decide_resampled(difference, splits[i]), units[i] ** 2)
         for name, value in zip(numbers, (verdict.mean, verdict.low, verdict.high), strict=True):

@@ -66,6 +66,20 @@ def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 
     return Verdict(mean, error, low, high, sign, count, splits.level)
 
 
+def decide_jointly(differences: list[np.ndarray], splits: list[Splits], level: float) -> list[int]:
+    """Signs that are all right with probability `level`: Holm's steps, the clearest first, each at the level of those left."""
+    n = len(differences)
+    found = [decide_resampled(d, s) for d, s in zip(differences, splits, strict=True)]
+    clear = [abs(v.mean) / v.standard_error if v.standard_error > 0 else 0.0 for v in found]
+    signs = [UNDECIDED] * n
+    for step, i in enumerate(np.argsort(-np.asarray(clear))):
+        sign = decide_resampled(differences[i], splits[i]._replace(level=1 - (1 - level) / (n - step))).sign
+        if sign == UNDECIDED:
+            break
+        signs[i] = sign
+    return signs
+
+
 def _pull(differences: np.ndarray, tests: np.ndarray) -> float:
     """Skewness of the mean differences of the rows that were tested, over the root of their number."""
     sums, counts = np.bincount(tests.ravel(), differences.ravel()), np.bincount(tests.ravel())

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mtlsim.arrays.curve import LEARNERS, Crossing, crossing
 from mtlsim.arrays.gather import dense
 from mtlsim.arrays.learners import ALONE
 from mtlsim.core.checks import require, require_choice, require_finite
@@ -40,7 +41,9 @@ class Study:
     curve of the scores on training rows left out), gains such that positive helps; base_rate, base_low, base_high (task): how
     often the more frequent label comes. coefficients (task, feature), intercept (task). group (task): numbers of the groups
     of the best grouping, group_gain what it gains, without an interval and a little too large, as all rows have chosen it.
-    notes: what else a reader must know.
+    Of `compare_tasks(curve=...)`: curve_rows, curve_alone (task, step), curve_gain, curve_low, curve_high, curve_sign and
+    curve_sign_joint (learner, task, step), by the rows that train, of the mixture and of all rows pooled as one task's; joint over
+    the steps of a target. notes: what else a reader must know.
     """
 
     def __init__(self, data: xr.Dataset):
@@ -80,6 +83,17 @@ class Study:
         """The groups that learn together, of one task where it is left alone; all alone where there were too many to search."""
         numbers = self.data["group"].values
         return [tuple(name for name, g in zip(self.tasks, numbers, strict=True) if g == number) for number in np.unique(numbers)]
+
+    def crossing(self, task: str, learner: str = "mixture") -> Crossing:
+        """Up to how many rows of its own a task gains from the others: where the sign of the gain turns, or that it does not.
+
+        learner: "mixture", the study's, or "pooled", all rows as one task's. Raises ValueError where there is no curve.
+        """
+        require("curve_gain" in self.data, "study", "one with a curve", "one without", "pass curve=True to compare_tasks")
+        require_choice(task, self.tasks, "task")
+        require_choice(learner, LEARNERS, "learner")
+        own = self.data.sel(task=task, learner=learner)
+        return crossing(*(own[f"curve_{name}"].values for name in ("rows", "gain", "sign_joint")))
 
     def _verdict(self, own: xr.Dataset, prefix: str) -> Verdict:
         numbers = [float(own[f"{prefix}{name}"]) for name in ("gain", "error", "low", "high")]
@@ -148,7 +162,25 @@ class Study:
             interval = f"{gain.low:+.3g} to {gain.high:+.3g} ({gain.word})"
             errors = f"{float(own['risk_alone']):>9.4g}{float(own['risk_together']):>10.4g}{gain.mean:>+10.3g}"
             lines.append(f"{task:<{width}}  {errors}  {interval:<24}  {one.what}")
-        return "\n".join([*lines, *self._on_all(), *self._on_decisions(), *self.notes])
+        return "\n".join([*lines, *self._on_all(), *self._on_decisions(), *self._on_curves(), *self.notes])
+
+    def _on_curves(self) -> list[str]:
+        """Gains by target rows in % of the error alone; decided jointly over the rows where a star stands."""
+        if "curve_gain" not in self.data:
+            return []
+        lines = ["gain by target rows, % of the error alone there (* decided jointly over the rows); where its sign turns"]
+        for task in self.tasks:
+            for learner in LEARNERS:
+                own = self.data.sel(task=task, learner=learner)
+                known = own.isel(step=np.flatnonzero(np.isfinite(own["curve_rows"])))
+                share = 100 * known["curve_gain"].values / known["curve_alone"].values
+                signs = known["curve_sign_joint"].values
+                shown = ", ".join(
+                    f"{rows:.0f}: {gain:+.3g}{'*' if sign else ''}"
+                    for rows, gain, sign in zip(known["curve_rows"].values, share, signs, strict=True)
+                )
+                lines.append(f"  {task}, {learner}: {shown}: {self.crossing(task, learner).sentence}")
+        return lines
 
     def _on_decisions(self) -> list[str]:
         """For every target whose labels have two values, all measures of its decisions."""

@@ -131,8 +131,8 @@ class Target:
         require(inside, "target_samples", wanted, target_samples, "leave it out")
         self.n_train = min(max(3, round(SHARE_TRAINED * n)), n - 1) if target_samples is None else int(target_samples)
         rng = np.random.default_rng([*seed.ravel().tolist(), target])
-        orders = np.stack([rng.permutation(n) for _ in range(n_splits)])
-        self.trains, self.tests = orders[:, : self.n_train], orders[:, self.n_train :]
+        self.orders = np.stack([rng.permutation(n) for _ in range(n_splits)])
+        self.trains, self.tests = self.orders[:, : self.n_train], self.orders[:, self.n_train :]
         self.together = Together(table, target)
         self.rows = self.together.on(table.rows[target])
         values = np.unique(self.y)

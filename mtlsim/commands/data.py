@@ -63,6 +63,8 @@ class Compare:
     """Level of the intervals."""
     duplicates: Literal["auto", "drop", "keep"] = "auto"
     """Rows of a source that are rows of the target: left out, kept, or (auto) left out unless rows repeat by chance."""
+    curve: bool = False
+    """Gains by the number of the target's rows too, and where their sign turns."""
     out: Path | None = None
     """A .nc file for all of it, which `mtlsim plot` draws."""
     json: bool = False
@@ -87,6 +89,7 @@ class Compare:
             n_splits=self.splits,
             level=self.level,
             duplicates=self.duplicates,
+            curve=self.curve,
             key=jax.random.key(self.seed),
         )
         print(dumps(study.to_dict(), indent=1, allow_nan=False) if self.json else study)

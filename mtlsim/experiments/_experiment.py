@@ -110,9 +110,14 @@ def redraw(path: Path, out: Path | None = None) -> list[Path]:
     from mtlsim.plots.curves import transfer_curve
     from mtlsim.plots.maps import transfer_map
     from mtlsim.plots.study import study
+    from mtlsim.plots.study_curves import study_curves
 
     if is_study(path):
-        return _saved(study(Study.load(path).data), path, out)
+        found = Study.load(path).data
+        pictures = _saved(study(found), path, out)
+        if "curve_gain" in found:
+            pictures += _saved(study_curves(found), path.with_name(f"{path.stem}-curve.nc"), out)
+        return pictures
     data = load(path)
     name = data.attrs.get("experiment")
     if name is None:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
 
+from mtlsim.arrays.affinity import ALL, check_affinities, score_affinities
 from mtlsim.arrays.curve import LEARNERS, check_steps, gain_curves
 from mtlsim.arrays.decisions import MEASURES, decisions, paired
 from mtlsim.arrays.gather import gather
@@ -37,6 +38,7 @@ def compare_tasks(
     level: float = 0.95,
     duplicates: str = "auto",
     curve: bool | Sequence[int] = False,
+    affinities: bool = False,
     key: Key[Array, ""] | None = None,
 ) -> Study:
     """Which of these tasks should be trained together, will it help, and by how much? {name: (X (m, d), y)}, the same columns.
@@ -55,6 +57,7 @@ def compare_tasks(
     labels of two values: beside the squared error, which decides, stand accuracy, balanced accuracy, area under the curve and log
     loss, each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing.
     curve: gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
+    affinities: how well eight affinities of pairs tell the gain on rows held out, for three to twelve tasks (`Study.affinities`).
     grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
@@ -70,6 +73,8 @@ def compare_tasks(
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
     gathered = gather(tasks, duplicates)
     names = gathered.names
+    if affinities:
+        check_affinities(len(names))
     wanted = [str(name) for name in (names if targets is None else [targets] if isinstance(targets, str) else targets)]
     for name in wanted:
         require_choice(name, names, "targets")
@@ -78,7 +83,11 @@ def compare_tasks(
     table = Table(gathered, methods)
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
         measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
-    return Study(_dataset(table, measured, level, steps))
+    found = Study(_dataset(table, measured, level, steps))
+    if affinities:
+        more = {"learner": list(LEARNERS), "affinity": list(ALL)}
+        found = Study(found.data.assign_coords(more).assign(score_affinities(table, measured)))
+    return found
 
 
 def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[int, ...] | None) -> xr.Dataset:

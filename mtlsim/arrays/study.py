@@ -43,7 +43,9 @@ class Study:
     of the best grouping, group_gain what it gains, without an interval and a little too large, as all rows have chosen it.
     Of `compare_tasks(curve=...)`: curve_rows, curve_alone (task, step), curve_gain, curve_low, curve_high, curve_sign and
     curve_sign_joint (learner, task, step), by the rows that train, of the mixture and of all rows pooled as one task's; joint over
-    the steps of a target. notes: what else a reader must know.
+    the steps of a target. Of `compare_tasks(affinities=True)`: affinity_value (affinity, source, task), affinity_gain (learner,
+    source, task), the share of the error alone that is gained on the rows held out, affinity_rank and affinity_area (affinity,
+    learner), how well the one tells the other. notes: what else a reader must know.
     """
 
     def __init__(self, data: xr.Dataset):
@@ -83,6 +85,14 @@ class Study:
         """The groups that learn together, of one task where it is left alone; all alone where there were too many to search."""
         numbers = self.data["group"].values
         return [tuple(name for name, g in zip(self.tasks, numbers, strict=True) if g == number) for number in np.unique(numbers)]
+
+    @property
+    def affinities(self) -> xr.Dataset:
+        """Affinities of pairs, from half of every target's rows, beside the gain on the other half, and how well they tell it."""
+        require(
+            "affinity_rank" in self.data, "study", "one with affinities", "one without", "pass affinities=True to compare_tasks"
+        )
+        return self.data[["affinity_value", "affinity_gain", "affinity_rank", "affinity_area"]]
 
     def crossing(self, task: str, learner: str = "mixture") -> Crossing:
         """Up to how many rows of its own a task gains from the others: where the sign of the gain turns, or that it does not.
@@ -162,7 +172,7 @@ class Study:
             interval = f"{gain.low:+.3g} to {gain.high:+.3g} ({gain.word})"
             errors = f"{float(own['risk_alone']):>9.4g}{float(own['risk_together']):>10.4g}{gain.mean:>+10.3g}"
             lines.append(f"{task:<{width}}  {errors}  {interval:<24}  {one.what}")
-        return "\n".join([*lines, *self._on_all(), *self._on_decisions(), *self._on_curves(), *self.notes])
+        return "\n".join([*lines, *self._on_all(), *self._on_decisions(), *self._on_curves(), *self._on_affinities(), *self.notes])
 
     def _on_curves(self) -> list[str]:
         """Gains by target rows in % of the error alone; decided jointly over the rows where a star stands."""
@@ -180,6 +190,24 @@ class Study:
                     for rows, gain, sign in zip(known["curve_rows"].values, share, signs, strict=True)
                 )
                 lines.append(f"  {task}, {learner}: {shown}: {self.crossing(task, learner).sentence}")
+        return lines
+
+    def _on_affinities(self) -> list[str]:
+        """The affinities in the order of their rank correlation with what the mixture gains."""
+        if "affinity_rank" not in self.data:
+            return []
+        ranks, areas = (self.data[f"affinity_{name}"].transpose("affinity", "learner").values for name in ("rank", "area"))
+        gains = self.data["affinity_gain"].transpose("learner", ...).values
+        n = int(np.isfinite(gains[0]).sum())
+        share = [f"{np.mean(one[np.isfinite(one)] > 0):.0%}" for one in gains]
+        lines = [
+            f"affinities of {n} ordered pairs, from half of the target's rows, against the gain on the other half: rank",
+            f"  correlation, and area under the curve for its sign (chance: 0, up to about {1.96 / np.sqrt(n - 1):.2f}, and 0.5)",
+            f"  {'':<24}" + "".join(f"{f'{name} ({part} help)':>26}" for name, part in zip(LEARNERS, share, strict=True)),
+        ]
+        for i in np.argsort(-np.nan_to_num(ranks[:, 0], nan=-2), kind="stable"):
+            told = "".join(f"{rank:>+18.2f}{area:>8.2f}" for rank, area in zip(ranks[i], areas[i], strict=True))
+            lines.append(f"  {self.data['affinity'].values[i]!s:<24}{told}")
         return lines
 
     def _on_decisions(self) -> list[str]:

@@ -65,6 +65,8 @@ class Compare:
     """Rows of a source that are rows of the target: left out, kept, or (auto) left out unless rows repeat by chance."""
     curve: bool = False
     """Gains by the number of the target's rows too, and where their sign turns."""
+    affinities: bool = False
+    """Affinities of pairs too, and how well each of them tells the gain on rows held out."""
     out: Path | None = None
     """A .nc file for all of it, which `mtlsim plot` draws."""
     json: bool = False
@@ -90,6 +92,7 @@ class Compare:
             level=self.level,
             duplicates=self.duplicates,
             curve=self.curve,
+            affinities=self.affinities,
             key=jax.random.key(self.seed),
         )
         print(dumps(study.to_dict(), indent=1, allow_nan=False) if self.json else study)

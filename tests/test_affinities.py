@@ -1,18 +1,22 @@
 """Affinities by loops of plain NumPy, and how they are scored against gains on rows held out."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import close
+import xarray as xr
+from conftest import Z_LIMIT, close, z_score
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.arrays.affinity import ALL, _score
+from mtlsim.experiments.affinity_bench import SHOWN, Bench, areas
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.affinities import N_STEPS, NAMES, affinities
 from mtlsim.theory.statements.gain_estimate import estimate_gain
+from mtlsim.theory.statements.sets_from_pairs import from_ones_and_twos, risk_of_sets
 
 RNG = np.random.default_rng(7)
 D = 5
@@ -148,3 +152,49 @@ def test_bad_questions_are_one_sentence(tmp_path, capsys):
         np.savez(tmp_path / f"{name}.npz", X=TASKS[name][0], y=TASKS[name][1])
     assert cli.main(["compare", str(tmp_path), "--affinities"]) == 2
     assert "affinities must be asked of 3 to 12 tasks" in capsys.readouterr().err
+
+
+# --------------------------------------------------------------------------------------------------- exact gains of all sets
+def test_the_bench_is_made_of_pooled_regressions_of_many_draws():
+    """Exact risks of sets against least squares of the rows themselves, over 1500 draws of them."""
+    n, noise, deltas = np.array([12.0, 7.0, 15.0]), np.array([0.4, 1.5, 0.7]), np.vstack([RNG.normal(size=(2, D)) / 3, np.zeros(D)])
+    sets = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], float)
+    wanted, risks = np.asarray(risk_of_sets(jnp.asarray(sets), n, jnp.asarray(deltas), noise, D)), []
+    for _ in range(1500):
+        tasks = [rows_of(int(size), delta, spread) for size, delta, spread in zip(n, deltas, noise, strict=True)]
+        fits = []
+        for chosen in sets.astype(bool):
+            X, y = (np.concatenate([task[i] for task, taken in zip(tasks, chosen, strict=True) if taken]) for i in (0, 1))
+            fits.append(np.sum(np.linalg.lstsq(X, y, rcond=None)[0] ** 2))  # the target's own parameters are zero
+        risks.append(fits)
+    assert (np.abs(z_score(np.asarray(risks), wanted)) < Z_LIMIT).all()
+
+
+def rows_of(n, theta, noise):
+    X = RNG.normal(size=(n, D))
+    return X, X @ theta + noise * RNG.normal(size=n)
+
+
+def test_ones_and_twos_are_enough_and_needed():
+    n, noise = jnp.asarray([12.0, 30.0, 9.0, 25.0, 40.0]), jnp.asarray([0.4, 1.5, 0.7, 1.0, 0.2])
+    deltas = jnp.asarray(np.vstack([RNG.normal(size=(4, D)), np.zeros(D)]))
+    pair = lambda i, j: [float(k in (i, j, 4)) for k in range(5)]
+    risk = lambda sets: risk_of_sets(jnp.asarray(sets), n, deltas, noise, D)
+    twos = risk([pair(i, j) for i in range(4) for j in range(4)]).reshape(4, 4)
+    whole = float(risk([[1.0] * 5])[0])
+    close(float(from_ones_and_twos(jnp.diagonal(twos), twos, n, noise, D)), whole)
+    assert abs(float(from_ones_and_twos(jnp.diagonal(twos), 1.01 * twos, n, noise, D)) / whole - 1) > 1e-3
+
+
+def test_the_bench_scores_as_independent_libraries_do():
+    draw = jax.jit(lambda key: Bench(0.5)(key=key))
+    draws = [jax.device_get(draw(jax.random.key(i))) for i in range(6)]
+    names = (*SHOWN, "share")
+    data = xr.Dataset({name: (("seed", "source"), np.stack([one[name] for one in draws])) for name in names}).expand_dims(
+        lowest=[0.5]
+    )
+    helps, found = data["share"].values.ravel() > 0, areas(data, 0.5)
+    for name in SHOWN:
+        assert found[name][0] == pytest.approx(roc_auc_score(helps, data[name].values.ravel()))
+    assert all(one["cross cosine"].max() <= 1 and one["true cosine"].min() >= 0.5 for one in draws)
+    assert all(one["lost"] >= 0 and 0 <= one["average"] <= 1 and one["additive"] > 0.3 for one in draws)

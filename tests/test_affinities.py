@@ -1,6 +1,5 @@
 """Affinities by loops of plain NumPy, and how they are scored against gains on rows held out."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.arrays.affinity import ALL, _score
-from mtlsim.experiments.affinity_bench import SHOWN, Bench, areas
+from mtlsim.experiments.affinity_bench import SHOWN, areas
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.affinities import N_STEPS, NAMES, affinities
 from mtlsim.theory.statements.gain_estimate import estimate_gain
@@ -187,14 +186,16 @@ def test_ones_and_twos_are_enough_and_needed():
 
 
 def test_the_bench_scores_as_independent_libraries_do():
-    draw = jax.jit(lambda key: Bench(0.5)(key=key))
-    draws = [jax.device_get(draw(jax.random.key(i))) for i in range(6)]
-    names = (*SHOWN, "share")
-    data = xr.Dataset({name: (("seed", "source"), np.stack([one[name] for one in draws])) for name in names}).expand_dims(
-        lowest=[0.5]
-    )
-    helps, found = data["share"].values.ravel() > 0, areas(data, 0.5)
-    for name in SHOWN:
-        assert found[name][0] == pytest.approx(roc_auc_score(helps, data[name].values.ravel()))
-    assert all(one["cross cosine"].max() <= 1 and one["true cosine"].min() >= 0.5 for one in draws)
-    assert all(one["lost"] >= 0 and 0 <= one["average"] <= 1 and one["additive"] > 0.3 for one in draws)
+    """Areas over all pairs; their error against the spread over bench after bench; NaN where all help."""
+    values, gains = RNG.normal(size=(40, 10)) + RNG.normal(size=(40, 1)), RNG.normal(size=(40, 10))
+    parts = lambda values, gains: {**dict.fromkeys(SHOWN, values), "share": gains}.items()
+    axes = ("lowest", "seed", "source")
+    bench = lambda *given: xr.Dataset({name: (axes, part[None]) for name, part in parts(*given)}, {"lowest": [0.5]})
+    found, error = areas(bench(values, gains), 0.5)["lookahead"]
+    assert found == pytest.approx(roc_auc_score(gains.ravel() > 0, values.ravel()))
+    again = []
+    for _ in range(200):
+        chosen = RNG.integers(0, 40, 40)
+        again.append(roc_auc_score(gains[chosen].ravel() > 0, values[chosen].ravel()))
+    assert 0.7 < error / np.std(again) < 1.4
+    assert np.isnan(areas(bench(values, np.abs(gains)), 0.5)["lookahead"]).all()

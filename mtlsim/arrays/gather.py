@@ -58,6 +58,11 @@ def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
             notes.append(f"{name}: columns were matched to those of {like} by name")
         if found[k].names is None and labels is not None:
             notes.append(f"{name}: columns were matched by position, as it has no names")
+    return in_common(names, found, origin, duplicates, notes)
+
+
+def in_common(names: list[str], found: list[Task], origin: list[str], duplicates: str, notes: list[str]) -> Gathered:
+    """Checked tasks of one set of columns in one range, with what must be said of their rows. origin: what each was given as."""
     for name, task in zip(names, found, strict=True):
         notes += on_repeats(task, name)
     dropped = _copies(names, found, origin, duplicates, notes)
@@ -68,6 +73,7 @@ def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
         require(fits, f"{name}'s y", "of labels whose squares float64 can hold", spread, "divide it by numpy.abs(y).max()")
     if ranged.constant:
         notes.append(f"{ranged.constant} of {len(ranged.columns)} columns are constant up to rounding in every task")
+    labels = next((task.names for task in found if task.names is not None), None)
     features = [str(label) for label in labels] if labels is not None else [str(i) for i in range(found[0].X.shape[1])]
     units, columns = 2.0 ** np.asarray(ranged.exponents, float), 2.0 ** np.asarray(ranged.columns, float)
     return Gathered(names, ranged.tasks, found, units, columns, features, dropped, tuple(notes))

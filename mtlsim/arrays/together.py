@@ -94,6 +94,10 @@ class Rows:
         sets += [tuple(others)] if len(others) > 1 else []
         return own, singles, [fit for chosen in sets for fit in fit_ways(self.seen(chosen), y, train)]
 
+    def alone(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
+        """Learning alone."""
+        return fit_ways(self.seen(()), y, train)
+
     def everything(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
         """All of them."""
         own, singles, sets = self.fits(y, train)

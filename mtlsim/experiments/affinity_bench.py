@@ -54,10 +54,12 @@ class Bench(eqx.Module):
         tasks = LinearTasks(n_features=D, n_samples=n, cosine=cosines, noise=noise, design=Isotropic()).draw(key=key)
         moments = draw_moments(tasks, key=stream(key, "samples"))
         ridge = noise**2 * D * jnp.eye(D)  # the best for parameters of this length, were they isotropic
-        sums = [(m.gram, m.cross, m.energy, m.n_samples) for m in (moments[k] for k in range(N_SOURCES + 1))]
-        alone = [solve_positive(gram + ridge, cross) for gram, cross, *_ in sums]
-        found = [affinities(sums[s], sums[-1], (alone[s], alone[-1]), jnp.eye(D)) for s in range(N_SOURCES)]
-        told = {name: jnp.stack([one[name] for one in found]) for name in NAMES}
+        sums = moments.gram, moments.cross, moments.energy, moments.n_samples
+        alone = jax.lax.map(lambda one: solve_positive(one[0] + ridge, one[1]), sums)
+        last = tuple(part[-1] for part in sums)
+        told = jax.lax.map(
+            lambda one: affinities(one[0], last, (one[1], alone[-1]), jnp.eye(D)), (tuple(part[:-1] for part in sums), alone[:-1])
+        )
         single = single_risk(noise, n[-1], D)
         deltas = tasks.parameters - tasks.parameters[-1]
         gains = lambda sets: 1 - risk_of_sets(np.c_[sets, np.ones(len(sets))], n, deltas, tasks.noise, D) / single
@@ -98,14 +100,18 @@ def areas(data, lowest: float) -> dict[str, tuple[float, float]]:
     for name in SHOWN:
         values = own[name].transpose("seed", "source").values
         jackknife = [_area(np.delete(values, i, 0), np.delete(helps, i, 0)) for i in range(min(len(values), 50))]
-        spread = np.sqrt((len(values) - 1) * np.var(jackknife))
+        known = np.asarray(jackknife)[np.isfinite(jackknife)]
+        spread = np.sqrt((len(values) - 1) * np.var(known)) if len(known) else np.nan
         found[name] = _area(values, helps), float(spread)
     return found
 
 
 def _area(values: np.ndarray, helps: np.ndarray) -> float:
+    """NaN where all help, or none."""
     values, helps = values.ravel(), helps.ravel()
     ranks, n = stats.rankdata(values), int(helps.sum())
+    if not 0 < n < len(helps):
+        return float("nan")
     return float((ranks[helps].sum() - n * (n + 1) / 2) / (n * (len(helps) - n)))
 
 

@@ -128,7 +128,7 @@ def test_affinities_do_not_see_the_labels_that_they_foretell(monkeypatch):
     table = Table(gather(TASKS), METHODS)
     target = Target(table, 0, None, 2, np.arange(2, dtype=np.uint32))
     before = affinity.score_affinities(table, [target])
-    later = target.orders[0][45:]
+    later = np.concatenate([target.plan.trains[0], target.plan.tests[0]])[45:]
     target.y = target.y.copy()
     target.y[later] = target.y[later[::-1]]
     after = affinity.score_affinities(table, [target])

@@ -36,7 +36,7 @@ def test_pooled_errors_are_those_of_one_regression_of_all_rows(monkeypatch):
     X, y = TASKS["a"][0] / SCALE, TASKS["a"][1]
     ridge = np.mean([one.together.ways.sources[s].ridge for s in (1, 2)])
     gains = []
-    for order in one.orders:
+    for order in np.stack([np.concatenate(parts) for parts in zip(one.plan.trains, one.plan.tests, strict=True)]):
         train, test = order[:20], order[20:]
         spread = y[train].std()
         gram, cross = ridge * np.eye(D), np.zeros(D)

@@ -150,13 +150,15 @@ def test_a_study_of_two_valued_labels_says_every_measure():
     table = Table(gather(tasks), METHODS)
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0), "splits")))
     one = Target(table, 0, None, 4, seed)
-    positive = tasks["a"][1][one.tests] > 0
+    positive = tasks["a"][1][np.stack(one.plan.tests)] > 0
     own, both = study.data.sel(task="a"), positive.any(1) & ~positive.all(1)
     for side, name in enumerate(("measure_alone", "measure_together")):
-        areas = [roc_auc_score(p, s) for p, s in zip(positive[both], one.scores[side][both], strict=True)]
+        areas = [roc_auc_score(p, s) for p, s in zip(positive[both], np.stack(one.scores[side])[both], strict=True)]
         assert float(own[name].sel(measure="AUC")) == pytest.approx(np.mean(areas))
-        assert float(own[name].sel(measure="accuracy")) == pytest.approx(np.mean((one.scores[side] > one.middle) == positive))
-        chances = 1 / (1 + np.exp(-(one.curves[:, side, :1] * one.scores[side] + one.curves[:, side, 1:])))
+        assert float(own[name].sel(measure="accuracy")) == pytest.approx(
+            np.mean((np.stack(one.scores[side]) > one.middle) == positive)
+        )
+        chances = 1 / (1 + np.exp(-(one.curves[:, side, :1] * np.stack(one.scores[side]) + one.curves[:, side, 1:])))
         losses = [log_loss(p, c, labels=[False, True]) for p, c in zip(positive, chances, strict=True)]
         assert float(own[name].sel(measure="log loss")) == pytest.approx(np.mean(losses))
     for measure in own.measure.values:

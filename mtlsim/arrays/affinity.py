@@ -34,16 +34,15 @@ def score_affinities(table: Table, measured: list[Target]) -> dict[str, Any]:
     ordered pairs; means over the halves are given. The noise of the gains on so few rows lowers the scores of all affinities.
     """
     shape = len(table.names), len(measured)
-    halves = min([HALVES, *(len(one.orders) for one in measured)])
+    halves = min([HALVES, *(len(one.plan.tests) for one in measured)])
     found = np.full((halves, len(ALL), *shape), np.nan)
     gains = np.full((halves, len(LEARNERS), *shape), np.nan)
     basis, alike = _principal_directions(table), _similarities(table)
     for i, one in enumerate(measured):
         for s in one.together.others:
             found[:, 0, s, i] = alike[s, one.target]
-        for j, order in enumerate(one.orders[:halves]):
-            train, test = np.split(order, [len(order) // 2])
-            own = fit_ways(one.rows.seen(()), one.y, train)
+        for j, (train, test) in enumerate(_halves(one, halves)):
+            own = one.rows.alone(one.y, train)
             target = _sums(one.rows.X[train], one.y[train])
             directions = basis[:, : _n_directions(len(train), basis.shape[0])]
             for s in one.together.others:
@@ -61,6 +60,12 @@ def score_affinities(table: Table, measured: list[Target]) -> dict[str, Any]:
         "affinity_rank": (("affinity", "learner"), _mean(scored[..., 0])),
         "affinity_area": (("affinity", "learner"), _mean(scored[..., 1])),
     }
+
+
+def _halves(one: Target, count: int) -> list[list[np.ndarray]]:
+    """Both halves of the rows in the order of each of the first splits."""
+    orders = [np.concatenate(parts) for parts in zip(one.plan.trains[:count], one.plan.tests[:count], strict=True)]
+    return [np.split(order, [len(order) // 2]) for order in orders]
 
 
 def _score(affinity: np.ndarray, gains: np.ndarray) -> tuple[float, float]:
@@ -121,7 +126,7 @@ def _gains(one: Target, own: list[Fit], s: int, train: np.ndarray, test: np.ndar
     """Share of the held-out error alone that the mixture with one source, and pooling with it, take away."""
     (way,) = one.table.ways(one.target, ("pooled",)).of((s,))
     pooled = fit_ways(see([way._replace(strengths=np.ones(1))], one.rows.X), one.y, train)
-    thetas = own[0].theta, mixture(own + fit_ways(one.rows.seen((s,)), one.y, train)), mixed(pooled, np.ones(1))
+    thetas = own[0].theta, mixture(own + one.rows.fit(one.rows.seen((s,)), one.y, train)), mixed(pooled, np.ones(1))
     alone, *rest = [np.mean((one.rows.predict(theta, one.y, train, test) - one.y[test]) ** 2) for theta in thetas]
     return [1 - risk / alone if alone > 0 else 0.0 for risk in rest]
 
@@ -137,11 +142,10 @@ def _surrogate(one: Target, halves: int) -> np.ndarray:
     worth = np.empty((halves, len(members)))
     for i, chosen in enumerate(members):
         seen = see(one.together.ways.of(tuple(np.asarray(others)[chosen].tolist())), one.rows.X)
-        for j, order in enumerate(one.orders[:halves]):
-            train = order[: len(order) // 2]
-            own = fit_ways(one.rows.seen(()), one.y, train)
+        for j, (train, _) in enumerate(_halves(one, halves)):
+            own = one.rows.alone(one.y, train)
             error = own[0].error
-            worth[j, i] = 1 - free_error(own + fit_ways(seen, one.y, train), error) / error if error > 0 else 0.0
+            worth[j, i] = 1 - free_error(own + one.rows.fit(seen, one.y, train), error) / error if error > 0 else 0.0
     found = np.full((halves, K), np.nan)
     found[:, others] = np.linalg.lstsq(members.astype(float), worth.T, rcond=None)[0].T
     return found

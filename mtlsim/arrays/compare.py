@@ -14,11 +14,12 @@ from jaxtyping import Array, Key
 from mtlsim.arrays.affinity import ALL, check_affinities, score_affinities
 from mtlsim.arrays.curve import LEARNERS, check_steps, gain_curves
 from mtlsim.arrays.decisions import MEASURES, decisions, paired
-from mtlsim.arrays.gather import gather
+from mtlsim.arrays.gather import Gathered, gather
 from mtlsim.arrays.grouping import MOST_GREEDY, best_partition
 from mtlsim.arrays.learners import ALONE, METHODS
 from mtlsim.arrays.metrics import Compared, base_rate, base_rate_interval, log_losses
 from mtlsim.arrays.resampling import Splits, decide_jointly, decide_resampled
+from mtlsim.arrays.splitting import Beside, beside_of, check_beside
 from mtlsim.arrays.study import FORMAT, Study
 from mtlsim.arrays.together import MOST_PAIRS, Table, Target
 from mtlsim.core.checks import is_whole, require, require_choice
@@ -39,6 +40,8 @@ def compare_tasks(
     duplicates: str = "auto",
     curve: bool | Sequence[int] = False,
     affinities: bool = False,
+    groups: Mapping[str, Any] | None = None,
+    time: Mapping[str, Any] | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Study:
     """Which of these tasks should be trained together, will it help, and by how much? {name: (X (m, d), y)}, the same columns.
@@ -58,6 +61,9 @@ def compare_tasks(
     loss, each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing.
     curve: gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
     affinities: how well eight affinities of pairs tell the gain on rows held out, for three to twelve tasks (`Study.affinities`).
+    groups: {task: the group of each row}: rows of one group train or test together and are left out together, and intervals count
+    groups. time: {task: when each row was}: later rows test what earlier ones have learned, block after block, which are taken to
+    be independent, and stretches of time are left out together. Both go with neither curve nor affinities.
     grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
@@ -70,6 +76,10 @@ def compare_tasks(
     for method in methods:
         require_choice(method, METHODS, "methods")
     steps = check_steps(curve)
+    dependent = groups is not None or time is not None
+    cure = "leave one of both out"
+    require(not dependent or steps is None, "curve", "False where rows have groups or a time", curve, cure)
+    require(not (dependent and affinities), "affinities", "False where rows have groups or a time", affinities, cure)
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
     gathered = gather(tasks, duplicates)
     names = gathered.names
@@ -80,7 +90,7 @@ def compare_tasks(
         require_choice(name, names, "targets")
     require(0 < len(wanted) == len(set(wanted)), "targets", "names of one task or more, each once", wanted, "leave it out for all")
     wanted = [name for name in names if name in wanted]
-    table = Table(gathered, methods)
+    table = Table(gathered, methods, _beside(gathered, groups, time))
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
         measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
     found = Study(_dataset(table, measured, level, steps))
@@ -90,11 +100,21 @@ def compare_tasks(
     return found
 
 
+def _beside(gathered: Gathered, groups: Any, time: Any) -> list[Beside]:
+    """What is known of the rows of every task, those that were kept."""
+    given = list(dict.fromkeys(gathered.keys))
+    by_argument = [check_beside(one, argument, given) for one, argument in ((groups, "groups"), (time, "time"))]
+    both = sorted(set(by_argument[0]) & set(by_argument[1]))
+    require(not both, "time", "of tasks without groups", f"of {both}", "give one of both for each task")
+    each = zip(gathered.keys, gathered.kept, gathered.n_given, gathered.names, strict=True)
+    return [beside_of(*(one.get(key) for one in by_argument), kept, n, name) for key, kept, n, name in each]
+
+
 def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[int, ...] | None) -> xr.Dataset:
     gathered, names = table.gathered, table.names
     tasks, K = [names[one.target] for one in measured], len(names)
     units = gathered.units[[one.target for one in measured]]
-    splits = [Splits(one.n_train, one.tests, level) for one in measured]
+    splits = [one.plan.splits(level) for one in measured]
     verdicts = [decide_resampled(one.alone - one.multi, own) for one, own in zip(measured, splits, strict=True)]
     total, total_low, total_high = _total(measured, verdicts, level)
     fields: dict[str, Any] = {
@@ -129,7 +149,7 @@ def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[in
     attributes = {
         "format": FORMAT,
         "level": level,
-        "n_splits": len(measured[0].tests),
+        "n_splits": min(len(one.plan.tests) for one in measured),
         "notes": json.dumps(notes),
         "named": json.dumps(any(task.names is not None for task in gathered.origins)),
         "total": total,
@@ -169,10 +189,10 @@ def _decided(measured: list[Target], splits: list[Splits], level: float) -> dict
     for i, (one, own) in enumerate(zip(measured, splits, strict=True)):
         if one.middle is None:
             continue
-        positive = one.labels > one.middle
-        compared = decisions(*one.scores, positive, one.middle, own)
+        positive = [labels > one.middle for labels in one.labels]
+        compared = decisions(*one.scores, positive, one.middle, own, one.plan.by_unit)
         losses = [
-            np.stack([log_losses(s, p, curve) for s, p, curve in zip(scores, positive, one.curves[:, side], strict=True)])
+            one.plan.by_unit([log_losses(*three) for three in zip(scores, positive, one.curves[:, side], strict=True)])
             for side, scores in enumerate(one.scores)
         ]
         gain, *means = paired(*losses, own)
@@ -220,5 +240,5 @@ def _total(measured: list[Target], verdicts: list[Verdict], level: float) -> tup
     gains = np.array([v.mean for v in verdicts]) / risks
     errors = np.array([v.standard_error for v in verdicts]) / risks
     error = float(np.sqrt(np.sum(errors**2))) / len(risks)
-    half = half_width(error, len(measured[0].tests), level)
+    half = half_width(error, min(len(one.plan.tests) for one in measured), level)
     return float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)

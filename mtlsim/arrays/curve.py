@@ -52,7 +52,7 @@ def gain_curves(measured: list[Target], units: np.ndarray, asked: tuple[int, ...
     signs = {name: np.zeros((2, *shape), int) for name in ("sign", "sign_joint")}
     for i, (one, own, unit) in enumerate(zip(measured, steps, units, strict=True)):
         errors = [_errors(one, n) for n in own]
-        splits = [Splits(n, one.orders[:, n:], level) for n in own]
+        splits = [Splits(n, _orders(one)[:, n:], level) for n in own]
         numbers["rows"][i, : len(own)] = own
         numbers["alone"][i, : len(own)] = [unit**2 * alone.mean() for alone, *_ in errors]
         for k in range(len(LEARNERS)):
@@ -95,7 +95,12 @@ def _chosen(one: Target, asked: tuple[int, ...]) -> list[int]:
     name, n = one.table.names[one.target], len(one.y)
     wanted = f"numbers below the {n} rows of {name}, at least one of them"
     require(not asked, "curve", wanted, list(asked), "give smaller numbers, or True for ours")
-    return np.unique(np.geomspace(min(LEAST, one.n_train), one.n_train, N_STEPS).round().astype(int)).tolist()
+    return np.unique(np.geomspace(min(LEAST, one.plan.n_train), one.plan.n_train, N_STEPS).round().astype(int)).tolist()
+
+
+def _orders(one: Target) -> np.ndarray:
+    """Of the rows in every split, those that train first."""
+    return np.stack([np.concatenate(parts) for parts in zip(one.plan.trains, one.plan.tests, strict=True)])
 
 
 def _errors(one: Target, n_train: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,7 +108,7 @@ def _errors(one: Target, n_train: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     (way,) = one.table.ways(one.target, ("pooled",)).of(tuple(one.together.others))
     seen = see([way._replace(strengths=np.ones(1))], one.rows.X)
     found: list[list[np.ndarray]] = [[], [], []]
-    for order in one.orders:
+    for order in _orders(one):
         train, test = order[:n_train], order[n_train:]
         fits = one.rows.everything(one.y, train)
         (pooled,) = fit_ways(seen, one.y, train)

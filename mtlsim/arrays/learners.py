@@ -66,13 +66,16 @@ class Seen(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), and v of theta = spread (c + L v)."""
+    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), v of theta = spread (c + L v), and how
+    many of the rows' groups are independent.
+    """
 
     way: Way
     strength: float
     errors: np.ndarray
     step: np.ndarray
     spread: float
+    count: int
 
     @property
     def error(self) -> float:
@@ -107,18 +110,36 @@ def spectrum(Z: np.ndarray) -> Spectrum:
     return Spectrum(Z @ (right * scale[..., None, :]), np.where(kept, squares, 0), False)
 
 
-def left_out(known: Spectrum, y: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+def left_out(known: Spectrum, y: np.ndarray, strengths: np.ndarray, blocks: Sequence[np.ndarray] = ()) -> np.ndarray:
     """Leave-one-out errors (.., T, m) of ridge regression on centred labels (.., m) for strengths (.., T), the intercept refitted
-    each time.
+    each time. blocks (G, g): rows that are left out together; then e_B = (I - H_BB)^-1 of the residuals, as exactly.
     """
     left, right = known.left, np.swapaxes(known.left, -1, -2)
     stays = strengths[..., None] / (known.squares[..., None, :] + strengths[..., None])
     turned = y[..., None, :] @ left
-    errors, kept = (turned * stays) @ right, stays @ right**2
+    errors, m = (turned * stays) @ right, y.shape[-1]
     if not known.whole:
         errors = errors + (y[..., None, :] - turned @ right)
-        kept = kept + (1 - 1 / y.shape[-1] - np.sum(left**2, -1))[..., None, :]
-    return errors / kept
+    if not len(blocks):
+        kept = stays @ right**2
+        return errors / (kept if known.whole else kept + (1 - 1 / m - np.sum(left**2, -1))[..., None, :])
+    for rows in blocks:
+        own = left[..., rows, :]
+        across = np.swapaxes(own, -1, -2)
+        rest = 0 if known.whole else np.eye(rows.shape[1]) - 1 / m - own @ across
+        for t in range(strengths.shape[-1]):
+            kept = (own * stays[..., t, None, None, :]) @ across + rest
+            errors[..., t, rows] = np.linalg.solve(kept, errors[..., t, rows][..., None])[..., 0]
+    return errors
+
+
+def blocks_of(groups: np.ndarray | None) -> list[np.ndarray]:
+    """Rows of one number each, those of equal counts together (G, g); none where every row has its own."""
+    if groups is None or len(np.unique(groups)) == len(groups):
+        return []
+    order = np.argsort(groups, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return [np.stack([part for part in parts if len(part) == size]) for size in sorted({len(part) for part in parts})]
 
 
 def see(ways: Iterable[Way], X: np.ndarray) -> list[Seen]:
@@ -131,23 +152,25 @@ def see(ways: Iterable[Way], X: np.ndarray) -> list[Seen]:
     return [Seen(some, np.stack([rows(w) for w in some]), np.stack([centre(w) for w in some])) for some in groups.values()]
 
 
-def fit_ways(seen: Iterable[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
-    """Every way at the strength of its least leave-one-out error on the target's training rows.
+def fit_ways(seen: Iterable[Seen], y: np.ndarray, train: np.ndarray, groups: np.ndarray | None = None) -> list[Fit]:
+    """Every way at the strength of its least leave-one-out error on the target's training rows, those of a group left out together.
 
     Sources speak of labels in units of their own spread, and the target's are divided by that of its training rows.
     """
     found, spread = [], float(y[train].std()) or 1.0
+    blocks = blocks_of(None if groups is None else groups[train])
+    count = sum(len(block) for block in blocks) or len(train)
     for one in seen:
         Z, rest = one.rows[:, train], y[train] / spread - one.centres[:, train]
         Z, rest = Z - Z.mean(1, keepdims=True), rest - rest.mean(1, keepdims=True)
         known, strengths = spectrum(Z), np.stack([way.strengths for way in one.ways])
-        errors = left_out(known, rest, strengths)
+        errors = left_out(known, rest, strengths, blocks)
         best = np.argmin(np.mean(errors**2, -1), -1)
         chosen = np.take_along_axis(strengths, best[:, None], 1)
         shares = (rest[:, None] @ known.left)[:, 0] / (known.squares + chosen)
         steps = (np.swapaxes(Z, 1, 2) @ (known.left @ shares[..., None]))[..., 0]
         for i, way in enumerate(one.ways):
-            found.append(Fit(way, float(chosen[i, 0]), spread * errors[i, best[i]], steps[i], spread))
+            found.append(Fit(way, float(chosen[i, 0]), spread * errors[i, best[i]], steps[i], spread, count))
     return found
 
 
@@ -158,7 +181,7 @@ def weights_of(fits: Sequence[Fit], noise: float | None = None) -> np.ndarray:
     """
     errors = np.array([fit.error for fit in fits])
     noise = max(float(errors.min()) if noise is None else noise, np.finfo(float).tiny)
-    logs = np.log(_prior(fits)) - len(fits[0].errors) * errors / (TEMPERATURE * noise)
+    logs = np.log(_prior(fits)) - fits[0].count * errors / (TEMPERATURE * noise)
     weights = np.exp(logs - logs.max())
     return weights / weights.sum()
 
@@ -167,7 +190,7 @@ def free_error(fits: Sequence[Fit], noise: float) -> float:
     """What the mixture is worth, -T log of the mean of exp(-sum of squares / T) per row: near the best way's error, and above it
     by what it costs to find it.
     """
-    temperature, m = TEMPERATURE * noise, len(fits[0].errors)
+    temperature, m = TEMPERATURE * noise, fits[0].count
     logs = np.log(_prior(fits)) - m * np.array([fit.error for fit in fits]) / temperature
     return float(-temperature / m * (logs.max() + np.log(np.exp(logs - logs.max()).sum())))
 
@@ -182,10 +205,10 @@ def mixed(fits: Sequence[Fit], weights: np.ndarray) -> np.ndarray:
     return sum(weight * fit.theta for weight, fit in zip(weights, fits, strict=True))
 
 
-def make_source(X: np.ndarray, y: np.ndarray) -> Source:
+def make_source(X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> Source:
     """A task as a source, from centred rows and labels, with the ridge of its least leave-one-out error."""
     ridges = RIDGES * mean_square(X)
-    errors = left_out(spectrum(X), y, ridges)
+    errors = left_out(spectrum(X), y, ridges, blocks_of(groups))
     ridge = float(ridges[np.argmin(np.mean(errors**2, 1))])
     gram, cross = X.T @ X + ridge * np.eye(X.shape[1]), X.T @ y
     return Source(gram, cross, _solve(gram, cross), ridge)

@@ -22,9 +22,8 @@ from mtlsim.arrays.learners import (
     weights_of,
 )
 from mtlsim.arrays.metrics import logistic_curve
-from mtlsim.core.checks import is_whole, require
+from mtlsim.arrays.splitting import Beside, make_plan
 
-SHARE_TRAINED = 0.8  # of a target's rows
 MOST_PAIRS = 12  # tasks of which every ordered pair is looked at
 SIZES = (2, 4, 8)  # of sets of the best sources
 MOST_SINGLES = 8  # sources that are tried one by one where there are more tasks
@@ -33,8 +32,9 @@ MOST_SINGLES = 8  # sources that are tried one by one where there are more tasks
 class Table:
     """All tasks in common coordinates, and each as a source."""
 
-    def __init__(self, gathered: Gathered, methods: tuple[str, ...]):
+    def __init__(self, gathered: Gathered, methods: tuple[str, ...], beside: Sequence[Beside] | None = None):
         self.gathered, self.methods, self.names = gathered, methods, gathered.names
+        self.beside = [Beside()] * len(self.names) if beside is None else list(beside)
         centred = [X - X.mean(0) for X, _ in gathered.tasks]
         variances = np.mean([np.mean(X**2, 0) for X in centred], 0)
         self.scale = np.where(variances > 0, np.sqrt(variances), 1)
@@ -50,7 +50,9 @@ class Table:
         if name not in self._sources:
             kept = slice(None) if copies is None else ~copies
             X, y = self.rows[s][kept], self.labels[s][kept]
-            self._sources[name] = make_source(X - X.mean(0), (y - y.mean()) / (y.std() or 1.0))
+            groups = self.beside[s].together
+            groups = None if groups is None else groups[kept]
+            self._sources[name] = make_source(X - X.mean(0), (y - y.mean()) / (y.std() or 1.0), groups)
         return self._sources[name]
 
     def ways(self, target: int, methods: Sequence[str]) -> Ways:
@@ -66,16 +68,16 @@ class Together:
         self.ways = table.ways(target, table.methods)
         self.screened = len(table.names) > MOST_PAIRS
 
-    def on(self, X: np.ndarray) -> "Rows":
-        """Ready to learn from some of these rows."""
-        return Rows(self, X)
+    def on(self, X: np.ndarray, groups: np.ndarray | None = None) -> "Rows":
+        """Ready to learn from some of these rows; those of one group are left out together."""
+        return Rows(self, X, groups)
 
 
 class Rows:
     """The ways on the rows of a target, computed once for all splits of them."""
 
-    def __init__(self, together: Together, X: np.ndarray):
-        self.together, self.X, self._seen = together, X, {}
+    def __init__(self, together: Together, X: np.ndarray, groups: np.ndarray | None):
+        self.together, self.X, self.groups, self._seen = together, X, groups, {}
 
     def seen(self, chosen: tuple[int, ...]) -> list[Seen]:
         """The ways with these sources; alone for none."""
@@ -87,16 +89,19 @@ class Rows:
     def fits(self, y: np.ndarray, train: np.ndarray) -> tuple[list[Fit], dict[int, list[Fit]], list[Fit]]:
         """Alone; with every single source, or those that the training rows like best; with the best two, four, eight, and all."""
         others = self.together.others
-        own = fit_ways(self.seen(()), y, train)
-        singles = {s: fit_ways(self.seen((s,)), y, train) for s in (self._screen(y, train) if self.together.screened else others)}
+        own, near = self.alone(y, train), self._screen(y, train) if self.together.screened else others
+        singles = {s: self.fit(self.seen((s,)), y, train) for s in near}
         ranked = sorted(singles, key=lambda s: free_error(own + singles[s], own[0].error))
         sets = [tuple(sorted(ranked[:size])) for size in SIZES if size < len(others) and size <= len(ranked)]
         sets += [tuple(others)] if len(others) > 1 else []
-        return own, singles, [fit for chosen in sets for fit in fit_ways(self.seen(chosen), y, train)]
+        return own, singles, [fit for chosen in sets for fit in self.fit(self.seen(chosen), y, train)]
 
     def alone(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
         """Learning alone."""
-        return fit_ways(self.seen(()), y, train)
+        return self.fit(self.seen(()), y, train)
+
+    def fit(self, seen: list[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
+        return fit_ways(seen, y, train, self.groups)
 
     def everything(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
         """All of them."""
@@ -123,22 +128,17 @@ class Rows:
 class Target:
     """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn.
 
-    scores: predictions alone and together (J, n_test). curves (J, 2, 2): for labels of two values the log odds of both, from what
-    they say of training rows that are left out.
+    scores: predictions alone and together, of the rows tested in each of J splits. curves (J, 2, 2): for labels of two values the
+    log odds of both, from what they say of training rows that are left out.
     """
 
     def __init__(self, table: Table, target: int, target_samples: int | None, n_splits: int, seed: np.ndarray):
         self.table, self.target, self.y = table, target, table.labels[target]
         n, name = len(self.y), table.names[target]
-        wanted = f"a whole number from 3 to {n - 1}, the rows of {name} less one"
-        inside = target_samples is None or (is_whole(target_samples) and 3 <= target_samples < n)
-        require(inside, "target_samples", wanted, target_samples, "leave it out")
-        self.n_train = min(max(3, round(SHARE_TRAINED * n)), n - 1) if target_samples is None else int(target_samples)
         rng = np.random.default_rng([*seed.ravel().tolist(), target])
-        self.orders = np.stack([rng.permutation(n) for _ in range(n_splits)])
-        self.trains, self.tests = self.orders[:, : self.n_train], self.orders[:, self.n_train :]
+        self.plan = make_plan(name, n, table.beside[target], target_samples, n_splits, rng)
         self.together = Together(table, target)
-        self.rows = self.together.on(table.rows[target])
+        self.rows = self.together.on(table.rows[target], table.beside[target].together)
         values = np.unique(self.y)
         self.middle = float(values.mean()) if len(values) == 2 else None  # between labels of two values
         self._measure()
@@ -148,8 +148,8 @@ class Target:
 
     def _measure(self) -> None:
         alone, every, singles, curves = [], [], {}, []
-        self.labels = self.y[self.tests]
-        for train, test in zip(self.trains, self.tests, strict=True):
+        self.labels = [self.y[test] for test in self.plan.tests]
+        for train, test in zip(self.plan.trains, self.plan.tests, strict=True):
             own, by_source, sets = self.rows.fits(self.y, train)
             predict = lambda theta, train=train, test=test: self.rows.predict(theta, self.y, train, test)
             alone.append(predict(own[0].theta))
@@ -160,9 +160,12 @@ class Target:
             every.append(predict(mixture(fits)))
             if self.middle is not None:
                 curves.append([logistic_curve(scores, self.y[train] > self.middle) for scores in self._left_out(own, fits, train)])
-        self.scores, self.curves = (np.stack(alone), np.stack(every)), np.asarray(curves)
-        self.alone, self.multi = ((scores - self.labels) ** 2 for scores in self.scores)
-        self.singles = {s: (np.stack(parts) - self.labels) ** 2 for s, parts in singles.items()}
+        self.scores, self.curves = (alone, every), np.asarray(curves)
+        self.alone, self.multi = map(self._squares, self.scores)
+        self.singles = {s: self._squares(parts) for s, parts in singles.items()}
+
+    def _squares(self, scores: list[np.ndarray]) -> np.ndarray:
+        return self.plan.by_unit([(said - labels) ** 2 for said, labels in zip(scores, self.labels, strict=True)])
 
     def _left_out(self, own: list[Fit], fits: list[Fit], train: np.ndarray) -> list[np.ndarray]:
         """What alone and together say of every training row that is left out, the weights of the ways held."""
@@ -172,19 +175,19 @@ class Target:
     def in_group(self, others: tuple[int, ...]) -> np.ndarray:
         """Squared errors on all splits with just these sources."""
         found = []
-        for train, test in zip(self.trains, self.tests, strict=True):
-            fits = [fit for chosen in {(), others} for fit in fit_ways(self.rows.seen(chosen), self.y, train)]
-            found.append((self.rows.predict(mixture(fits), self.y, train, test) - self.y[test]) ** 2)
-        return np.stack(found)
+        for train, test in zip(self.plan.trains, self.plan.tests, strict=True):
+            fits = [fit for chosen in {(), others} for fit in self.rows.fit(self.rows.seen(chosen), self.y, train)]
+            found.append(self.rows.predict(mixture(fits), self.y, train, test))
+        return self._squares(found)
 
     def worth(self, others: tuple[int, ...], methods: Sequence[str], known: dict) -> float:
         """The share of the error alone that these sources take away, by leave-one-out errors on all rows."""
         every = np.arange(len(self.y))
         if () not in known:
-            known[()] = fit_ways(self.rows.seen(()), self.y, every)
+            known[()] = self.rows.alone(self.y, every)
         own, plain = known[()], self.together.ways
         ways = Ways(plain.sources, plain.size, methods)
-        fits = fit_ways(see(ways.of(others), self.rows.X), self.y, every)
+        fits = self.rows.fit(see(ways.of(others), self.rows.X), self.y, every)
         return 1 - free_error(own + fits, own[0].error) / own[0].error if own[0].error > 0 else 0.0
 
 

@@ -53,6 +53,10 @@ class Compare:
     """Column of a table that holds the labels; several with commas between are several tasks."""
     task: str | None = None
     """Column of a table that names the task of each row; without it each file is a task."""
+    groups: str | None = None
+    """Column of the tables that says which rows belong together (a pupil, a patient): they train or test together."""
+    time: str | None = None
+    """Column of the tables that says when a row was: later rows test what earlier ones have learned."""
     target_samples: int | None = None
     """Target rows that train; the rest test."""
     splits: int = 20
@@ -78,14 +82,16 @@ class Compare:
         import jax
 
         from mtlsim.arrays.compare import compare_tasks
-        from mtlsim.arrays.tables import read_tasks
+        from mtlsim.arrays.tables import read_beside
         from mtlsim.core.checks import require
 
         if self.out is not None:
             require(self.out.suffix == ".nc", "out", "a name that ends in .nc", self.out, "add that ending")
             require(not self.out.exists(), "out", "a new file", f"{self.out}, which is there", "remove it, or choose another name")
+        asked = {name: column for name, column in (("groups", self.groups), ("time", self.time)) if column is not None}
+        tasks, beside = read_beside(self.files, self.labels, self.task, asked)
         study = compare_tasks(
-            read_tasks(self.files, self.labels, self.task),
+            tasks,
             targets=self.target or None,
             target_samples=self.target_samples,
             n_splits=self.splits,
@@ -93,6 +99,8 @@ class Compare:
             duplicates=self.duplicates,
             curve=self.curve,
             affinities=self.affinities,
+            groups=beside.get("groups"),
+            time=beside.get("time"),
             key=jax.random.key(self.seed),
         )
         print(dumps(study.to_dict(), indent=1, allow_nan=False) if self.json else study)

@@ -149,6 +149,60 @@ def test_a_rule_that_moves_is_harder_in_time_than_at_random():
 TASKS = {"a": rows(30, THETAS[0]), "b": SOURCE}
 
 
+@pytest.mark.parametrize("n", [18, 4])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_errors_of_weighed_rows_are_those_of_weighed_refits(n, grouped):
+    X, y = rows(n, THETAS[0])
+    y, w = y / 3, RNG.uniform(0.2, 3, n)
+    groups = GROUPS[:n] if grouped else np.arange(n)
+    made = {0: make_source(*(part - part.mean(0) for part in SOURCE))}
+    ways = Ways(made, 2.0)
+    fits = fit_ways(see([ways.alone(), *ways.of((0,))], X), y, np.arange(n), groups, w)
+    spread = np.sqrt(np.average((y - np.average(y, weights=w)) ** 2, weights=w))
+    for fit in fits:
+        span = np.eye(D) if fit.way.factor is None else fit.way.factor @ fit.way.factor.T
+        centre, inverse = np.zeros(D) if fit.way.centre is None else fit.way.centre, np.linalg.inv(span)
+        left = np.empty(n)
+        for group in set(groups):
+            out = groups == group
+            own = w[~out] / w.mean()
+            A, b = X[~out] - np.average(X[~out], 0, own), (y[~out] - np.average(y[~out], weights=own)) / spread
+            theta = np.linalg.solve(
+                A.T @ (own[:, None] * A) + fit.strength * inverse, A.T @ (own * b) + fit.strength * inverse @ centre
+            )
+            left[out] = y[out] - np.average(y[~out], weights=own) - spread * (X[out] - np.average(X[~out], 0, own)) @ theta
+        close(fit.errors, left, 5)
+        assert fit.error == pytest.approx(np.average(left**2, weights=w))
+        assert fit.count == pytest.approx(len(set(groups)) * w.sum() ** 2 / (n * np.sum(w**2)))
+
+
+def test_weights_are_rows_that_come_more_often():
+    """A source of weights 1 and 2 is one whose rows come once and twice, its ridge and the ways' strengths held by one of each."""
+    X, y = SOURCE
+    w = 1.0 + (np.arange(40) % 2)
+    centred = X - np.average(X, 0, w), y - np.average(y, weights=w)
+    again = np.repeat(np.arange(40), w.astype(int))
+    weighed = make_source(*(part * np.sqrt(w)[(...,) + (None,) * (part.ndim - 1)] for part in centred), roots=np.sqrt(w))
+    repeated = make_source(X[again] - X[again].mean(0), y[again] - y[again].mean(), again)
+    close(weighed.cross, repeated.cross)
+    close(weighed.gram - weighed.ridge * np.eye(D), repeated.gram - repeated.ridge * np.eye(D))
+
+
+def test_equal_weights_change_nothing_and_others_what_is_learned():
+    plain = mtl.compare_tasks(TASKS, n_splits=3).data
+    equal = mtl.compare_tasks(TASKS, n_splits=3, weights={"a": np.full(30, 7.0), "b": np.full(40, 0.1)}).data
+    for name in ("gain", "coefficients", "intercept", "risk_alone"):
+        close(equal[name].values, plain[name].values, 3)
+    X, y = rows(300, THETAS[0], 0.1)
+    other = X @ THETAS[1] + 0.1 * RNG.normal(size=300)
+    mixed = np.where(np.arange(300) % 2, y, other)
+    weights = np.where(np.arange(300) % 2, 1.0, 1e-4)
+    found = mtl.compare_tasks({"a": (X, mixed), "b": SOURCE}, targets="a", n_splits=3, weights={"a": weights})
+    assert np.abs(found.data.coefficients.values[0] - THETAS[0]).max() < 0.05
+    assert np.abs(found.predict("a", X[:5]) - X[:5] @ THETAS[0] - 2).max() < 0.1
+    assert found.data.risk_alone[0] < 0.1
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -161,8 +215,10 @@ TASKS = {"a": rows(30, THETAS[0]), "b": SOURCE}
         ({"groups": {"a": np.arange(30) % 9}, "target_samples": 9}, "target_samples must be left out, as a has groups"),
         ({"time": {"a": np.arange(30)}, "target_samples": 29}, "target_samples must be at most 28, as a is tested in time"),
         ({"time": {"a": np.arange(30)}, "groups": {"a": np.arange(30)}}, "time must be of tasks without groups, but is of ['a']"),
-        ({"time": {"a": np.arange(30)}, "curve": True}, "curve must be False where rows have groups or a time"),
-        ({"time": {"a": np.arange(30)}, "affinities": True}, "affinities must be False where rows have groups or a time"),
+        ({"weights": {"a": np.arange(30)}}, "weights must be numbers > 0 for a, but is other ones among them"),
+        ({"weights": {"a": np.arange(1, 30)}}, "weights must be one value for each of the 30 rows of a, but is of length 29"),
+        ({"time": {"a": np.arange(30)}, "curve": True}, "curve must be False where rows have groups, a time or weights"),
+        ({"time": {"a": np.arange(30)}, "affinities": True}, "affinities must be False where rows have groups, a time or weights"),
     ],
 )
 def test_bad_groups_and_times_are_one_sentence(options, sentence):

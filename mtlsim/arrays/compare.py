@@ -42,6 +42,7 @@ def compare_tasks(
     affinities: bool = False,
     groups: Mapping[str, Any] | None = None,
     time: Mapping[str, Any] | None = None,
+    weights: Mapping[str, Any] | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Study:
     """Which of these tasks should be trained together, will it help, and by how much? {name: (X (m, d), y)}, the same columns.
@@ -63,7 +64,8 @@ def compare_tasks(
     affinities: how well eight affinities of pairs tell the gain on rows held out, for three to twelve tasks (`Study.affinities`).
     groups: {task: the group of each row}: rows of one group train or test together and are left out together, and intervals count
     groups. time: {task: when each row was}: later rows test what earlier ones have learned, block after block, which are taken to
-    be independent, and stretches of time are left out together. Both go with neither curve nor affinities.
+    be independent, and stretches of time are left out together. weights: {task: numbers > 0, one a row}, by which its squared
+    errors count, learning and testing; measures of two-valued labels count all rows alike. None goes with curve or affinities.
     grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
@@ -76,10 +78,10 @@ def compare_tasks(
     for method in methods:
         require_choice(method, METHODS, "methods")
     steps = check_steps(curve)
-    dependent = groups is not None or time is not None
+    dependent = any(one is not None for one in (groups, time, weights))
     cure = "leave one of both out"
-    require(not dependent or steps is None, "curve", "False where rows have groups or a time", curve, cure)
-    require(not (dependent and affinities), "affinities", "False where rows have groups or a time", affinities, cure)
+    require(not dependent or steps is None, "curve", "False where rows have groups, a time or weights", curve, cure)
+    require(not (dependent and affinities), "affinities", "False where rows have groups, a time or weights", affinities, cure)
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
     gathered = gather(tasks, duplicates)
     names = gathered.names
@@ -90,7 +92,7 @@ def compare_tasks(
         require_choice(name, names, "targets")
     require(0 < len(wanted) == len(set(wanted)), "targets", "names of one task or more, each once", wanted, "leave it out for all")
     wanted = [name for name in names if name in wanted]
-    table = Table(gathered, methods, _beside(gathered, groups, time))
+    table = Table(gathered, methods, _beside(gathered, groups, time, weights))
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
         measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
     found = Study(_dataset(table, measured, level, steps))
@@ -100,10 +102,12 @@ def compare_tasks(
     return found
 
 
-def _beside(gathered: Gathered, groups: Any, time: Any) -> list[Beside]:
+def _beside(gathered: Gathered, groups: Any, time: Any, weights: Any) -> list[Beside]:
     """What is known of the rows of every task, those that were kept."""
     given = list(dict.fromkeys(gathered.keys))
-    by_argument = [check_beside(one, argument, given) for one, argument in ((groups, "groups"), (time, "time"))]
+    by_argument = [
+        check_beside(one, argument, given) for one, argument in ((groups, "groups"), (time, "time"), (weights, "weights"))
+    ]
     both = sorted(set(by_argument[0]) & set(by_argument[1]))
     require(not both, "time", "of tasks without groups", f"of {both}", "give one of both for each task")
     each = zip(gathered.keys, gathered.kept, gathered.n_given, gathered.names, strict=True)
@@ -129,8 +133,8 @@ def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[in
     decided = _decided(measured, splits, level)
     fields |= decided
     theta = np.stack([one.theta * unit / (table.scale * gathered.columns) for one, unit in zip(measured, units, strict=True)])
-    means = [gathered.origins[one.target] for one in measured]
-    intercepts = [own.y.mean() - own.X.mean(0) @ row for own, row in zip(means, theta, strict=True)]
+    means = [(gathered.origins[one.target], table.beside[one.target].weights) for one in measured]
+    intercepts = [np.average(own.y, weights=w) - np.average(own.X, 0, w) @ row for (own, w), row in zip(means, theta, strict=True)]
     fields |= {"coefficients": (("task", "feature"), theta), "intercept": ("task", intercepts)}
     notes, complete = list(gathered.notes), len(measured) == K
     if complete and K <= MOST_GREEDY:

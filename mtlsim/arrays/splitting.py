@@ -15,15 +15,21 @@ STRETCHES = 10  # of time that are left out one at a time where ridges and weigh
 
 
 class Beside(NamedTuple):
-    """What is known of a task's rows beside features and labels: the group of each (m,), or its place in time (m,)."""
+    """What is known of a task's rows beside features and labels: the group of each (m,), or its place in time (m,), and its weight,
+    of mean one.
+    """
 
     groups: np.ndarray | None = None
     places: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     @property
     def together(self) -> np.ndarray | None:
         """Rows with one number are left out together where ridges and weights are chosen: groups, or stretches of time."""
         return self.groups if self.places is None else self.places * STRETCHES // len(self.places)
+
+
+PLAIN = Beside()
 
 
 class Plan(NamedTuple):
@@ -108,12 +114,18 @@ def check_beside(given: Any, argument: str, keys: Sequence[str]) -> dict[str, np
     return found
 
 
-def beside_of(values: np.ndarray | None, times: np.ndarray | None, kept: np.ndarray, n_given: int, name: str) -> Beside:
-    """Groups as numbers from 0, places as ranks, of the rows of a task that were kept of n_given."""
-    for argument, one in (("groups", values), ("time", times)):
+def beside_of(
+    values: np.ndarray | None, times: np.ndarray | None, weights: np.ndarray | None, kept: np.ndarray, n_given: int, name: str
+) -> Beside:
+    """Groups as numbers from 0, places as ranks, weights of mean one, of the rows of a task that were kept of n_given."""
+    for argument, one in (("groups", values), ("time", times), ("weights", weights)):
         fits = one is None or len(one) == n_given
         found = f"of length {0 if one is None else len(one)}"
         require(fits, argument, f"one value for each of the {n_given} rows of {name}", found, "pass the column of the same table")
     groups = None if values is None else np.unique(values[kept], return_inverse=True)[1]
     places = None if times is None else np.argsort(np.argsort(times[kept], kind="stable"), kind="stable")
-    return Beside(groups, places)
+    if weights is not None:
+        right = weights.dtype.kind in "biuf" and bool(np.all(np.isfinite(weights)) and np.all(weights > 0))
+        require(right, "weights", f"numbers > 0 for {name}", "other ones among them", "leave out rows that count for nothing")
+        weights = weights[kept] / weights[kept].mean()
+    return Beside(groups, places, weights)

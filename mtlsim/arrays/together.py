@@ -19,10 +19,11 @@ from mtlsim.arrays.learners import (
     mixed,
     see,
     spectrum,
+    spread_of,
     weights_of,
 )
 from mtlsim.arrays.metrics import logistic_curve
-from mtlsim.arrays.splitting import Beside, make_plan
+from mtlsim.arrays.splitting import PLAIN, Beside, make_plan
 
 MOST_PAIRS = 12  # tasks of which every ordered pair is looked at
 SIZES = (2, 4, 8)  # of sets of the best sources
@@ -34,7 +35,7 @@ class Table:
 
     def __init__(self, gathered: Gathered, methods: tuple[str, ...], beside: Sequence[Beside] | None = None):
         self.gathered, self.methods, self.names = gathered, methods, gathered.names
-        self.beside = [Beside()] * len(self.names) if beside is None else list(beside)
+        self.beside = [PLAIN] * len(self.names) if beside is None else list(beside)
         centred = [X - X.mean(0) for X, _ in gathered.tasks]
         variances = np.mean([np.mean(X**2, 0) for X in centred], 0)
         self.scale = np.where(variances > 0, np.sqrt(variances), 1)
@@ -50,9 +51,13 @@ class Table:
         if name not in self._sources:
             kept = slice(None) if copies is None else ~copies
             X, y = self.rows[s][kept], self.labels[s][kept]
-            groups = self.beside[s].together
-            groups = None if groups is None else groups[kept]
-            self._sources[name] = make_source(X - X.mean(0), (y - y.mean()) / (y.std() or 1.0), groups)
+            take = lambda part: None if part is None else part[kept]
+            groups, weights = take(self.beside[s].together), take(self.beside[s].weights)
+            X, y = X - np.average(X, 0, weights), (y - np.average(y, 0, weights)) / (spread_of(y, weights) or 1.0)
+            roots = None if weights is None else np.sqrt(weights / weights.mean())
+            if roots is not None:
+                X, y = X * roots[:, None], y * roots
+            self._sources[name] = make_source(X, y, groups, roots)
         return self._sources[name]
 
     def ways(self, target: int, methods: Sequence[str]) -> Ways:
@@ -68,16 +73,16 @@ class Together:
         self.ways = table.ways(target, table.methods)
         self.screened = len(table.names) > MOST_PAIRS
 
-    def on(self, X: np.ndarray, groups: np.ndarray | None = None) -> "Rows":
+    def on(self, X: np.ndarray, beside: Beside = PLAIN) -> "Rows":
         """Ready to learn from some of these rows; those of one group are left out together."""
-        return Rows(self, X, groups)
+        return Rows(self, X, beside)
 
 
 class Rows:
     """The ways on the rows of a target, computed once for all splits of them."""
 
-    def __init__(self, together: Together, X: np.ndarray, groups: np.ndarray | None):
-        self.together, self.X, self.groups, self._seen = together, X, groups, {}
+    def __init__(self, together: Together, X: np.ndarray, beside: Beside):
+        self.together, self.X, self.groups, self.weights, self._seen = together, X, beside.together, beside.weights, {}
 
     def seen(self, chosen: tuple[int, ...]) -> list[Seen]:
         """The ways with these sources; alone for none."""
@@ -101,7 +106,7 @@ class Rows:
         return self.fit(self.seen(()), y, train)
 
     def fit(self, seen: list[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
-        return fit_ways(seen, y, train, self.groups)
+        return fit_ways(seen, y, train, self.groups, self.weights)
 
     def everything(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
         """All of them."""
@@ -122,7 +127,8 @@ class Rows:
 
     def predict(self, theta: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
         """Labels of the test rows; the intercept is that of the training rows."""
-        return y[train].mean() + (self.X[test] - self.X[train].mean(0)) @ theta
+        weights = None if self.weights is None else self.weights[train]
+        return np.average(y[train], weights=weights) + (self.X[test] - np.average(self.X[train], 0, weights)) @ theta
 
 
 class Target:
@@ -138,7 +144,7 @@ class Target:
         rng = np.random.default_rng([*seed.ravel().tolist(), target])
         self.plan = make_plan(name, n, table.beside[target], target_samples, n_splits, rng)
         self.together = Together(table, target)
-        self.rows = self.together.on(table.rows[target], table.beside[target].together)
+        self.rows = self.together.on(table.rows[target], table.beside[target])
         values = np.unique(self.y)
         self.middle = float(values.mean()) if len(values) == 2 else None  # between labels of two values
         self._measure()
@@ -165,7 +171,11 @@ class Target:
         self.singles = {s: self._squares(parts) for s, parts in singles.items()}
 
     def _squares(self, scores: list[np.ndarray]) -> np.ndarray:
-        return self.plan.by_unit([(said - labels) ** 2 for said, labels in zip(scores, self.labels, strict=True)])
+        squares = [(said - labels) ** 2 for said, labels in zip(scores, self.labels, strict=True)]
+        weights = self.table.beside[self.target].weights
+        if weights is not None:
+            squares = [part * weights[test] for part, test in zip(squares, self.plan.tests, strict=True)]
+        return self.plan.by_unit(squares)
 
     def _left_out(self, own: list[Fit], fits: list[Fit], train: np.ndarray) -> list[np.ndarray]:
         """What alone and together say of every training row that is left out, the weights of the ways held."""

@@ -57,6 +57,8 @@ class Compare:
     """Column of the tables that says which rows belong together (a pupil, a patient): they train or test together."""
     time: str | None = None
     """Column of the tables that says when a row was: later rows test what earlier ones have learned."""
+    weights: str | None = None
+    """Column of the tables that says how much a row's squared error counts."""
     target_samples: int | None = None
     """Target rows that train; the rest test."""
     splits: int = 20
@@ -88,7 +90,8 @@ class Compare:
         if self.out is not None:
             require(self.out.suffix == ".nc", "out", "a name that ends in .nc", self.out, "add that ending")
             require(not self.out.exists(), "out", "a new file", f"{self.out}, which is there", "remove it, or choose another name")
-        asked = {name: column for name, column in (("groups", self.groups), ("time", self.time)) if column is not None}
+        named = {"groups": self.groups, "time": self.time, "weights": self.weights}
+        asked = {name: column for name, column in named.items() if column is not None}
         tasks, beside = read_beside(self.files, self.labels, self.task, asked)
         study = compare_tasks(
             tasks,
@@ -99,8 +102,7 @@ class Compare:
             duplicates=self.duplicates,
             curve=self.curve,
             affinities=self.affinities,
-            groups=beside.get("groups"),
-            time=beside.get("time"),
+            **beside,
             key=jax.random.key(self.seed),
         )
         print(dumps(study.to_dict(), indent=1, allow_nan=False) if self.json else study)

@@ -66,8 +66,8 @@ class Seen(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), v of theta = spread (c + L v), and how
-    many of the rows' groups are independent. weights of the rows (m,), None for equal ones.
+    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), v of theta = spread (c + L v), how
+    many of the rows' groups are independent, and the mean of its squared errors.
     """
 
     way: Way
@@ -76,11 +76,7 @@ class Fit(NamedTuple):
     step: np.ndarray
     spread: float
     count: float
-    weights: np.ndarray | None = None
-
-    @property
-    def error(self) -> float:
-        return float(np.average(self.errors**2, weights=self.weights))
+    error: float
 
     @property
     def theta(self) -> np.ndarray:
@@ -183,19 +179,23 @@ def fit_ways(
         count *= counts.sum() ** 2 / (len(counts) * np.sum(counts**2))  # as many rows of one weight as say the same
     for one in seen:
         Z, rest = one.rows[:, train], y[train] / spread - one.centres[:, train]
-        Z = Z - np.average(Z, 1, counts, keepdims=True)
-        rest = rest - np.average(rest, 1, counts, keepdims=True)
-        if roots is not None:
-            Z, rest = Z * roots[:, None], rest * roots
+        if roots is None:
+            Z, rest = Z - Z.mean(1, keepdims=True), rest - rest.mean(1, keepdims=True)
+        else:
+            Z = roots[:, None] * (Z - np.average(Z, 1, counts, keepdims=True))
+            rest = roots * (rest - np.average(rest, 1, counts, keepdims=True))
         known, strengths = spectrum(Z), np.stack([way.strengths for way in one.ways])
         errors = left_out(known, rest, strengths, blocks, roots)
-        best = np.argmin(np.mean(errors**2, -1), -1)
+        squares = np.mean(errors**2, -1)
+        best = np.argmin(squares, -1)
         chosen = np.take_along_axis(strengths, best[:, None], 1)
         shares = (rest[:, None] @ known.left)[:, 0] / (known.squares + chosen)
         steps = (np.swapaxes(Z, 1, 2) @ (known.left @ shares[..., None]))[..., 0]
         for i, way in enumerate(one.ways):
             left = errors[i, best[i]] if roots is None else errors[i, best[i]] / roots
-            found.append(Fit(way, float(chosen[i, 0]), spread * left, steps[i], spread, count, counts))
+            found.append(
+                Fit(way, float(chosen[i, 0]), spread * left, steps[i], spread, count, spread**2 * float(squares[i, best[i]]))
+            )
     return found
 
 

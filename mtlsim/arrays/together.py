@@ -120,14 +120,16 @@ class Rows:
         errors = left_out(known, y[train] - y[train].mean(), strengths)
         best = int(np.argmin(np.mean(errors**2, 1)))
         said = X @ np.stack([ways.sources[s].theta for s in others], 1)
-        left = np.stack([left_out(known, one - one.mean(), strengths[best : best + 1])[0] for one in said.T])
+        left = left_out(known, (said - said.mean(0)).T, strengths[best : best + 1])[:, 0]
         squares = np.sum(left**2, 1)
         explained = (left @ errors[best]) ** 2 / np.where(squares > 0, squares, 1)
         return [others[i] for i in np.argsort(-explained)[:MOST_SINGLES]]
 
     def predict(self, theta: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
         """Labels of the test rows; the intercept is that of the training rows."""
-        weights = None if self.weights is None else self.weights[train]
+        if self.weights is None:
+            return y[train].mean() + (self.X[test] - self.X[train].mean(0)) @ theta
+        weights = self.weights[train]
         return np.average(y[train], weights=weights) + (self.X[test] - np.average(self.X[train], 0, weights)) @ theta
 
 

@@ -136,6 +136,15 @@ def test_the_logistic_curve_is_the_least_log_loss(shift):
     assert flat[0] == 0 and 1 / (1 + np.exp(-flat[1])) == pytest.approx(goal.mean())
 
 
+def test_rows_that_all_have_one_label_teach_what_they_can():
+    """Of a rare label hardly any row trains: alone has no error then, and nothing is divided by it."""
+    X, _ = rare_task(4, 40)
+    study = mtl.compare_tasks({"rare": (X, (np.arange(40) < 2).astype(float)), "b": rare_task(2)}, n_splits=5, curve=(4, 30))
+    for name in ("gain", "risk_alone", "risk_together", "coefficients"):
+        assert np.isfinite(study.data[name].values).all()
+    assert np.isfinite(study.data.measure_alone.sel(task="rare", measure=["accuracy", "log loss"])).all()
+
+
 def test_what_may_come_more_often_is_exact():
     positive = np.arange(40) < 9
     low, high = base_rate_interval(positive, 0.9)

@@ -34,6 +34,7 @@ PULLS = (0.3, 3.0, 30.0)  # lambda over the rows' mean square
 METHODS = ("layer", "pooled", "mean-regularised")
 ALONE = "alone"
 TEMPERATURE = 4.0  # of the weights, over the noise variance
+NEVER = 1e-12  # over the largest error: noise below it is none, as where all labels that train are one
 
 
 class Source(NamedTuple):
@@ -205,7 +206,7 @@ def weights_of(fits: Sequence[Fit], noise: float | None = None) -> np.ndarray:
     noise: the variance that sets the temperature; the least mean square among the ways if left out.
     """
     errors = np.array([fit.error for fit in fits])
-    noise = max(float(errors.min()) if noise is None else noise, np.finfo(float).tiny)
+    noise = max(float(errors.min()) if noise is None else noise, NEVER * float(errors.max()), np.finfo(float).tiny)
     logs = np.log(_prior(fits)) - fits[0].count * errors / (TEMPERATURE * noise)
     weights = np.exp(logs - logs.max())
     return weights / weights.sum()
@@ -215,8 +216,9 @@ def free_error(fits: Sequence[Fit], noise: float) -> float:
     """What the mixture is worth, -T log of the mean of exp(-sum of squares / T) per row: near the best way's error, and above it
     by what it costs to find it.
     """
-    temperature, m = TEMPERATURE * noise, fits[0].count
-    logs = np.log(_prior(fits)) - m * np.array([fit.error for fit in fits]) / temperature
+    errors, m = np.array([fit.error for fit in fits]), fits[0].count
+    temperature = TEMPERATURE * max(noise, NEVER * float(errors.max()), np.finfo(float).tiny)
+    logs = np.log(_prior(fits)) - m * errors / temperature
     return float(-temperature / m * (logs.max() + np.log(np.exp(logs - logs.max()).sum())))
 
 

@@ -91,6 +91,8 @@ _HOME_OF = {
     "transfer_between_arrays": "mtlsim.arrays.pairs",
     "compare_tasks": "mtlsim.arrays.compare",
     "Study": "mtlsim.arrays.study",
+    "SharingRegressor": "mtlsim.arrays.estimators",
+    "SharingClassifier": "mtlsim.arrays.estimators",
     "sweep": "mtlsim.sweeps.run",
     "measure": "mtlsim.sweeps.run",
     "merge": "mtlsim.results.collect",

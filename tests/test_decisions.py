@@ -2,12 +2,27 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
+from scipy import optimize, stats
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
-from mtlsim.arrays.metrics import areas_under_the_curve, balanced_decisions, base_rate, right_decisions
+import mtlsim as mtl
+from mtlsim.arrays.gather import gather
+from mtlsim.arrays.learners import METHODS
+from mtlsim.arrays.metrics import (
+    areas_under_the_curve,
+    balanced_decisions,
+    base_rate,
+    base_rate_interval,
+    log_losses,
+    logistic_curve,
+    right_decisions,
+)
 from mtlsim.arrays.pairs import transfer_between_arrays
+from mtlsim.arrays.together import Table, Target
+from mtlsim.core.keys import stream
 
 RNG = np.random.default_rng(0)
 D, N = 10, 60
@@ -103,3 +118,64 @@ def test_a_source_that_beats_a_tuned_target_still_helps():
     tasks = [(X, X @ theta + rng.normal(size=n)) for n in (300, 300) for X in [rng.normal(size=(n, D))]]
     given = transfer_between_arrays(*tasks, n_splits=20, target_samples=15, ridge=0.01)
     assert given.tuned.gain.sign > 0 and given.word == "positive" and "positive transfer at the ridges given" in given.sentence
+
+
+@pytest.mark.parametrize("shift", [1.0, 50.0])
+def test_the_logistic_curve_is_the_least_log_loss(shift):
+    """Against a search over slope and offset; scores that separate the labels, and scores that do not."""
+    scores, positive = scores_and_labels(1, 60, 0.3)
+    scores, positive = 1e-3 * (scores[0] + shift * positive[0]) + 7, positive[0]
+    found, (n, k) = logistic_curve(scores, positive), (60, positive.sum())
+    goal = np.where(positive, (k + 1) / (k + 2), 1 / (n - k + 2))
+    chances = lambda curve: 1 / (1 + np.exp(-(curve[0] * 1e3 * (scores - 7) + curve[1])))
+    loss = lambda curve: -np.sum(goal * np.log(chances(curve)) + (1 - goal) * np.log(1 - chances(curve)))
+    wanted = optimize.minimize(loss, [0.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 2000}).x
+    assert found[0] / 1e3 == pytest.approx(wanted[0], rel=1e-4) and found[1] + 7 * found[0] == pytest.approx(wanted[1], abs=1e-4)
+    assert log_losses(scores, positive, found).mean() == pytest.approx(log_loss(positive, chances(wanted)), rel=1e-4)
+    flat = logistic_curve(np.ones(60), positive)
+    assert flat[0] == 0 and 1 / (1 + np.exp(-flat[1])) == pytest.approx(goal.mean())
+
+
+def test_rows_that_all_have_one_label_teach_what_they_can():
+    """Of a rare label hardly any row trains: alone has no error then, and nothing is divided by it."""
+    X, _ = rare_task(4, 40)
+    study = mtl.compare_tasks({"rare": (X, (np.arange(40) < 2).astype(float)), "b": rare_task(2)}, n_splits=5, curve=(4, 30))
+    for name in ("gain", "risk_alone", "risk_together", "coefficients"):
+        assert np.isfinite(study.data[name].values).all()
+    assert np.isfinite(study.data.measure_alone.sel(task="rare", measure=["accuracy", "log loss"])).all()
+
+
+def test_what_may_come_more_often_is_exact():
+    positive = np.arange(40) < 9
+    low, high = base_rate_interval(positive, 0.9)
+    assert low == pytest.approx(stats.beta.ppf(0.05, 31, 10)) and high == pytest.approx(stats.beta.ppf(0.95, 32, 9))
+
+
+def test_a_study_of_two_valued_labels_says_every_measure():
+    """From the predictions on every split, by an independent library; of numbers nothing is said."""
+    tasks = {"a": rare_task(1), "b": rare_task(2), "c": (rare_task(3)[0], RNG.normal(size=N))}
+    study = mtl.compare_tasks(tasks, n_splits=4)
+    assert study.data.measure_gain.sel(task="c").isnull().all() and np.isnan(study.data.base_rate.sel(task="c"))
+    table = Table(gather(tasks), METHODS)
+    seed = np.asarray(jax.random.key_data(stream(jax.random.key(0), "splits")))
+    one = Target(table, 0, None, 4, seed)
+    positive = tasks["a"][1][np.stack(one.plan.tests)] > 0
+    own, both = study.data.sel(task="a"), positive.any(1) & ~positive.all(1)
+    for side, name in enumerate(("measure_alone", "measure_together")):
+        areas = [roc_auc_score(p, s) for p, s in zip(positive[both], np.stack(one.scores[side])[both], strict=True)]
+        assert float(own[name].sel(measure="AUC")) == pytest.approx(np.mean(areas))
+        assert float(own[name].sel(measure="accuracy")) == pytest.approx(
+            np.mean((np.stack(one.scores[side]) > one.middle) == positive)
+        )
+        chances = 1 / (1 + np.exp(-(one.curves[:, side, :1] * np.stack(one.scores[side]) + one.curves[:, side, 1:])))
+        losses = [log_loss(p, c, labels=[False, True]) for p, c in zip(positive, chances, strict=True)]
+        assert float(own[name].sel(measure="log loss")) == pytest.approx(np.mean(losses))
+    for measure in own.measure.values:
+        one = own.sel(measure=measure)
+        sign = -1 if measure == "log loss" else 1
+        assert float(one.measure_gain) == pytest.approx(sign * float(one.measure_together - one.measure_alone))
+        assert one.measure_low <= one.measure_gain <= one.measure_high
+    assert "a: the more frequent label comes in 0." in str(study) and "  log loss" in str(study)
+    assert "\nc: the more" not in str(study)
+    assert len(study.to_dict()["measure_gain"]) == 4
+    assert "base_rate" not in mtl.compare_tasks({"c": tasks["c"], "d": (tasks["a"][0], tasks["a"][0][:, 0])}, n_splits=2).data

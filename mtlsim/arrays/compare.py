@@ -11,15 +11,20 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
 
-from mtlsim.arrays.gather import gather
+from mtlsim.arrays.affinity import ALL, check_affinities, score_affinities
+from mtlsim.arrays.curve import LEARNERS, check_steps, gain_curves
+from mtlsim.arrays.decisions import MEASURES, decisions, paired
+from mtlsim.arrays.gather import Gathered, gather
 from mtlsim.arrays.grouping import MOST_GREEDY, best_partition
 from mtlsim.arrays.learners import ALONE, METHODS
-from mtlsim.arrays.resampling import Splits, decide_resampled
+from mtlsim.arrays.metrics import Compared, base_rate, base_rate_interval, log_losses
+from mtlsim.arrays.resampling import Splits, decide_jointly, decide_resampled
+from mtlsim.arrays.splitting import Beside, beside_of, check_beside
 from mtlsim.arrays.study import FORMAT, Study
 from mtlsim.arrays.together import MOST_PAIRS, Table, Target
 from mtlsim.core.checks import is_whole, require, require_choice
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.verdict import UNDECIDED, Verdict, half_width, in_units
+from mtlsim.core.verdict import Verdict, half_width, in_units
 
 GROUPED_BY = ("layer", "pooled")  # methods by which the worth of every group is found
 
@@ -33,6 +38,11 @@ def compare_tasks(
     n_splits: int = 20,
     level: float = 0.95,
     duplicates: str = "auto",
+    curve: bool | Sequence[int] = False,
+    affinities: bool = False,
+    groups: Mapping[str, Any] | None = None,
+    time: Mapping[str, Any] | None = None,
+    weights: Mapping[str, Any] | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Study:
     """Which of these tasks should be trained together, will it help, and by how much? {name: (X (m, d), y)}, the same columns.
@@ -48,6 +58,14 @@ def compare_tasks(
     y: one label per row; several columns are several tasks, words and integers of few values one task per class against the rest,
     missing labels are left out; a note says what was done. targets: whose gain is measured, all if left out; a task that is none
     is a source. duplicates: as for `transfer_between_arrays`; a row of the target teaches nothing as a row of a source.
+    labels of two values: beside the squared error, which decides, stand accuracy, balanced accuracy, area under the curve and log
+    loss, each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing.
+    curve: gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
+    affinities: how well eight affinities of pairs tell the gain on rows held out, for three to twelve tasks (`Study.affinities`).
+    groups: {task: the group of each row}: rows of one group train or test together and are left out together, and intervals count
+    groups. time: {task: when each row was}: later rows test what earlier ones have learned, block after block, which are taken to
+    be independent, and stretches of time are left out together. weights: {task: numbers > 0, one a row}, by which its squared
+    errors count, learning and testing; measures of two-valued labels count all rows alike. None goes with curve or affinities.
     grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
@@ -68,53 +86,64 @@ def compare_tasks(
     require(once, "methods", "one or more, each once", list(methods), f"choose among {', '.join(METHODS)}")
     for method in methods:
         require_choice(method, METHODS, "methods")
+    steps = check_steps(curve)
+    dependent = any(one is not None for one in (groups, time, weights))
+    cure = "leave one of both out"
+    require(not dependent or steps is None, "curve", "False where rows have groups, a time or weights", curve, cure)
+    require(not (dependent and affinities), "affinities", "False where rows have groups, a time or weights", affinities, cure)
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
     gathered = gather(tasks, duplicates)
     names = gathered.names
+    if affinities:
+        check_affinities(len(names))
     wanted = [str(name) for name in (names if targets is None else [targets] if isinstance(targets, str) else targets)]
     for name in wanted:
         require_choice(name, names, "targets")
     require(0 < len(wanted) == len(set(wanted)), "targets", "names of one task or more, each once", wanted, "leave it out for all")
     wanted = [name for name in names if name in wanted]
-    table = Table(gathered, methods)
+    table = Table(gathered, methods, _beside(gathered, groups, time, weights))
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
         measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
-    return Study(_dataset(table, measured, level))
+    found = Study(_dataset(table, measured, level, steps))
+    if affinities:
+        more = {"learner": list(LEARNERS), "affinity": list(ALL)}
+        found = Study(found.data.assign_coords(more).assign(score_affinities(table, measured)))
+    return found
 
 
-def _jointly(differences: list[np.ndarray], splits: list[Splits], level: float) -> list[int]:
-    """Signs that are all right with probability `level`: Holm's steps, the clearest first, each at the level of those left."""
-    n = len(differences)
-    found = [decide_resampled(d, s) for d, s in zip(differences, splits, strict=True)]
-    clear = [abs(v.mean) / v.standard_error if v.standard_error > 0 else 0.0 for v in found]
-    signs = [UNDECIDED] * n
-    for step, i in enumerate(np.argsort(-np.asarray(clear))):
-        sign = decide_resampled(differences[i], splits[i]._replace(level=1 - (1 - level) / (n - step))).sign
-        if sign == UNDECIDED:
-            break
-        signs[i] = sign
-    return signs
+def _beside(gathered: Gathered, groups: Any, time: Any, weights: Any) -> list[Beside]:
+    """What is known of the rows of every task, those that were kept."""
+    given = list(dict.fromkeys(gathered.keys))
+    by_argument = [
+        check_beside(one, argument, given) for one, argument in ((groups, "groups"), (time, "time"), (weights, "weights"))
+    ]
+    both = sorted(set(by_argument[0]) & set(by_argument[1]))
+    require(not both, "time", "of tasks without groups", f"of {both}", "give one of both for each task")
+    each = zip(gathered.keys, gathered.kept, gathered.n_given, gathered.names, strict=True)
+    return [beside_of(*(one.get(key) for one in by_argument), kept, n, name) for key, kept, n, name in each]
 
 
-def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
+def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[int, ...] | None) -> xr.Dataset:
     gathered, names = table.gathered, table.names
     tasks, K = [names[one.target] for one in measured], len(names)
     units = gathered.units[[one.target for one in measured]]
-    splits = [Splits(one.n_train, one.tests, level) for one in measured]
+    splits = [one.plan.splits(level) for one in measured]
     verdicts = [decide_resampled(one.alone - one.multi, own) for one, own in zip(measured, splits, strict=True)]
     total, total_low, total_high = _total(measured, verdicts, level)
     fields: dict[str, Any] = {
         **_told("", [in_units(v, unit**2) for v, unit in zip(verdicts, units, strict=True)]),
-        "sign_joint": ("task", _jointly([one.alone - one.multi for one in measured], splits, level)),
+        "sign_joint": ("task", decide_jointly([one.alone - one.multi for one in measured], splits, level)),
         "risk_alone": ("task", [one.alone.mean() * unit**2 for one, unit in zip(measured, units, strict=True)]),
         "risk_together": ("task", [one.multi.mean() * unit**2 for one, unit in zip(measured, units, strict=True)]),
         "n_rows": ("task", [len(one.y) for one in measured]),
         **_pairs(measured, splits, units, K, level),
         **_weights(measured, table.methods, K),
     }
+    decided = _decided(measured, splits, level)
+    fields |= decided
     theta = np.stack([one.theta * unit / (table.scale * gathered.columns) for one, unit in zip(measured, units, strict=True)])
-    means = [gathered.origins[one.target] for one in measured]
-    intercepts = [own.y.mean() - own.X.mean(0) @ row for own, row in zip(means, theta, strict=True)]
+    means = [(gathered.origins[one.target], table.beside[one.target].weights) for one in measured]
+    intercepts = [np.average(own.y, weights=w) - np.average(own.X, 0, w) @ row for (own, w), row in zip(means, theta, strict=True)]
     fields |= {"coefficients": (("task", "feature"), theta), "intercept": ("task", intercepts)}
     notes, complete = list(gathered.notes), len(measured) == K
     if complete and K <= MOST_GREEDY:
@@ -126,10 +155,14 @@ def _dataset(table: Table, measured: list[Target], level: float) -> xr.Dataset:
     if K > MOST_PAIRS:
         notes.append(f"pairs were not looked at one by one, as there are more than {MOST_PAIRS} tasks")
     coordinates = {"task": tasks, "source": names, "way": [ALONE, *table.methods], "feature": gathered.features}
+    coordinates |= {"measure": list(MEASURES)} if decided else {}
+    if steps is not None:
+        fields |= gain_curves(measured, units, steps, level)
+        coordinates |= {"learner": list(LEARNERS)}
     attributes = {
         "format": FORMAT,
         "level": level,
-        "n_splits": len(measured[0].tests),
+        "n_splits": min(len(one.plan.tests) for one in measured),
         "notes": json.dumps(notes),
         "named": json.dumps(any(task.names is not None for task in gathered.origins)),
         "total": total,
@@ -150,13 +183,39 @@ def _pairs(measured: list[Target], splits: list[Splits], units: np.ndarray, K: i
     signs = {name: np.zeros((K, len(measured)), int) for name in ("pair_sign", "pair_sign_joint")}
     places = [(s, i) for i, one in enumerate(measured) for s in one.singles]
     differences = [measured[i].alone - measured[i].singles[s] for s, i in places]
-    joint = _jointly(differences, [splits[i] for _, i in places], level)
+    joint = decide_jointly(differences, [splits[i] for _, i in places], level)
     for (s, i), difference, sign in zip(places, differences, joint, strict=True):
         verdict = in_units(decide_resampled(difference, splits[i]), units[i] ** 2)
         for name, value in zip(numbers, (verdict.mean, verdict.low, verdict.high), strict=True):
             numbers[name][s, i] = value
         signs["pair_sign"][s, i], signs["pair_sign_joint"][s, i] = verdict.sign, sign
     return {name: (("source", "task"), values) for name, values in (numbers | signs).items()}
+
+
+def _decided(measured: list[Target], splits: list[Splits], level: float) -> dict[str, Any]:
+    """Measures of decisions for targets whose labels have two values, NaN for others; nothing where there are none."""
+    if all(one.middle is None for one in measured):
+        return {}
+    shape = len(MEASURES), len(measured)
+    found = {name: np.full(shape, np.nan) for name in ("alone", "together", "gain", "low", "high")} | {"sign": np.zeros(shape, int)}
+    base = np.full((3, len(measured)), np.nan)
+    for i, (one, own) in enumerate(zip(measured, splits, strict=True)):
+        if one.middle is None:
+            continue
+        positive = [labels > one.middle for labels in one.labels]
+        compared = decisions(*one.scores, positive, one.middle, own, one.plan.by_unit)
+        losses = [
+            one.plan.by_unit([log_losses(*three) for three in zip(scores, positive, one.curves[:, side], strict=True)])
+            for side, scores in enumerate(one.scores)
+        ]
+        gain, *means = paired(*losses, own)
+        for row, each in enumerate([*compared.values(), Compared(gain, *means)]):
+            numbers = each.single, each.multi, each.gain.mean, each.gain.low, each.gain.high, each.gain.sign
+            for name, value in zip(found, numbers, strict=True):
+                found[name][row, i] = value
+        base[:, i] = base_rate(one.y > one.middle), *base_rate_interval(one.y > one.middle, level)
+    fields: dict[str, Any] = {f"measure_{name}": (("measure", "task"), values) for name, values in found.items()}
+    return fields | dict(zip(("base_rate", "base_low", "base_high"), [("task", row) for row in base], strict=True))
 
 
 def _weights(measured: list[Target], methods: tuple[str, ...], K: int) -> dict[str, Any]:
@@ -194,5 +253,5 @@ def _total(measured: list[Target], verdicts: list[Verdict], level: float) -> tup
     gains = np.array([v.mean for v in verdicts]) / risks
     errors = np.array([v.standard_error for v in verdicts]) / risks
     error = float(np.sqrt(np.sum(errors**2))) / len(risks)
-    half = half_width(error, len(measured[0].tests), level)
+    half = half_width(error, min(len(one.plan.tests) for one in measured), level)
     return float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)

@@ -1,6 +1,6 @@
 """Many tasks as people have them, under one set of columns: named, expanded into one label each, freed of what they share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,8 @@ FEW_DIFFER = 0.05  # of shared rows, up to which labels that differ are correcti
 class Gathered(NamedTuple):
     """K tasks of one set of columns, in range: a label is `units`[k] times what stands in `tasks`, a column `columns` times, both
     up to a constant. origins: the original (X, y) as numbers. dropped[s, t]: rows of task s that are rows of task t. notes: what a
-    reader must know, in sentences.
+    reader must know, in sentences. keys, kept, n_given: under which name each task was given, which of its rows were kept, of how
+    many.
     """
 
     names: list[str]
@@ -30,6 +31,9 @@ class Gathered(NamedTuple):
     features: list[str]
     dropped: dict[tuple[int, int], np.ndarray]
     notes: tuple[str, ...]
+    keys: Sequence[str] = ()
+    kept: Sequence[np.ndarray] = ()
+    n_given: Sequence[int] = ()
 
 
 def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
@@ -38,12 +42,15 @@ def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
     kind = f"a {type(tasks).__name__}"
     require(isinstance(tasks, Mapping), "tasks", "a dict {name: (X, y)}", kind, "write {'first': (X1, y1), 'second': (X2, y2)}")
     notes: list[str] = []
-    given, origin = {}, []
+    given, origin, kept, n_given = {}, [], [], []
     for key, task in tasks.items():
-        for name, one in _expand(str(key), task, notes).items():
+        whole = len(parts_of(task, str(key))[1]) if hasattr(parts_of(task, str(key))[1], "__len__") else 0
+        for name, (X, y, rows) in _expand(str(key), task, notes).items():
             require(name not in given, "tasks", "of different names", f"{name!r} twice", "rename one")
-            given[name] = one
-            origin.append(key)
+            given[name] = X, y
+            origin.append(str(key))
+            kept.append(np.arange(whole) if rows is None else rows)
+            n_given.append(whole)
     require(len(given) >= 2, "tasks", "two or more", f"{len(given)}", "add a task, or give labels in several columns")
     names = list(given)
     found = [check_task(task, name, LEAST_ROWS) for name, task in given.items()]
@@ -58,6 +65,11 @@ def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
             notes.append(f"{name}: columns were matched to those of {like} by name")
         if found[k].names is None and labels is not None:
             notes.append(f"{name}: columns were matched by position, as it has no names")
+    return in_common(names, found, origin, duplicates, notes)._replace(keys=origin, kept=kept, n_given=n_given)
+
+
+def in_common(names: list[str], found: list[Task], origin: list[str], duplicates: str, notes: list[str]) -> Gathered:
+    """Checked tasks of one set of columns in one range, with what must be said of their rows. origin: what each was given as."""
     for name, task in zip(names, found, strict=True):
         notes += on_repeats(task, name)
     dropped = _copies(names, found, origin, duplicates, notes)
@@ -68,13 +80,16 @@ def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
         require(fits, f"{name}'s y", "of labels whose squares float64 can hold", spread, "divide it by numpy.abs(y).max()")
     if ranged.constant:
         notes.append(f"{ranged.constant} of {len(ranged.columns)} columns are constant up to rounding in every task")
+    labels = next((task.names for task in found if task.names is not None), None)
     features = [str(label) for label in labels] if labels is not None else [str(i) for i in range(found[0].X.shape[1])]
     units, columns = 2.0 ** np.asarray(ranged.exponents, float), 2.0 ** np.asarray(ranged.columns, float)
     return Gathered(names, ranged.tasks, found, units, columns, features, dropped, tuple(notes))
 
 
 def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
-    """Tasks of one label each: of several columns of labels, of classes against the rest; the missing are left out."""
+    """Tasks of one label each: of several columns of labels, of classes against the rest; the missing are left out. Each is rows,
+    labels, and which rows of those given they are, None for all.
+    """
     X, y = parts_of(task, name)
     X = dense(X, f"{name}'s X")
     require_same_rows(X, y, f"{name}'s X", f"{name}'s y")
@@ -93,7 +108,7 @@ def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
             notes.append(f"{name}: its {values.shape[1]} columns of labels are {values.shape[1]} tasks on the same rows")
         return many
     if values.ndim != 1 or values.shape[:1] != np.shape(X)[:1]:
-        return {name: (X, y)}  # whose own check says what is wrong
+        return {name: (X, y, None)}  # whose own check says what is wrong
     if values.dtype.kind in "OSU" and _are_words(values):
         return _of_classes(name, X, values, notes)
     if values.dtype.kind in "iu" and (codes := class_codes(values)) and len(np.unique(values)) <= MOST:
@@ -104,11 +119,11 @@ def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
     try:
         numbers = np.array([np.nan if value is None else value for value in values.tolist()], float)
     except (TypeError, ValueError):
-        return {name: (X, y)}
+        return {name: (X, y, None)}
     if (missing := np.isnan(numbers)).any() and not missing.all():
         notes.append(f"{name}: {int(missing.sum())} of {len(numbers)} rows have no label and were left out")
-        return {name: (_taken(X, ~missing), numbers[~missing])}
-    return {name: (X, y)}
+        return {name: (_taken(X, ~missing), numbers[~missing], np.flatnonzero(~missing))}
+    return {name: (X, y, None)}
 
 
 def _is_missing(value: Any) -> bool:
@@ -130,6 +145,7 @@ def _are_words(values: np.ndarray) -> bool:
 def _of_classes(name: str, X: Any, values: np.ndarray, notes: list[str]) -> dict[str, tuple]:
     """Two classes as -1 and 1, more as one task each, against the rest; rows without a class left out."""
     known = np.array([not _is_missing(value) for value in values.tolist()])
+    rows = np.flatnonzero(known)
     if not known.all():
         notes.append(f"{name}: {int((~known).sum())} of {len(values)} rows have no label and were left out")
         X, values = _taken(X, known), values[known]
@@ -143,10 +159,10 @@ def _of_classes(name: str, X: Any, values: np.ndarray, notes: list[str]) -> dict
     require(few, f"{name}'s y", f"of at most {MOST} classes", f"of {len(classes)}", "join classes, or give numbers")
     if len(classes) == 2:
         notes.append(f"{name}: {classes[1]!r} is 1, {classes[0]!r} is -1")
-        return {name: (X, np.where(values == classes[1], 1.0, -1.0))}
+        return {name: (X, np.where(values == classes[1], 1.0, -1.0), rows)}
     require(len(classes) > 2, f"{name}'s y", "of labels that differ", f"{classes} in every row", "choose another task")
     notes.append(f"{name}: its {len(classes)} classes are {len(classes)} tasks, each class against the rest")
-    return {f"{name}={one}": (X, np.where(values == one, 1.0, -1.0)) for one in classes}
+    return {f"{name}={one}": (X, np.where(values == one, 1.0, -1.0), rows) for one in classes}
 
 
 def _taken(X: Any, kept: np.ndarray) -> Any:

@@ -34,6 +34,7 @@ PULLS = (0.3, 3.0, 30.0)  # lambda over the rows' mean square
 METHODS = ("layer", "pooled", "mean-regularised")
 ALONE = "alone"
 TEMPERATURE = 4.0  # of the weights, over the noise variance
+NEVER = 1e-12  # over the largest error: noise below it is none, as where all labels that train are one
 
 
 class Source(NamedTuple):
@@ -66,17 +67,17 @@ class Seen(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), and v of theta = spread (c + L v)."""
+    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), v of theta = spread (c + L v), how
+    many of the rows' groups are independent, and the mean of its squared errors.
+    """
 
     way: Way
     strength: float
     errors: np.ndarray
     step: np.ndarray
     spread: float
-
-    @property
-    def error(self) -> float:
-        return float(np.mean(self.errors**2))
+    count: float
+    error: float
 
     @property
     def theta(self) -> np.ndarray:
@@ -107,18 +108,45 @@ def spectrum(Z: np.ndarray) -> Spectrum:
     return Spectrum(Z @ (right * scale[..., None, :]), np.where(kept, squares, 0), False)
 
 
-def left_out(known: Spectrum, y: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+def left_out(
+    known: Spectrum,
+    y: np.ndarray,
+    strengths: np.ndarray,
+    blocks: Sequence[np.ndarray] = (),
+    roots: np.ndarray | None = None,
+) -> np.ndarray:
     """Leave-one-out errors (.., T, m) of ridge regression on centred labels (.., m) for strengths (.., T), the intercept refitted
-    each time.
+    each time. blocks (G, g): rows that are left out together; then e_B = (I - H_BB)^-1 of the residuals, as exactly. roots (m,) of
+    the rows' weights, by which rows, labels and errors are multiplied.
     """
     left, right = known.left, np.swapaxes(known.left, -1, -2)
     stays = strengths[..., None] / (known.squares[..., None, :] + strengths[..., None])
     turned = y[..., None, :] @ left
-    errors, kept = (turned * stays) @ right, stays @ right**2
+    errors, mean = (turned * stays) @ right, np.ones(y.shape[-1]) if roots is None else roots
+    mean = mean / np.linalg.norm(mean)  # the direction that the intercept fits
     if not known.whole:
         errors = errors + (y[..., None, :] - turned @ right)
-        kept = kept + (1 - 1 / y.shape[-1] - np.sum(left**2, -1))[..., None, :]
-    return errors / kept
+    if not len(blocks):
+        kept = stays @ right**2
+        return errors / (kept if known.whole else kept + (1 - mean**2 - np.sum(left**2, -1))[..., None, :])
+    for rows in blocks:
+        own = left[..., rows, :]
+        across = np.swapaxes(own, -1, -2)
+        shared = mean[rows][..., None] * mean[rows][..., None, :]
+        rest = 0 if known.whole else np.eye(rows.shape[1]) - shared - own @ across
+        for t in range(strengths.shape[-1]):
+            kept = (own * stays[..., t, None, None, :]) @ across + rest
+            errors[..., t, rows] = np.linalg.solve(kept, errors[..., t, rows][..., None])[..., 0]
+    return errors
+
+
+def blocks_of(groups: np.ndarray | None) -> list[np.ndarray]:
+    """Rows of one number each, those of equal counts together (G, g); none where every row has its own."""
+    if groups is None or len(np.unique(groups)) == len(groups):
+        return []
+    order = np.argsort(groups, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return [np.stack([part for part in parts if len(part) == size]) for size in sorted({len(part) for part in parts})]
 
 
 def see(ways: Iterable[Way], X: np.ndarray) -> list[Seen]:
@@ -131,23 +159,44 @@ def see(ways: Iterable[Way], X: np.ndarray) -> list[Seen]:
     return [Seen(some, np.stack([rows(w) for w in some]), np.stack([centre(w) for w in some])) for some in groups.values()]
 
 
-def fit_ways(seen: Iterable[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
-    """Every way at the strength of its least leave-one-out error on the target's training rows.
+def fit_ways(
+    seen: Iterable[Seen],
+    y: np.ndarray,
+    train: np.ndarray,
+    groups: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> list[Fit]:
+    """Every way at the strength of its least leave-one-out error on the target's training rows, those of a group left out together,
+    each row's square times its weight.
 
     Sources speak of labels in units of their own spread, and the target's are divided by that of its training rows.
     """
-    found, spread = [], float(y[train].std()) or 1.0
+    counts = None if weights is None else weights[train] / weights[train].mean()
+    roots, found = None if counts is None else np.sqrt(counts), []
+    spread = float(spread_of(y[train], counts)) or 1.0
+    blocks = blocks_of(None if groups is None else groups[train])
+    count = float(sum(len(block) for block in blocks) or len(train))
+    if counts is not None:
+        count *= counts.sum() ** 2 / (len(counts) * np.sum(counts**2))  # as many rows of one weight as say the same
     for one in seen:
         Z, rest = one.rows[:, train], y[train] / spread - one.centres[:, train]
-        Z, rest = Z - Z.mean(1, keepdims=True), rest - rest.mean(1, keepdims=True)
+        if roots is None:
+            Z, rest = Z - Z.mean(1, keepdims=True), rest - rest.mean(1, keepdims=True)
+        else:
+            Z = roots[:, None] * (Z - np.average(Z, 1, counts, keepdims=True))
+            rest = roots * (rest - np.average(rest, 1, counts, keepdims=True))
         known, strengths = spectrum(Z), np.stack([way.strengths for way in one.ways])
-        errors = left_out(known, rest, strengths)
-        best = np.argmin(np.mean(errors**2, -1), -1)
+        errors = left_out(known, rest, strengths, blocks, roots)
+        squares = np.mean(errors**2, -1)
+        best = np.argmin(squares, -1)
         chosen = np.take_along_axis(strengths, best[:, None], 1)
         shares = (rest[:, None] @ known.left)[:, 0] / (known.squares + chosen)
         steps = (np.swapaxes(Z, 1, 2) @ (known.left @ shares[..., None]))[..., 0]
         for i, way in enumerate(one.ways):
-            found.append(Fit(way, float(chosen[i, 0]), spread * errors[i, best[i]], steps[i], spread))
+            left = errors[i, best[i]] if roots is None else errors[i, best[i]] / roots
+            found.append(
+                Fit(way, float(chosen[i, 0]), spread * left, steps[i], spread, count, spread**2 * float(squares[i, best[i]]))
+            )
     return found
 
 
@@ -157,8 +206,8 @@ def weights_of(fits: Sequence[Fit], noise: float | None = None) -> np.ndarray:
     noise: the variance that sets the temperature; the least mean square among the ways if left out.
     """
     errors = np.array([fit.error for fit in fits])
-    noise = max(float(errors.min()) if noise is None else noise, np.finfo(float).tiny)
-    logs = np.log(_prior(fits)) - len(fits[0].errors) * errors / (TEMPERATURE * noise)
+    noise = max(float(errors.min()) if noise is None else noise, NEVER * float(errors.max()), np.finfo(float).tiny)
+    logs = np.log(_prior(fits)) - fits[0].count * errors / (TEMPERATURE * noise)
     weights = np.exp(logs - logs.max())
     return weights / weights.sum()
 
@@ -167,8 +216,9 @@ def free_error(fits: Sequence[Fit], noise: float) -> float:
     """What the mixture is worth, -T log of the mean of exp(-sum of squares / T) per row: near the best way's error, and above it
     by what it costs to find it.
     """
-    temperature, m = TEMPERATURE * noise, len(fits[0].errors)
-    logs = np.log(_prior(fits)) - m * np.array([fit.error for fit in fits]) / temperature
+    errors, m = np.array([fit.error for fit in fits]), fits[0].count
+    temperature = TEMPERATURE * max(noise, NEVER * float(errors.max()), np.finfo(float).tiny)
+    logs = np.log(_prior(fits)) - m * errors / temperature
     return float(-temperature / m * (logs.max() + np.log(np.exp(logs - logs.max()).sum())))
 
 
@@ -182,13 +232,20 @@ def mixed(fits: Sequence[Fit], weights: np.ndarray) -> np.ndarray:
     return sum(weight * fit.theta for weight, fit in zip(weights, fits, strict=True))
 
 
-def make_source(X: np.ndarray, y: np.ndarray) -> Source:
-    """A task as a source, from centred rows and labels, with the ridge of its least leave-one-out error."""
+def make_source(X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None, roots: np.ndarray | None = None) -> Source:
+    """A task as a source, from centred rows and labels, with the ridge of its least leave-one-out error; both times `roots` of the
+    weights, where rows have some.
+    """
     ridges = RIDGES * mean_square(X)
-    errors = left_out(spectrum(X), y, ridges)
+    errors = left_out(spectrum(X), y, ridges, blocks_of(groups), roots)
     ridge = float(ridges[np.argmin(np.mean(errors**2, 1))])
     gram, cross = X.T @ X + ridge * np.eye(X.shape[1]), X.T @ y
     return Source(gram, cross, _solve(gram, cross), ridge)
+
+
+def spread_of(y: np.ndarray, weights: np.ndarray | None) -> float:
+    """Standard deviation of weighed labels."""
+    return np.sqrt(np.average((y - np.average(y, weights=weights)) ** 2, weights=weights))
 
 
 def mean_square(X: np.ndarray) -> float:

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from mtlsim.arrays.decisions import compared, decisions, paired
 from mtlsim.arrays.intake import make_ready, sources_of
-from mtlsim.arrays.metrics import Compared, areas_under_the_curve, balanced_decisions, base_rate
-from mtlsim.arrays.resampling import Splits, decide_resampled
+from mtlsim.arrays.metrics import Compared, base_rate
+from mtlsim.arrays.resampling import Splits
 from mtlsim.arrays.splits import Outcome, compare, describe
 from mtlsim.core.checks import require
 from mtlsim.core.containers import numbers_of
@@ -26,7 +26,6 @@ from mtlsim.core.verdict import Verdict, in_units
 from mtlsim.solvers.objective import per_task
 
 SHARE_TRAINED = 0.8  # of the target's rows, where the caller does not say
-ROUNDING = 1e3  # times eps times the larger mean loss: a mean difference within it has no sign
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,17 +206,13 @@ def transfer_between_arrays(
     description = describe(tuple(sources), whole, strengths)
 
     squares = [(predicted - labels) ** 2 for predicted in (outcome.alone, outcome.together)]
-    gain, risk_single, risk_multi = _paired(*squares, splits)
-    accuracy_gain, accuracy_single, accuracy_multi = _accuracies(outcome, labels, values, splits)
+    gain, risk_single, risk_multi = paired(*squares, splits)
     return ArraysTransfer(
         gain=in_units(gain, unit**2),
         risk_single=risk_single * unit**2,
         risk_multi=risk_multi * unit**2,
-        accuracy_gain=accuracy_gain,
-        accuracy_single=accuracy_single,
-        accuracy_multi=accuracy_multi,
-        **_decisions(outcome, labels, values, splits),
-        tuned=None if strengths is None else _compared((outcome.tuned - labels) ** 2, squares[1], splits, unit**2),
+        **_two_valued(outcome, labels, values, splits),
+        tuned=None if strengths is None else compared((outcome.tuned - labels) ** 2, squares[1], splits, unit**2),
         **{name: tuple(float(value) for value in values) for name, values in description._asdict().items()},
         ridge_single=float(np.median(outcome.ridge_alone)),
         ridge_multi=float(np.median(outcome.ridge_together)),
@@ -257,40 +252,15 @@ def run_files(source: Path | str, target: Path | str, *options, as_json: bool = 
     return json.dumps(result.to_dict(), indent=1, allow_nan=False) if as_json else str(result)
 
 
-def _paired(alone: np.ndarray, together: np.ndarray, splits: Splits) -> tuple[Verdict, float, float]:
-    """Verdict on losses alone less losses together, (J, n_test) each, and both means over the splits where both are finite."""
-    kept = np.isfinite(alone - together).all(1)
-    means = [float(losses[kept].mean()) if kept.any() else float("nan") for losses in (alone, together)]
-    rounding = ROUNDING * float(np.finfo(alone.dtype).eps) * max(means) if kept.any() else 0.0
-    return decide_resampled(alone - together, splits, rounding), *means
-
-
-def _accuracies(outcome: Outcome, labels: np.ndarray, values: np.ndarray, splits: Splits):
-    """Verdict on the accuracy gained, and both accuracies, at the threshold midway between two label values; else None."""
+def _two_valued(outcome: Outcome, labels: np.ndarray, values: np.ndarray, splits: Splits) -> dict[str, Any]:
+    """What stands beside the squared error for labels of two values; else None."""
     if len(values) != 2:
-        return None, None, None
-    middle, predictions = values.mean(), (outcome.alone, outcome.together)
-    wrong = [np.where(np.isfinite(p), (p > middle) != (labels > middle), np.nan).astype(labels.dtype) for p in predictions]
-    gain, *errors = _paired(*wrong, splits)
-    return gain, *(1 - error for error in errors)
-
-
-def _compared(alone: np.ndarray, together: np.ndarray, splits: Splits, unit: float) -> Compared:
-    gain, *errors = _paired(alone, together, splits)
-    return Compared(in_units(gain, unit), *(error * unit for error in errors))
-
-
-def _decisions(outcome: Outcome, labels: np.ndarray, values: np.ndarray, splits: Splits) -> dict[str, Any]:
-    """What stands beside the accuracy for labels of two values; else None."""
-    if len(values) != 2:
-        return dict.fromkeys(("balanced", "area", "base_rate"))
-    middle, positive = values.mean(), labels > values.mean()
-    found = {}
-    for name, metric in (("balanced", partial(balanced_decisions, threshold=middle)), ("area", areas_under_the_curve)):
-        losses = [1 - metric(predictions, positive) for predictions in (outcome.alone, outcome.together)]
-        gain, *errors = _paired(*losses, splits)
-        found[name] = Compared(gain, *(1 - error for error in errors))
-    return found | {"base_rate": base_rate(positive)}
+        return dict.fromkeys(("accuracy_gain", "accuracy_single", "accuracy_multi", "balanced", "area", "base_rate"))
+    positive = labels > values.mean()
+    found = decisions(outcome.alone, outcome.together, positive, values.mean(), splits)
+    accuracy = found["accuracy"]
+    parts = {"accuracy_gain": accuracy.gain, "accuracy_single": accuracy.single, "accuracy_multi": accuracy.multi}
+    return parts | {"balanced": found["balanced accuracy"], "area": found["AUC"], "base_rate": base_rate(positive)}
 
 
 def _check_sizes(rank, target_samples, n_splits, n_tasks: int, n: int, d: int) -> int:

@@ -35,11 +35,14 @@ def variance_of_mean(differences: np.ndarray, n_train: int) -> float:
 
 
 class Splits(NamedTuple):
-    """How J splits were made: rows that train in each, and the numbers of those that test, (J, n_test); level of the intervals."""
+    """How J splits were made: rows that train in each, and the numbers of those that test, (J, n_test); level of the intervals.
+    disjoint: whether no row is tested twice, so that split means are taken to be independent.
+    """
 
     n_train: int
     tests: np.ndarray
     level: float = 0.95
+    disjoint: bool = False
 
 
 def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 0.0) -> Verdict:
@@ -57,13 +60,28 @@ def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 
     mean = float(kept.mean()) if count else float("nan")
     error, low, high = float("inf"), -float("inf"), float("inf")
     if count > 1:
-        error = float(np.sqrt(variance_of_mean(kept, splits.n_train)))
+        between = float(np.var(kept.mean(1), ddof=1)) / count
+        error = float(np.sqrt(between if splits.disjoint else variance_of_mean(kept, splits.n_train)))
         quantile = stats.t.ppf(0.5 + splits.level / 2, count - 1)
         pull = _pull(kept, splits.tests[fine])
         low = mean - max(error * float(turn(quantile, pull)), rounding)
         high = mean + max(-error * float(turn(-quantile, pull)), rounding)
     sign = POSITIVE if low > 0 else NEGATIVE if high < 0 else UNDECIDED
     return Verdict(mean, error, low, high, sign, count, splits.level)
+
+
+def decide_jointly(differences: list[np.ndarray], splits: list[Splits], level: float) -> list[int]:
+    """Signs that are all right with probability `level`: Holm's steps, the clearest first, each at the level of those left."""
+    n = len(differences)
+    found = [decide_resampled(d, s) for d, s in zip(differences, splits, strict=True)]
+    clear = [abs(v.mean) / v.standard_error if v.standard_error > 0 else 0.0 for v in found]
+    signs = [UNDECIDED] * n
+    for step, i in enumerate(np.argsort(-np.asarray(clear))):
+        sign = decide_resampled(differences[i], splits[i]._replace(level=1 - (1 - level) / (n - step))).sign
+        if sign == UNDECIDED:
+            break
+        signs[i] = sign
+    return signs
 
 
 def _pull(differences: np.ndarray, tests: np.ndarray) -> float:

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mtlsim.arrays.curve import LEARNERS, Crossing, crossing
 from mtlsim.arrays.gather import dense
 from mtlsim.arrays.learners import ALONE
 from mtlsim.core.checks import require, require_choice, require_finite
 from mtlsim.core.containers import numbers_of
-from mtlsim.core.verdict import Verdict
+from mtlsim.core.verdict import WORDS, Verdict
 
 FORMAT = "mtlsim study 1"
 LEAVE_ALONE = 0.5  # weight of learning alone from which a task is left alone
@@ -35,9 +36,16 @@ class Study:
     held-out squared errors, with low, high and sign at `level`, and sign_joint, decided so that over all tasks no sign is wrong
     but with probability 1 - level; positive helps. pair_gain, pair_low, pair_high, pair_sign, pair_sign_joint (source, task): the
     same with one source, NaN where it was not looked at. weight (way, task), weight_of_source (source, task): what the mixture
-    that learns from all rows gives to each. coefficients (task, feature), intercept (task). group (task): numbers of the groups
+    that learns from all rows gives to each. measure_alone, measure_together, measure_gain, measure_low, measure_high,
+    measure_sign (measure, task), where labels have two values: accuracy, balanced accuracy, AUC and log loss (nats, of a logistic
+    curve of the scores on training rows left out), gains such that positive helps; base_rate, base_low, base_high (task): how
+    often the more frequent label comes. coefficients (task, feature), intercept (task). group (task): numbers of the groups
     of the best grouping, group_gain what it gains, without an interval and a little too large, as all rows have chosen it.
-    notes: what else a reader must know.
+    Of `compare_tasks(curve=...)`: curve_rows, curve_alone (task, step), curve_gain, curve_low, curve_high, curve_sign and
+    curve_sign_joint (learner, task, step), by the rows that train, of the mixture and of all rows pooled as one task's; joint over
+    the steps of a target. Of `compare_tasks(affinities=True)`: affinity_value (affinity, source, task), affinity_gain (learner,
+    source, task), the share of the error alone that is gained on the rows held out, affinity_rank and affinity_area (affinity,
+    learner), how well the one tells the other. notes: what else a reader must know.
 
     >>> rng = np.random.default_rng(0)
     >>> tasks = {}
@@ -86,6 +94,25 @@ class Study:
         """The groups that learn together, of one task where it is left alone; all alone where there were too many to search."""
         numbers = self.data["group"].values
         return [tuple(name for name, g in zip(self.tasks, numbers, strict=True) if g == number) for number in np.unique(numbers)]
+
+    @property
+    def affinities(self) -> xr.Dataset:
+        """Affinities of pairs, from half of every target's rows, beside the gain on the other half, and how well they tell it."""
+        require(
+            "affinity_rank" in self.data, "study", "one with affinities", "one without", "pass affinities=True to compare_tasks"
+        )
+        return self.data[["affinity_value", "affinity_gain", "affinity_rank", "affinity_area"]]
+
+    def crossing(self, task: str, learner: str = "mixture") -> Crossing:
+        """Up to how many rows of its own a task gains from the others: where the sign of the gain turns, or that it does not.
+
+        learner: "mixture", the study's, or "pooled", all rows as one task's. Raises ValueError where there is no curve.
+        """
+        require("curve_gain" in self.data, "study", "one with a curve", "one without", "pass curve=True to compare_tasks")
+        require_choice(task, self.tasks, "task")
+        require_choice(learner, LEARNERS, "learner")
+        own = self.data.sel(task=task, learner=learner)
+        return crossing(*(own[f"curve_{name}"].values for name in ("rows", "gain", "sign_joint")))
 
     def _verdict(self, own: xr.Dataset, prefix: str) -> Verdict:
         numbers = [float(own[f"{prefix}{name}"]) for name in ("gain", "error", "low", "high")]
@@ -154,7 +181,66 @@ class Study:
             interval = f"{gain.low:+.3g} to {gain.high:+.3g} ({gain.word})"
             errors = f"{float(own['risk_alone']):>9.4g}{float(own['risk_together']):>10.4g}{gain.mean:>+10.3g}"
             lines.append(f"{task:<{width}}  {errors}  {interval:<24}  {one.what}")
-        return "\n".join([*lines, *self._on_all(), *self.notes])
+        return "\n".join([*lines, *self._on_all(), *self._on_decisions(), *self._on_curves(), *self._on_affinities(), *self.notes])
+
+    def _on_curves(self) -> list[str]:
+        """Gains by target rows in % of the error alone; decided jointly over the rows where a star stands."""
+        if "curve_gain" not in self.data:
+            return []
+        lines = ["gain by target rows, % of the error alone there (* decided jointly over the rows); where its sign turns"]
+        for task in self.tasks:
+            for learner in LEARNERS:
+                own = self.data.sel(task=task, learner=learner)
+                known = own.isel(step=np.flatnonzero(np.isfinite(own["curve_rows"])))
+                share = 100 * known["curve_gain"].values / known["curve_alone"].values
+                signs = known["curve_sign_joint"].values
+                shown = ", ".join(
+                    f"{rows:.0f}: {gain:+.3g}{'*' if sign else ''}"
+                    for rows, gain, sign in zip(known["curve_rows"].values, share, signs, strict=True)
+                )
+                lines.append(f"  {task}, {learner}: {shown}: {self.crossing(task, learner).sentence}")
+        return lines
+
+    def _on_affinities(self) -> list[str]:
+        """The affinities in the order of their rank correlation with what the mixture gains."""
+        if "affinity_rank" not in self.data:
+            return []
+        ranks, areas = (self.data[f"affinity_{name}"].transpose("affinity", "learner").values for name in ("rank", "area"))
+        gains = self.data["affinity_gain"].transpose("learner", ...).values
+        n = int(np.isfinite(gains[0]).sum())
+        share = [f"{np.mean(one[np.isfinite(one)] > 0):.0%}" for one in gains]
+        lines = [
+            f"affinities of {n} ordered pairs, from half of the target's rows, against the gain on the other half: rank",
+            f"  correlation, and area under the curve for its sign (chance: 0, up to about {1.96 / np.sqrt(n - 1):.2f}, and 0.5)",
+            f"  {'':<24}" + "".join(f"{f'{name} ({part} help)':>26}" for name, part in zip(LEARNERS, share, strict=True)),
+        ]
+        for i in np.argsort(-np.nan_to_num(ranks[:, 0], nan=-2), kind="stable"):
+            told = "".join(f"{rank:>+18.2f}{area:>8.2f}" for rank, area in zip(ranks[i], areas[i], strict=True))
+            lines.append(f"  {self.data['affinity'].values[i]!s:<24}{told}")
+        return lines
+
+    def _on_decisions(self) -> list[str]:
+        """For every target whose labels have two values, all measures of its decisions."""
+        if "base_rate" not in self.data:
+            return []
+        lines = []
+        for task in self.tasks:
+            own = self.data.sel(task=task)
+            if not np.isfinite(float(own["base_rate"])):
+                continue
+            base, low, high = (float(own[f"base_{name}"]) for name in ("rate", "low", "high"))
+            lines.append(f"{task}: the more frequent label comes in {base:.3g} of its rows ({low:.3g} to {high:.3g}); held out,")
+            for name in own["measure"].values:
+                one = own.sel(measure=name)
+                alone, together, gain, low, high = (
+                    float(one[f"measure_{part}"]) for part in ("alone", "together", "gain", "low", "high")
+                )
+                word = WORDS[int(one["measure_sign"])]
+                lines.append(f"  {name:<18}{alone:>9.4g}{together:>10.4g}{gain:>+10.3g}  {low:+.3g} to {high:+.3g} ({word})")
+            others = [str(name) for name in own["measure"].values if int(own["sign"] * own["measure_sign"].sel(measure=name)) < 0]
+            if others:
+                lines.append(f"  the gain in squared error is {WORDS[int(own['sign'])]}, but not that in {', '.join(others)}")
+        return lines
 
     def _on_all(self) -> list[str]:
         signs = self.data["sign_joint"].values

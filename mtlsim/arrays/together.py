@@ -19,11 +19,12 @@ from mtlsim.arrays.learners import (
     mixed,
     see,
     spectrum,
+    spread_of,
     weights_of,
 )
-from mtlsim.core.checks import is_whole, require
+from mtlsim.arrays.metrics import logistic_curve
+from mtlsim.arrays.splitting import PLAIN, Beside, make_plan
 
-SHARE_TRAINED = 0.8  # of a target's rows
 MOST_PAIRS = 12  # tasks of which every ordered pair is looked at
 SIZES = (2, 4, 8)  # of sets of the best sources
 MOST_SINGLES = 8  # sources that are tried one by one where there are more tasks
@@ -32,8 +33,9 @@ MOST_SINGLES = 8  # sources that are tried one by one where there are more tasks
 class Table:
     """All tasks in common coordinates, and each as a source."""
 
-    def __init__(self, gathered: Gathered, methods: tuple[str, ...]):
+    def __init__(self, gathered: Gathered, methods: tuple[str, ...], beside: Sequence[Beside] | None = None):
         self.gathered, self.methods, self.names = gathered, methods, gathered.names
+        self.beside = [PLAIN] * len(self.names) if beside is None else list(beside)
         centred = [X - X.mean(0) for X, _ in gathered.tasks]
         variances = np.mean([np.mean(X**2, 0) for X in centred], 0)
         self.scale = np.where(variances > 0, np.sqrt(variances), 1)
@@ -49,7 +51,13 @@ class Table:
         if name not in self._sources:
             kept = slice(None) if copies is None else ~copies
             X, y = self.rows[s][kept], self.labels[s][kept]
-            self._sources[name] = make_source(X - X.mean(0), (y - y.mean()) / (y.std() or 1.0))
+            take = lambda part: None if part is None else part[kept]
+            groups, weights = take(self.beside[s].together), take(self.beside[s].weights)
+            X, y = X - np.average(X, 0, weights), (y - np.average(y, 0, weights)) / (spread_of(y, weights) or 1.0)
+            roots = None if weights is None else np.sqrt(weights / weights.mean())
+            if roots is not None:
+                X, y = X * roots[:, None], y * roots
+            self._sources[name] = make_source(X, y, groups, roots)
         return self._sources[name]
 
     def ways(self, target: int, methods: Sequence[str]) -> Ways:
@@ -65,16 +73,16 @@ class Together:
         self.ways = table.ways(target, table.methods)
         self.screened = len(table.names) > MOST_PAIRS
 
-    def on(self, X: np.ndarray) -> "Rows":
-        """Ready to learn from some of these rows."""
-        return Rows(self, X)
+    def on(self, X: np.ndarray, beside: Beside = PLAIN) -> "Rows":
+        """Ready to learn from some of these rows; those of one group are left out together."""
+        return Rows(self, X, beside)
 
 
 class Rows:
     """The ways on the rows of a target, computed once for all splits of them."""
 
-    def __init__(self, together: Together, X: np.ndarray):
-        self.together, self.X, self._seen = together, X, {}
+    def __init__(self, together: Together, X: np.ndarray, beside: Beside):
+        self.together, self.X, self.groups, self.weights, self._seen = together, X, beside.together, beside.weights, {}
 
     def seen(self, chosen: tuple[int, ...]) -> list[Seen]:
         """The ways with these sources; alone for none."""
@@ -86,12 +94,19 @@ class Rows:
     def fits(self, y: np.ndarray, train: np.ndarray) -> tuple[list[Fit], dict[int, list[Fit]], list[Fit]]:
         """Alone; with every single source, or those that the training rows like best; with the best two, four, eight, and all."""
         others = self.together.others
-        own = fit_ways(self.seen(()), y, train)
-        singles = {s: fit_ways(self.seen((s,)), y, train) for s in (self._screen(y, train) if self.together.screened else others)}
+        own, near = self.alone(y, train), self._screen(y, train) if self.together.screened else others
+        singles = {s: self.fit(self.seen((s,)), y, train) for s in near}
         ranked = sorted(singles, key=lambda s: free_error(own + singles[s], own[0].error))
         sets = [tuple(sorted(ranked[:size])) for size in SIZES if size < len(others) and size <= len(ranked)]
         sets += [tuple(others)] if len(others) > 1 else []
-        return own, singles, [fit for chosen in sets for fit in fit_ways(self.seen(chosen), y, train)]
+        return own, singles, [fit for chosen in sets for fit in self.fit(self.seen(chosen), y, train)]
+
+    def alone(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
+        """Learning alone."""
+        return self.fit(self.seen(()), y, train)
+
+    def fit(self, seen: list[Seen], y: np.ndarray, train: np.ndarray) -> list[Fit]:
+        return fit_ways(seen, y, train, self.groups, self.weights)
 
     def everything(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
         """All of them."""
@@ -105,65 +120,86 @@ class Rows:
         errors = left_out(known, y[train] - y[train].mean(), strengths)
         best = int(np.argmin(np.mean(errors**2, 1)))
         said = X @ np.stack([ways.sources[s].theta for s in others], 1)
-        left = np.stack([left_out(known, one - one.mean(), strengths[best : best + 1])[0] for one in said.T])
+        left = left_out(known, (said - said.mean(0)).T, strengths[best : best + 1])[:, 0]
         squares = np.sum(left**2, 1)
         explained = (left @ errors[best]) ** 2 / np.where(squares > 0, squares, 1)
         return [others[i] for i in np.argsort(-explained)[:MOST_SINGLES]]
 
     def predict(self, theta: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
         """Labels of the test rows; the intercept is that of the training rows."""
-        return y[train].mean() + (self.X[test] - self.X[train].mean(0)) @ theta
+        if self.weights is None:
+            return y[train].mean() + (self.X[test] - self.X[train].mean(0)) @ theta
+        weights = self.weights[train]
+        return np.average(y[train], weights=weights) + (self.X[test] - np.average(self.X[train], 0, weights)) @ theta
 
 
 class Target:
-    """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn."""
+    """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn.
+
+    scores: predictions alone and together, of the rows tested in each of J splits. curves (J, 2, 2): for labels of two values the
+    log odds of both, from what they say of training rows that are left out.
+    """
 
     def __init__(self, table: Table, target: int, target_samples: int | None, n_splits: int, seed: np.ndarray):
         self.table, self.target, self.y = table, target, table.labels[target]
         n, name = len(self.y), table.names[target]
-        wanted = f"a whole number from 3 to {n - 1}, the rows of {name} less one"
-        inside = target_samples is None or (is_whole(target_samples) and 3 <= target_samples < n)
-        require(inside, "target_samples", wanted, target_samples, "leave it out")
-        self.n_train = min(max(3, round(SHARE_TRAINED * n)), n - 1) if target_samples is None else int(target_samples)
         rng = np.random.default_rng([*seed.ravel().tolist(), target])
-        orders = np.stack([rng.permutation(n) for _ in range(n_splits)])
-        self.trains, self.tests = orders[:, : self.n_train], orders[:, self.n_train :]
+        self.plan = make_plan(name, n, table.beside[target], target_samples, n_splits, rng)
         self.together = Together(table, target)
-        self.rows = self.together.on(table.rows[target])
+        self.rows = self.together.on(table.rows[target], table.beside[target])
+        values = np.unique(self.y)
+        self.middle = float(values.mean()) if len(values) == 2 else None  # between labels of two values
         self._measure()
         self.fits = self.rows.everything(self.y, np.arange(n))
         self.weights = weights_of(self.fits)
         self.theta = mixed(self.fits, self.weights)
 
     def _measure(self) -> None:
-        alone, every, singles = [], [], {}
-        for train, test in zip(self.trains, self.tests, strict=True):
+        alone, every, singles, curves = [], [], {}, []
+        self.labels = [self.y[test] for test in self.plan.tests]
+        for train, test in zip(self.plan.trains, self.plan.tests, strict=True):
             own, by_source, sets = self.rows.fits(self.y, train)
-            error = lambda theta, train=train, test=test: (self.rows.predict(theta, self.y, train, test) - self.y[test]) ** 2
-            alone.append(error(own[0].theta))
+            predict = lambda theta, train=train, test=test: self.rows.predict(theta, self.y, train, test)
+            alone.append(predict(own[0].theta))
             for s, fits in by_source.items():
                 if not self.together.screened:
-                    singles.setdefault(s, []).append(error(mixture(own + fits)))
-            every.append(error(mixture(own + [fit for fits in by_source.values() for fit in fits] + sets)))
-        self.alone, self.multi = np.stack(alone), np.stack(every)
-        self.singles = {s: np.stack(parts) for s, parts in singles.items()}
+                    singles.setdefault(s, []).append(predict(mixture(own + fits)))
+            fits = own + [fit for fits in by_source.values() for fit in fits] + sets
+            every.append(predict(mixture(fits)))
+            if self.middle is not None:
+                curves.append([logistic_curve(scores, self.y[train] > self.middle) for scores in self._left_out(own, fits, train)])
+        self.scores, self.curves = (alone, every), np.asarray(curves)
+        self.alone, self.multi = map(self._squares, self.scores)
+        self.singles = {s: self._squares(parts) for s, parts in singles.items()}
+
+    def _squares(self, scores: list[np.ndarray]) -> np.ndarray:
+        squares = [(said - labels) ** 2 for said, labels in zip(scores, self.labels, strict=True)]
+        weights = self.table.beside[self.target].weights
+        if weights is not None:
+            squares = [part * weights[test] for part, test in zip(squares, self.plan.tests, strict=True)]
+        return self.plan.by_unit(squares)
+
+    def _left_out(self, own: list[Fit], fits: list[Fit], train: np.ndarray) -> list[np.ndarray]:
+        """What alone and together say of every training row that is left out, the weights of the ways held."""
+        errors = sum(weight * fit.errors for weight, fit in zip(weights_of(fits), fits, strict=True))
+        return [self.y[train] - own[0].errors, self.y[train] - errors]
 
     def in_group(self, others: tuple[int, ...]) -> np.ndarray:
         """Squared errors on all splits with just these sources."""
         found = []
-        for train, test in zip(self.trains, self.tests, strict=True):
-            fits = [fit for chosen in {(), others} for fit in fit_ways(self.rows.seen(chosen), self.y, train)]
-            found.append((self.rows.predict(mixture(fits), self.y, train, test) - self.y[test]) ** 2)
-        return np.stack(found)
+        for train, test in zip(self.plan.trains, self.plan.tests, strict=True):
+            fits = [fit for chosen in {(), others} for fit in self.rows.fit(self.rows.seen(chosen), self.y, train)]
+            found.append(self.rows.predict(mixture(fits), self.y, train, test))
+        return self._squares(found)
 
     def worth(self, others: tuple[int, ...], methods: Sequence[str], known: dict) -> float:
         """The share of the error alone that these sources take away, by leave-one-out errors on all rows."""
         every = np.arange(len(self.y))
         if () not in known:
-            known[()] = fit_ways(self.rows.seen(()), self.y, every)
+            known[()] = self.rows.alone(self.y, every)
         own, plain = known[()], self.together.ways
         ways = Ways(plain.sources, plain.size, methods)
-        fits = fit_ways(see(ways.of(others), self.rows.X), self.y, every)
+        fits = self.rows.fit(see(ways.of(others), self.rows.X), self.y, every)
         return 1 - free_error(own + fits, own[0].error) / own[0].error if own[0].error > 0 else 0.0
 
 

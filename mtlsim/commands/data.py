@@ -53,6 +53,12 @@ class Compare:
     """Column of a table that holds the labels; several with commas between are several tasks."""
     task: str | None = None
     """Column of a table that names the task of each row; without it each file is a task."""
+    groups: str | None = None
+    """Column of the tables that says which rows belong together (a pupil, a patient): they train or test together."""
+    time: str | None = None
+    """Column of the tables that says when a row was: later rows test what earlier ones have learned."""
+    weights: str | None = None
+    """Column of the tables that says how much a row's squared error counts."""
     target_samples: int | None = None
     """Target rows that train; the rest test."""
     splits: int = 20
@@ -63,6 +69,10 @@ class Compare:
     """Level of the intervals."""
     duplicates: Literal["auto", "drop", "keep"] = "auto"
     """Rows of a source that are rows of the target: left out, kept, or (auto) left out unless rows repeat by chance."""
+    curve: bool = False
+    """Gains by the number of the target's rows too, and where their sign turns."""
+    affinities: bool = False
+    """Affinities of pairs too, and how well each of them tells the gain on rows held out."""
     out: Path | None = None
     """A .nc file for all of it, which `mtlsim plot` draws."""
     json: bool = False
@@ -74,19 +84,25 @@ class Compare:
         import jax
 
         from mtlsim.arrays.compare import compare_tasks
-        from mtlsim.arrays.tables import read_tasks
+        from mtlsim.arrays.tables import read_beside
         from mtlsim.core.checks import require
 
         if self.out is not None:
             require(self.out.suffix == ".nc", "out", "a name that ends in .nc", self.out, "add that ending")
             require(not self.out.exists(), "out", "a new file", f"{self.out}, which is there", "remove it, or choose another name")
+        named = {"groups": self.groups, "time": self.time, "weights": self.weights}
+        asked = {name: column for name, column in named.items() if column is not None}
+        tasks, beside = read_beside(self.files, self.labels, self.task, asked)
         study = compare_tasks(
-            read_tasks(self.files, self.labels, self.task),
+            tasks,
             targets=self.target or None,
             target_samples=self.target_samples,
             n_splits=self.splits,
             level=self.level,
             duplicates=self.duplicates,
+            curve=self.curve,
+            affinities=self.affinities,
+            **beside,
             key=jax.random.key(self.seed),
         )
         print(dumps(study.to_dict(), indent=1, allow_nan=False) if self.json else study)

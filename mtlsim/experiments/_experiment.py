@@ -150,12 +150,17 @@ def redraw(
     """
     from mtlsim.arrays.study import Study, is_study
     from mtlsim.plots.study import study
+    from mtlsim.plots.study_curves import study_curves
 
     chosen = [name for name in (x, y, panels) if name is not None]
     if is_study(path):
         require(not chosen and not only, "x, y, panels and only", "left out for a study", [*chosen, *only], "drop them")
+        found = Study.load(path).data
         with wearing(look):
-            return _saved(finish(study(Study.load(path).data)), path, out)
+            pictures = _saved(finish(study(found)), path, out)
+            if "curve_gain" in found:
+                pictures += _saved(finish(study_curves(found)), path.with_name(f"{path.stem}-curve.nc"), out)
+        return pictures
     data = load(path)
     name = data.attrs.get("experiment")
     with wearing(look):

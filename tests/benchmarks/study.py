@@ -1,12 +1,14 @@
 """What `compare_tasks` is worth: its verdicts against known truth, what its advice earns, and how long it takes beside peers.
 
-    python tests/benchmarks/study.py [--truth SETS] [--time]
+    python tests/benchmarks/study.py [--truth SETS] [--curve SETS] [--time]
 
 --truth: sets of six tasks with 60 to 1000 rows of 20 or 60 features, four of them alike to a degree and two that are not. The
 truth of a target's gain is the mean over independent targets of the same size with the same sources, of the same learners.
 Printed: how often the sign of the gain is right, how many verdicts are decided and how many of those are wrong, how often the
 interval covers, and what learning by the mixture, by the single best way (least leave-one-out error), and by the best way known
-only afterwards (oracle) earn over learning alone. --time: three shapes, beside scikit-learn's RidgeCV and MultiTaskLassoCV.
+only afterwards (oracle) earn over learning alone. --curve: sets of two sources, one like the target and one not, and the target's
+gain at 10 to 300 rows: how often intervals cover and joint signs are wrong, and where pooling turns from help to harm. --time:
+three shapes, beside scikit-learn's RidgeCV and MultiTaskLassoCV.
 """
 
 import argparse
@@ -20,8 +22,9 @@ import numpy as np
 from smoke import sized
 
 import mtlsim as mtl
+from mtlsim.arrays.curve import LEARNERS, crossing
 from mtlsim.arrays.gather import gather
-from mtlsim.arrays.learners import METHODS
+from mtlsim.arrays.learners import METHODS, see
 from mtlsim.arrays.together import Table, Together, mixture
 
 jax.config.update("jax_enable_x64", True)
@@ -94,6 +97,53 @@ def against_truth(n_sets: int) -> None:
         print(f"{name:<26} earns {100 * gains.mean():+.2f} % over alone; {about}")
 
 
+def against_curves(n_sets: int) -> None:
+    d, rows, n = 10, (10, 20, 40, 80, 160, 300), 400
+    covers, wrong, found, truths = [], [], [], []
+    for seed in range(n_sets):
+        rng = np.random.default_rng(seed)
+        theta = rng.normal(size=d) / np.sqrt(d)
+
+        def draw(n, theta, rng=rng):
+            X = rng.normal(size=(n, d))
+            return X, X @ theta + rng.normal(size=n)
+
+        near, far = theta + rng.uniform(0.3, 1) * rng.normal(size=d) / np.sqrt(d), rng.normal(size=d) / np.sqrt(d)
+        tasks = {"near": draw(200, near), "far": draw(60, far), "target": draw(n, theta)}
+        study = mtl.compare_tasks(tasks, targets="target", curve=rows, key=jax.random.key(seed))
+        own = study.data.isel(task=0)
+        gathered = gather(tasks)
+        table = Table(gathered, METHODS)
+        together, unit, truth = Together(table, 2), gathered.units[2], np.zeros((2, len(rows)))
+        (way,) = table.ways(2, ("pooled",)).of((0, 1))
+        for _ in range(N_TRUTH):
+            X, y = draw(max(rows) + N_TESTED, theta)
+            drawn = together.on(X / (table.scale * gathered.columns))
+            seen = see([way._replace(strengths=np.ones(1))], drawn.X)
+            for j, m in enumerate(rows):
+                train, test = np.arange(m), np.arange(max(rows), len(y))
+                fits = drawn.everything(y / unit, train)
+                thetas = fits[0].theta, mixture(fits), drawn.fit(seen, y / unit, train)[0].theta
+                errors = [unit**2 * np.mean((drawn.predict(one, y / unit, train, test) - y[test] / unit) ** 2) for one in thetas]
+                truth[:, j] += (errors[0] - np.array(errors[1:])) / N_TRUTH
+        covers.append((own.curve_low.values <= truth) & (truth <= own.curve_high.values))
+        wrong.append((own.curve_sign_joint.values * truth < 0).any(1))
+        turns = crossing(np.asarray(rows, float), truth[1], np.zeros(len(rows), int)).at
+        if np.isfinite(turns):
+            truths.append(turns)
+            found.append(study.crossing("target", "pooled")[1:3])
+    print(f"{n_sets} targets of {n} rows, gains at {rows} of them")
+    for name, cover, bad in zip(LEARNERS, np.mean(covers, 0), np.mean(wrong, 0), strict=True):
+        print(
+            f"{name}: intervals cover {', '.join(f'{share:.2f}' for share in cover)}; a joint sign is wrong in {bad:.3f} of curves"
+        )
+    points, lows = np.reshape(found, (-1, 2)).T
+    told = np.isfinite(points)
+    near = int(np.sum(np.abs(np.log(points[told] / np.asarray(truths)[told])) < np.log(2)))
+    about = f"a turn is found in {int(told.sum())}, within a factor of two in {near}, decided on both sides in"
+    print(f"pooling turns in {len(truths)} of them: {about} {int(np.isfinite(lows).sum())}")
+
+
 def timed(name: str, run) -> None:
     start, cpu = time.perf_counter(), time.process_time()
     run()
@@ -142,6 +192,7 @@ def time_it() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--truth", type=int, default=sized(200, 3))
+    parser.add_argument("--curve", type=int, default=0)
     parser.add_argument("--time", action="store_true")
     given = parser.parse_args()
-    time_it() if given.time else against_truth(given.truth)
+    time_it() if given.time else against_curves(given.curve) if given.curve else against_truth(given.truth)

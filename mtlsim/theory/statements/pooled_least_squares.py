@@ -22,13 +22,13 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_
 
 
 def pooled_risk(n, shift, size, noise, n_features):
-    """The formula for tasks of n_i rows (K,): shift = |sum n_i delta_i|^2, size = (|delta_i|^2), noise standard deviations (K,)."""
-    d, total = n_features, jnp.sum(n)
+    """The formula for tasks of n_i rows (.., K): shift = |sum n_i delta_i|^2, size = (|delta_i|^2), noise (K,)."""
+    d, total = n_features, jnp.sum(n, -1)
     denominator = total * (total - 1) * (total + 2) * (total - d - 1)
     c = (total**2 - (2 * d + 1) * total + 2) / denominator
     g = ((d + 1) * total**2 - (d + 5) * total + 2 * (d + 1)) / denominator
-    variance = jnp.sum(n * noise**2) / total * d / (total - d - 1)
-    return c * shift + g * jnp.sum(n * size) + variance
+    variance = jnp.sum(n * noise**2, -1) / total * d / (total - d - 1)
+    return c * shift + g * jnp.sum(n * size, -1) + variance
 
 
 def assume(cell, key):

@@ -1,0 +1,131 @@
+"""Which of a target's rows train and which test: at random, whole groups at a time, or the past for the future."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mtlsim.arrays.resampling import Splits
+from mtlsim.core.checks import is_whole, nearest, require
+
+SHARE_TRAINED = 0.8  # of a target's rows, or groups
+LEAST_GROUPS = 5
+MOST_BLOCKS, SHARE_FIRST = 10, 0.5  # of time that are tested, and of the rows that stand before the first
+STRETCHES = 10  # of time that are left out one at a time where ridges and weights are chosen
+
+
+class Beside(NamedTuple):
+    """What is known of a task's rows beside features and labels: the group of each (m,), or its place in time (m,), and its weight,
+    of mean one.
+    """
+
+    groups: np.ndarray | None = None
+    places: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def together(self) -> np.ndarray | None:
+        """Rows with one number are left out together where ridges and weights are chosen: groups, or stretches of time."""
+        return self.groups if self.places is None else self.places * STRETCHES // len(self.places)
+
+
+PLAIN = Beside()
+
+
+class Plan(NamedTuple):
+    """The rows that train and that test, in J splits. units (J, u): numbers of what is tested and taken to be independent, rows or
+    groups. groups: of every row, None where each stands alone. n_train: units that train. disjoint: whether none is tested twice.
+    """
+
+    trains: list[np.ndarray]
+    tests: list[np.ndarray]
+    units: np.ndarray
+    n_train: int
+    groups: np.ndarray | None = None
+    disjoint: bool = False
+
+    def by_unit(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Numbers of the rows tested in each split as (J, u); of a group the sum, over the mean size of all groups."""
+        if self.groups is None:
+            return np.stack(parts)
+        count = self.groups.max() + 1
+        sums = [np.bincount(self.groups[test], part, count) for test, part in zip(self.tests, parts, strict=True)]
+        return np.take_along_axis(np.stack(sums), self.units, 1) * count / len(self.groups)
+
+    def splits(self, level: float) -> Splits:
+        return Splits(self.n_train, self.units, level, self.disjoint)
+
+
+def make_plan(name: str, n: int, beside: Beside, target_samples: int | None, n_splits: int, rng: np.random.Generator) -> Plan:
+    """The splits of a target of n rows. Raises ValueError in one sentence for numbers that do not fit."""
+    if beside.groups is not None:
+        cure = "leave it out where rows are in groups"
+        require(target_samples is None, "target_samples", f"left out, as {name} has groups", target_samples, cure)
+        return _by_groups(name, beside.groups, n_splits, rng)
+    wanted = f"a whole number from 3 to {n - 1}, the rows of {name} less one"
+    inside = target_samples is None or (is_whole(target_samples) and 3 <= target_samples < n)
+    require(inside, "target_samples", wanted, target_samples, "leave it out")
+    if beside.places is not None:
+        return _by_time(name, beside.places, target_samples, n_splits)
+    n_train = min(max(3, round(SHARE_TRAINED * n)), n - 1) if target_samples is None else int(target_samples)
+    orders = np.stack([rng.permutation(n) for _ in range(n_splits)])
+    tests = orders[:, n_train:]
+    return Plan(list(orders[:, :n_train]), list(tests), tests, n_train)
+
+
+def _by_groups(name: str, groups: np.ndarray, n_splits: int, rng: np.random.Generator) -> Plan:
+    count = int(groups.max()) + 1
+    cure = "join fewer rows in one group, or leave groups out"
+    require(count >= LEAST_GROUPS, "groups", f"of at least {LEAST_GROUPS} groups in {name}", f"of {count}", cure)
+    n_train = min(round(SHARE_TRAINED * count), count - 1)
+    orders = np.stack([rng.permutation(count) for _ in range(n_splits)])
+    inside = [np.isin(groups, order[:n_train]) for order in orders]
+    fewest = min(int(one.sum()) for one in inside)
+    require(fewest >= 3, "groups", f"such that 3 rows of {name} train", f"such that {fewest} do", "load more rows")
+    return Plan([np.flatnonzero(i) for i in inside], [np.flatnonzero(~i) for i in inside], orders[:, n_train:], n_train, groups)
+
+
+def _by_time(name: str, places: np.ndarray, target_samples: int | None, n_splits: int) -> Plan:
+    """Blocks of equal length, one after another, each after all that trains for it."""
+    n, order = len(places), np.argsort(places)
+    first = max(3, round(SHARE_FIRST * n)) if target_samples is None else int(target_samples)
+    count = min(n_splits, MOST_BLOCKS, n - first)
+    wanted = f"at most {n - 2}, as {name} is tested in time"
+    require(count >= 2, "target_samples", wanted, first, "leave two rows or more to test on")
+    length = (n - first) // count
+    starts = [n - (count - block) * length for block in range(count)]
+    tests = [order[start : start + length] for start in starts]
+    return Plan([order[:start] for start in starts], tests, np.stack(tests), starts[0], disjoint=True)
+
+
+def check_beside(given: Any, argument: str, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    """{task: one value a row} as it is given; its keys are tasks as they are given."""
+    if given is None:
+        return {}
+    cure = "write {'first': values, ...}, one value a row"
+    require(isinstance(given, Mapping), argument, "a dict {task: values}", f"a {type(given).__name__}", cure)
+    for name in map(str, given):
+        require(name in keys, argument, "of tasks that are given", f"with {name!r}", nearest(name, keys))
+    found = {str(name): np.asarray(one.to_numpy() if hasattr(one, "to_numpy") else one) for name, one in given.items()}
+    for name, values in found.items():
+        require(values.ndim == 1, argument, f"one value a row of {name}", f"of shape {values.shape}", "pass one column")
+        missing = sum(value is None or value != value for value in values.tolist())
+        require(missing == 0, argument, f"known for every row of {name}", f"missing in {missing}", "leave those rows out")
+    return found
+
+
+def beside_of(
+    values: np.ndarray | None, times: np.ndarray | None, weights: np.ndarray | None, kept: np.ndarray, n_given: int, name: str
+) -> Beside:
+    """Groups as numbers from 0, places as ranks, weights of mean one, of the rows of a task that were kept of n_given."""
+    for argument, one in (("groups", values), ("time", times), ("weights", weights)):
+        fits = one is None or len(one) == n_given
+        found = f"of length {0 if one is None else len(one)}"
+        require(fits, argument, f"one value for each of the {n_given} rows of {name}", found, "pass the column of the same table")
+    groups = None if values is None else np.unique(values[kept], return_inverse=True)[1]
+    places = None if times is None else np.argsort(np.argsort(times[kept], kind="stable"), kind="stable")
+    if weights is not None:
+        right = weights.dtype.kind in "biuf" and bool(np.all(np.isfinite(weights)) and np.all(weights > 0))
+        require(right, "weights", f"numbers > 0 for {name}", "other ones among them", "leave out rows that count for nothing")
+        weights = weights[kept] / weights[kept].mean()
+    return Beside(groups, places, weights)

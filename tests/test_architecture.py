@@ -44,7 +44,7 @@ FLOORS = {  # a room imports only rooms of lower number, and its own modules
     "cli": 11,
 }
 MACHINE = {"results", "sweeps", "plots", "pages", "configuration"}  # knows a cell only as a callable of a key
-BELOW_THE_MACHINE = {"core", "launcher"}
+BELOW_THE_MACHINE = {"core", "launcher", "glossary"}
 EXEMPT = {"__init__", "__main__", "citations", "doctor", "probes"}  # may import from any floor
 ONLY_IN = {
     "matplotlib": {"plots"},

@@ -45,6 +45,13 @@ class SharingRegressor(Conventions):
     task the weight of each way), n_features_in_, feature_names_in_.
 
     Raises ValueError in one sentence for wrong shapes, NaN in X or in the labels of a single task, other columns, unknown tasks.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(60, 3))
+    >>> y = X.sum(1)[:, None] + rng.normal(size=(60, 2))  # two tasks of one rule
+    >>> model = mtl.SharingRegressor().fit(X, y)
+    >>> model.coef_.shape, model.predict(X[:4]).shape
+    ((2, 3), (4, 2))
     """
 
     _estimator_type = "regressor"
@@ -112,6 +119,12 @@ class SharingClassifier(Conventions):
     Least squares on labels -1 and 1, one class against the rest where there are more than two, every class shared among the tasks
     that have it. Log odds are a logistic curve of leave-one-out scores, as in a study. task_column, methods, duplicates: as for
     `SharingRegressor`. After fit: classes_, tasks_, weights_ (task, class), n_features_in_, feature_names_in_.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.column_stack([rng.normal(size=(60, 3)), np.arange(60) % 2])  # the last column says of which task a row is
+    >>> model = mtl.SharingClassifier(task_column=3).fit(X, np.where(X[:, 0] > 0, "yes", "no"))
+    >>> model.predict(X[:1]).shape, model.predict_proba(X[:4]).shape
+    ((1,), (4, 2))
     """
 
     _estimator_type = "classifier"

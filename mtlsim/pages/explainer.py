@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mtlsim.pages._page import check_bokeh, paragraph, script, write_page
+from mtlsim.glossary import GLOSSARY
+from mtlsim.pages._page import check_bokeh, definitions, folded, paragraph, script, write_page
 from mtlsim.plots.style import HELPS, HURTS
 
 N_FEATURES, N_TARGET = 100, 200  # so that the target alone has the error noise^2
@@ -14,6 +15,11 @@ MAP_ANGLES = tuple(range(0, 181, 3))
 MAP_ROWS = tuple(np.geomspace(10, 10000, 61).tolist())
 TARGET, SOURCE, TOGETHER = "#222222", "#d55e00", "#0072b2"
 WIDTH, PANEL = 860, 400
+WORDS = (
+    "task", "target", "source", "parameters", "noise", "shared module", "head", "rank", "excess risk", "transfer", "gain",
+    "sign convention", "bias and variance", "cosine", "model shift", "covariate shift", "alignment score", "route", "certificate",
+    "gap",
+)  # fmt: skip
 TITLE = "When does learning two tasks together help?"
 LESSON = (
     "Two tasks are to be learned, each from rows of numbers and a label for each row. The labels are noisy sums of the numbers; "
@@ -48,11 +54,15 @@ def explainer(path: Path | str = "explainer.html") -> Path:
     path: an .html file, whole in itself. Two tasks of 100 features and unit parameters at an angle, pooled; the target has 200
     isotropic rows, the source's features have the variance kappa in one half and 1 / kappa in the other. Raises ValueError where
     bokeh is not installed.
+
+    >>> mtl.explainer("lesson.html").name
+    'lesson.html'
     """
     check_bokeh()
     before = "".join(map(paragraph, LESSON))
     tries = "".join(f"<li><b>{what}.</b> {why}</li>" for what, why, _ in TRY)
-    after = f"<h2>Try</h2><ol>{tries}</ol><h2>What is computed</h2>{paragraph(BELOW)}"
+    words = folded("The words", definitions({word: GLOSSARY[word] for word in WORDS}))
+    after = f"<h2>Try</h2><ol>{tries}</ol><h2>What is computed</h2>{paragraph(BELOW)}{words}"
     return write_page(path, TITLE, _document(), before, after)
 
 

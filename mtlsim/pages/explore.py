@@ -54,6 +54,11 @@ def explore(
     bound to the swept cell, such as `theory.free_heads(cell)`: dashed curves, and the dashed line where they predict no gain; none
     is drawn where the assumptions fail. again: the command or the TOML text that makes the result again.
     Raises ValueError for a result of one cell or of more than 200 000, unknown names, and where bokeh is not installed.
+
+    >>> cell = mtl.Transfer(mtl.LinearTasks(3, (9, 8)), sharing="pooled")
+    >>> found = mtl.sweep(cell, {"tasks.angle": [0.0, 45.0, 90.0]}, 5, jax.random.key(0), progress=False)
+    >>> mtl.explore(found, "angles.html").name
+    'angles.html'
     """
     check_bokeh()
     shown = choose(data, x, y, quantity)

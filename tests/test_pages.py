@@ -325,3 +325,26 @@ def test_the_command_draws_the_statements_that_speak_of_the_cell(swept, tmp_path
     assert "theory: pooled-least-squares" in text and "[tasks]" in text
     with pytest.raises(ValueError, match="of sharing 'hard'"):
         Explore(tmp_path / "map.nc", tmp_path / "b.html", theory=("free-heads",)).run()
+
+
+def test_a_study_is_a_page_with_the_numbers_of_its_pairs(browser, tmp_path):
+    rng = np.random.default_rng(0)
+    theta, tasks = rng.normal(size=3), {}
+    for name in ("first", "second", "third <b>"):
+        X = rng.normal(size=(24, 3))
+        tasks[name] = X, X @ theta + rng.normal(size=24)
+    study = mtl.compare_tasks(tasks, n_splits=3)
+    study.save(tmp_path / "study.nc")
+    assert Explore(tmp_path / "study.nc").run() == 0
+    page = tmp_path / "study.html"
+    assert "third &lt;b&gt;" in page.read_text(encoding="utf-8")
+    open_page(browser, page)
+    pairs, own = columns_of(browser, "pairs"), study.data
+    assert len(pairs["gain"]) == 6
+    for source, target, gain in zip(pairs["source"], pairs["target"], pairs["gain"], strict=True):
+        wanted = 100 * own["pair_gain"].sel(source=source, task=target) / own["risk_alone"].sel(task=target)
+        assert gain == pytest.approx(float(wanted), rel=1e-12)
+    said = text_under_mouse(browser, "targets of", float(columns_of(browser, "targets")["gain"][0]), "first")
+    assert "target: first" in said
+    with pytest.raises(ValueError, match="left out for a study"):
+        Explore(tmp_path / "study.nc", x="source").run()

@@ -15,7 +15,7 @@ class Explore:
     """Write a page of a stored sweep: a map or curves, sliders, the numbers under the mouse, theory, and how to make it again."""
 
     result: Positional[Path]
-    """A .nc file made by `mtlsim figure` or `mtlsim sweep`."""
+    """A .nc file made by `mtlsim figure`, `mtlsim sweep` or `mtlsim compare`."""
     out: Path | None = None
     """The page; beside the result, with its name, if left out."""
     x: str | None = None
@@ -31,17 +31,25 @@ class Explore:
 
     def run(self) -> int:
         use_all(self.sources)
+        from mtlsim.arrays.study import Study, is_study
+        from mtlsim.core.checks import require
         from mtlsim.pages._page import check_bokeh
         from mtlsim.pages.explore import explore
+        from mtlsim.pages.study import explore_study
         from mtlsim.reproduction import reproduce
         from mtlsim.results.dataset import load
 
         check_bokeh()
+        out = self.result.with_suffix(".html") if self.out is None else self.out
+        if is_study(self.result):
+            given = [name for name in ("x", "y", "theory") if getattr(self, name) is not None]
+            require(not given, "x, y and theory", "left out for a study", ", ".join(given), "drop them")
+            study = Study.load(self.result)
+            return report([explore_study(study.data, out, str(study))])
         data = load(self.result)
         made = reproduce(data)
         predictions = list(_predictions(made.cell, self.quantity, self.theory))
         again = made.command if made.toml is None else f"# again.toml, run by: {made.command}\n\n{made.toml}"
-        out = self.result.with_suffix(".html") if self.out is None else self.out
         return report([explore(data, out, x=self.x, y=self.y, quantity=self.quantity, predictions=predictions, again=again)])
 
 

@@ -51,7 +51,8 @@ def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> S
     known = sorted(name for name in data.data_vars if "seed" in data[name].dims and data[name].dtype.kind == "f")
     known += [name.removesuffix("_mean") for name in data.data_vars if str(name).endswith("_mean")]
     found = ", ".join(dict.fromkeys(map(str, known))) or "nothing that has a mean"
-    require(quantity in known, "quantity", f"one of {found}", repr(quantity), "choose one of them")
+    cure = "choose one of them" if known else "this result is a table: look at it with `mtlsim plot` or xarray"
+    require(quantity in known, "quantity", f"one of {found}", repr(quantity), cure)
     of = data[f"{quantity}_mean"] if f"{quantity}_mean" in data else data[quantity]
     axes = [axis["name"] for axis in json.loads(data.attrs["settings"]).get("axes", [])]
     rest = [str(name) for name in of.dims if name not in (*axes, "seed")]

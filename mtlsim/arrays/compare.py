@@ -15,7 +15,7 @@ from mtlsim.arrays.affinity import ALL, check_affinities, score_affinities
 from mtlsim.arrays.curve import LEARNERS, check_steps, gain_curves
 from mtlsim.arrays.decisions import MEASURES, decisions, paired
 from mtlsim.arrays.gather import Gathered, gather
-from mtlsim.arrays.grouping import MOST_GREEDY, best_partition
+from mtlsim.arrays.grouping import MOST_EXACT, MOST_GREEDY, best_partition
 from mtlsim.arrays.learners import ALONE, METHODS
 from mtlsim.arrays.metrics import Compared, base_rate, base_rate_interval, log_losses
 from mtlsim.arrays.resampling import Splits, decide_jointly, decide_resampled
@@ -240,6 +240,10 @@ def _grouped(measured: list[Target], units: np.ndarray, K: int) -> dict[str, Any
             known[t, others] = measured[t].worth(others, methods, fitted[t])
         return known[t, others]
 
+    if K <= MOST_EXACT:  # which asks for every group of every task
+        sets = [tuple(s for s in range(K) if mask >> s & 1) for mask in range(1, 1 << K)]
+        with ThreadPoolExecutor(min(K, os.cpu_count() or 1)) as pool:
+            list(pool.map(lambda t: [worth(t, others) for others in sets if t not in others], range(K)))
     groups = best_partition(K, worth)
     number = {t: g for g, group in enumerate(groups) for t in group}
     beside = [tuple(s for s in groups[number[t]] if s != t) for t in range(K)]

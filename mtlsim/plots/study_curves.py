@@ -17,6 +17,7 @@ LINEAR = 10  # %: the axis is linear so far, and logarithmic beyond
 def study_curves(data: "xr.Dataset"):
     """Gains in % of the risk alone over the target's rows, with intervals; filled where decided jointly over the rows."""
     names = [str(name) for name in data["task"].values][:MOST]
+    left = f"; the first {MOST} of {data.sizes['task']} tasks" if data.sizes["task"] > MOST else ""
     across = min(len(names), ACROSS)
     fig, axes = figure(across, 2.8, 2.6, -(-len(names) // across), sharey=True)
     for ax in axes.flat[len(names) :]:
@@ -48,5 +49,5 @@ def study_curves(data: "xr.Dataset"):
         ax.set_xlabel("rows of the target")
     for ax in axes[:, 0]:
         ax.set_ylabel("gain, % of the error alone\n(positive helps)")
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=2, title="filled: decided")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=2, title=f"filled: decided{left}")
     return fig

@@ -109,6 +109,6 @@ def _forget_programs():
 def pytest_collection_modifyitems(items) -> None:
     """The numerical stack is tested first: wrong numbers or hangs there would make all else meaningless. Then the longest files."""
     longest = "toolchain cli notebooks verdicts more_tasks sharing trained_sharing theory mechanisms relu intervals assumptions"
-    longest += " stored_results own_files arrays certificates routes weighted_training transfer everything_is_swept"
+    longest += " examples stored_results own_files arrays certificates routes weighted_training transfer everything_is_swept"
     first = [f"test_{name}.py" for name in longest.split()]
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))

@@ -27,6 +27,7 @@ tasks -> samples (Moments) -> solvers, sharing, training -> cells (gain) -> swee
 | 6 | `mtlsim.results` | what a sweep is: its axes, plan and settings, what is kept on disk, and what can be said of it |
 | 6 | `mtlsim.sweeps` | schedule, execution here or elsewhere, boundaries, predictions: the only place that vmaps, chunks and shards |
 | 7 | `mtlsim.plots` | style, curves, maps, predictions, diagrams: a Dataset in, a figure out |
+| 7 | `mtlsim.pages` | pages of one file, which any browser shows without a network: a sweep with sliders, and the lesson |
 | 8 | `mtlsim.mechanisms` | one file per explanation of why sharing helps: its cell, effect, dose, controls, opponent and mediator; the clauses |
 | 8 | `mtlsim.verification` | statements over random instances, to verdicts and a report; the search for counterexamples |
 | 9 | `mtlsim.experiments` | one file per figure: its cell, its grid, its picture, its claim |

@@ -290,6 +290,6 @@ def test_a_sweep_drawn_wrongly_is_one_sentence(options, sentence, tmp_path, caps
 def test_the_picture_of_a_part_leaves_that_of_the_whole_alone(tmp_path, monkeypatch):
     data = result(**{name: STORED[name] for name in ("tasks.relation", "tasks.noise")})
     data.assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    monkeypatch.setattr(_experiment, "save", lambda fig, path: [path.name])
+    monkeypatch.setattr(_experiment, "save", lambda fig, path: [path])
     for only, name in (((), "a"), (("tasks.noise=1", "relation=same,rotated"), "a-noise-1-relation-same-rotated")):
-        assert _experiment.redraw(tmp_path / "a.nc", only=only) == [name]
+        assert [file.name for file in _experiment.redraw(tmp_path / "a.nc", only=only)] == [name]

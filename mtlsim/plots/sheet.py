@@ -46,7 +46,7 @@ def entitle(fig: Figure, claim: str) -> Text:
         height *= fig.get_layout_engine().get()["rect"][3]
     text = fig.text(PAD / width, 1, claim, ha="left", va="top", fontsize="large", gid=TITLE)
     text.set_in_layout(False)  # the panels keep out of its way by `rect`
-    wrap(text, fig.bbox.width - 2 * PAD * fig.dpi)
+    wrap(text, fig.bbox.width - 2 * PAD * fig.dpi, balanced=False)
     tall = text.get_window_extent(fig.canvas.get_renderer()).height / fig.dpi + 2 * PAD
     fig.set_size_inches(width, height + tall)
     top = height / (height + tall)

@@ -24,7 +24,7 @@ from mtlsim.pages._cells import (
 from mtlsim.pages._page import check_bokeh, folded, listing, paragraph, script, write_page
 from mtlsim.plots.style import are_words, is_logarithmic, label_of, places, short_label_of
 from mtlsim.results.explain import explain
-from mtlsim.results.zero_line import borders_of, zero_lines
+from mtlsim.results.zero_line import edges_of, zero_lines
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -171,7 +171,7 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
     from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
     from bokeh.palettes import RdBu11, Viridis256, interp_palette
 
-    x_edges, y_edges = (borders_of(places(shown.data[name].values)) for name in (shown.x, shown.y))
+    x_edges, y_edges = (edges_of(places(shown.data[name].values)) for name in (shown.x, shown.y))
     ys, xs = np.meshgrid(np.arange(shown.n_y), np.arange(shown.n_x), indexing="ij")
     texts = [np.array(_texts(shown.data[name].values), object) for name in (shown.x, shown.y)]
     columns_x, rows_y = xs.ravel(), ys.ravel()

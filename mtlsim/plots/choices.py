@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
-from mtlsim.plots.maps import edges_of
 from mtlsim.plots.style import SERIES, places, set_scale
+from mtlsim.results.zero_line import edges_of
 
 GREYS = "0.88", "0.6"
 

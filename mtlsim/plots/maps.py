@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import SymLogNorm
 from matplotlib.patches import Patch
-from scipy.ndimage import binary_dilation, binary_opening
 
 from mtlsim.core.checks import require
 from mtlsim.core.verdict import summarise
@@ -18,7 +17,6 @@ from mtlsim.plots.style import (
     NO_INTERVAL,
     are_words,
     figure,
-    is_logarithmic,
     label_of,
     places,
     set_scale,
@@ -26,6 +24,7 @@ from mtlsim.plots.style import (
     symmetric_ticks,
 )
 from mtlsim.results.dataset import has_heavy_tails
+from mtlsim.results.zero_line import edges_of, zero_lines
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,11 +59,8 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
             edges_of(xs), edges_of(ys), np.ma.masked_where(~heavy, heavy), hatch="xxxx", edgecolor="0.2", linewidth=0
         )
         crossing.set_facecolor("none")
-    # among cells that are all undecided the zero line would follow the noise
-    decided = binary_opening(sign != 0, np.ones((2, 2))) if min(sign.shape) > 2 else sign != 0
-    supported = np.where(binary_dilation(decided, np.ones((3, 3))), mean, np.nan)
-    if not words and min(mean.shape) > 1 and np.isfinite(supported).any() and np.nanmin(supported) < 0 < np.nanmax(supported):
-        ax.contour(xs, ys, np.ma.masked_invalid(supported), levels=[0.0], colors="black", linewidths=1.6)
+    for line in [] if words else zero_lines(np.asarray(xs, float), np.asarray(ys, float), mean, sign != 0):
+        ax.plot(*line.T, color="black", linewidth=1.6)
     set_scale(ax.xaxis, x_values)
     set_scale(ax.yaxis, y_values)
     ax.set_xlim(edges_of(xs)[[0, -1]])
@@ -183,15 +179,3 @@ def _keep_inside(ax, x: str, y: str) -> None:
         for parameter, (least, most) in DOMAINS.items():
             if name.rsplit(".", 1)[-1].split("[")[0] == parameter:
                 axis(max(limits[0], least), min(limits[1], most))
-
-
-def edges_of(centres: np.ndarray) -> np.ndarray:
-    """Borders of cells around the centres: midpoints, on a logarithmic axis where the values span a factor of 30."""
-    centres = np.asarray(centres, float)
-    if len(centres) == 1:
-        return centres[0] + np.array([-0.5, 0.5])
-    log = is_logarithmic(centres)
-    values = np.log(centres) if log else centres
-    middle = (values[1:] + values[:-1]) / 2
-    edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
-    return np.exp(edges) if log else edges

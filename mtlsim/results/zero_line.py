@@ -5,13 +5,13 @@ from contourpy import contour_generator
 from scipy.ndimage import binary_dilation, binary_opening
 
 
-def borders_of(places: np.ndarray) -> np.ndarray:
-    """Borders of cells around their places: midpoints, geometric where the places are positive and span a factor of 30."""
-    places = np.asarray(places, float)
-    if len(places) == 1:
-        return places[0] + np.array([-0.5, 0.5])
-    log = places.min() > 0 and places.max() > 30 * places.min()
-    values = np.log(places) if log else places
+def edges_of(centres: np.ndarray) -> np.ndarray:
+    """Borders of cells around their centres: midpoints, geometric where the centres are positive and span a factor of 30."""
+    centres = np.asarray(centres, float)
+    if len(centres) == 1:
+        return centres[0] + np.array([-0.5, 0.5])
+    log = centres.min() > 0 and centres.max() > 30 * centres.min()
+    values = np.log(centres) if log else centres
     middle = (values[1:] + values[:-1]) / 2
     edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
     return np.exp(edges) if log else edges

@@ -314,6 +314,9 @@ def test_a_boundary_that_is_not_there_is_empty():
 def test_a_search_finds_what_breaks_a_statement_and_nothing_where_it_holds(tmp_path):
     holds = search_counterexample(SIMPLE, {"weight": (0.1, 3.0)}, n_starts=1, n_draws=16, n_scan=8)
     assert holds.z < 5 and "no evidence that there is none" in str(holds)
+    never = dataclasses.replace(SIMPLE, assume=lambda cell, key: {"enough rows": -1.0, "noise": 1.0})
+    nowhere = search_counterexample(never, {"weight": (0.1, 3.0)}, n_starts=1, n_draws=4, n_scan=4, n_fresh=4)
+    assert nowhere.lacks == "enough rows" and "short of: enough rows" in str(nowhere)
     name, few = "other.tasks.alignment", {"n_starts": 1, "n_draws": 16, "n_fresh": 300, "max_steps": 5, "n_scan": 8}
     broken = search_counterexample(theory.alignment_claim, {name: (0.15, 1.0)}, **few)
     assert broken.z > 5 and "violates" in str(broken) and 0.15 <= broken.parameters[name] < 0.9

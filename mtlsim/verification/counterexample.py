@@ -41,6 +41,7 @@ class Counterexample:
     of both; for a sign, -measured in the predicted direction over the size of measured alone, as the prediction has none. It counts
     the draws on which the assumptions hold, share_inside of all. What is climbed is its ratio to its standard error.
     n_agree of n_starts climbs end at this place or as high. A search that finds nothing is no evidence: see n_evaluations.
+    lacks: where it holds on no draw, the assumptions that fail.
     file: of a user's own statement, which must be named (`mtlsim.use`) before the instance can be asked for.
     """
 
@@ -55,6 +56,7 @@ class Counterexample:
     n_starts: int = 1
     n_agree: int = 1
     file: str | None = None
+    lacks: str = ""
 
     @property
     def z(self) -> float:
@@ -74,7 +76,8 @@ class Counterexample:
         values = ", ".join(f"{name} = {value:.4g}" for name, value in self.parameters.items())
         seen = f"{self.n_evaluations} points, {self.n_agree} of {self.n_starts} climbs agree"
         if self.share_inside == 0:
-            return f"cannot search {self.statement}: its assumptions hold at none of {self.n_evaluations} points"
+            which = f"; at the last it is short of: {self.lacks}" if self.lacks else ""
+            return f"cannot search {self.statement}: its assumptions hold at none of {self.n_evaluations} points{which}"
         size = f"{self.violation:.3g} +- {self.standard_error:.2g} of its size"
         if self.z >= VIOLATES:
             return f"violates {self.statement}, by {size}, at {values} ({seen})"
@@ -180,7 +183,10 @@ def search_counterexample(
     inside, own = fresh["inside"], file_of(statement)
     file = None if own is None else str(own.path)
     if inside.sum() < 2:
-        return Counterexample(statement.name, place, seed, parameters, 0.0, 0.0, count, 0.0, len(ends), int(sum(close)), file)
+        margins = statement.assume(worst, keys[0])
+        lacks = "; ".join(name for name, margin in margins.items() if not bool(jnp.all(jnp.asarray(margin) >= 0)))
+        agree = len(ends), int(sum(close))
+        return Counterexample(statement.name, place, seed, parameters, 0.0, 0.0, count, 0.0, *agree, file, lacks)
     off = fresh["violation"][inside] / fresh["size"][inside].mean(0)
     mean, error = off.mean(0), off.std(0, ddof=1) / np.sqrt(inside.sum())
     signed = mean if statement.kind in ("bound", "sign") else np.abs(mean)

@@ -1,6 +1,6 @@
 """What was seen of one quantity of one instance, and how far that speaks against a statement of each kind."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import stats
@@ -18,11 +18,11 @@ class Evidence:
     place: str
     quantity: str
     instance: int
-    measured: np.ndarray
-    predicted: np.ndarray
-    margin: np.ndarray  # of the assumptions, per draw
+    measured: np.ndarray = field(repr=False)
+    predicted: np.ndarray = field(repr=False)
+    margin: np.ndarray = field(repr=False)  # of the assumptions, per draw
     allowed: float = 0.0  # relative error (limit) or share of draws (bound)
-    trivial: np.ndarray | None = None
+    trivial: np.ndarray | None = field(default=None, repr=False)
     partner: bool = False  # of a limit: the same instance at another size, which only tells how fast the error falls
 
     @property

@@ -12,6 +12,7 @@ from scipy import stats
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.experiments._experiment import Experiment, Options, Setting
+from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.affinities import NAMES, affinities
@@ -129,7 +130,8 @@ def draw(data):
     axes[0].set_yticks(heights, SHOWN)
     axes[0].invert_yaxis()
     axes[0].set(xlabel="area under the curve for the sign of\nthe exact gain (chance: 0.5)", xlim=(0, 1))
-    axes[0].legend(loc="lower left", fontsize=7)
+    bar_entry(axes[0])
+    legend(axes[0], "below", 1)
     for i, (label, name) in enumerate(SURROGATES.items()):
         values = [data[name].sel({LOWEST: low}).values for low in lowest]
         middle, low, high = np.array([np.quantile(one, [0.5, 0.25, 0.75]) for one in values]).T
@@ -141,7 +143,8 @@ def draw(data):
         ylabel="squared correlation with the exact\ngains of sets of four sources",
     )
     axes[1].set(ylim=(0, 1.05), xticks=lowest)
-    axes[1].legend(loc="lower left", title="median and quartiles over targets")
+    bar_entry(axes[1], "marks: median over targets; bars: its quartiles")
+    legend(axes[1], "below", 1)
     return fig
 
 

@@ -76,6 +76,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     except OSError as error:
         raise ValueError(f"config must be a TOML file, but {path} cannot be read ({error.strerror}); check its name.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        kind = Path(path).suffix
+        require(kind in (".toml", ""), "config", "a TOML file", f"{path}, a {kind} file", "name the .toml file of a sweep")
         raise ValueError(f"config must be valid TOML, but {path} is not ({error}); mend that line.") from None
     for override in overrides:
         name, equals, text = override.partition("=")

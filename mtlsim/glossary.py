@@ -35,6 +35,7 @@ GLOSSARY = {
     "status": "What became of a draw: ok, or why it has no answer; such draws are counted, never averaged in.",
     # how alike tasks are
     "cosine": "Of the angle between two tasks' parameters: 1 for one direction, 0 for unrelated ones, -1 for opposite ones.",
+    "angle": "Between two tasks' parameters, in degrees: the cosine in other words; 0 is the same direction.",
     "model shift": "Tasks differ in their parameters: the same row has another expected label.",
     "covariate shift": "Tasks differ in the covariance of their rows: the same rule is seen from other sides.",
     "alignment score": "How alike the covariances of two tasks are (Eq. 5 of the founding paper), scaled so that 1 means the same.",

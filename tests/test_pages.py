@@ -299,7 +299,7 @@ def test_zero_lines_run_where_the_function_is_zero():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"x": "tasks.angle"}, "x must be one of tasks.cosine"),
+        ({"x": "tasks.angle"}, "x must be the name of an axis"),
         ({"x": X, "y": X}, "y must be another parameter than x"),
         ({"quantity": "risk"}, "quantity must be one of"),
     ],

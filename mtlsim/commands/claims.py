@@ -38,12 +38,19 @@ class Verify:
     def run(self) -> int:
         use_all(self.sources)
         from mtlsim.core.checks import require
+        from mtlsim.core.registry import file_and_name, is_own
+        from mtlsim.verification.conformance import check_file
         from mtlsim.verification.finding import Finding
         from mtlsim.verification.holes import search_all
-        from mtlsim.verification.run import verify
+        from mtlsim.verification.run import things_of, verify
 
         require(not self.latex or self.out is not None, "latex", "given with --out alone", "without it", "add --out FOLDER")
         sizes = {"n_instances": self.instances, "n_seeds": self.seeds, "budget": self.budget, "latex": self.latex}
+        for name in filter(is_own, self.names):
+            things_of(name)
+            wrong = check_file(file_and_name(name)[0])
+            cure = "mend it; `mtlsim check` says all that is wrong in a file"
+            require(not wrong, "names", "files that `mtlsim check` finds nothing wrong in", f"{name}: {''.join(wrong[:1])}", cure)
         findings = verify(self.names, self.out, seed=self.seed, fast=self.fast, progress=True, **sizes)
         surprises = [finding.name for finding in findings if not finding.as_expected]
         if surprises:

@@ -86,8 +86,11 @@ class Plot:
     """Kinds of files."""
     style: Path | None = None
     """A matplotlib style sheet (.mplstyle) that changes ours."""
+    sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """The file of your own figure, or its folder."""
 
     def run(self) -> int:
+        use_all(self.sources)
         from mtlsim.experiments._experiment import redraw
 
         return report(redraw(self.result, self.out, look_of(self), self.only, self.x, self.y, self.panels))

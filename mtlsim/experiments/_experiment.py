@@ -166,6 +166,8 @@ def redraw(
     with wearing(look):
         if name is None:
             return _saved(_picture_of_sweep(data, only, x, y, panels), _part(path, only), out)
+        cure = "name its file by --from FILE.py, as a result runs no code of its own"
+        require(name in experiment_names(), "result", "of a figure that is known", f"of {name!r}", cure)
         experiment = find_experiment(name)
         cure = f"they are for a sweep of your own; `mtlsim figure {name} --only NAME=VALUE` has parts of this one"
         require(not chosen, "x, y and panels", f"left out for the figure {name}", chosen, cure)

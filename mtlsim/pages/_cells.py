@@ -9,9 +9,9 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 from mtlsim.core.verdict import WORDS, half_width
-from mtlsim.pages._page import check_axis
 from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED, are_words
 from mtlsim.results.dataset import counts, has_heavy_tails
+from mtlsim.results.selection import axis_of
 from mtlsim.sweeps.predict import predict
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> S
     n_cells = int(np.prod([data.sizes[name] for name in swept]))
     cure = "select some of its values first, as by data.isel"
     require(n_cells <= MOST_CELLS, "data", f"a sweep of at most {MOST_CELLS} cells", f"one of {n_cells}", cure)
-    check_axis(x, swept, "x")
-    check_axis(y, swept, "y")
+    x, y = (name if name is None else axis_of(name, swept, argument) for name, argument in ((x, "x"), (y, "y")))
     require(x is None or x != y, "y", "another parameter than x", repr(y), "leave one of them out")
     numbers_first = sorted((name for name in swept if name not in (x, y)), key=lambda name: are_words(data[name].values))
     x = x or numbers_first.pop(0)
@@ -107,8 +106,20 @@ def columns_of(shown: Shown) -> dict[str, np.ndarray]:
         "hatch": np.array([NO_INTERVAL if h else DECIDED if one else OPEN for h, one in zip(heavy, sign, strict=True)], object),
         "status": _statuses(shown),
     }
+    columns |= _in_view(columns["mean"], low, high)
     columns["shade"] = _shade(columns["mean"], quantity == "gain")
     return columns
+
+
+def _in_view(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, np.ndarray]:
+    """Ends of the intervals as far as they choose what a curve shows: none that is infinite, or far beyond all means."""
+    least, most = np.nanmin(mean, initial=np.inf), np.nanmax(mean, initial=-np.inf)
+    room = (most - least) or abs(most) or 1.0
+    known = np.isfinite(low) & np.isfinite(high)
+    return {
+        "seen_low": np.where(known, np.maximum(low, least - room), mean),
+        "seen_high": np.where(known, np.minimum(high, most + room), mean),
+    }
 
 
 def _mean_over_seeds(shown: Shown) -> tuple[np.ndarray, ...]:

@@ -1,11 +1,10 @@
 """What every page is made of: a heading, words, models of bokeh with all code inside, and words below them."""
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtlsim.core.checks import require
 from mtlsim.results.store import check_writable, require_path, write_whole
 
 STYLE = """
@@ -67,10 +66,3 @@ def listing(text: str) -> str:
 
 def definitions(words: Mapping[str, str]) -> str:
     return "<dl>" + "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(about)}</dd>" for name, about in words.items()) + "</dl>"
-
-
-def check_axis(name: str | None, known: Iterable[str], argument: str) -> None:
-    """Refuse a name that is none of the swept parameters."""
-    known = list(known)
-    found = "nothing is swept along it" if name is None else repr(name)
-    require(name is None or name in known, argument, f"one of {', '.join(known)}", found, "use the dotted names of the grid")

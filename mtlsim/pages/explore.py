@@ -74,7 +74,8 @@ def explore(
     settings = json.dumps(json.loads(data.attrs["settings"]), indent=1)
     says = explain(data) if "gain_sign" in data else "The mean of an output over the seeds, with Student's interval."
     before = paragraph(
-        "Move the sliders; put the mouse on a cell or a dot for its numbers."
+        ("Move the sliders; put" if shown.others or shown.y else "Put")
+        + " the mouse on a cell or a dot for its numbers."
         + (" Click a row of the map to see its curve." if shown.y else "")
     )
     words = [(prediction.statement.name, prediction.statement.claim) for prediction, _ in held]
@@ -197,8 +198,9 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
     crossed = NO_INTERVAL in columns["hatch"]
     if gain:
         fig.line([np.nan], [np.nan], line_color="black", line_width=2, legend_label="mean gain zero")
-        if theories:
-            fig.line([np.nan], [np.nan], line_color=THEORY[0], line_width=2, line_dash="dashed", legend_label="predicted gain zero")
+        for i, name in enumerate(theories):
+            colour = THEORY[i % len(THEORY)]
+            fig.line([np.nan], [np.nan], line_color=colour, line_width=2, line_dash="dashed", legend_label=f"zero by {name}")
         marks = [
             ("hatched: undecided", OPEN, None),
             *([("crossed: no interval covers", NO_INTERVAL, "#cccccc")] if crossed else []),
@@ -277,7 +279,8 @@ def _curve(shown: Shown, columns: dict, sources: dict, theories: list[str]) -> A
     tips = [one for one in _tooltips(shown, theories) if one[1] != "@y_text"]
     fig.add_tools(HoverTool(renderers=[dots], tooltips=tips, formatters=PRINTED))
     if np.isfinite(drawn).sum() > 1:
-        fig.y_range.renderers = [dots]  # infinite and wide intervals do not choose what is in view
+        ends = [fig.scatter("x", end, source=source, size=0) for end in ("seen_low", "seen_high")]
+        fig.y_range.renderers = [dots, *ends]  # infinite and wide intervals do not choose what is in view
     fig.add_layout(fig.legend[0], "below")
     fig.legend[0].ncols, fig.legend[0].click_policy = COLUMNS, "hide"
     return fig

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WIDTH = 860
 TITLE = "Which of these tasks should be trained together?"
 HELP = (
-    "Every column is a target, every row of the map a source that it learns with. Blue helps, red hurts, hatched is undecided; "
+    "Every row of the map is a target, every column a source that it learns with. Blue helps, red hurts, hatched is undecided; "
     "put the mouse on a square for its numbers. Below: what each target gains from all others together."
 )
 
@@ -42,7 +42,7 @@ def _percent(data: "xr.Dataset", name: str) -> np.ndarray:
 
 def _pairs(data: "xr.Dataset") -> Any:
     """Every source by every target."""
-    from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper
+    from bokeh.models import ColorBar, ColumnDataSource, FixedTicker, HoverTool, LinearColorMapper
     from bokeh.palettes import RdBu11, interp_palette
     from bokeh.plotting import figure
 
@@ -62,16 +62,20 @@ def _pairs(data: "xr.Dataset") -> Any:
         "joint": [WORDS[int(one)] if one == one else "" for one in joint],
     }
     source = ColumnDataSource({name: np.asarray(values)[known].tolist() for name, values in columns.items()}, name="pairs")
-    height = min(900, 140 + 26 * len(sources))
-    fig = figure(x_range=targets, y_range=sources[::-1], width=WIDTH, height=height, tools="save", title="gain from one source")
+    height = min(900, 170 + 26 * len(targets))
+    fig = figure(x_range=sources, y_range=targets[::-1], width=WIDTH, height=height, tools="save", title="gain from one source")
     fig.toolbar.logo, fig.grid.visible = None, False
-    fig.xaxis.axis_label, fig.yaxis.axis_label, fig.xaxis.major_label_orientation = "target", "source", 0.7
+    fig.xaxis.axis_label, fig.yaxis.axis_label, fig.xaxis.major_label_orientation = "source", "target", 0.7
     mapper = LinearColorMapper(interp_palette(RdBu11[::-1], 255), low=-1, high=1)
     colour = {"field": "shade", "transform": mapper}
     pattern = {"hatch_pattern": "hatch", "hatch_color": "#333333", "hatch_scale": 6, "hatch_weight": 0.6, "hatch_alpha": 0.6}
-    squares = fig.rect("target", "source", 1, 1, source=source, fill_color=colour, line_color="white", **pattern)
+    squares = fig.rect("source", "target", 1, 1, source=source, fill_color=colour, line_color="white", **pattern)
     tips = [("target", "@target"), ("source", "@source"), ("gain", "@gain{0.0} %"), ("interval", "@low{0.0} to @high{0.0} %")]
     fig.add_tools(HoverTool(renderers=[squares], tooltips=[*tips, ("verdict", "@verdict"), ("over all pairs", "@joint")]))
+    largest = largest_of(gain)
+    marks = {float(to_shade(part * largest, largest)): f"{part * largest:.2g} %" for part in (-1, -0.1, 0, 0.1, 1)}
+    bar = ColorBar(color_mapper=mapper, ticker=FixedTicker(ticks=list(marks)), major_label_overrides=marks)
+    fig.add_layout(bar, "right")
     return fig
 
 

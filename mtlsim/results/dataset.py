@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 from mtlsim.results.grid import Grid
 from mtlsim.results.keep import CODES, Variables
@@ -82,11 +83,18 @@ def load(path: Path | str) -> xr.Dataset:
         )
     if not path.exists():
         raise ValueError(f"path must be an existing result of a sweep, but {path} does not exist; run the sweep first.")
+    cure = f"it is a {path.suffix} file; " + ("mtlsim sweep it first" if path.suffix == ".toml" else "name the .nc file")
+    require(path.suffix in (".nc", ""), "path", "a .nc file made by `mtlsim sweep` or `mtlsim figure`", path, cure)
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             dataset = file.load()
+        study = str(dataset.attrs.get("format", "")).startswith("mtlsim study")
+        cure = "look at it with `mtlsim plot` or `mtlsim explore`"
+        require(not study, "path", "a result of a sweep", f"{path}, a study of `mtlsim compare`", cure)
         json.loads(dataset.attrs["settings"])
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError):
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+        if "a study of" in str(error):
+            raise
         raise ValueError(
             f"path must be a whole result of mtlsim.sweep, but {path} is truncated or something else; "
             "choose another path, or move that file away and run the sweep again."

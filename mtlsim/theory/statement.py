@@ -103,6 +103,8 @@ class Statement:
 
     def __post_init__(self):
         require_choice(self.kind, KINDS, "kind")
+        for place in self.places:
+            require_choice(place, PLACES, "places")
 
     def __call__(self, cell: Any) -> "Prediction":
         hints = get_type_hints(self.instance)

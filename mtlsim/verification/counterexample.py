@@ -17,6 +17,7 @@ from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.registry import file_of
 from mtlsim.results.grid import at_point, make_grid
+from mtlsim.results.grid import parameters as parameters_of
 from mtlsim.results.store import check_writable, require_path, write_whole
 from mtlsim.sweeps.boundary import Box
 from mtlsim.sweeps.execute import as_leaves
@@ -142,6 +143,9 @@ def search_counterexample(
     require(n_starts >= 1, "n_starts", "at least 1", n_starts, "use 6")
     base = statement.instance(place, np.random.default_rng(seed))
     make_grid(base, {name: list(ends) for name, ends in ranges.items()}, check=False)
+    static = [name for name, is_static in parameters_of(base) if is_static and name in ranges]
+    cure = "search over others; `mtlsim verify --holes` draws these too"
+    require(not static, "ranges", "of parameters that move without a step", ", ".join(static), cure)
     boxes = [Box(name, ends, name, ends) for name, ends in ranges.items()]
     keys = jax.random.split(jax.random.key(seed), n_draws)
 
@@ -162,6 +166,16 @@ def search_counterexample(
     value_and_slope = compile_with_nan(jax.value_and_grad(climbed), quickly=True)
     leaves, count = as_leaves(base), 0
 
+    method: dict[str, Any] = {"method": "L-BFGS-B", "jac": True, "options": {"maxiter": max_steps}}
+    try:
+        value_and_slope(jnp.full(len(ranges), 0.5), leaves)
+    except ValueError as error:  # of jax, where a draw loops as long as it needs, as by the number of rows
+        if "everse-mode" not in str(error):
+            raise
+        plain = compile_with_nan(climbed, quickly=True)
+        value_and_slope = lambda unit, leaves: (plain(unit, leaves), jnp.zeros(len(ranges)))
+        method = {"method": "Nelder-Mead", "options": {"maxfev": 2 * max_steps}}
+
     def objective(unit):
         nonlocal count
         count += 1
@@ -173,7 +187,8 @@ def search_counterexample(
     ends = []
     for start in _apart(found, n_starts):
         bounds = [(0, 1)] * len(ranges)
-        end = minimize(objective, start[1], jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": max_steps})
+        climb = objective if "jac" in method else lambda unit: objective(unit)[0]
+        end = minimize(climb, start[1], bounds=bounds, **method)
         ends.append(min((float(end.fun), end.x), start, key=lambda one: one[0]))
     lowest, best = min(ends, key=lambda one: one[0])
     close = [np.abs(x - best).max() < TOGETHER or value < lowest + TOGETHER * abs(lowest) for value, x in ends]

@@ -122,7 +122,8 @@ def _section(finding: Finding) -> str:
     return (
         f'<section id="{statement.name}"><h2>{statement.name}: <span class="{_css(finding)}">{finding.verdict}</span></h2>'
         f"<p><b>Tested here:</b> {html.escape(statement.claim)} <i>({html.escape(', '.join(statement.source))})</i></p>{sources}"
-        f"<p>{finding.n_instances} instances, {finding.n_seeds} draws each after {finding.looks} looks, {finding.seconds:.1f} s; "
+        f"<p>{finding.n_instances} instances, {finding.n_seeds} draws each after {finding.looks} "
+        f"look{'s' * (finding.looks != 1)}, {finding.seconds:.1f} s; "
         f"adjusted p-value of the evidence against it {finding.adjusted:.2g}.</p>{held}<ul>{notes}{lacks}</ul>"
         f"<table><tr><th>place</th><th>rows</th><th>worst score</th><th>median score</th></tr>{lines}</table>"
         f'{pictures}{_speaks_most(finding)}<p class="rule">{html.escape(RULES[kind])}</p></section>'
@@ -142,7 +143,7 @@ def _speaks_most(finding: Finding) -> str:
     )
     told = html.escape(json.dumps(describe_value(finding.worst_instance), indent=1))
     where = f"{worst.place}, number {worst.instance}"
-    summary = f"<summary>The instance that speaks most against it ({where}): {numbers}</summary>"
+    summary = f"<summary>The instance that speaks most against it, or least for it ({where}): {numbers}</summary>"
     return f"<details>{summary}<pre>{told}</pre></details>{again}"
 
 

@@ -59,7 +59,7 @@ def verify(
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
     require(budget >= 1, "budget", "at least 1", budget, f"use {BUDGET}")
-    things = [thing for one in (names or statement_names()) for thing in _things(one)]
+    things = [thing for one in (names or statement_names()) for thing in things_of(one)]
     statements = [thing for thing in things if isinstance(thing, Statement)]
     mechanisms = [thing for thing in things if isinstance(thing, Mechanism)]
     if fast:
@@ -97,7 +97,7 @@ def verify(
     return [*findings, *trials]
 
 
-def _things(name: str | Path | Statement | Mechanism) -> Sequence[Statement | Mechanism]:
+def things_of(name: str | Path | Statement | Mechanism) -> Sequence[Statement | Mechanism]:
     """The statements and mechanisms that a name, or a user's file, stands for."""
     if isinstance(name, Path):
         name = str(name)
@@ -167,7 +167,8 @@ def examine(
 def _worst(kind: str, evidence: list[Evidence]) -> Evidence | None:
     """Of what the verdict looks at, that which speaks most against the statement; first what is no number."""
     counting = [one for one in evidence if one.counts]
-    score = lambda one: one.against(kind) if np.isfinite(one.against(kind)) else np.inf
+    against = lambda one: -one.score(kind) if kind == "sign" else one.against(kind)  # of signs all may be right: the least sure
+    score = lambda one: against(one) if np.isfinite(against(one)) else np.inf
     return max(counting, key=score, default=None)
 
 

@@ -5,12 +5,14 @@ user has (`mtlsim.configuration`, `mtlsim.experiments`), and only one that says 
 """
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mtlsim.configuration import CELLS, DESIGNS, FAMILIES, TASKLESS, build
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment
+from mtlsim.experiments.transfer_map import PARAMETERS
 from mtlsim.results.grid import make_grid
 from mtlsim.results.settings import describe_value
 from mtlsim.sharing import find_sharing, sharing_names
@@ -39,6 +41,8 @@ def reproduce(data: "xr.Dataset") -> Reproduction:
     seed = _seed_of(settings.get("key", {}))
     if seed is None or not isinstance(settings.get("cell"), dict):
         return Reproduction("It was made in Python, with a key or a cell of its own.")
+    if not settings.get("float64", True):
+        return Reproduction("It was computed in float32, in Python: every command computes in float64, whose draws are others.")
     if "experiment" in data.attrs:
         name = data.attrs["experiment"]
         return _as_figure(data, settings, seed) or Reproduction(f"It is of a figure {name} whose settings are not those of today.")
@@ -50,7 +54,8 @@ def _seed_of(key: dict[str, Any]) -> int | None:
     """The s of jax.random.key(s) with the default generator; None for other keys."""
     words = key.get("data")
     fits = key.get("implementation") == "threefry2x32" and isinstance(words, list) and len(words) == 2
-    return (words[0] << 32) + words[1] if fits else None
+    seed = (words[0] << 32) + words[1] if fits else None
+    return None if seed is None or seed >= 2**63 else seed  # of split keys, say
 
 
 def _as_figure(data: "xr.Dataset", settings: dict[str, Any], seed: int) -> Reproduction | None:
@@ -59,19 +64,23 @@ def _as_figure(data: "xr.Dataset", settings: dict[str, Any], seed: int) -> Repro
     if name not in experiment_names():
         return None
     experiment = find_experiment(name)
-    along = {axis: data.attrs.get(axis) for axis in ("x", "y", "panels")} if experiment.has_axes else {}
-    for fast in (False, True):
+    usual = settings.get("keep") is None and settings["n_rounds"] == 1 and settings["level"] == 0.95
+    if not usual:  # options that the command does not have
+        return None
+    words = {dotted: word for word, dotted in PARAMETERS.items()}
+    chosen = {axis: words.get(str(data.attrs.get(axis))) for axis in ("x", "y", "panels")} if experiment.has_axes else {}
+    for fast, along in itertools.product((False, True), ({}, chosen) if chosen else ({},)):
         try:
             options = Options(fast=fast, model=model if experiment.models else None, **along)
             setting = experiment.setting(options)
         except ValueError:  # other names of axes than those of today
             continue
         if _same(setting.cell, setting.grid, settings):
-            words = ["mtlsim figure", name, *(["--fast"] if fast else []), *([f"--model {model}"] if options.model else [])]
-            words += [f"--{axis} {value}" for axis, value in along.items() if value is not None]
-            words += [f"--seeds {settings['n_seeds']}"] if settings["n_seeds"] != setting.n_seeds else []
-            words += [f"--seed {seed}"] if seed else []
-            return Reproduction(" ".join(words), None, setting.cell)
+            parts = ["mtlsim figure", name, *(["--fast"] if fast else []), *([f"--model {model}"] if options.model else [])]
+            parts += [f"--{axis} {value}" for axis, value in along.items() if value is not None]
+            parts += [f"--seeds {settings['n_seeds']}"] if settings["n_seeds"] != setting.n_seeds else []
+            parts += [f"--seed {seed}"] if seed else []
+            return Reproduction(" ".join(parts), None, setting.cell)
     return None
 
 
@@ -107,6 +116,8 @@ def _tables(settings: dict[str, Any], seed: int) -> dict[str, Any]:
             if name not in ("type",) and value is not None
         }
     cell = {name: _entry(value) for name, value in fields.items() if value is not None}
+    if isinstance(cell.get("hyperparameters"), str):  # a scheme without any
+        cell["hyperparameters"] = {}
     tables["cell"] = {"kind": kind, **cell}
     tables["grid"] = {axis["name"]: axis["values"] for axis in settings["axes"]}
     tables["sweep"] = {"n_seeds": settings["n_seeds"], "level": settings["level"], "seed": seed}
@@ -118,8 +129,8 @@ def _tables(settings: dict[str, Any], seed: int) -> dict[str, Any]:
 def _design(value: Any) -> Any:
     if isinstance(value, list):
         return [_design(one) for one in value]
-    fields = {name: entry for name, entry in value.items() if name != "type" and entry is not None}
-    return {"kind": DESIGN_OF[value["type"]], **fields}
+    kind = DESIGN_OF[value["type"]]
+    return {"kind": kind, **{name: value[name] for name in DESIGNS[kind][1] if value[name] is not None}}
 
 
 def _entry(value: Any) -> Any:

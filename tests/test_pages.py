@@ -13,9 +13,16 @@ import pytest
 import mtlsim as mtl
 from mtlsim.commands.pages import Explore
 from mtlsim.configuration import build, sweep_arguments
+from mtlsim.experiments._experiment import Options, find_experiment
+from mtlsim.pages._cells import choose
+from mtlsim.pages._cells import columns_of as cell_columns
+from mtlsim.pages._cells import predicted as predicted_on
 from mtlsim.pages.explainer import N_FEATURES, N_TARGET, ROWS, TRY, explainer
 from mtlsim.pages.explore import explore
 from mtlsim.reproduction import reproduce
+from mtlsim.results.grid import make_grid
+from mtlsim.results.plan import Plan
+from mtlsim.results.settings import describe
 from mtlsim.results.zero_line import zero_lines
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -254,22 +261,29 @@ WITH_MORE = {
         },
         "cell": {"rank": 1},
     },
+    "a design of numbers": {
+        "tasks": {"n_features": 2, "n_samples": [9, 9], "design": {"kind": "from_matrix", "matrix": [[2.0, 0.5], [0.5, 1.0]]}},
+        "cell": {"rank": 1},
+    },
     "units": {"tasks": {"family": "relu", "n_features": 3, "n_samples": [20, 20]}, "cell": {"rank": 1}},
 }
 
 
 @pytest.mark.parametrize("settings", WITH_MORE.values(), ids=WITH_MORE.keys())
 def test_settings_of_every_kind_come_back(settings):
-    from mtlsim.results.grid import make_grid
-    from mtlsim.results.plan import Plan
-    from mtlsim.results.settings import describe
-
     cell, grid = build(settings)
-    said = describe(cell, make_grid(cell, grid), Plan(1, 1, 5, 2, 1, 1, 1), jax.random.key(7), 0.95, {}, "draws")
+    said = describe_of(cell, grid, 5, 2)
     made = reproduce(swept_like(said))
     again = tomllib.loads(made.toml)
     assert mtl.results.settings.describe_value(build(again)[0]) == said["cell"]
     assert again["sweep"] == {"n_seeds": 5, "level": 0.95, "seed": 7, "budget": 10}
+
+
+def describe_of(cell, grid: dict, n_seeds: int, n_rounds: int = 1) -> dict:
+    """What a sweep of the cell would say of itself, of the seed 7 with more than one round, else 0."""
+    key = jax.random.key(7 if n_rounds > 1 else 0)
+    said = describe(cell, make_grid(cell, grid), Plan(1, 1, n_seeds, n_rounds, 1, 1, 1), key, 0.95, {}, "draws")
+    return json.loads(json.dumps(said))
 
 
 def swept_like(settings: dict):
@@ -287,10 +301,64 @@ def test_what_no_file_can_build_is_said_to_be_so(swept):
     assert "key" in reproduce(swept_like(settings)).command
 
 
+def test_float32_and_split_keys_are_not_made_again_by_a_command(swept):
+    settings = json.loads(swept.attrs["settings"])
+    assert "float32" in reproduce(swept_like(settings | {"float64": False})).command
+    settings["key"]["data"] = [2**31, 5]
+    assert "made in Python" in reproduce(swept_like(settings)).command
+
+
+def test_a_figure_of_chosen_axes_is_made_again_by_its_command():
+    experiment = find_experiment("transfer-map")
+    for options in (Options(fast=True), Options(fast=True, x="noise", y="cosine", panels="rank")):
+        setting = experiment.setting(options)
+        said = describe_of(setting.cell, setting.grid, setting.n_seeds)
+        data = swept_like(said)
+        data.attrs |= {"experiment": "transfer-map", "model": "", **setting.attributes}
+        words = [f"--{name} {getattr(options, name)}" for name in ("x", "y", "panels") if getattr(options, name)]
+        assert reproduce(data).command == " ".join(["mtlsim figure transfer-map --fast", *words])
+        said["level"] = 0.9
+        assert reproduce(swept_like(said).assign_attrs({k: v for k, v in data.attrs.items() if k != "settings"})).cell is None
+
+
+def test_cells_stand_where_their_values_are_in_whatever_order(swept):
+    order = [2, 0, 1, 4, 3]
+    mixed = columns_of_cells(swept.isel({X: order}))
+    np.testing.assert_array_equal(mixed["mean"], columns_of_cells(swept)["mean"])
+
+
+def columns_of_cells(data, quantity: str = "gain") -> dict:
+    return cell_columns(choose(data, X, Y, quantity))
+
+
+def test_other_outputs_are_crossed_where_tails_are_heavy_and_come_from_sums_too():
+    cell = mtl.Transfer(mtl.LinearTasks(4, (30, 12), cosine=0.5, design=mtl.Isotropic(), relation="same"), sharing="pooled")
+    grid = {"tasks.n_samples[1]": [5, 6, 12], "tasks.noise": [1.0, 2.0]}
+    kept = {keep: mtl.sweep(cell, grid, 12, jax.random.key(1), keep=keep, progress=False) for keep in ("draws", "cells")}
+    found = {keep: cell_columns(choose(data, None, None, "risk_single")) for keep, data in kept.items()}
+    assert found["draws"]["hatch"].tolist() == ["x", "x", " ", " ", " ", " "] or "x" in found["draws"]["hatch"]
+    np.testing.assert_array_equal(found["draws"]["hatch"], found["cells"]["hatch"])
+    for part in ("mean", "low", "high"):
+        np.testing.assert_allclose(found["draws"][part], found["cells"][part], rtol=1e-9)
+
+
+def test_a_sweep_over_architectures_and_ranks_is_explored(tmp_path):
+    cell = mtl.Transfer(mtl.LinearTasks(3, (20, 9), design=mtl.Isotropic(), relation="same"), sharing="pooled")
+    found = mtl.sweep(cell, {"sharing": ["pooled", "soft"], "tasks.noise": [0.5, 2.0]}, 3, jax.random.key(6), progress=False)
+    prediction = mtl.theory.pooled_least_squares(cell)
+    gains = predicted_on(choose(found, None, None, "gain"), prediction).reshape(2, 2)
+    rows = [str(name) for name in found["sharing"].values]
+    assert np.isfinite(gains[rows.index("pooled")]).all() and np.isnan(gains[rows.index("soft")]).all()
+    wanted = mtl.predict(prediction, {"tasks.noise": [0.5, 2.0]})["gain"].values
+    np.testing.assert_allclose(gains[rows.index("pooled")], wanted, rtol=1e-12)
+
+
 def test_zero_lines_run_where_the_function_is_zero():
     xs, ys = np.linspace(-2, 2, 41), np.linspace(-1, 3, 33)
     lines = zero_lines(xs, ys, xs[None, :] + 0.5 * ys[:, None] - 0.3)
     assert len(lines) == 1 and np.abs(lines[0][:, 0] + 0.5 * lines[0][:, 1] - 0.3).max() < 1e-12
+    (line,) = zero_lines(np.array([10.0, 1000.0]), np.array([0.0, 1.0]), np.array([[1.0, -1.0], [1.0, -1.0]]))
+    np.testing.assert_allclose(line[:, 0], 100)  # half way on a logarithmic axis
     assert zero_lines(xs, ys, xs[None, :] ** 2 + ys[:, None] ** 2 + 1) == []
     undecided = np.zeros((33, 41), bool)
     assert zero_lines(xs, ys, xs[None, :] + 0 * ys[:, None] - 0.01, undecided) == []

@@ -11,7 +11,7 @@ from conftest import close, untyped
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.arrays.learners import RIDGES, Ways, blocks_of, fit_ways, make_source, mean_square, see
-from mtlsim.arrays.splitting import Beside, make_plan
+from mtlsim.arrays.splitting import Beside, beside_of, make_plan
 
 RNG = np.random.default_rng(5)
 D = 5
@@ -241,3 +241,24 @@ def test_from_a_table_with_groups_and_time(tmp_path, capsys):
         (["compare", str(tmp_path / "c.npz"), "--time", "day"], "files must be tables where time is asked for"),
     ):
         assert cli.main(words) == 2 and sentence in capsys.readouterr().err
+
+
+def test_a_source_that_has_a_time_lends_its_past_alone():
+    """Labels of a source after a block leave what is foretold of the block as it was; those before it do not."""
+    rng, d = np.random.default_rng(3), 3
+    times = np.repeat(np.arange(20), 2)  # two rows a day, which never train for each other
+    X, Z = rng.normal(size=(2, 40, d))
+    y, z = X.sum(1) + rng.normal(size=40), Z.sum(1) + rng.normal(size=40)
+
+    def said(labels, with_time=True):
+        beside = {"a": times} | ({"b": times} if with_time else {})
+        return mtl.compare_tasks({"a": (X, y), "b": (Z, labels)}, targets="a", time=beside)
+
+    later = np.where(times >= 19, z + 50, z)  # within the last block alone
+    assert said(later).data.risk_together.values == pytest.approx(said(z).data.risk_together.values, rel=1e-9)
+    earlier = np.where(times < 5, z + 50 * rng.normal(size=40), z)
+    assert abs(said(earlier).data.risk_together.values - said(z).data.risk_together.values).max() > 1e-6
+    assert abs(said(later, False).data.risk_together.values - said(z, False).data.risk_together.values).max() > 1e-6
+    plan = make_plan("a", 40, beside_of(None, times, None, np.ones(40, bool), 40, "a"), None, 20, rng)
+    for train, test in zip(plan.trains, plan.tests, strict=True):
+        assert times[train].max() < times[test].min()

@@ -63,10 +63,11 @@ def compare_tasks(
     curve: gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
     affinities: how well eight affinities of pairs tell the gain on rows held out, for three to twelve tasks (`Study.affinities`).
     groups: {task: the group of each row}: rows of one group train or test together and are left out together, and intervals count
-    groups. time: {task: when each row was}: later rows test what earlier ones have learned, block after block, which are taken to
-    be independent, and stretches of time are left out together. weights: {task: numbers > 0, one a row}, by which its squared
-    errors count, learning and testing; measures of two-valued labels count all rows alike. None goes with curve or affinities.
-    grouping: for up to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
+    groups. time: {task: when each row was}: later rows test what earlier ones have learned, of the target and of the sources that
+    have a time too, block after block, which are taken to be independent, and stretches of time are left out together. weights:
+    {task: numbers > 0, one a row}, by which its squared errors count, learning and testing; measures of two-valued labels count
+    all rows alike. None goes with curve or affinities. grouping: for up to ten tasks the best of all partitions by the errors in
+    fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
 

@@ -15,13 +15,14 @@ STRETCHES = 10  # of time that are left out one at a time where ridges and weigh
 
 
 class Beside(NamedTuple):
-    """What is known of a task's rows beside features and labels: the group of each (m,), or its place in time (m,), and its weight,
-    of mean one.
+    """What is known of a task's rows beside features and labels: the group of each (m,), or its time and place in time (m,), and
+    its weight, of mean one.
     """
 
     groups: np.ndarray | None = None
     places: np.ndarray | None = None
     weights: np.ndarray | None = None
+    times: np.ndarray | None = None
 
     @property
     def together(self) -> np.ndarray | None:
@@ -35,6 +36,7 @@ PLAIN = Beside()
 class Plan(NamedTuple):
     """The rows that train and that test, in J splits. units (J, u): numbers of what is tested and taken to be independent, rows or
     groups. groups: of every row, None where each stands alone. n_train: units that train. disjoint: whether none is tested twice.
+    befores: of every split the time before which all that trains was, None where rows have no time.
     """
 
     trains: list[np.ndarray]
@@ -43,6 +45,7 @@ class Plan(NamedTuple):
     n_train: int
     groups: np.ndarray | None = None
     disjoint: bool = False
+    befores: list[Any] | None = None
 
     def by_unit(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         """Numbers of the rows tested in each split as (J, u); of a group the sum, over the mean size of all groups."""
@@ -66,7 +69,7 @@ def make_plan(name: str, n: int, beside: Beside, target_samples: int | None, n_s
     inside = target_samples is None or (is_whole(target_samples) and 3 <= target_samples < n)
     require(inside, "target_samples", wanted, target_samples, "leave it out")
     if beside.places is not None:
-        return _by_time(name, beside.places, target_samples, n_splits)
+        return _by_time(name, beside, target_samples, n_splits)
     n_train = min(max(3, round(SHARE_TRAINED * n)), n - 1) if target_samples is None else int(target_samples)
     orders = np.stack([rng.permutation(n) for _ in range(n_splits)])
     tests = orders[:, n_train:]
@@ -85,9 +88,10 @@ def _by_groups(name: str, groups: np.ndarray, n_splits: int, rng: np.random.Gene
     return Plan([np.flatnonzero(i) for i in inside], [np.flatnonzero(~i) for i in inside], orders[:, n_train:], n_train, groups)
 
 
-def _by_time(name: str, places: np.ndarray, target_samples: int | None, n_splits: int) -> Plan:
-    """Blocks of equal length, one after another, each after all that trains for it."""
-    n, order = len(places), np.argsort(places)
+def _by_time(name: str, beside: Beside, target_samples: int | None, n_splits: int) -> Plan:
+    """Blocks of equal length, one after another, each after all that trains for it: rows of the time at which it begins do not."""
+    n, order = len(beside.places), np.argsort(beside.places)
+    times = beside.places if beside.times is None else beside.times
     first = max(3, round(SHARE_FIRST * n)) if target_samples is None else int(target_samples)
     count = min(n_splits, MOST_BLOCKS, n - first)
     wanted = f"at most {n - 2}, as {name} is tested in time"
@@ -95,7 +99,11 @@ def _by_time(name: str, places: np.ndarray, target_samples: int | None, n_splits
     length = (n - first) // count
     starts = [n - (count - block) * length for block in range(count)]
     tests = [order[start : start + length] for start in starts]
-    return Plan([order[:start] for start in starts], tests, np.stack(tests), starts[0], disjoint=True)
+    befores = [times[order[start]] for start in starts]
+    trains = [order[:start][times[order[:start]] < before] for start, before in zip(starts, befores, strict=True)]
+    wanted, found = f"such that 3 rows of {name} were before the first that is tested", f"such that {len(trains[0])} were"
+    require(len(trains[0]) >= 3, "time", wanted, found, "give finer times, or more target_samples")
+    return Plan(trains, tests, np.stack(tests), starts[0], disjoint=True, befores=befores)
 
 
 def check_beside(given: Any, argument: str, keys: Sequence[str]) -> dict[str, np.ndarray]:
@@ -128,4 +136,4 @@ def beside_of(
         right = weights.dtype.kind in "biuf" and bool(np.all(np.isfinite(weights)) and np.all(weights > 0))
         require(right, "weights", f"numbers > 0 for {name}", "other ones among them", "leave out rows that count for nothing")
         weights = weights[kept] / weights[kept].mean()
-    return Beside(groups, places, weights)
+    return Beside(groups, places, weights, None if times is None else times[kept])

@@ -27,6 +27,7 @@ from mtlsim.arrays.splitting import PLAIN, Beside, make_plan
 
 MOST_PAIRS = 12  # tasks of which every ordered pair is looked at
 SIZES = (2, 4, 8)  # of sets of the best sources
+FEWEST = 3  # rows of a source that are anything to learn from
 MOST_SINGLES = 8  # sources that are tried one by one where there are more tasks
 
 
@@ -44,12 +45,19 @@ class Table:
         self.size = float(np.mean([mean_square(X / self.scale) for X in centred]))
         self._sources: dict[Any, Source] = {}
 
-    def source(self, s: int, target: int) -> Source:
-        """Task s as a source of a target, without the rows that are the target's."""
-        copies = self.gathered.dropped.get((s, target))
-        name = s if copies is None else (s, target)
+    def kept(self, s: int, target: int, before: Any = None) -> np.ndarray | slice:
+        """The rows that task s lends to a target: none that is the target's, and none of the time `before` or later."""
+        copies, times = self.gathered.dropped.get((s, target)), self.beside[s].times
+        if before is None or times is None:
+            return slice(None) if copies is None else ~copies
+        return (times < before) & (True if copies is None else ~copies)
+
+    def source(self, s: int, target: int, before: Any = None) -> Source:
+        """Task s as a source of a target."""
+        copies, timeless = self.gathered.dropped.get((s, target)), before is None or self.beside[s].times is None
+        name = (s, None if copies is None else target, None if timeless else before)
         if name not in self._sources:
-            kept = slice(None) if copies is None else ~copies
+            kept = self.kept(s, target, before)
             X, y = self.rows[s][kept], self.labels[s][kept]
             take = lambda part: None if part is None else part[kept]
             groups, weights = take(self.beside[s].together), take(self.beside[s].weights)
@@ -60,17 +68,21 @@ class Table:
             self._sources[name] = make_source(X, y, groups, roots)
         return self._sources[name]
 
-    def ways(self, target: int, methods: Sequence[str]) -> Ways:
-        others = [s for s in range(len(self.names)) if s != target]
-        return Ways({s: self.source(s, target) for s in others}, self.size, methods)
+    def others(self, target: int, before: Any = None) -> list[int]:
+        """The sources of a target, of those with a time only the ones that had some rows before."""
+        some = lambda s: len(self.labels[s][self.kept(s, target, before)]) >= FEWEST
+        return [s for s in range(len(self.names)) if s != target and (before is None or some(s))]
+
+    def ways(self, target: int, methods: Sequence[str], before: Any = None) -> Ways:
+        return Ways({s: self.source(s, target, before) for s in self.others(target, before)}, self.size, methods)
 
 
 class Together:
     """What the rows of one target learn, alone and with the other tasks as sources."""
 
-    def __init__(self, table: "Table", target: int):
-        self.others = [s for s in range(len(table.names)) if s != target]
-        self.ways = table.ways(target, table.methods)
+    def __init__(self, table: "Table", target: int, before: Any = None):
+        self.others = table.others(target, before)
+        self.ways = table.ways(target, table.methods, before)
         self.screened = len(table.names) > MOST_PAIRS
 
     def on(self, X: np.ndarray, beside: Beside = PLAIN) -> "Rows":
@@ -98,7 +110,7 @@ class Rows:
         singles = {s: self.fit(self.seen((s,)), y, train) for s in near}
         ranked = sorted(singles, key=lambda s: free_error(own + singles[s], own[0].error))
         sets = [tuple(sorted(ranked[:size])) for size in SIZES if size < len(others) and size <= len(ranked)]
-        sets += [tuple(others)] if len(others) > 1 else []
+        sets += [tuple(others)] if len(others) > 1 else []  # of one, the single source; of none, nothing
         return own, singles, [fit for chosen in sets for fit in self.fit(self.seen(chosen), y, train)]
 
     def alone(self, y: np.ndarray, train: np.ndarray) -> list[Fit]:
@@ -141,7 +153,7 @@ class Target:
     """
 
     def __init__(self, table: Table, target: int, target_samples: int | None, n_splits: int, seed: np.ndarray):
-        self.table, self.target, self.y = table, target, table.labels[target]
+        self.table, self.target, self.y, self._cut = table, target, table.labels[target], None
         n, name = len(self.y), table.names[target]
         rng = np.random.default_rng([*seed.ravel().tolist(), target])
         self.plan = make_plan(name, n, table.beside[target], target_samples, n_splits, rng)
@@ -157,13 +169,13 @@ class Target:
     def _measure(self) -> None:
         alone, every, singles, curves = [], [], {}, []
         self.labels = [self.y[test] for test in self.plan.tests]
-        for train, test in zip(self.plan.trains, self.plan.tests, strict=True):
-            own, by_source, sets = self.rows.fits(self.y, train)
+        for rows, train, test in zip(self._rows_of_splits(), self.plan.trains, self.plan.tests, strict=True):
+            own, by_source, sets = rows.fits(self.y, train)
             predict = lambda theta, train=train, test=test: self.rows.predict(theta, self.y, train, test)
             alone.append(predict(own[0].theta))
-            for s, fits in by_source.items():
-                if not self.together.screened:
-                    singles.setdefault(s, []).append(predict(mixture(own + fits)))
+            for s in [] if self.together.screened else self.together.others:
+                fits = by_source.get(s, [])  # none of a source that had no rows yet
+                singles.setdefault(s, []).append(predict(mixture(own + fits)))
             fits = own + [fit for fits in by_source.values() for fit in fits] + sets
             every.append(predict(mixture(fits)))
             if self.middle is not None:
@@ -171,6 +183,16 @@ class Target:
         self.scores, self.curves = (alone, every), np.asarray(curves)
         self.alone, self.multi = map(self._squares, self.scores)
         self.singles = {s: self._squares(parts) for s, parts in singles.items()}
+
+    def _rows_of_splits(self) -> list[Rows]:
+        """The ways on the target's rows in every split: with all rows of the sources, or with those that were before its tests."""
+        if self.plan.befores is None or all(self.table.beside[s].times is None for s in self.together.others):
+            return [self.rows] * len(self.plan.trains)
+        if self._cut is None:
+            at = lambda before: Together(self.table, self.target, before)
+            X, beside = self.table.rows[self.target], self.table.beside[self.target]
+            self._cut = [at(before).on(X, beside) for before in self.plan.befores]
+        return self._cut
 
     def _squares(self, scores: list[np.ndarray]) -> np.ndarray:
         squares = [(said - labels) ** 2 for said, labels in zip(scores, self.labels, strict=True)]
@@ -187,8 +209,9 @@ class Target:
     def in_group(self, others: tuple[int, ...]) -> np.ndarray:
         """Squared errors on all splits with just these sources."""
         found = []
-        for train, test in zip(self.plan.trains, self.plan.tests, strict=True):
-            fits = [fit for chosen in {(), others} for fit in self.rows.fit(self.rows.seen(chosen), self.y, train)]
+        for rows, train, test in zip(self._rows_of_splits(), self.plan.trains, self.plan.tests, strict=True):
+            there = tuple(s for s in others if s in rows.together.others)
+            fits = [fit for chosen in {(), there} for fit in rows.fit(rows.seen(chosen), self.y, train)]
             found.append(self.rows.predict(mixture(fits), self.y, train, test))
         return self._squares(found)
 

@@ -11,6 +11,7 @@ from mtlsim.core.status import Status
 from mtlsim.core.verdict import WORDS, half_width
 from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED, are_words
 from mtlsim.results.dataset import counts, has_heavy_tails
+from mtlsim.results.grid import at_point, parameters
 from mtlsim.results.selection import axis_of
 from mtlsim.sweeps.predict import predict
 
@@ -63,6 +64,7 @@ def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> S
         f"{quantity}, which has axes {', '.join(rest)}",
         "select of them, as by data.isel",
     )
+    data = data.sortby([name for name in of.dims if name in axes and not are_words(data[name].values)])
     data = data.squeeze([name for name in of.dims if name in axes and data.sizes[name] == 1])
     swept = [name for name in of.dims if name in axes and data.sizes.get(name, 1) > 1]
     require(len(swept) > 0, "data", "a sweep over one parameter or more", "one cell", "read it with `mtlsim explain`")
@@ -84,11 +86,17 @@ def columns_of(shown: Shown) -> dict[str, np.ndarray]:
     if f"{quantity}_low" in data:
         mean, low, high = (shown.values(f"{quantity}_{part}").ravel() for part in ("mean", "low", "high"))
         n_seeds = shown.values(f"{quantity}_n_seeds").ravel()
+    elif f"{quantity}_mean" in data:  # sums alone were kept
+        mean, error = (shown.values(f"{quantity}_{part}").ravel() for part in ("mean", "standard_error"))
+        n_seeds = shown.values("gain_n_seeds").ravel() if "gain_n_seeds" in data else np.full(mean.shape, 2)
+        width = np.where(n_seeds > 1, half_width(error, n_seeds, float(data.attrs["level"])), np.inf)
+        low, high = mean - width, mean + width
     else:
         mean, low, high, n_seeds = _mean_over_seeds(shown)
     heavy = np.zeros(mean.shape, bool)
-    if quantity == "gain" and "gain_sign" in data:
+    if "gain_sign" in data:
         heavy = has_heavy_tails(data).transpose(*data["gain_sign"].dims).values.ravel()
+    if quantity == "gain" and "gain_sign" in data:
         sign = shown.values("gain_sign").ravel()
         words = np.array([WORDS[int(one)] for one in sign], object)
     else:
@@ -172,15 +180,28 @@ def to_shade(gain: Any, largest: float) -> Any:
 
 
 def predicted(shown: Shown, prediction: Any) -> np.ndarray:
-    """What a statement predicts on every cell; NaN outside of its assumptions."""
+    """What a statement predicts on every cell; NaN outside of its assumptions, and where it does not speak of such a cell."""
     axes = [*shown.others, *([shown.y] if shown.y else []), shown.x]
     grid = {name: shown.data[name].values.tolist() for name in axes}
-    fixed = {str(n): [c.values.item()] for n, c in shown.data.coords.items() if c.ndim == 0 and n in _swept(shown)}
-    data = predict(prediction, fixed | grid, check=False)
-    name, found = shown.quantity, ", ".join(map(str, data.data_vars))
-    require(name in data, "predictions", f"statements about the {name}", f"one about {found}", "draw its own quantity")
-    data = data.squeeze(list(fixed), drop=True).transpose(*axes)
-    return np.where(data["margin"].values >= 0, data[name].values, np.nan).ravel()
+    held = {str(name): one.values.item() for name, one in shown.data.coords.items() if one.ndim == 0 and name in _swept(shown)}
+    kinds = dict(parameters(prediction.cell))
+    static = [name for name in axes if kinds.get(name)]
+    gains = np.full([len(grid[name]) for name in axes], np.nan)
+    for place in np.ndindex(*(len(grid[name]) for name in static)):
+        point = {name: grid[name][i] for name, i in zip(static, place, strict=True)}
+        fixed = {name: value for name, value in held.items() if kinds.get(name)} | point
+        try:
+            bound = prediction.statement(at_point(prediction.cell, fixed))
+        except ValueError:  # of another rank, say
+            continue
+        moved = {name: [value] for name, value in held.items() if not kinds.get(name)}
+        data = predict(bound, moved | {name: grid[name] for name in axes if name not in static}, check=False)
+        name, found = shown.quantity, ", ".join(map(str, data.data_vars))
+        require(name in data, "predictions", f"statements about the {name}", f"one about {found}", "draw its own quantity")
+        data = data.squeeze(list(moved), drop=True).transpose(*(axis for axis in axes if axis not in static))
+        where = tuple(place[static.index(axis)] if axis in static else slice(None) for axis in axes)
+        gains[where] = np.where(data["margin"].values >= 0, data[name].values, np.nan)
+    return gains.ravel()
 
 
 def texts_of_theory(gains: np.ndarray) -> list[str]:

@@ -81,6 +81,7 @@ def transfer_map(
     data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named. handles: more
     entries of the legend, for what is drawn on top. title: a sentence above it.
     """
+    data = data.sortby([name for name in data["gain_mean"].dims if not are_words(data[name].values)])
     axes = [name for name in data["gain_mean"].dims if data.sizes[name] > 1 or name in (x, y, panels)]
     require(len(axes) in (2, 3), "data", "swept over two or three parameters", f"over {axes}", "select some with data.sel(...)")
     named = [name for name in (x, y, panels) if name is not None]

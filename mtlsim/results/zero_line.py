@@ -10,7 +10,7 @@ def edges_of(centres: np.ndarray) -> np.ndarray:
     centres = np.asarray(centres, float)
     if len(centres) == 1:
         return centres[0] + np.array([-0.5, 0.5])
-    log = centres.min() > 0 and centres.max() > 30 * centres.min()
+    log = _is_geometric(centres)
     values = np.log(centres) if log else centres
     middle = (values[1:] + values[:-1]) / 2
     edges = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
@@ -29,4 +29,12 @@ def zero_lines(xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, decided: np.nda
     values = mean if decided is None else supported(mean, decided)
     if min(values.shape) < 2 or not np.isfinite(values).any() or not np.nanmin(values) < 0 < np.nanmax(values):
         return []
-    return contour_generator(xs, ys, np.ma.masked_invalid(values)).lines(0.0)
+    geometric = [_is_geometric(axis) for axis in (xs, ys)]
+    moved = [np.log(axis) if log else axis for axis, log in zip((xs, ys), geometric, strict=True)]
+    lines = contour_generator(*moved, np.ma.masked_invalid(values)).lines(0.0)
+    return [np.stack([np.exp(part) if log else part for part, log in zip(line.T, geometric, strict=True)], 1) for line in lines]
+
+
+def _is_geometric(places: np.ndarray) -> bool:
+    """Whether an axis is logarithmic: its places are positive and span a factor of 30."""
+    return bool(places.min() > 0 and places.max() > 30 * places.min())

@@ -316,9 +316,3 @@ def test_an_angle_is_another_word_for_the_cosine():
     for bad, said in (({"angle": 181}, "between 0 and 180 degrees"), ({"angle": 3, "cosine": 0.5}, "left out where a cosine")):
         with pytest.raises(ValueError, match=said):
             mtl.LinearTasks(D, (30, 20), **bad)
-
-
-def test_more_rows_than_can_be_drawn_one_by_one_are_refused():
-    with pytest.raises(ValueError, match="drawn one by one"):
-        mtl.LinearTasks(3, (10**12, 20), rows="rademacher")
-    assert mtl.LinearTasks(3, (10**12, 20)).n_samples[0] == 10**12

@@ -19,7 +19,6 @@ from mtlsim.tasks.relations import OWN, RELATIONS, USE_ALIGNMENT, lowest_alignme
 
 ROWS = ("gaussian", "rademacher", "student", "sphere")
 ORDERS = ("rdq", "rqd")
-MOST_ROWS = 10**9  # of a law whose moments cannot be drawn without its rows: about a minute a feature
 
 
 class Tasks(eqx.Module):
@@ -156,9 +155,6 @@ class Recipe(eqx.Module):
             require_choice(self.relation, RELATIONS, "relation")
         require_choice(self.order, ORDERS, "order")
         require_choice(self.rows, ROWS, "rows")
-        if self.rows != "gaussian":
-            few, cure = f"at most {MOST_ROWS:.0e} where rows={self.rows!r}, which are drawn one by one", "use rows='gaussian'"
-            require_all(self.n_samples, lambda n: n <= MOST_ROWS, "n_samples", few, cure)
         require_bool(self.shared_covariates, "shared_covariates")
         if self.n_features == 1 and self.parameters is None:
             require_all(

@@ -19,7 +19,7 @@ from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
 from mtlsim.theory.statement import PLACES
 from mtlsim.theory.statements.free_heads import predict_free_heads
-from mtlsim.verification.counterexample import load_counterexample, search_counterexample
+from mtlsim.verification.counterexample import Counterexample, load_counterexample, search_counterexample, short_of
 from mtlsim.verification.evidence import Evidence
 from mtlsim.verification.rules import RULES, judge
 from mtlsim.verification.run import examine, verify
@@ -311,12 +311,17 @@ def test_a_boundary_that_is_not_there_is_empty():
         mtl.find_boundary(pooled_cell(), "tasks.noise", (1, 0), "tasks.cosine", (0, 1))
 
 
+def test_a_search_without_room_says_what_it_is_short_of():
+    never = dataclasses.replace(SIMPLE, assume=lambda cell, key: {"enough rows": -1.0, "noise": 1.0, "a number": np.nan})
+    instance = never.instance("inside", np.random.default_rng(0))
+    assert short_of(never, instance, jax.random.key(0)) == "enough rows; a number"
+    found = Counterexample("x", "inside", 0, {}, 0.0, 0.0, 9, 0.0, lacks="enough rows")
+    assert "none of 9 points; at the last it is short of: enough rows" in str(found)
+
+
 def test_a_search_finds_what_breaks_a_statement_and_nothing_where_it_holds(tmp_path):
     holds = search_counterexample(SIMPLE, {"weight": (0.1, 3.0)}, n_starts=1, n_draws=16, n_scan=8)
     assert holds.z < 5 and "no evidence that there is none" in str(holds)
-    never = dataclasses.replace(SIMPLE, assume=lambda cell, key: {"enough rows": -1.0, "noise": 1.0})
-    nowhere = search_counterexample(never, {"weight": (0.1, 3.0)}, n_starts=1, n_draws=4, n_scan=4, n_fresh=4)
-    assert nowhere.lacks == "enough rows" and "short of: enough rows" in str(nowhere)
     name, few = "other.tasks.alignment", {"n_starts": 1, "n_draws": 16, "n_fresh": 300, "max_steps": 5, "n_scan": 8}
     broken = search_counterexample(theory.alignment_claim, {name: (0.15, 1.0)}, **few)
     assert broken.z > 5 and "violates" in str(broken) and 0.15 <= broken.parameters[name] < 0.9

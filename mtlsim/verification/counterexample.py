@@ -198,9 +198,7 @@ def search_counterexample(
     inside, own = fresh["inside"], file_of(statement)
     file = None if own is None else str(own.path)
     if inside.sum() < 2:
-        margins = statement.assume(worst, keys[0])
-        lacks = "; ".join(name for name, margin in margins.items() if not bool(jnp.all(jnp.asarray(margin) >= 0)))
-        agree = len(ends), int(sum(close))
+        lacks, agree = short_of(statement, worst, keys[0]), len(ends), int(sum(close))
         return Counterexample(statement.name, place, seed, parameters, 0.0, 0.0, count, 0.0, *agree, file, lacks)
     off = fresh["violation"][inside] / fresh["size"][inside].mean(0)
     mean, error = off.mean(0), off.std(0, ddof=1) / np.sqrt(inside.sum())
@@ -208,6 +206,12 @@ def search_counterexample(
     which = int(np.argmax(signed / np.maximum(error, FLOOR)))
     numbers = float(signed[which]), float(error[which]), count, float(inside.mean()), len(ends), int(sum(close))
     return Counterexample(statement.name, place, seed, parameters, *numbers, file)
+
+
+def short_of(statement: Statement, instance: Any, key: Any) -> str:
+    """The assumptions that fail on one draw of an instance."""
+    margins = statement.assume(instance, key)
+    return "; ".join(name for name, margin in margins.items() if not bool(jnp.all(jnp.asarray(margin) >= 0)))
 
 
 def _even(count: int, n_axes: int, seed: int) -> np.ndarray:

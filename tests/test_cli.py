@@ -15,14 +15,18 @@ from layout import problems
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.configuration import CELLS, build, read
+from mtlsim.core.catalogue import claims_of, first_lines
 from mtlsim.experiments import _experiment
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure, picture
 from mtlsim.experiments.dimension import STATEMENTS
+from mtlsim.mechanisms import find_mechanism, mechanism_names
 from mtlsim.plots import sheet
 from mtlsim.results.dataset import load
 from mtlsim.results.grid import at_point
 from mtlsim.results.outputs import outputs
+from mtlsim.sharing import describe_sharing, sharing_names
 from mtlsim.sweeps import execute, predict
+from mtlsim.theory import find_statement, statement_names
 
 matplotlib.use("Agg")
 TOML = """
@@ -57,17 +61,32 @@ def seconds_of(*arguments):
     return min(times), run.stdout
 
 
-def test_help_answers_at_once():
-    """Under 0.3 s, or on a loaded machine within twice of what importing the option parser alone takes there."""
+@pytest.mark.parametrize(("word", "limit"), [("--help", 0.3), ("list", 0.5)])
+def test_help_and_lists_answer_at_once(word, limit):
+    """Under 0.3 and 0.5 s, or on a loaded machine within some times of what importing the option parser alone takes there."""
     ours, bare = np.inf, 0.0
     for _ in range(5):
-        seconds, text = seconds_of("-m", "mtlsim", "--help")
-        assert "figure" in text and "doctor" in text
+        seconds, text = seconds_of("-m", "mtlsim", word)
+        assert "figure" in text and "doctor" in text if word == "--help" else "plateau" in text and "cross-stitch" in text
         ours = min(ours, seconds)
         bare = max(bare, seconds_of("-c", "import tyro")[0])
-        if ours < max(0.3, 2.5 * bare):
+        if ours < limit * max(1, bare / 0.12):
             return
-    raise AssertionError(f"{ours:.2f} s for the help, {bare:.2f} s for the option parser")
+    raise AssertionError(f"{ours:.2f} s for {word}, {bare:.2f} s for the option parser")
+
+
+def test_a_list_reads_from_the_files_what_the_registry_holds():
+    held = {
+        "EXPERIMENT": {name: find_experiment(name).claim for name in experiment_names()},
+        "STATEMENT": {name: find_statement(name).claim for name in statement_names()},
+        "MECHANISM": {name: find_mechanism(name).claim for name in mechanism_names()},
+    }
+    for kind, claims in held.items():
+        read = claims_of(kind)
+        assert list(read) == list(claims)
+        assert all(text.split(" [")[0] == claims[name] for name, text in read.items())
+    assert first_lines("sharing") == {name: describe_sharing(name) for name in sharing_names()}
+    assert claims_of("STATEMENT")["plateau"].endswith(" [Transfer, hard]")
 
 
 @pytest.mark.parametrize(

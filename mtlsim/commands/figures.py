@@ -1,6 +1,7 @@
 """Commands that draw, and the list of what there is to draw and to verify."""
 
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -104,19 +105,41 @@ class List:
     """Files or folders of your own, which are listed with ours."""
 
     def run(self) -> int:
-        use_all(self.sources)
-        from mtlsim.experiments._experiment import experiment_names, find_experiment
-        from mtlsim.mechanisms import find_mechanism, mechanism_names
-        from mtlsim.sharing import describe_sharing, sharing_names
-        from mtlsim.theory import find_statement, statement_names
-
-        lists = {
-            "figures (mtlsim figure NAME)": {name: find_experiment(name).claim for name in experiment_names()},
-            "statements (mtlsim verify NAME)": {name: find_statement(name).claim for name in statement_names()},
-            "mechanisms (mtlsim verify NAME)": {name: find_mechanism(name).claim for name in mechanism_names()},
-            "architectures (sharing = NAME)": {name: describe_sharing(name) for name in sharing_names()},
-        }
+        lists = _with_own(self.sources) if self.sources or entry_points(group="mtlsim") else _ours()
         width = max(len(name) for things in lists.values() for name in things) + 2
         for title, things in lists.items():
             print("\n".join([title, *(f"  {name:{width}s}{about}" for name, about in things.items())]))
         return 0
+
+
+TITLES = (
+    "figures (mtlsim figure NAME)",
+    "statements (mtlsim verify NAME) [of these cells]",
+    "mechanisms (mtlsim verify NAME)",
+    "architectures (sharing = NAME)",
+)
+
+
+def _ours() -> dict[str, dict[str, str]]:
+    """All of ours, without loading any."""
+    from mtlsim.core.catalogue import claims_of, first_lines
+
+    found = (*(claims_of(kind) for kind in ("EXPERIMENT", "STATEMENT", "MECHANISM")), first_lines("sharing"))
+    return dict(zip(TITLES, found, strict=True))
+
+
+def _with_own(sources: tuple[Path, ...]) -> dict[str, dict[str, str]]:
+    """Ours, and those of a user's files and of installed packages."""
+    use_all(sources)
+    from mtlsim.experiments._experiment import experiment_names, find_experiment
+    from mtlsim.mechanisms import find_mechanism, mechanism_names
+    from mtlsim.sharing import describe_sharing, sharing_names
+    from mtlsim.theory import find_statement, statement_names
+
+    found = (
+        {name: find_experiment(name).claim for name in experiment_names()},
+        {name: find_statement(name).claim for name in statement_names()},
+        {name: find_mechanism(name).claim for name in mechanism_names()},
+        {name: describe_sharing(name) for name in sharing_names()},
+    )
+    return {title: own | ours for (title, ours), own in zip(_ours().items(), found, strict=True)}

@@ -198,7 +198,7 @@ def search_counterexample(
     inside, own = fresh["inside"], file_of(statement)
     file = None if own is None else str(own.path)
     if inside.sum() < 2:
-        lacks, agree = short_of(statement, worst, keys[0]), len(ends), int(sum(close))
+        lacks, agree = short_of(statement, worst, keys[0]), (len(ends), int(sum(close)))
         return Counterexample(statement.name, place, seed, parameters, 0.0, 0.0, count, 0.0, *agree, file, lacks)
     off = fresh["violation"][inside] / fresh["size"][inside].mean(0)
     mean, error = off.mean(0), off.std(0, ddof=1) / np.sqrt(inside.sum())

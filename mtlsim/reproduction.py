@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mtlsim.configuration import CELLS, DESIGNS, FAMILIES, TASKLESS, build
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment
-from mtlsim.experiments.transfer_map import PARAMETERS
 from mtlsim.results.grid import make_grid
 from mtlsim.results.settings import describe_value
 from mtlsim.sharing import find_sharing, sharing_names
@@ -67,8 +66,8 @@ def _as_figure(data: "xr.Dataset", settings: dict[str, Any], seed: int) -> Repro
     usual = settings.get("keep") is None and settings["n_rounds"] == 1 and settings["level"] == 0.95
     if not usual:  # options that the command does not have
         return None
-    words = {dotted: word for word, dotted in PARAMETERS.items()}
-    chosen = {axis: words.get(str(data.attrs.get(axis))) for axis in ("x", "y", "panels")} if experiment.has_axes else {}
+    words = {dotted: word for word, dotted in experiment.words.items()}
+    chosen = {axis: words.get(str(data.attrs.get(axis))) for axis in ("x", "y", "panels")} if words else {}
     for fast, along in itertools.product((False, True), ({}, chosen) if chosen else ({},)):
         try:
             options = Options(fast=fast, model=model if experiment.models else None, **along)

@@ -377,6 +377,15 @@ def test_wrong_names_are_refused_in_one_sentence(swept, tmp_path, options, said)
         explore(swept, tmp_path / "page.html", **options)
 
 
+def test_a_sweep_without_a_single_number_is_a_page_too(tmp_path):
+    cell = mtl.Transfer(mtl.LinearTasks(9, (3, 4)))  # fewer rows than features in all
+    lost = mtl.sweep(cell, {"tasks.noise": [0.5, 1.0], "tasks.cosine": [0.0, 0.5]}, 3, jax.random.key(0), progress=False)
+    for quantity in ("gain", "risk_multi"):
+        assert "degenerate 100 %" in explore(lost, tmp_path / f"{quantity}.html", quantity=quantity).read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="data must be a result of mtlsim.sweep, but is a str"):
+        explore("map.nc", tmp_path / "page.html")
+
+
 def test_a_result_of_one_cell_and_a_wrong_file_name_are_refused(swept, tmp_path):
     with pytest.raises(ValueError, match="a sweep over one parameter or more"):
         explore(swept.isel({X: [0], Y: [0], PANEL: [0]}), tmp_path / "page.html")

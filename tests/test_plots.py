@@ -6,18 +6,21 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 from layout import problems
 
+import mtlsim as mtl
 from mtlsim import cli, plots
 from mtlsim.experiments import _experiment
 from mtlsim.plots import curves, maps, sheet, style
 from mtlsim.plots.predictions import overlay
 from mtlsim.plots.style import SERIES, are_words, is_logarithmic, places, symmetric_ticks
 from mtlsim.results.selection import select
+from mtlsim.results.zero_line import edges_of
 
 WORDS = ["same", "disjoint", "rotated"]
 
@@ -293,3 +296,20 @@ def test_the_picture_of_a_part_leaves_that_of_the_whole_alone(tmp_path, monkeypa
     monkeypatch.setattr(_experiment, "save", lambda fig, path: [path])
     for only, name in (((), "a"), (("tasks.noise=1", "relation=same,rotated"), "a-noise-1-relation-same-rotated")):
         assert [file.name for file in _experiment.redraw(tmp_path / "a.nc", only=only)] == [name]
+
+
+def test_values_in_any_order_are_drawn_where_they_are():
+    cell = mtl.Transfer(mtl.LinearTasks(3, (12, 9)), sharing="pooled")
+    grid = {"tasks.noise": [2.0, 0.5, 1.0], "tasks.angle": [90.0, 0.0]}
+    mixed = mtl.sweep(cell, grid, 3, jax.random.key(0), progress=False)
+    rising = mixed.sortby(["tasks.noise", "tasks.angle"])
+    one, other = (plots.transfer_map(data).axes[0].collections[0] for data in (mixed, rising))
+    np.testing.assert_array_equal(one.get_array(), other.get_array())
+    lines = [
+        plots.transfer_curve(data.isel({"tasks.angle": [k]}), "tasks.noise").axes[0].lines[0]
+        for data, k in ((mixed, 1), (rising, 0))
+    ]
+    np.testing.assert_array_equal(lines[0].get_xydata(), lines[1].get_xydata())
+    with pytest.raises(ValueError, match="centres must be in order"):
+        edges_of(np.array([2.0, 0.5, 1.0]))
+    plt.close("all")

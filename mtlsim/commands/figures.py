@@ -3,15 +3,39 @@
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from mtlsim.commands._report import report, use_all
 
+if TYPE_CHECKING:
+    from mtlsim.plots.style import Look
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What every command that draws takes."""
+
+    only: tuple[str, ...] = ()
+    """Of some axes these values alone, such as relation=same tasks.noise=1: one panel or curve of many."""
+    title: bool = True
+    """The claim, or what is left out, above the picture; --no-title for papers."""
+    width: Literal["single", "double"] | None = None
+    """Width of a paper's column or page (3.5 or 7.2 inches); as wide as the panels if left out."""
+    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png", "pdf")
+    """Kinds of files."""
+    style: Path | None = None
+    """A matplotlib style sheet (.mplstyle) that changes ours: fonts, sizes, dpi."""
+
+    def look(self) -> "Look":
+        from mtlsim.plots.style import Look
+
+        return Look(self.title, self.width, self.format, self.style)
+
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Drawing):
     """Make a figure: the picture (PNG and PDF) and its data (netCDF)."""
 
     name: Positional[str] = "transfer-map"
@@ -32,16 +56,6 @@ class Figure:
     """transfer-map only: parameter along y."""
     panels: str | None = None
     """transfer-map only: parameter of the panels (also rank, or none)."""
-    only: tuple[str, ...] = ()
-    """Of some axes these values alone, such as relation=same tasks.noise=1: one panel or curve of many."""
-    title: bool = True
-    """The figure's claim above it; --no-title for papers."""
-    width: Literal["single", "double"] | None = None
-    """Width of a paper's column or page (3.5 or 7.2 inches); as wide as the panels if left out."""
-    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png", "pdf")
-    """Kinds of files."""
-    style: Path | None = None
-    """A matplotlib style sheet (.mplstyle) that changes ours: fonts, sizes, dpi."""
     quiet: bool = False
     """Say nothing while it runs."""
     sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
@@ -51,20 +65,12 @@ class Figure:
         use_all(self.sources)
         from mtlsim.experiments._experiment import Options, make_figure
 
-        look = look_of(self)
         options = Options(self.fast, self.seeds, self.seed, self.model, self.x, self.y, self.panels)
-        return report(make_figure(self.name, self.out, options, look, self.only, progress=not self.quiet))
-
-
-def look_of(command: "Figure | Plot") -> Any:
-    """How its options want the picture."""
-    from mtlsim.plots.style import Look
-
-    return Look(command.title, command.width, command.format, command.style)
+        return report(make_figure(self.name, self.out, options, self.look(), self.only, progress=not self.quiet))
 
 
 @dataclass(frozen=True)
-class Plot:
+class Plot(Drawing):
     """Draw a saved result again."""
 
     result: Positional[Path]
@@ -77,16 +83,6 @@ class Plot:
     """The parameter along y, of a map."""
     panels: str | None = None
     """The parameter of the panels."""
-    only: tuple[str, ...] = ()
-    """Of some axes these values alone, such as relation=same tasks.noise=1."""
-    title: bool = True
-    """The claim, or what is left out, above the picture; --no-title for papers."""
-    width: Literal["single", "double"] | None = None
-    """Width of a paper's column or page (3.5 or 7.2 inches)."""
-    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png", "pdf")
-    """Kinds of files."""
-    style: Path | None = None
-    """A matplotlib style sheet (.mplstyle) that changes ours."""
     sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
     """The file of your own figure, or its folder."""
 
@@ -94,7 +90,7 @@ class Plot:
         use_all(self.sources)
         from mtlsim.experiments._experiment import redraw
 
-        return report(redraw(self.result, self.out, look_of(self), self.only, self.x, self.y, self.panels))
+        return report(redraw(self.result, self.out, self.look(), self.only, self.x, self.y, self.panels))
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ class Experiment:
     models: kinds of tasks that it can be made for, the first by default; `draw` finds the chosen one in the data's attributes.
     along: the axes of the grid along which points lie. A fast figure has fewer points along them and fewer seeds, and along every
     other axis, of which a curve or a panel is made for each value, all that the full figure has.
+    words: of a figure whose axes are chosen, the words of the options for them: {word: dotted name}.
     whole: further axes of which the picture needs every value, because it compares them.
     """
 
@@ -59,7 +60,7 @@ class Experiment:
     claim: str
     setting: Callable[[Options], Setting]
     draw: Callable[["xr.Dataset"], Any]
-    has_axes: bool = False
+    words: Mapping[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
@@ -67,7 +68,9 @@ class Experiment:
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""
         chosen = [name for name in (options.x, options.y, options.panels) if name is not None]
-        require(not chosen or self.has_axes, "x, y and panels", f"left out for {self.name}", chosen, "use them with transfer-map")
+        require(
+            not chosen or bool(self.words), "x, y and panels", f"left out for {self.name}", chosen, "use them with transfer-map"
+        )
         options = replace(options, model=self.model_of(options))
         setting = self.setting(options)
         n_seeds = setting.n_seeds if options.n_seeds is None else options.n_seeds
@@ -86,7 +89,7 @@ class Experiment:
 
     def lines(self, attributes: Mapping[str, Any]) -> list[str]:
         """The axes along which points lie, of which attributes of the data may say more."""
-        return [attributes["x"], attributes["y"]] if self.has_axes else list(self.along)
+        return [attributes["x"], attributes["y"]] if self.words else list(self.along)
 
     def stem(self, options: Options) -> str:
         """Name of its files: that of the figure, of a model that is not the first, and -fast."""

@@ -79,5 +79,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     along=tuple(PARAMETERS.values()),
-    has_axes=True,
+    words=PARAMETERS,
 )

@@ -12,7 +12,7 @@ from mtlsim.core.verdict import WORDS, half_width
 from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED, are_words
 from mtlsim.results.dataset import counts, has_heavy_tails
 from mtlsim.results.grid import at_point, parameters
-from mtlsim.results.selection import axis_of
+from mtlsim.results.selection import axis_of, in_order
 from mtlsim.sweeps.predict import predict
 
 if TYPE_CHECKING:
@@ -49,6 +49,14 @@ class Shown:
 
 def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> Shown:
     """The data in the order in which the page wants them."""
+    right = "settings" in getattr(data, "attrs", {})
+    require(
+        right,
+        "data",
+        "a result of mtlsim.sweep",
+        f"a {type(data).__name__}",
+        "pass what sweep returned, or mtlsim.results.dataset.load",
+    )
     known = sorted(name for name in data.data_vars if "seed" in data[name].dims and data[name].dtype.kind == "f")
     known += [name.removesuffix("_mean") for name in data.data_vars if str(name).endswith("_mean")]
     found = ", ".join(dict.fromkeys(map(str, known))) or "nothing that has a mean"
@@ -64,7 +72,7 @@ def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> S
         f"{quantity}, which has axes {', '.join(rest)}",
         "select of them, as by data.isel",
     )
-    data = data.sortby([name for name in of.dims if name in axes and not are_words(data[name].values)])
+    data = in_order(data, of.name)
     data = data.squeeze([name for name in of.dims if name in axes and data.sizes[name] == 1])
     swept = [name for name in of.dims if name in axes and data.sizes.get(name, 1) > 1]
     require(len(swept) > 0, "data", "a sweep over one parameter or more", "one cell", "read it with `mtlsim explain`")
@@ -88,7 +96,8 @@ def columns_of(shown: Shown) -> dict[str, np.ndarray]:
         n_seeds = shown.values(f"{quantity}_n_seeds").ravel()
     elif f"{quantity}_mean" in data:  # sums alone were kept
         mean, error = (shown.values(f"{quantity}_{part}").ravel() for part in ("mean", "standard_error"))
-        n_seeds = shown.values("gain_n_seeds").ravel() if "gain_n_seeds" in data else np.full(mean.shape, 2)
+        asked = json.loads(data.attrs["settings"])["n_seeds"]  # where no gain says how many there were
+        n_seeds = shown.values("gain_n_seeds").ravel() if "gain_n_seeds" in data else np.full(mean.shape, asked)
         width = np.where(n_seeds > 1, half_width(error, n_seeds, float(data.attrs["level"])), np.inf)
         low, high = mean - width, mean + width
     else:

@@ -245,6 +245,8 @@ def _lines(shown: Shown, columns: dict, theories: list[str]) -> list[dict[str, l
 
 def _ticks(mean: np.ndarray, symmetric: bool) -> list[tuple[float, str]]:
     """Places on the colour scale with their numbers."""
+    if not np.isfinite(mean).any():
+        return []
     if not symmetric:
         low, high = float(np.nanmin(mean)), float(np.nanmax(mean))
         return [(place, f"{low + (place + 1) / 2 * (high - low):.3g}") for place in (-1.0, -0.5, 0.0, 0.5, 1.0)]

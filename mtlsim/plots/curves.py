@@ -28,6 +28,7 @@ from mtlsim.plots.style import (
     symmetric_ticks,
 )
 from mtlsim.results.dataset import has_heavy_tails
+from mtlsim.results.selection import in_order
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,7 +58,7 @@ def gain_curve(
     series: which colour and marker of the house, by default the next one on this panel; color: any other colour.
     line: join the points and draw the interval as a band; without, points and bars, which leave the line to a theory's overlay.
     """
-    series = _next(ax, series)
+    series, data = _next(ax, series), in_order(data, "gain_mean")
     xs, mean = places(data[x].values), data["gain_mean"].values
     heavy = has_heavy_tails(data).values
     low, high = (np.where(heavy, np.nan, data[name].values) for name in ("gain_low", "gain_high"))
@@ -136,6 +137,7 @@ def tint_gains(ax) -> None:
 
 def risk_curve(ax, data: "xr.Dataset", x: str, name: str, label: str, series: int, line: bool = True) -> None:
     """Mean of a risk over seeds with its 95 % interval; line: as in `gain_curve`."""
+    data = in_order(data, name)
     xs, found = places(data[x].values), summarise(data[name].values)
     mean, low, high = (found[part] for part in ("mean", "low", "high"))
     remember(ax, data, x, quantity=name)

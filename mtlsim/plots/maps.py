@@ -24,6 +24,7 @@ from mtlsim.plots.style import (
     symmetric_ticks,
 )
 from mtlsim.results.dataset import has_heavy_tails
+from mtlsim.results.selection import in_order
 from mtlsim.results.zero_line import edges_of, zero_lines
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def transfer_map(
     data: a result of `mtlsim.sweep` with a gain and two or three axes; they are taken in order unless named. handles: more
     entries of the legend, for what is drawn on top. title: a sentence above it.
     """
-    data = data.sortby([name for name in data["gain_mean"].dims if not are_words(data[name].values)])
+    data = in_order(data, "gain_mean")
     axes = [name for name in data["gain_mean"].dims if data.sizes[name] > 1 or name in (x, y, panels)]
     require(len(axes) in (2, 3), "data", "swept over two or three parameters", f"over {axes}", "select some with data.sel(...)")
     named = [name for name in (x, y, panels) if name is not None]
@@ -134,6 +135,7 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
 
     words: what blue and what red means, for the legend. panels: a third axis, one panel per value.
     """
+    data = in_order(data, "gain_mean")
     values = [None] if panels is None else data[panels].values
     fig, axes = figure(len(values), 4.8 if panels is None else 3.4, 3.9, sharey=True)
     for ax, value in zip(axes[0], values, strict=True):

@@ -88,17 +88,15 @@ def load(path: Path | str) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             dataset = file.load()
-        study = str(dataset.attrs.get("format", "")).startswith("mtlsim study")
-        cure = "look at it with `mtlsim plot` or `mtlsim explore`"
-        require(not study, "path", "a result of a sweep", f"{path}, a study of `mtlsim compare`", cure)
-        json.loads(dataset.attrs["settings"])
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
-        if "a study of" in str(error):
-            raise
+        is_study = str(dataset.attrs.get("format", "")).startswith("mtlsim study")
+        json.loads("{}" if is_study else dataset.attrs["settings"])
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError):
         raise ValueError(
             f"path must be a whole result of mtlsim.sweep, but {path} is truncated or something else; "
             "choose another path, or move that file away and run the sweep again."
         ) from None
+    cure = "look at it with `mtlsim plot` or `mtlsim explore`"
+    require(not is_study, "path", "a result of a sweep", f"{path}, a study of `mtlsim compare`", cure)
     return dataset
 
 

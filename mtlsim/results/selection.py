@@ -48,6 +48,13 @@ def axis_of(name: str, axes: Sequence[str], argument: str) -> str:
     raise AssertionError
 
 
+def in_order(data: xr.Dataset, of: str) -> xr.Dataset:
+    """The cells with the values of every axis of numbers rising, whatever order they were swept or selected in."""
+    return data.sortby(
+        [name for name in data[of].dims if name != "seed" and name in data.coords and data[name].dtype.kind in "iuf"]
+    )
+
+
 def _place(text: str, values: np.ndarray, axis: str) -> int:
     """Where the value that a text stands for is on an axis."""
     words = [f"{value:g}" if values.dtype.kind in "iuf" else str(value) for value in values]

@@ -4,10 +4,14 @@ import numpy as np
 from contourpy import contour_generator
 from scipy.ndimage import binary_dilation, binary_opening
 
+from mtlsim.core.checks import require
+
 
 def edges_of(centres: np.ndarray) -> np.ndarray:
     """Borders of cells around their centres: midpoints, geometric where the centres are positive and span a factor of 30."""
     centres = np.asarray(centres, float)
+    steps = np.diff(centres)
+    require(bool(np.all(steps > 0) or np.all(steps < 0)), "centres", "in order", centres.tolist(), "sort the data along this axis")
     if len(centres) == 1:
         return centres[0] + np.array([-0.5, 0.5])
     log = _is_geometric(centres)

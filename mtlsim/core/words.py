@@ -3,6 +3,7 @@
 from numbers import Number
 
 HISSING = ("s", "x", "ch", "sh")
+SEVERAL = {"is": "are", "was": "were", "has": "have", "does": "do", "teaches": "teach"}
 
 
 def counted(number: Number, noun: str, shown: str = "") -> str:
@@ -32,3 +33,13 @@ def with_article(name: str) -> str:
     """
     spoken_like_you = name.lower().startswith(("one", "uni", "use", "eu"))
     return f"{'an' if name[:1].lower() in tuple('aeiou') and not spoken_like_you else 'a'} {name}"
+
+
+def verb(number: Number, one: str) -> str:
+    """The verb of so many things.
+
+    >>> from mtlsim.core.words import verb
+    >>> verb(1, "is"), verb(0, "was"), verb(3, "holds")
+    ('is', 'were', 'hold')
+    """
+    return one if number == 1 else SEVERAL.get(one, one.removesuffix("s"))

@@ -9,6 +9,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 from mtlsim.core.verdict import WORDS, half_width
+from mtlsim.core.words import with_article
 from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED, are_words
 from mtlsim.results.dataset import counts, has_heavy_tails
 from mtlsim.results.grid import at_point, parameters
@@ -54,7 +55,7 @@ def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> S
         right,
         "data",
         "a result of mtlsim.sweep",
-        f"a {type(data).__name__}",
+        with_article(type(data).__name__),
         "pass what sweep returned, or mtlsim.results.dataset.load",
     )
     known = sorted(name for name in data.data_vars if "seed" in data[name].dims and data[name].dtype.kind == "f")

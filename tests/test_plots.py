@@ -1,6 +1,7 @@
 """Pictures of any sweep: every panel is drawn, an axis of words is one of words, nothing overlaps or leaves the canvas."""
 
 import io
+from pathlib import Path
 
 import matplotlib
 
@@ -290,6 +291,32 @@ def test_a_sweep_drawn_wrongly_is_one_sentence(options, sentence, tmp_path, caps
     result(**STORED).assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     assert cli.main(["plot", str(tmp_path / "a.nc"), *options]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_name_has_one_colour_wherever_it_stands(monkeypatch):
+    """A relation, an architecture, a scheme: whatever else a figure shows, in whatever order; no two of one figure alike."""
+    alone = {name: style.series_of([name])[name] for name in style.ALWAYS}
+    for names in (["rotated", "same", "disjoint"], ["sluice", "experts, gate 0.5", "hard", "pooled"], ["gradnorm", "oracle"]):
+        found = style.series_of(names)
+        assert len(set(found.values())) == len(names) and list(found.values()) == list(style.series_of(found).values())
+        assert all(found[name] == alone[name] for name in names if name in alone)
+    twice = style.series_of(["experts, gate 0.5", "experts, gate 0.8", "none of these"])
+    assert len(set(twice.values())) == 3 and twice["experts, gate 0.5"] == alone["experts"]
+    used, source = [], "tasks.n_samples[0]"
+    monkeypatch.setattr(curves, "overlay", lambda ax, prediction, colour, *rest: used.append(colour))
+    data = result(**{"tasks.relation": ["same", "disjoint"], source: [10, 20]}).sel({"tasks.relation": ["disjoint"]})
+    ax = plt.figure().subplots()
+    curves.points_on_lines(ax, data, source, {"disjoint covariance": {"tasks.relation": "disjoint"}}, None)
+    assert used == [SERIES[1]] and SERIES[0] not in {line.get_color() for line in ax.lines}
+
+
+def test_pages_draw_gains_in_the_colours_of_pictures():
+    palette, cmap = style.gain_palette(), plt.get_cmap(maps.GAIN_COLOURS)
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        near = matplotlib.colors.to_rgb(palette[round(share * (len(palette) - 1))])
+        np.testing.assert_allclose(near, cmap(share)[:3], atol=0.02)
+    written = [path.read_text(encoding="utf-8") for path in (Path(mtl.__file__).parent / "pages").glob("*.py")]
+    assert not [text for text in written if "RdBu" in text or any(colour in text for colour in SERIES)]
 
 
 def test_both_doors_take_the_words_of_both(tmp_path, monkeypatch):

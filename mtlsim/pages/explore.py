@@ -2,7 +2,9 @@
 
 import html
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 WIDTH = 860
 COLUMNS = 3  # of a legend
+MAX_THREADS = 4
 LINE = ("xs", "ys", "colour", "dash")  # of every line on a map
 THEORY = ("#7b3294", "#1b7837", "#b35806", "#01665e", "#c51b7d", "#4d4d4d")  # colours of what is predicted
 PRINTED = {"@mean": "printf", "@low": "printf", "@high": "printf"}
@@ -63,7 +66,9 @@ def explore(
     check_bokeh()
     shown = choose(data, x, y, quantity)
     columns = columns_of(shown)
-    held = [(prediction, predicted(shown, prediction)) for prediction in predictions]
+    # compiling is most of the work and runs beside the interpreter, so that threads share the cores
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
+        held = list(zip(predictions, pool.map(lambda prediction: predicted(shown, prediction), predictions), strict=True))
     silent = [prediction.statement.name for prediction, gains in held if not np.isfinite(gains).any()]
     held = [(prediction, gains) for prediction, gains in held if np.isfinite(gains).any()]
     for i, (_, gains) in enumerate(held):

@@ -79,7 +79,7 @@ def test_finite_check_counts_rows():
         ValueError, match=r"x must be finite, but holds NaN or infinity in 2 of 5 rows; drop or impute those rows\."
     ):
         require_finite(array, "x")
-    with pytest.raises(ValueError, match="in 1 of 1 rows"):
+    with pytest.raises(ValueError, match="in 1 of 1 row"):
         require_finite(np.nan, "x")
 
 

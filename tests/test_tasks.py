@@ -288,7 +288,7 @@ BAD_DESIGNS = [
     (lambda: mtl.FromMatrix(np.full((2, 2), np.nan)), "covariance must be finite, but holds NaN or infinity in 2 of 2 rows"),
     (lambda: mtl.from_data(np.ones(3)), r"X must be a matrix of rows, but is of shape \(3,\)"),
     (lambda: mtl.from_data(np.ones((0, 3))), r"X must be at least one row, but is of shape \(0, 3\)"),
-    (lambda: mtl.from_data(np.array([[np.inf, 1.0]])), "X must be finite, but holds NaN or infinity in 1 of 1 rows"),
+    (lambda: mtl.from_data(np.array([[np.inf, 1.0]])), "X must be finite, but holds NaN or infinity in 1 of 1 row"),
 ]
 
 

@@ -371,7 +371,7 @@ WAVE = WAVE - WAVE.mean(0)
         (np.ones((5, 2)), np.ones((4, 3)), 1, "Y must be as long as X, 5 rows, but is of length 4; drop the rows without a label"),
         (np.ones((5, 2)), np.ones(5), 1, r"Y must be of shape \(m, K\), but is of shape \(5,\); pass a column per task"),
         (np.ones((3, 2)), np.array([[1.0, np.nan, 3]] * 3), 1, "Y must be finite, but holds NaN or infinity in 3 of 3 rows"),
-        ([np.ones((3, 2))], [np.ones(3)] * 2, 1, "Y must be labels of 1 tasks like X, but is of 2; give one array"),
+        ([np.ones((3, 2))], [np.ones(3)] * 2, 1, "Y must be labels of 1 task like X, but is of 2; give one array"),
         (np.ones((3, 2)), np.zeros((3, 2)), 1, "Y must be labels of which some depend on the rows, but is X'y = 0 for every task"),
         (WAVE, 7 * np.ones((9, 2)), 1, "Y must be labels of which some depend on the rows"),  # constants, on centred rows
         (np.ones((3, 2)), np.array([["a", "b"]] * 3), 1, "Y must be made of real numbers, but is of type <U1"),

@@ -12,6 +12,7 @@ from mtlsim.arrays.gather import LEAST_ROWS, dense
 from mtlsim.arrays.intake import DUPLICATES
 from mtlsim.arrays.learners import METHODS
 from mtlsim.core.checks import nearest, require, require_choice
+from mtlsim.core.words import counted
 
 ONLY = "all rows"  # the name of the task where there is one
 
@@ -114,7 +115,7 @@ class Conventions:
         require(values.shape[1] > 0, "X", "an array with features", found, "load some features")
         values = values.astype(float)  # whose own error says what is no number
         for name, bad in (("NaN", np.isnan(values)), ("infinity", np.isinf(values))):
-            found = f"with {name} in {int(bad.any(1).sum())} of {len(values)} rows"
+            found = f"with {name} in {int(bad.any(1).sum())} of {counted(len(values), 'row')}"
             require(not bad.any(), "X", "finite", found, "leave those rows out")
         return values, whose
 

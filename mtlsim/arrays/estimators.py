@@ -23,6 +23,7 @@ from mtlsim.arrays.learners import ALONE, mixed, weights_of
 from mtlsim.arrays.metrics import logistic_curve
 from mtlsim.arrays.together import Table, Together
 from mtlsim.core.checks import nearest, require
+from mtlsim.core.words import counted
 
 
 class Learned(NamedTuple):
@@ -67,7 +68,13 @@ class SharingRegressor(Conventions):
         require(one_each or self.task_column is None, "y", "of one column beside task_column", f"of shape {labels.shape}", cure)
         require(not np.isinf(columns).any(), "y", "finite", "with infinity in some rows", "leave those rows out")
         missing = np.isnan(columns)
-        require(not (one_each and missing.any()), "y", "finite", f"with NaN in {int(missing.sum())} rows", "leave those rows out")
+        require(
+            not (one_each and missing.any()),
+            "y",
+            "finite",
+            f"with NaN in {counted(int(missing.sum()), 'row')}",
+            "leave those rows out",
+        )
         if one_each:
             tasks = {name: (rows[whose == name], columns[whose == name, 0]) for name in dict.fromkeys(whose.tolist())}
         else:
@@ -139,7 +146,7 @@ class SharingClassifier(Conventions):
         require(labels.ndim == 1, "y", "of shape (n,)", f"of shape {labels.shape}", "give one class a row")
         if labels.dtype.kind == "f":
             bad = int(np.sum(~np.isfinite(labels)))
-            require(bad == 0, "y", "finite", f"with NaN or infinity in {bad} rows", "leave those rows out")
+            require(bad == 0, "y", "finite", f"with NaN or infinity in {counted(bad, 'row')}", "leave those rows out")
             whole = bool(np.all(labels == np.round(labels)))
             require(whole, "y", "classes", "Unknown label type: continuous", "use SharingRegressor, or round them")
         words = labels.dtype.kind == "O"

@@ -74,7 +74,7 @@ def _of_table(file: Path, labels: str, task: str | None, beside: Mapping[str, st
     require(not index, "files", "tables whose columns have names", f"{file} with {index[0] if index else ''!r}", cure)
     if task is not None:
         n_missing = int(frame[task].isna().sum())
-        found = f"{file} with {n_missing} rows without"
+        found = f"{file} with {counted(n_missing, 'row')} without"
         require(n_missing == 0, "task", "given in every row", found, "fill them in, or leave those rows out")
     features = [name for name in frame.columns if name not in (*columns, task, *beside.values())]
     require(len(features) > 0, f"{file}", "a table with features beside its labels", f"one of {list(frame.columns)}", "add some")

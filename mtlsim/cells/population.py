@@ -9,6 +9,7 @@ from mtlsim.core.checks import is_concrete, require
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
+from mtlsim.core.words import counted
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.objective import check_per_task, check_weights, per_task
 from mtlsim.solvers.relu_population import solve_relu_population
@@ -50,7 +51,7 @@ class Population(eqx.Module):
     weights: tuple | Array | None = None
 
     def __check_init__(self):
-        require(self.tasks.n_tasks == 2, "tasks", "a source and the target", f"{self.tasks.n_tasks} tasks", "drop the others")
+        require(self.tasks.n_tasks == 2, "tasks", "a source and the target", counted(self.tasks.n_tasks, "task"), "drop the others")
         known = not isinstance(self.tasks, ClassificationTasks)
         require(
             known,

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mtlsim.core.words import counted
+
 
 def require(condition: bool | np.bool_, argument: str, must_be: str, found: object, cure: str) -> None:
     """Raise the ValueError of this house unless the condition holds."""
@@ -94,7 +96,8 @@ def require_finite_rows(n_bad: int, n_rows: int, argument: str, where: str = "")
     """The same, where the rows have been counted already. where: what is known of their place."""
     if n_bad:
         raise ValueError(
-            f"{argument} must be finite, but holds NaN or infinity in {n_bad} of {n_rows} rows{where}; drop or impute those rows."
+            f"{argument} must be finite, but holds NaN or infinity in {n_bad} of {counted(n_rows, 'row')}{where}; "
+            "drop or impute those rows."
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.labels import cure_for_names
-from mtlsim.core.words import with_article
+from mtlsim.core.words import counted, with_article
 
 KINDS = (jnp.floating, jnp.integer, jnp.bool_)
 
@@ -131,7 +131,13 @@ def _unmasked(values: np.ma.MaskedArray, name: str, labels: bool) -> np.ndarray:
     n_masked = int(mask.reshape(len(mask), -1).any(1).sum()) if mask.ndim else int(mask)
     rows = "numpy.ma.getmaskarray(y)" if labels and mask.ndim == 1 else "numpy.ma.getmaskarray(X).any(1)"
     cure = f"leave those rows out of X and y alike: keep = ~{rows}, then X[keep] and y[keep]"
-    require(n_masked == 0, name, "without masked entries", f"masked in {n_masked} of {len(mask) if mask.ndim else 1} rows", cure)
+    require(
+        n_masked == 0,
+        name,
+        "without masked entries",
+        f"masked in {n_masked} of {counted(len(mask) if mask.ndim else 1, 'row')}",
+        cure,
+    )
     return np.ma.getdata(values)
 
 

@@ -13,7 +13,7 @@ from mtlsim.core.checks import require, require_finite, require_finite_rows
 from mtlsim.core.containers import numbers_of, require_no_names, require_one_label, require_same_rows
 from mtlsim.core.labels import warn_of_codes
 from mtlsim.core.linalg import multiply
-from mtlsim.core.words import with_article
+from mtlsim.core.words import counted, with_article
 
 BLOCK_BYTES = 64 * 2**20
 
@@ -168,7 +168,7 @@ def _add_up(X, y, name: str, factorised: bool = True) -> tuple[Array, ...]:
 def _require_no_underflow(largest: np.ndarray | np.generic, dtype, name: str) -> None:
     """Refuse columns that are not zero, whose squares are: they would drop out in silence."""
     lost = int(np.sum((largest > 0) & (largest < np.sqrt(np.finfo(dtype).tiny))))
-    found = f"too small for that in {lost} of {np.size(largest)} columns"
+    found = f"too small for that in {lost} of {counted(np.size(largest), 'column')}"
     require(lost == 0, name, f"of squares that {np.dtype(dtype).name} can hold", found, "divide each column by its largest entry")
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.extremes import smallest_of
-from mtlsim.core.words import with_article
+from mtlsim.core.words import counted, with_article
 from mtlsim.tasks.linear import LinearTasks
 
 Values = Mapping[str, Array]
@@ -49,7 +49,9 @@ class Cells:
         family = type(cell.tasks).__name__
         require(isinstance(cell.tasks, LinearTasks), "cell", "made of LinearTasks", f"made of {family}", "bind another cell")
         require(self.sharing in (None, sharing), "cell", f"of sharing {self.sharing!r}", repr(sharing), "bind another cell")
-        require(self.n_tasks in (None, count), "cell", f"of {self.n_tasks} tasks", f"of {count}", "drop or add tasks")
+        require(
+            self.n_tasks in (None, count), "cell", f"of {counted(self.n_tasks or 0, 'task')}", f"of {count}", "drop or add tasks"
+        )
         wanted = count - 1 if self.rank == "sources" else self.rank
         require(wanted is None or cell.rank == wanted, "cell", f"of rank {wanted}", f"of rank {cell.rank}", f"use rank={wanted}")
         same, ways = cell.tasks.shared_covariates, {True: "of labels on the same rows", False: "of rows of its own for each task"}

@@ -16,7 +16,7 @@ from mtlsim.core.checks import require
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.registry import file_of
-from mtlsim.core.words import counted
+from mtlsim.core.words import counted, verb
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.results.grid import parameters as parameters_of
 from mtlsim.results.store import check_writable, require_path, write_whole
@@ -80,7 +80,8 @@ class Counterexample:
 
     def __str__(self) -> str:
         values = ", ".join(f"{name} = {value:.4g}" for name, value in self.parameters.items())
-        seen = f"{counted(self.n_evaluations, 'point')}, {self.n_agree} of {counted(self.n_starts, 'climb')} agree"
+        agreeing = f"{self.n_agree} of {counted(self.n_starts, 'climb')} {verb(self.n_agree, 'agrees')}"
+        seen = f"{counted(self.n_evaluations, 'point')}, {agreeing}"
         if self.share_inside == 0:
             which = f"; at the last it is short of: {self.lacks}" if self.lacks else ""
             return f"cannot search {self.statement}: its assumptions hold at none of {counted(self.n_evaluations, 'point')}{which}"
@@ -111,7 +112,7 @@ def load_counterexample(path: str | Path) -> Counterexample:
     >>> found.save("worst.json").name
     'worst.json'
     >>> print(mtl.load_counterexample("worst.json"))
-    violates plateau, by 0.1 +- 0.01 of its size, at tasks.cosine = 0.5 (64 points, 1 of 1 climbs agree)
+    violates plateau, by 0.1 +- 0.01 of its size, at tasks.cosine = 0.5 (64 points, 1 of 1 climb agrees)
     """
     try:
         return Counterexample(**json.loads(Path(path).read_text(encoding="utf-8")))

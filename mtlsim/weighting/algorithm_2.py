@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Int
 
 from mtlsim.core.checks import is_concrete, require
 from mtlsim.core.linalg import inverse_square_root, multiply
+from mtlsim.core.words import counted
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.weighting._scheme import Example, Facts, FixedScheme, Signals
 
@@ -32,7 +33,13 @@ def svd_task_weights(X, Y, rank: int, normalized: bool = False, whitened: bool =
     [1.0, 1.0]
     """
     if isinstance(X, (list, tuple)):
-        require(len(X) == len(Y), "Y", f"labels of {len(X)} tasks like X", f"of {len(Y)}", "give one array of labels per task")
+        require(
+            len(X) == len(Y),
+            "Y",
+            f"labels of {counted(len(X), 'task')} like X",
+            f"of {len(Y)}",
+            "give one array of labels per task",
+        )
         moments = stack([Moments.from_data(*task) for task in zip(X, Y, strict=True)])
     else:
         moments = Moments.from_shared_rows(X, Y)

@@ -247,7 +247,7 @@ def test_columns_go_by_name_and_rows_of_the_target_teach_nothing():
     copied = np.concatenate([Z, X[:40]]), np.concatenate([z, y[:40]])
     mixed_in = mtl.compare_tasks({"d": (X, y), "e": copied}, targets="d")
     clean = mtl.compare_tasks({"d": (X, y), "e": (Z, z)}, targets="d")
-    assert any("e: 40 of 100 rows are rows of d, label included, and teach it nothing" in note for note in mixed_in.notes)
+    assert any("e: 40 of 100 rows are in d too, label included, and teach it nothing" in note for note in mixed_in.notes)
     assert abs(float(mixed_in.data.gain[0]) - float(clean.data.gain[0])) < 0.02 * float(clean.data.risk_alone[0])
     nearly = np.concatenate([Z[:10], X[:55]]), np.concatenate([z[:10], y[:55]])
     gains = {way: mtl.compare_tasks({"d": (X, y), "e": nearly}, targets="d", duplicates=way).data for way in ("auto", "keep")}
@@ -307,7 +307,7 @@ def test_missing_labels_of_every_kind_are_left_out():
     words = pd.Series(np.where(X[0] > 3, "p", "q"), dtype="string").mask(third)
     for labels in (words, words.astype(object), (X[0] > 3).astype("boolean").mask(third), pd.Series(X[0]).mask(third)):
         found = gather({"a": (X, labels), "b": TASKS["b"]})
-        assert len(found.tasks[0][1]) == 59 and "a: 1 of 60 rows have no label and were left out" in found.notes
+        assert len(found.tasks[0][1]) == 59 and "a: 1 of 60 rows has no label and was left out" in found.notes
 
 
 def test_targets_keep_the_order_of_the_tasks():

@@ -7,13 +7,13 @@ import numpy as np
 
 from mtlsim.glossary import GLOSSARY
 from mtlsim.pages._page import check_bokeh, definitions, folded, paragraph, script, write_page
-from mtlsim.plots.style import HELPS, HURTS
+from mtlsim.plots.style import HELPS, HURTS, SERIES, gain_palette
 
 N_FEATURES, N_TARGET = 100, 200  # so that the target alone has the error noise^2
 ROWS = tuple(np.geomspace(10, 10000, 31).round().astype(int).tolist())
 MAP_ANGLES = tuple(range(0, 181, 3))
 MAP_ROWS = tuple(np.geomspace(10, 10000, 61).tolist())
-TARGET, SOURCE, TOGETHER = "#222222", "#d55e00", "#0072b2"
+TARGET, SOURCE, TOGETHER = "#222222", SERIES[1], SERIES[0]
 WIDTH, PANEL = 860, 400
 WORDS = (
     "task", "target", "source", "parameters", "noise", "shared module", "head", "rank", "excess risk", "transfer", "gain",
@@ -153,13 +153,12 @@ def _plane(sources: dict[str, Any]) -> Any:
 def _map(sources: dict[str, Any]) -> Any:
     """Gain over angle and source rows at the sliders' noise and covariance, and where the pair stands."""
     from bokeh.models import ColorBar, FixedTicker, LinearColorMapper
-    from bokeh.palettes import RdBu11, interp_palette
 
     fig = _panel(
         "The map at this noise and covariance", WIDTH - PANEL, PANEL + 90, y_axis_type="log", x_range=(0, 180), y_range=(10, 10000)
     )
     fig.xaxis.axis_label, fig.yaxis.axis_label = "angle between the tasks (degrees)", "source rows"
-    mapper = LinearColorMapper(interp_palette(RdBu11[::-1], 255), low=-1, high=1)
+    mapper = LinearColorMapper(gain_palette(), low=-1, high=1)
     colour = {"field": "shade", "transform": mapper}
     fig.quad("left", "right", "bottom", "top", source=sources["map"], fill_color=colour, line_color=colour)
     fig.scatter("x", "y", source=sources["zeros"], size=3, color="black", legend_label="gain zero")

@@ -22,7 +22,7 @@ from mtlsim.pages._cells import (
     to_shade,
 )
 from mtlsim.pages._page import check_bokeh, folded, listing, paragraph, script, write_page
-from mtlsim.plots.style import are_words, is_logarithmic, label_of, places, short_label_of
+from mtlsim.plots.style import NO_VALUE, are_words, gain_palette, is_logarithmic, label_of, places, short_label_of
 from mtlsim.results.explain import explain
 from mtlsim.results.zero_line import edges_of, zero_lines
 
@@ -170,7 +170,7 @@ def _tooltips(shown: Shown, theories: list[str]) -> list[tuple[str, str]]:
 def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list[str]) -> Any:
     """Colour = mean, hatched where undecided, crossed where no interval covers, lines where the gain is zero."""
     from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
-    from bokeh.palettes import RdBu11, Viridis256, interp_palette
+    from bokeh.palettes import Viridis256
 
     x_edges, y_edges = (edges_of(places(shown.data[name].values)) for name in (shown.x, shown.y))
     ys, xs = np.meshgrid(np.arange(shown.n_y), np.arange(shown.n_x), indexing="ij")
@@ -181,7 +181,7 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
     shape["y"] = places(shown.data[shown.y].values).astype(float)[rows_y]
     sources["shape"], sources["cells"] = ColumnDataSource(shape), ColumnDataSource({**shape, **first}, name="cells")
     gain = shown.quantity == "gain"
-    mapper = LinearColorMapper(interp_palette(RdBu11[::-1], 255) if gain else Viridis256, low=-1, high=1, nan_color="#cccccc")
+    mapper = LinearColorMapper(gain_palette() if gain else Viridis256, low=-1, high=1, nan_color=NO_VALUE)
     fig = _figure(
         shown, shown.y, 430, name="map", x_range=tuple(x_edges[[0, -1]].tolist()), y_range=tuple(y_edges[[0, -1]].tolist())
     )
@@ -203,7 +203,7 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
             fig.line([np.nan], [np.nan], line_color=colour, line_width=2, line_dash="dashed", legend_label=f"zero by {name}")
         marks = [
             ("hatched: undecided", OPEN, None),
-            *([("crossed: no interval covers", NO_INTERVAL, "#cccccc")] if crossed else []),
+            *([("crossed: no interval covers", NO_INTERVAL, NO_VALUE)] if crossed else []),
         ]
         for name, hatch, filled in marks:
             nowhere = [[np.nan]] * 4

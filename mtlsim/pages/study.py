@@ -9,6 +9,7 @@ import numpy as np
 from mtlsim.core.verdict import WORDS
 from mtlsim.pages._cells import COLOURS, DECIDED, OPEN, largest_of, to_shade
 from mtlsim.pages._page import check_bokeh, folded, listing, paragraph, script, write_page
+from mtlsim.plots.style import SERIES, gain_palette
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +44,6 @@ def _percent(data: "xr.Dataset", name: str) -> np.ndarray:
 def _pairs(data: "xr.Dataset") -> Any:
     """Every source by every target."""
     from bokeh.models import ColorBar, ColumnDataSource, FixedTicker, HoverTool, LinearColorMapper
-    from bokeh.palettes import RdBu11, interp_palette
     from bokeh.plotting import figure
 
     sources, targets = ([str(name) for name in data[axis].values] for axis in ("source", "task"))
@@ -66,7 +66,7 @@ def _pairs(data: "xr.Dataset") -> Any:
     fig = figure(x_range=sources, y_range=targets[::-1], width=WIDTH, height=height, tools="save", title="gain from one source")
     fig.toolbar.logo, fig.grid.visible = None, False
     fig.xaxis.axis_label, fig.yaxis.axis_label, fig.xaxis.major_label_orientation = "source", "target", 0.7
-    mapper = LinearColorMapper(interp_palette(RdBu11[::-1], 255), low=-1, high=1)
+    mapper = LinearColorMapper(gain_palette(), low=-1, high=1)
     colour = {"field": "shade", "transform": mapper}
     pattern = {"hatch_pattern": "hatch", "hatch_color": "#333333", "hatch_scale": 6, "hatch_weight": 0.6, "hatch_alpha": 0.6}
     squares = fig.rect("source", "target", 1, 1, source=source, fill_color=colour, line_color="white", **pattern)
@@ -123,8 +123,8 @@ def _curves(data: "xr.Dataset") -> Any:
     fig.xaxis.axis_label, fig.yaxis.axis_label = "rows of the target that train", "percent of the error alone"
     fig.add_layout(Span(location=0, dimension="width", line_color="black", line_width=1))
     fig.varea("rows", "low", "high", source=shown, fill_alpha=0.2, fill_color="#444444", legend_label="interval")
-    fig.line("rows", "gain", source=shown, line_color="#0072b2", line_width=2, legend_label="gain (positive helps)")
-    fig.scatter("rows", "gain", source=shown, size=7, fill_color="#0072b2", line_color="white")
+    fig.line("rows", "gain", source=shown, line_color=SERIES[0], line_width=2, legend_label="gain (positive helps)")
+    fig.scatter("rows", "gain", source=shown, size=7, fill_color=SERIES[0], line_color="white")
     fig.add_layout(fig.legend[0], "below")
     fig.legend[0].orientation = "horizontal"
     chosen.js_on_change("value", script("study.js", {"every": every, "shown": shown, "chosen": chosen}))

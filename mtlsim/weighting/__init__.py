@@ -22,7 +22,7 @@ tasks, also where no weights lead.
 
 Beside weightings stand the optimisers of the field, from the same losses and inner products: `mgda`, `pcgrad` (the mean over all
 orders), `cagrad`, `imtl-g`, `imtl-l`, `nash-mtl`, `famo`, `aligned-mtl`, `upgrad` and `smooth-chebyshev`, each tested against its
-definition on the gradients themselves.
+definition on the gradients themselves; and `random-loss-weighting`, which draws its weights and looks at nothing.
 
 Whether one of them can beat every weighting, and what weights know, stands in `notebooks/README.md`.
 """

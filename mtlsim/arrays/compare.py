@@ -49,8 +49,8 @@ def compare_tasks(
 
     Every target is learned alone by ridge regression and together with the others in the ways of `mtlsim.arrays.learners`: in a
     layer of the sources' solutions, with their rows at a weight, and pulled to their mean; with every source alone, with the best
-    of them and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that sources that
-    do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and the rest test,
+    of them and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that sources
+    that do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and the rest test,
     and everything that depends on labels is decided by the training rows: ridges, sources, weights. gain = held-out squared error
     alone less together, positive helps, with the interval of `transfer_between_arrays`. Columns are scaled once, by the root of
     the tasks' mean variance, labels unseen; every task is centred by its own means.

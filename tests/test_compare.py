@@ -63,7 +63,7 @@ def test_every_way_is_its_equation_and_its_errors_are_those_of_refits(n):
         close(fit.errors, np.array(left), 5)
 
 
-def test_pooled_and_mean_regularised_are_joint_least_squares_of_all_rows():
+def test_weighted_rows_and_mean_regularised_are_joint_least_squares_of_all_rows():
     """tau = 1: one parameter for all rows; and one per task, each pulled to a free mean, by one system of all of them."""
     X, y = rows(12, THETAS[1])
     Xc, yc = centred(X, y)
@@ -72,7 +72,7 @@ def test_pooled_and_mean_regularised_are_joint_least_squares_of_all_rows():
     pairs = [*SOURCES, (Xc, yc)]
     pooled = np.linalg.solve(sum(a.T @ a for a, _ in pairs) + ridge * np.eye(D), sum(a.T @ b for a, b in pairs))
     for way in ways.of((0, 1, 2)):
-        if way.method == "pooled":
+        if way.method == "weighted-rows":
             close(by_hand(way, X, y, 1.0), pooled, 3)
         if way.method == "mean-regularised":
             pull = np.linalg.inv(way.factor @ way.factor.T)
@@ -189,6 +189,39 @@ def test_what_is_saved_is_what_was_found(tmp_path):
     with pytest.raises(ValueError, match="path must be a whole file of one study"):
         Study.load(tmp_path / "part.nc")
     assert cli.main(["plot", str(tmp_path / "study.nc")]) == 0 and (tmp_path / "study.png").stat().st_size > 10_000
+
+
+def changed(data, **values):
+    """A study with other numbers at places that are given: {name: [(place, value), ...]}."""
+    data = data.copy(deep=True)
+    for name, places in values.items():
+        for place, value in places:
+            data[name].loc[place] = value
+    return Study(data)
+
+
+def test_what_looks_like_a_contradiction_is_given_its_reason():
+    """Each pair of answers that differ is made by hand, and its sentence stands in the words, in JSON and in the table."""
+    data = STUDY.data
+    source = STUDY.best("a").sources[0]
+    cases = {
+        "decided by itself but not jointly over the tasks: a": {"sign": [({"task": "a"}, 1)], "sign_joint": [({"task": "a"}, 0)]},
+        "the mean over tasks is decided though no single": {"sign_joint": [({}, 0)]},
+        f"a learns with {', '.join(STUDY.best('a').sources)} but is in no group": {"group": [({"task": "a"}, 7)]},
+        "d is best left alone but is in a group": {"group": [({"task": "d"}, 9), ({"task": "e"}, 9)]},
+        f"a loses with {source} as its only source": {"pair_sign": [({"source": source, "task": "a"}, -1)]},
+        "d gains with b as its only source, but is best left alone": {"pair_sign": [({"source": "b", "task": "d"}, 1)]},
+    }
+    for sentence, values in cases.items():
+        assert sentence not in str(STUDY) or "sign_joint" in values
+        study = changed(data.assign_attrs(total_low=0.01), **({"gain": [({"task": "d"}, -1.0)]} | values))
+        assert any(sentence in one for one in study.reasons) and f"  {sentence}" in str(study)
+        assert study.to_dict()["reasons"] == study.reasons
+        task = sentence.split()[0]
+        assert task not in study.tasks or sentence in study.to_frame()["reasons"][task]
+    alone = changed(data, weight=[({"task": "a"}, 0.0), ({"task": "a", "way": "alone"}, 1.0)], sign=[({"task": "a"}, 1)])
+    assert alone.best("a").sources  # what is decided to help is not advised against
+    assert not changed(alone.data, sign=[({"task": "a"}, 0)]).best("a").sources
 
 
 def test_no_sign_is_given_where_nothing_is_shared():
@@ -351,9 +384,9 @@ def test_sparse_rows_and_frames_are_rows():
         ({"a": TASKS["a"], "b": (FRAME, [f"w{i}" for i in range(60)])}, {}, "b's y must be of at most 20 classes, but is of 60"),
         (TASKS, {"targets": ["a", "a"]}, "targets must be names of one task or more, each once"),
         (TASKS, {"targets": []}, "targets must be names of one task or more, each once"),
-        (TASKS, {"methods": ["pooled", "pooled"]}, "methods must be one or more, each once"),
+        (TASKS, {"methods": ["layer", "layer"]}, "methods must be one or more, each once"),
         (TASKS, {"targets": "f"}, "targets must be one of the known names"),
-        (TASKS, {"methods": "poled"}, "did you mean 'pooled'"),
+        (TASKS, {"methods": "weighed-rows"}, "did you mean 'weighted-rows'"),
         (TASKS, {"methods": ()}, "methods must be one or more"),
         (TASKS, {"n_splits": 1}, "n_splits must be a whole number, at least 2"),
         (TASKS, {"target_samples": 60}, "target_samples must be a whole number from 3 to 59"),

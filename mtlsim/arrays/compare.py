@@ -26,7 +26,7 @@ from mtlsim.core.checks import is_whole, require, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.verdict import Verdict, half_width, in_units
 
-GROUPED_BY = ("layer", "pooled")  # methods by which the worth of every group is found
+GROUPED_BY = ("layer", "weighted-rows")  # methods by which the worth of every group is found
 
 
 def compare_tasks(
@@ -48,12 +48,12 @@ def compare_tasks(
     """Which of these tasks should be trained together, will it help, and by how much? {name: (X (m, d), y)}, the same columns.
 
     Every target is learned alone by ridge regression and together with the others in the ways of `mtlsim.arrays.learners`: in a
-    layer of the sources' solutions, pooled with them, and pulled to their mean; with every source alone, with the best of them
-    and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that sources that
-    do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and the rest test,
-    and everything that depends on labels is decided by the training rows: ridges, sources, weights. gain = held-out squared error
-    alone less together, positive helps, with the interval of `transfer_between_arrays`. Columns are scaled once, by the root of
-    the tasks' mean variance, labels unseen; every task is centred by its own means.
+    layer of the sources' solutions, with their rows at a weight, and pulled to their mean; with every source alone, with the best
+    of them and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that sources
+    that do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and the rest
+    test, and everything that depends on labels is decided by the training rows: ridges, sources, weights. gain = held-out squared
+    error alone less together, positive helps, with the interval of `transfer_between_arrays`. Columns are scaled once, by the root
+    of the tasks' mean variance, labels unseen; every task is centred by its own means.
 
     y: one label per row; several columns are several tasks, words and integers of few values one task per class against the rest,
     missing labels are left out; a note says what was done. targets: whose gain is measured, all if left out; a task that is none

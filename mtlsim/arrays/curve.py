@@ -115,7 +115,7 @@ def _orders(one: Target) -> np.ndarray:
 
 def _errors(one: Target, n_train: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Squared errors (J, n - n_train) alone, by the mixture, and pooled as one."""
-    (way,) = one.table.ways(one.target, ("pooled",)).of(tuple(one.together.others))
+    (way,) = one.table.ways(one.target, ("weighted-rows",)).of(tuple(one.together.others))
     seen = see([way._replace(strengths=np.ones(1))], one.rows.X)
     found: list[list[np.ndarray]] = [[], [], []]
     for order in _orders(one):

@@ -115,7 +115,7 @@ def against_curves(n_sets: int) -> None:
         gathered = gather(tasks)
         table = Table(gathered, METHODS)
         together, unit, truth = Together(table, 2), gathered.units[2], np.zeros((2, len(rows)))
-        (way,) = table.ways(2, ("pooled",)).of((0, 1))
+        (way,) = table.ways(2, ("weighted-rows",)).of((0, 1))
         for _ in range(N_TRUTH):
             X, y = draw(max(rows) + N_TESTED, theta)
             drawn = together.on(X / (table.scale * gathered.columns))

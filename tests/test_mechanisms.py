@@ -17,6 +17,7 @@ from mtlsim.cells.aspects import Aspects
 from mtlsim.cells.attribute_selection import AttributeSelection, area, highest
 from mtlsim.cells.diagonal_network import DiagonalNetwork
 from mtlsim.cells.extra_label import ExtraLabel, boundary, expected_errors
+from mtlsim.cells.extra_outputs import EVERY, RATE, START, ExtraOutputs, risk_at
 from mtlsim.cells.hermite_students import HermiteStudents, hermite, overlap_flow, waiting_time
 from mtlsim.cells.marginal_screening import MarginalScreening
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
@@ -163,7 +164,7 @@ def test_no_mechanism_gets_the_contrary_verdict(name):
     mechanism = find_mechanism(name)
     assert mechanism.name == name and mechanism.claim.endswith(".") and mechanism.says and mechanism.inferred and mechanism.harm
     assert all(f"{{{key}," in mtl.cite(None) for key in mechanism.source)
-    fewer = {"eavesdropping": 60}.get(name, mechanism.n_seeds // 4)
+    fewer = {"eavesdropping": 60, "noise-outputs": 24}.get(name, mechanism.n_seeds // 4)
     assert try_mechanism(mechanism, fewer, seed=1).verdict in (mechanism.expected, "undecided")
 
 
@@ -333,6 +334,46 @@ def test_aspects_on_drawn_sums_are_aspects_on_rows():
         assert abs(z_score(drawn[name], 1.15 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
 
 
+def test_extra_outputs_are_steps_on_rows():
+    """Full gradient steps on explicit rows, in NumPy, with rows and a start of its own; risks by the arc-cosine kernel."""
+    rng, n, r, cosine, steps, S = np.random.default_rng(15), 7, 2, 0.6, 60, 2000
+    cell = ExtraOutputs(0.8, 2.0, cosine, 1.0, n_units=r, n_samples=n, n_features=4, n_extra=3, n_steps=steps)
+    thetas = np.zeros((4, 4))
+    thetas[0, 0], thetas[1:, 0], thetas[1:, 1:] = 1, cosine, 0.8 * np.eye(3)
+    X = rng.normal(size=(S, n, 4))
+    y = np.maximum(X @ thetas.T, 0) + 0.8 * rng.normal(size=(S, n, 4))
+    B, A = START * rng.normal(size=(S, 4, r)) / 2, START * rng.normal(size=(S, 4, r)) / np.sqrt(r)
+    found = {}
+    for name, used in (("single", [1, 0, 0, 0]), ("multi", [1, 1, 1, 0])):
+        layer, heads, risks = B, A, []
+        for step in range(1, steps + 1):
+            units = np.maximum(X @ layer, 0)
+            slope = 2 / n * (units @ heads.transpose(0, 2, 1) - y) * used
+            back = (slope @ heads) * (units > 0)
+            layer, heads = layer - RATE * X.transpose(0, 2, 1) @ back, heads - RATE * slope.transpose(0, 2, 1) @ units
+            if step % EVERY == 0:
+                both = np.concatenate([layer, np.broadcast_to(thetas[0][:, None], (S, 4, 1))], 2)
+                lengths = np.linalg.norm(both, axis=1)
+                angle = np.arccos(np.clip(np.einsum("sda,sdb->sab", both, both) / lengths[:, :, None] / lengths[:, None], -1, 1))
+                kernel = lengths[:, :, None] * lengths[:, None] * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / 2 / np.pi
+                signed = np.concatenate([heads[:, 0], -np.ones((S, 1))], 1)
+                risks.append(np.einsum("sa,sab,sb->s", signed, kernel, signed))
+        loss = np.mean((np.maximum(X @ layer, 0) @ heads[:, 0, :, None] - y[..., :1]) ** 2, (1, 2))
+        found |= {f"end_{name}": risks[-1], f"best_{name}": np.min(risks, 0), f"trained_{name}": loss}
+    drawn = draws(cell, S)
+    for name, wanted in found.items():
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
+        assert abs(z_score(drawn[name], 1.1 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
+    np.testing.assert_allclose(drawn["gain"], drawn["gap_single"] - drawn["gap_multi"], atol=1e-12)
+    assert (draws(ExtraOutputs(outputs=0.0, n_steps=EVERY), 3)["gain"] == 0).all()
+
+
+def test_risks_at_a_training_loss_lie_between_records():
+    losses, risks = np.array([4.0, 2.0, 2.0, 1.0]), np.array([1.0, 3.0, 9.0, 5.0])
+    for level, wanted in ((5.0, 1.0), (3.0, 2.0), (2.0, 3.0), (1.5, 7.0), (1.0, 5.0)):
+        assert float(risk_at(jnp.asarray(level), jnp.asarray(losses), jnp.asarray(risks))) == wanted
+
+
 def test_a_representation_is_learned_as_by_small_steps():
     """The share of starts in which both tasks learn the common feature, by Euler steps in NumPy."""
     rng, S, start = np.random.default_rng(11), 2000, 0.1
@@ -400,6 +441,8 @@ BAD = [
     (ExtraLabel, {"n_samples": 11.0}, "n_samples must be at least 13"),
     (MarginalScreening, {"n_samples": 2.0}, "n_samples must be at least 6"),
     (Aspects, {"n_samples": 11.0}, "n_samples must be at least 12"),
+    (ExtraOutputs, {"outputs": 5.0}, "outputs must be from 0 to n_extra"),
+    (ExtraOutputs, {"n_steps": 30}, "n_steps must be a multiple of 20"),
     (StoppedFlow, {"second_noise": 0.0}, "second_noise must be a number > 0"),
 ]
 

@@ -44,6 +44,7 @@ CELLS = {  # module, class, and how it trains
 TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their own
     "orthonormal-rows": ("cells.orthonormal_rows", "OrthonormalRows", None),
     "attribute-selection": ("cells.attribute_selection", "AttributeSelection", None),
+    "group-selection": ("cells.group_selection", "GroupSelection", None),
     "marginal-screening": ("cells.marginal_screening", "MarginalScreening", None),
     "hermite-students": ("cells.hermite_students", "HermiteStudents", None),
     "diagonal-network": ("cells.diagonal_network", "DiagonalNetwork", None),

@@ -56,7 +56,15 @@ def vary(statement: Statement, rng: np.random.Generator) -> Make:
             return replace(found, tasks=_redraw(found.tasks, changes, rng), **rest)
 
         return make
-    return lambda rng: jitter(near(rng), rng)
+    return lambda rng: _checked(jitter(near(rng), rng))
+
+
+def _checked(instance: Any) -> Any:
+    """The instance, if its class takes these numbers. Raises ValueError if not: nobody can make such a cell."""
+    check = getattr(instance, "__check_init__", None)
+    if check is not None:
+        check()
+    return instance
 
 
 def jitter(tree: Any, rng: np.random.Generator, decades: float = 3.0) -> Any:

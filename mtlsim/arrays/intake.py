@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtlsim.core.checks import require, require_choice, require_finite
+from mtlsim.core.checks import require, require_choice, require_finite, require_finite_rows
 from mtlsim.core.containers import column_names, column_order, numbers_of, require_one_label, require_same_rows
 from mtlsim.core.labels import class_codes, on_codes
 from mtlsim.core.words import counted, verb
@@ -121,11 +121,20 @@ def check_task(task: Any, name: str, least: int) -> Task:
     precision = np.result_type(*(part.dtype if part.dtype.kind == "f" else np.float16 for part in (X, y)))
     with np.errstate(over="ignore"):
         X, y = X.astype(float), y.astype(float)
-    require_finite(X, f"{name}'s X")
+    _require_finite_cells(X, f"{name}'s X", column_names(given_X))
     require_finite(y, f"{name}'s y")
     require(bool((X[0] != X).any()), f"{name}'s X", "of rows that differ", "the same row over and over", "load the features")
     require(bool((y != y[0]).any()), f"{name}'s y", "of labels that differ", f"{y[0]:g} in every row", "choose another task")
     return Task(X, y, precision, column_names(given_X))
+
+
+def _require_finite_cells(X: np.ndarray, argument: str, names: tuple | None) -> None:
+    """Refuse NaN and infinity; of columns with names, say where the first stands."""
+    bad = ~np.isfinite(X)
+    if names is None or not bad.any():
+        return require_finite(X, argument)
+    row, column = (int(place) for place in np.argwhere(bad)[0])
+    return require_finite_rows(int(bad.any(1).sum()), len(X), argument, f" (the first in row {row}, column {names[column]!r})")
 
 
 def on_repeats(goal: Task, name: str) -> list[str]:

@@ -2,7 +2,9 @@
 
 import html
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from mtlsim.pages._cells import (
     texts_of_theory,
     to_shade,
 )
-from mtlsim.pages._page import check_bokeh, folded, listing, paragraph, script, write_page
+from mtlsim.pages._page import WIDTH, as_wide_as_the_page, check_bokeh, folded, listing, paragraph, script, write_page
 from mtlsim.plots.style import NO_VALUE, are_words, gain_palette, is_logarithmic, label_of, places, short_label_of
 from mtlsim.results.explain import explain
 from mtlsim.results.zero_line import edges_of, zero_lines
@@ -29,8 +31,8 @@ from mtlsim.results.zero_line import edges_of, zero_lines
 if TYPE_CHECKING:
     import xarray as xr
 
-WIDTH = 860
 COLUMNS = 3  # of a legend
+MAX_THREADS = 4
 LINE = ("xs", "ys", "colour", "dash")  # of every line on a map
 THEORY = ("#7b3294", "#1b7837", "#b35806", "#01665e", "#c51b7d", "#4d4d4d")  # colours of what is predicted
 PRINTED = {"@mean": "printf", "@low": "printf", "@high": "printf"}
@@ -63,7 +65,9 @@ def explore(
     check_bokeh()
     shown = choose(data, x, y, quantity)
     columns = columns_of(shown)
-    held = [(prediction, predicted(shown, prediction)) for prediction in predictions]
+    # compiling is most of the work and runs beside the interpreter, so that threads share the cores
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
+        held = list(zip(predictions, pool.map(lambda prediction: predicted(shown, prediction), predictions), strict=True))
     silent = [prediction.statement.name for prediction, gains in held if not np.isfinite(gains).any()]
     held = [(prediction, gains) for prediction, gains in held if np.isfinite(gains).any()]
     for i, (_, gains) in enumerate(held):
@@ -104,7 +108,17 @@ def _slider(shown: Shown, name: str) -> Any:
     texts = _texts(shown.data[name].values)
     words = CustomJSTickFormatter(args={"texts": texts}, code="return texts[tick]")
     title, last = short_label_of(name), len(texts) - 1
-    return Slider(start=0, end=last, value=0, step=1, title=title, format=words, tags=[len(texts)], name=name, width=WIDTH // 2)
+    return Slider(
+        start=0,
+        end=last,
+        value=0,
+        step=1,
+        title=title,
+        format=words,
+        tags=[len(texts)],
+        name=name,
+        **as_wide_as_the_page(WIDTH // 2),
+    )
 
 
 def _draw(shown: Shown, columns: dict[str, np.ndarray], theories: list[str]) -> Any:
@@ -131,7 +145,9 @@ def _draw(shown: Shown, columns: dict[str, np.ndarray], theories: list[str]) -> 
     sliders = [*others, *([] if sources["rows"] is None else [sources["rows"]])]
     for slider in sliders:
         slider.js_on_change("value", callback)
-    return column(*others, *parts[:-1], *([sources["rows"]] if sources["rows"] is not None else []), parts[-1], width=WIDTH)
+    return column(
+        *others, *parts[:-1], *([sources["rows"]] if sources["rows"] is not None else []), parts[-1], **as_wide_as_the_page()
+    )
 
 
 def _figure(shown: Shown, y: str | None, height: int, **options: Any) -> Any:
@@ -140,8 +156,8 @@ def _figure(shown: Shown, y: str | None, height: int, **options: Any) -> Any:
 
     log = lambda name: "log" if name is not None and is_logarithmic(shown.data[name].values) else "linear"
     fig = figure(
-        width=WIDTH,
         height=height,
+        **as_wide_as_the_page(),
         x_axis_type=log(shown.x),
         y_axis_type=log(y),
         tools="pan,wheel_zoom,box_zoom,reset,save",

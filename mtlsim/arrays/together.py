@@ -7,6 +7,7 @@ import numpy as np
 
 from mtlsim.arrays.gather import Gathered
 from mtlsim.arrays.learners import (
+    TEMPERATURE,
     Fit,
     Seen,
     Source,
@@ -23,6 +24,7 @@ from mtlsim.arrays.learners import (
     weights_of,
 )
 from mtlsim.arrays.metrics import logistic_curve
+from mtlsim.arrays.resampling import Splits
 from mtlsim.arrays.splitting import PLAIN, Beside, make_plan
 
 MOST_PAIRS = 12  # tasks of which every ordered pair is looked at
@@ -206,6 +208,12 @@ class Target:
         errors = sum(weight * fit.errors for weight, fit in zip(weights_of(fits), fits, strict=True))
         return [self.y[train] - own[0].errors, self.y[train] - errors]
 
+    def splits(self, level: float, errors: np.ndarray, n_train: int | None = None) -> Splits:
+        """How it was split, and what the mixture of these held-out errors may miss; n_train where it is not the plan's."""
+        own = self.plan.splits(level)
+        n_train = own.n_train if n_train is None else n_train
+        return own._replace(n_train=n_train, unresolved=unresolved(float(np.mean(errors)), n_train, self.rows.X.shape[1]))
+
     def in_group(self, others: tuple[int, ...]) -> np.ndarray:
         """Squared errors on all splits with just these sources."""
         found = []
@@ -224,6 +232,15 @@ class Target:
         ways = Ways(plain.sources, plain.size, methods)
         fits = self.rows.fit(see(ways.of(others), self.rows.X), self.y, every)
         return 1 - free_error(own + fits, own[0].error) / own[0].error if own[0].error > 0 else 0.0
+
+
+def unresolved(risk: float, n_train: int, d: int) -> float:
+    """A gain that the mixture may or may not find on n_train rows: ways whose sums of squares differ by less than the temperature
+    4 sigma^2 are not told apart, and of the 4 sigma^2 / n_train a row learning alone has left open the share d / (d + n_train).
+
+    Splits do not show it, as they share rows: where these happen to say little of the sources all splits find little, and agree.
+    """
+    return TEMPERATURE * risk / n_train * d / (d + n_train)
 
 
 def mixture(fits: list[Fit]) -> np.ndarray:

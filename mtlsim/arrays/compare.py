@@ -18,10 +18,11 @@ from mtlsim.arrays.gather import Gathered, gather
 from mtlsim.arrays.grouping import MOST_EXACT, MOST_GREEDY, best_partition
 from mtlsim.arrays.learners import ALONE, METHODS
 from mtlsim.arrays.metrics import Compared, base_rate, base_rate_interval, log_losses
+from mtlsim.arrays.networks import check_network, networks
 from mtlsim.arrays.resampling import decide_jointly, decide_resampled
 from mtlsim.arrays.splitting import Beside, beside_of, check_beside
 from mtlsim.arrays.study import FORMAT, Study
-from mtlsim.arrays.together import MOST_PAIRS, Table, Target
+from mtlsim.arrays.together import MOST_PAIRS, Table, Target, shares_of
 from mtlsim.core.checks import is_whole, require, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.verdict import Verdict, half_width, in_units
@@ -40,6 +41,7 @@ def compare_tasks(
     duplicates: str = "auto",
     curve: bool | Sequence[int] = False,
     affinities: bool = False,
+    network: bool = False,
     groups: Mapping[str, Any] | None = None,
     time: Mapping[str, Any] | None = None,
     weights: Mapping[str, Any] | None = None,
@@ -58,17 +60,18 @@ def compare_tasks(
 
     y: one label per row; several columns are several tasks, words and integers of few values one task per class against the rest,
     missing labels are left out; a note says what was done. targets: whose gain is measured, all if left out; a task that is none
-    is a source. duplicates: as for `transfer_between_arrays`; a row of the target teaches nothing as a row of a source.
-    labels of two values: beside the squared error, which decides, stand accuracy, balanced accuracy, area under the curve and log
-    loss, each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing.
-    curve: gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
+    is a source. duplicates: as for `transfer_between_arrays`; a row of the target teaches nothing as a row of a source. labels of
+    two values: beside the squared error, which decides, stand accuracy, balanced accuracy, area under the curve and log loss,
+    each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing. curve:
+    gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
     affinities: how well eight affinities of pairs tell the gain on rows held out, for three to twelve tasks (`Study.affinities`).
-    groups: {task: the group of each row}: rows of one group train or test together and are left out together, and intervals count
-    groups. time: {task: when each row was}: later rows test what earlier ones have learned, of the target and of the sources that
-    have a time too, block after block, which are taken to be independent, and stretches of time are left out together. weights:
-    {task: numbers > 0, one a row}, by which its squared errors count, learning and testing; measures of two-valued labels count
-    all rows alike. None goes with curve or affinities. grouping: for up to ten tasks the best of all partitions by the errors in
-    fitted groups, up to 24 by joining groups.
+    network: what a network of ReLU units gains with the sources that the training rows name, on some of the same splits, and
+    whether it agrees (`mtlsim.arrays.networks`). groups: {task: the group of each row}: rows of one group train or test together
+    and are left out together, and intervals count groups. time: {task: when each row was}: later rows test what earlier ones have
+    learned, of the target and of the sources that have a time too, block after block, which are taken to be independent, and
+    stretches of time are left out together. weights: {task: numbers > 0, one a row}, by which its squared errors count, learning
+    and testing; measures of two-valued labels count all rows alike. None goes with curve, affinities or network. grouping: for up
+    to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
 
@@ -92,6 +95,7 @@ def compare_tasks(
     dependent = any(one is not None for one in (groups, time, weights))
     cure = "leave one of both out"
     require(not dependent or steps is None, "curve", "False where rows have groups, a time or weights", curve, cure)
+    require(not (dependent and network), "network", "False where rows have groups, a time or weights", network, cure)
     require(not (dependent and affinities), "affinities", "False where rows have groups, a time or weights", affinities, cure)
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
     gathered = gather(tasks, duplicates)
@@ -103,6 +107,8 @@ def compare_tasks(
         require_choice(name, names, "targets")
     require(0 < len(wanted) == len(set(wanted)), "targets", "names of one task or more, each once", wanted, "leave it out for all")
     wanted = [name for name in names if name in wanted]
+    if network:
+        check_network([len(gathered.tasks[names.index(name)][1]) for name in wanted], gathered)
     table = Table(gathered, methods, _beside(gathered, groups, time, weights))
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
         measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
@@ -110,6 +116,9 @@ def compare_tasks(
     if affinities:
         more = {"learner": list(LEARNERS), "affinity": list(ALL)}
         found = Study(found.data.assign_coords(more).assign(score_affinities(table, measured)))
+    if network:
+        fields, cost = networks(table, measured, level)
+        found = Study(found.data.assign(fields).assign_attrs(cost))
     return found
 
 
@@ -226,10 +235,9 @@ def _weights(measured: list[Target], methods: tuple[str, ...], K: int) -> dict[s
     by_method, by_source = np.zeros((1 + len(methods), len(measured))), np.zeros((K, len(measured)))
     rows = {name: i for i, name in enumerate([ALONE, *methods])}
     for i, one in enumerate(measured):
+        by_source[:, i] = shares_of(one.fits, one.weights, K)
         for weight, fit in zip(one.weights, one.fits, strict=True):
             by_method[rows[fit.way.method], i] += weight
-            for s in fit.way.sources:
-                by_source[s, i] += weight / len(fit.way.sources)
     return {"weight": (("way", "task"), by_method), "weight_of_source": (("source", "task"), by_source)}
 
 

@@ -105,6 +105,10 @@ class Rows:
             self._seen[chosen] = see(ways.of(chosen) if chosen else [ways.alone()], self.X)
         return self._seen[chosen]
 
+    def forget(self) -> None:
+        """Free what was computed once: with many tasks each split has sets of sources of its own."""
+        self._seen.clear()
+
     def fits(self, y: np.ndarray, train: np.ndarray) -> tuple[list[Fit], dict[int, list[Fit]], list[Fit]]:
         """Alone; with every single source, or those that the training rows like best; with the best two, four, eight, and all."""
         others = self.together.others
@@ -150,8 +154,8 @@ class Rows:
 class Target:
     """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn.
 
-    scores: predictions alone and together, of the rows tested in each of J splits. curves (J, 2, 2): for labels of two values the
-    log odds of both, from what they say of training rows that are left out.
+    scores: predictions alone and together, of the rows tested in each of J splits. shares: of all sources (K,) in each. curves
+    (J, 2, 2): for labels of two values the log odds of both, from what they say of training rows that are left out.
     """
 
     def __init__(self, table: Table, target: int, target_samples: int | None, n_splits: int, seed: np.ndarray):
@@ -165,11 +169,13 @@ class Target:
         self.middle = float(values.mean()) if len(values) == 2 else None  # between labels of two values
         self._measure()
         self.fits = self.rows.everything(self.y, np.arange(n))
+        if self.together.screened:
+            self.rows.forget()
         self.weights = weights_of(self.fits)
         self.theta = mixed(self.fits, self.weights)
 
     def _measure(self) -> None:
-        alone, every, singles, curves = [], [], {}, []
+        alone, every, singles, curves, self.shares = [], [], {}, [], []
         self.labels = [self.y[test] for test in self.plan.tests]
         for rows, train, test in zip(self._rows_of_splits(), self.plan.trains, self.plan.tests, strict=True):
             own, by_source, sets = rows.fits(self.y, train)
@@ -179,7 +185,9 @@ class Target:
                 fits = by_source.get(s, [])  # none of a source that had no rows yet
                 singles.setdefault(s, []).append(predict(mixture(own + fits)))
             fits = own + [fit for fits in by_source.values() for fit in fits] + sets
-            every.append(predict(mixture(fits)))
+            weights = weights_of(fits)
+            self.shares.append(shares_of(fits, weights, len(self.table.names)))
+            every.append(predict(mixed(fits, weights)))
             if self.middle is not None:
                 curves.append([logistic_curve(scores, self.y[train] > self.middle) for scores in self._left_out(own, fits, train)])
         self.scores, self.curves = (alone, every), np.asarray(curves)
@@ -241,6 +249,15 @@ def unresolved(risk: float, n_train: int, d: int) -> float:
     Splits do not show it, as they share rows: where these happen to say little of the sources all splits find little, and agree.
     """
     return TEMPERATURE * risk / n_train * d / (d + n_train)
+
+
+def shares_of(fits: Sequence[Fit], weights: np.ndarray, n_tasks: int) -> np.ndarray:
+    """What the mixture gives to each task as a source (K,): a way's weight goes to its sources in equal parts."""
+    found = np.zeros(n_tasks)
+    for weight, fit in zip(weights, fits, strict=True):
+        for s in fit.way.sources:
+            found[s] += weight / len(fit.way.sources)
+    return found
 
 
 def mixture(fits: list[Fit]) -> np.ndarray:

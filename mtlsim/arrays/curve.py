@@ -54,13 +54,14 @@ def gain_curves(measured: list[Target], units: np.ndarray, asked: tuple[int, ...
     signs = {name: np.zeros((2, *shape), int) for name in ("sign", "sign_joint")}
     for i, (one, own, unit) in enumerate(zip(measured, steps, units, strict=True)):
         errors = [_errors(one, n) for n in own]
-        splits = [Splits(n, _orders(one)[:, n:], level) for n in own]
+        splits = [[_splits(one, n, level, by_mixture) for n, (_, by_mixture, _) in zip(own, errors, strict=True)]]
+        splits += [[split._replace(unresolved=0.0) for split in splits[0]]]  # pooling has nothing to choose
         numbers["rows"][i, : len(own)] = own
         numbers["alone"][i, : len(own)] = [unit**2 * alone.mean() for alone, *_ in errors]
         for k in range(len(LEARNERS)):
             differences = [alone - together[k] for alone, *together in errors]
-            signs["sign_joint"][k, i, : len(own)] = decide_jointly(differences, splits, level)
-            for j, (difference, split) in enumerate(zip(differences, splits, strict=True)):
+            signs["sign_joint"][k, i, : len(own)] = decide_jointly(differences, splits[k], level)
+            for j, (difference, split) in enumerate(zip(differences, splits[k], strict=True)):
                 verdict = in_units(decide_resampled(difference, split), unit**2)
                 for name, value in zip(found, (verdict.mean, verdict.low, verdict.high), strict=True):
                     found[name][k, i, j] = value
@@ -106,6 +107,11 @@ def _chosen(one: Target, asked: tuple[int, ...]) -> list[int]:
     wanted = f"numbers below the {n} rows of {name}, at least one of them"
     require(not asked, "curve", wanted, list(asked), "give smaller numbers, or True for ours")
     return np.unique(np.geomspace(min(LEAST, one.plan.n_train), one.plan.n_train, N_STEPS).round().astype(int)).tolist()
+
+
+def _splits(one: Target, n_train: int, level: float, errors: np.ndarray) -> Splits:
+    """The rows that do not train test: those of the plan and others, which chance draws, so that all are tested about as often."""
+    return one.splits(level, errors, n_train)._replace(tests=_orders(one)[:, n_train:])
 
 
 def _orders(one: Target) -> np.ndarray:

@@ -35,6 +35,7 @@ PULLS = (0.3, 3.0, 30.0)  # lambda over the rows' mean square
 METHODS = ("layer", "weighted-rows", "mean-regularised")
 ALONE = "alone"
 TEMPERATURE = 4.0  # of the weights, over the noise variance
+SHARE_NAMED = 0.1  # of all weight that sources have, from which one is named
 NEVER = 1e-12  # over the largest error: noise below it is none, as where all labels that train are one
 
 

@@ -10,7 +10,8 @@ import xarray as xr
 
 from mtlsim.arrays.curve import LEARNERS, Crossing, crossing
 from mtlsim.arrays.gather import dense
-from mtlsim.arrays.learners import ALONE, METHODS
+from mtlsim.arrays.learners import ALONE, METHODS, SHARE_NAMED
+from mtlsim.arrays.networks import agreement
 from mtlsim.arrays.reasons import WORDS_USED, reasons
 from mtlsim.core.checks import require, require_choice, require_finite
 from mtlsim.core.containers import numbers_of
@@ -18,7 +19,6 @@ from mtlsim.core.verdict import WORDS, Verdict
 
 FORMAT = "mtlsim study 1"
 LEAVE_ALONE = 0.5  # weight of learning alone from which a task is left alone
-SHARE_NAMED = 0.1  # of all weight that sources have, from which one is named
 
 
 def is_study(path: Path | str) -> bool:
@@ -46,7 +46,8 @@ class Study:
     curve_sign_joint (learner, task, step), by the rows that train, of the mixture and of all rows pooled as one task's; joint over
     the steps of a target. Of `compare_tasks(affinities=True)`: affinity_value (affinity, source, task), affinity_gain (learner,
     source, task), the share of the error alone that is gained on the rows held out, affinity_rank and affinity_area (affinity,
-    learner), how well the one tells the other. notes: what else a reader must know.
+    learner), how well the one tells the other. Of `compare_tasks(network=True)`: network_alone,
+    network_together, network_gain, network_low, network_high, network_sign (task). notes: what else a reader must know.
 
     >>> rng = np.random.default_rng(0)
     >>> tasks = {}
@@ -164,8 +165,12 @@ class Study:
         plain = lambda value: value if not isinstance(value, float) or np.isfinite(value) else None
         listed = lambda array: [listed(part) for part in array] if isinstance(array, list) else plain(array)
         data = {name: listed(self.data[name].values.tolist()) for name in self.data.data_vars}
-        advice = {task: {"sources": list(one.sources), "method": one.method, "sentence": str(one)} for task, one in self._advice()}
+        advice: dict[str, Any] = {
+            task: {"sources": list(one.sources), "method": one.method, "sentence": str(one)} for task, one in self._advice()
+        }
         groups = [list(group) for group in self.grouping()]
+        if "network_gain" in self.data:
+            advice = {task: one | {"network": self.agreement(task)} for task, one in advice.items()}
         said = {"notes": self.notes, "reasons": self.reasons, "words": WORDS_USED, "level": self.level}
         return {"tasks": self.tasks, "advice": advice, "groups": groups} | said | data
 
@@ -200,7 +205,15 @@ class Study:
             interval = f"{gain.low:+.3g} to {gain.high:+.3g} ({gain.word})"
             errors = f"{float(own['risk_alone']):>9.4g}{float(own['risk_together']):>10.4g}{gain.mean:>+10.3g}"
             lines.append(f"{task:<{width}}  {errors}  {interval:<24}  {one.what}")
-        parts = self._on_all(), self._on_decisions(), self._on_curves(), self._on_affinities(), self._on_words(), self.notes
+        parts = (
+            self._on_all(),
+            self._on_network(),
+            self._on_decisions(),
+            self._on_curves(),
+            self._on_affinities(),
+            self._on_words(),
+            self.notes,
+        )
         return "\n".join([*lines, *(line for part in parts for line in part)])
 
     def _on_words(self) -> list[str]:
@@ -214,6 +227,29 @@ class Study:
             *(["why what is said above may differ:"] if why else []),
             *(f"  {sentence}" for sentence in why),
         ]
+
+    def _on_network(self) -> list[str]:
+        """What a network gains with the same sources, whether it agrees, and what asking it has cost."""
+        if "network_gain" not in self.data:
+            return []
+        told = {name: int(self.data.attrs[f"network_{name}"]) for name in ("units", "splits", "fits", "steps")}
+        cost = f"{told['fits']} fits of {told['steps']} steps, {float(self.data.attrs['network_operations']):.1e} operations"
+        lines = [f"a network of {told['units']} ReLU units, {told['splits']} splits ({cost}): alone, together, gain"]
+        for task in self.tasks:
+            own = self.data.sel(task=task)
+            alone, together, gain, low, high = (float(own[f"network_{x}"]) for x in ("alone", "together", "gain", "low", "high"))
+            word = WORDS[int(own["network_sign"])]
+            shown = f"{alone:.4g}, {together:.4g}, {gain:+.3g} ({low:+.3g} to {high:+.3g}, {word})"
+            lines.append(f"  {task}: {shown}: {self.agreement(task)}")
+        same = int(np.sum(np.sign(self.data["gain"].values) == np.sign(self.data["network_gain"].values)))
+        return [*lines, f"  the mean gains of both learners have the same sign in {same} of {len(self.tasks)} tasks"]
+
+    def agreement(self, task: str) -> str:
+        """Whether the network says the same of a task as the ridge regressions. Raises ValueError where it was not asked."""
+        require("network_gain" in self.data, "study", "one with a network", "one without", "pass network=True to compare_tasks")
+        require_choice(task, self.tasks, "task")
+        own = self.data.sel(task=task)
+        return agreement(*((float(own[f"{prefix}gain"]), int(own[f"{prefix}sign"])) for prefix in ("", "network_")))
 
     def _on_curves(self) -> list[str]:
         """Gains by target rows in % of the error alone; decided jointly over the rows where a star stands."""

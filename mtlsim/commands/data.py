@@ -73,6 +73,8 @@ class Compare:
     """Gains by the number of the target's rows too, and where their sign turns."""
     affinities: bool = False
     """Affinities of pairs too, and how well each of them tells the gain on rows held out."""
+    network: bool = False
+    """What a network gains with the same sources too, and whether it agrees; it is trained on some of the splits."""
     out: Path | None = None
     """A .nc file for all of it, which `mtlsim plot` draws."""
     json: bool = False
@@ -102,6 +104,7 @@ class Compare:
             duplicates=self.duplicates,
             curve=self.curve,
             affinities=self.affinities,
+            network=self.network,
             **beside,
             key=jax.random.key(self.seed),
         )

@@ -335,6 +335,18 @@ def test_students_by_four_numbers_are_students_on_whole_rows(squared):
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
 
 
+@pytest.mark.parametrize(("degree", "capacity", "low", "high"), [(3, 24_000, 0.4, 0.6), (2, 4_000, -0.1, 0.3)])
+def test_the_wait_grows_as_the_root_of_the_features_for_the_third_degree_alone(degree, capacity, low, high):
+    """By steps on rows; the lower quarter of starts, for half of all are on the wrong side, where only chance frees the task."""
+    few, many = 50.0, 400.0
+    ones = [HermiteStudents(d, degree=degree, capacity=capacity) for d in (few, many)]
+    found = over_instances(lambda one, key: one(key=key), ones, KEY, 160, common=True)
+    quarter = [{name: np.quantile(draws[name], 0.25) for name in ("rows_single", "rows_multi")} for draws in found]
+    slope = {name: np.log(quarter[1][name] / quarter[0][name]) / np.log(many / few) for name in quarter[0]}
+    assert low < slope["rows_single"] < high and abs(slope["rows_multi"]) < 0.15, slope
+    assert (found[0]["start"] < 0).mean() > 0.4 and quarter[1]["rows_single"] < 0.9 * capacity / many
+
+
 def test_hermite_polynomials_are_orthonormal():
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     weights = weights / weights.sum()

@@ -30,6 +30,7 @@ from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, 
 from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, consider, judge, rank_correlation
 from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
 from mtlsim.sweeps.instances import over_instances
+from mtlsim.theory.statements.harder_gain_more import TwoNoises, relative_gains
 from mtlsim.theory.statements.joint_selection_area import joint_area
 from mtlsim.theory.statements.selection_area import selection_area
 from mtlsim.verification.report import trial_as_json
@@ -367,6 +368,31 @@ def test_waiting_times_are_integrals(degree):
 def test_a_flow_is_of_fourth_order():
     errors = [abs(float(follow(lambda x: -x, jnp.ones(()), 2.0, n)[0]) - np.exp(-2)) for n in (10, 20)]
     assert 12 < errors[0] / errors[1] < 20
+
+
+def test_the_noisier_task_gains_the_larger_share():
+    """Both tasks' gains on explicit orthonormal rows, in NumPy; the order turns where the noisier is of another function."""
+    rng, n, d, noise, harder, weight = np.random.default_rng(18), 60, 8, 0.9, 2.5, 3.0
+    for cosine, sign in ((1.0, 1), (0.4, -1)):
+        theta = np.zeros((2, d))
+        theta[0, 0], theta[1, :2] = 1, (cosine, np.sqrt(1 - cosine**2))
+        spread = noise * np.array([1, harder])
+        gains = []
+        for _ in range(1500):
+            X = orthonormal(rng, n, d)
+            Y = X @ theta.T + spread * rng.normal(size=(n, 2))
+            W = np.linalg.lstsq(X, Y, rcond=None)[0]
+            top = np.linalg.svd(X @ W * np.sqrt([1, weight]), full_matrices=False)
+            shared = np.linalg.lstsq(X, top[0][:, 0], rcond=None)[0]
+            heads = (X @ shared) @ Y / np.sum((X @ shared) ** 2)
+            risks = [np.sum((one - theta.T) ** 2, 0) for one in (W, np.outer(shared, heads))]
+            gains.append((risks[0] - risks[1]) * n / d / spread**2)
+        case = TwoNoises(float(n), noise, harder, weight, cosine, d)
+        (drawn,) = over_instances(lambda one, key: dict(zip("eh", relative_gains(one, key), strict=True)), [case], KEY, 1500)
+        for name, wanted in zip("eh", np.transpose(gains), strict=True):
+            assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / 1500**0.5)) < Z_LIMIT, name
+            assert abs(z_score(drawn[name], wanted.mean() + 0.4, wanted.std() / 1500**0.5)) > Z_LIMIT, name
+        assert sign * z_score(drawn["h"] - drawn["e"], 0.0) > Z_LIMIT
 
 
 def test_a_second_label_on_drawn_sums_is_one_on_rows():

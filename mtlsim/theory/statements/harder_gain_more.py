@@ -4,8 +4,8 @@ Both tasks are labels on the same n orthonormal rows under one shared direction,
 singular vector u of the rows sqrt(w_k) theta^_k. Each has a head of its own, theta^_k'u, and so the risk (scale of its own) +
 (error of the common direction): the first, noise_k^2 / n, is the same share 1 / d of the risk alone of either, and the second the
 same for both, a smaller share of the larger risk. So the order holds at any weights, those that let the noisy task spoil the
-direction too: there the noisy one loses less. It ends where the harder task is of another function, which the common direction
-serves less.
+direction too: there the noisy one loses less. It ends where the harder task is of another function, which a direction that
+follows the easy one serves less.
 """
 
 import equinox as eqx
@@ -93,5 +93,5 @@ STATEMENT = Statement(
     says="Multitask learning helps the harder tasks most, and may hurt easy ones.",
     proves="Nothing: it is seen in one experiment, where predictions one metre ahead gain 2.7 % and those eight metres ahead lose "
     "10.9 %.",
-    inferred="What is harder: more noise on the labels of the same function. Under another function the order turns.",
+    inferred="What is harder: more noise on the labels of the same function. Where it is of another function the order may turn.",
 )

@@ -26,6 +26,7 @@ from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.cells.stopped_flow import StoppedFlow
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
 from mtlsim.core.flow import follow
+from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
 from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, consider, judge, rank_correlation
 from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
@@ -371,7 +372,7 @@ def test_a_flow_is_of_fourth_order():
 
 
 def test_the_noisier_task_gains_the_larger_share():
-    """Both tasks' gains on explicit orthonormal rows, in NumPy; the order turns where the noisier is of another function, and weighs little."""
+    """Gains on explicit orthonormal rows, in NumPy; the order turns where the noisier is of another function and weighs little."""
     rng, n, d, noise, harder = np.random.default_rng(18), 60, 8, 0.5, 2.5
     for cosine, weight, sign in ((1.0, 3.0, 1), (0.4, 0.1, -1)):
         theta = np.zeros((2, d))
@@ -393,6 +394,23 @@ def test_the_noisier_task_gains_the_larger_share():
             assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / 1500**0.5)) < Z_LIMIT, name
             assert abs(z_score(drawn[name], wanted.mean() + 0.4, wanted.std() / 1500**0.5)) > Z_LIMIT, name
         assert sign * z_score(drawn["h"] - drawn["e"], 0.0) > Z_LIMIT
+
+
+def test_a_shared_layer_keeps_the_best_fit_of_its_rank():
+    """The total risk at some widths against the best fit of that rank to labels on explicit rows, in NumPy."""
+    rng, found = np.random.default_rng(19), []
+    theta = np.eye(30, 8) * KINDS["decaying"]
+    for _ in range(300):
+        X = orthonormal(rng, 60, 30)
+        W = np.linalg.lstsq(X, X @ theta + rng.normal(size=(60, 8)), rcond=None)[0]
+        left, values, right = np.linalg.svd(X @ W, full_matrices=False)
+        fits = [np.linalg.lstsq(X, left[:, :r] * values[:r] @ right[:r], rcond=None)[0] for r in (1, 4, 8)]
+        found.append([np.sum((fit - theta) ** 2) for fit in fits])
+    for width, wanted in zip((1.0, 4.0, 8.0), np.transpose(found), strict=True):
+        drawn = draws(ModesKept(width), 1000)
+        assert abs(z_score(drawn["risk"], wanted.mean(), wanted.std() / 300**0.5)) < Z_LIMIT
+        assert abs(z_score(drawn["risk"], 1.1 * wanted.mean(), wanted.std() / 300**0.5)) > Z_LIMIT
+        assert drawn["risk"].mean() > 0.97 * expected_risk(width, KINDS["decaying"])
 
 
 def test_a_second_label_on_drawn_sums_is_one_on_rows():

@@ -21,8 +21,8 @@ KINDS = {  # singular values of the tasks' parameters
 
 
 class ModesKept(eqx.Module):
-    """A cell: eight tasks on the same 60 orthonormal rows of 30 features, X'X = n I, noise one, whose parameters have these
-    singular values, under a shared layer of `width` columns: the strongest directions of their least squares. risk: of all together.
+    """A cell: eight tasks on 60 common orthonormal rows of 30 features, X'X = n I, noise one, whose parameters have these singular
+    values, under a shared layer of `width` columns: the strongest directions of their least squares. risk: of all together.
     """
 
     width: Array | float = 4.0

@@ -80,8 +80,7 @@ def related_tasks() -> None:
         show(f"rows until which a task of cosine {cosine:g} helps", {0.9: 190, 0.8: 95}[cosine], last, digits=0)
         cells = [OrthonormalRows(share * last, cosine=cosine) for share in (0.9, 1.0, 1.1)]
         found = simulated(cells, lambda d: d["gain"], 40_000)
-        alone = simulated(cells, lambda d: d["risk_single"], 2_000)
-        for share, number, (ours, own), (risk, _) in zip((0.9, 1, 1.1), values, found, alone, strict=True):
+        for share, number, (ours, own) in zip((0.9, 1, 1.1), values, found, strict=True):
             show(f"gain at {share:g} of these, cosine {cosine:g}", number, ours, own, 0.0004, 4)
 
 

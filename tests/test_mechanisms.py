@@ -26,10 +26,12 @@ from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.cells.stopped_flow import StoppedFlow
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
 from mtlsim.core.flow import follow
+from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
 from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, consider, judge, rank_correlation
 from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
 from mtlsim.sweeps.instances import over_instances
+from mtlsim.theory.statements.harder_gain_more import TwoNoises, relative_gains
 from mtlsim.theory.statements.joint_selection_area import joint_area
 from mtlsim.theory.statements.selection_area import selection_area
 from mtlsim.verification.report import trial_as_json
@@ -335,6 +337,18 @@ def test_students_by_four_numbers_are_students_on_whole_rows(squared):
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
 
 
+@pytest.mark.parametrize(("degree", "capacity", "low", "high"), [(3, 24_000, 0.4, 0.6), (2, 4_000, -0.1, 0.3)])
+def test_the_wait_grows_as_the_root_of_the_features_for_the_third_degree_alone(degree, capacity, low, high):
+    """By steps on rows; the lower quarter of starts, for half of all are on the wrong side, where only chance frees the task."""
+    few, many = 50.0, 400.0
+    ones = [HermiteStudents(d, degree=degree, capacity=capacity) for d in (few, many)]
+    found = over_instances(lambda one, key: one(key=key), ones, KEY, 160, common=True)
+    quarter = [{name: np.quantile(draws[name], 0.25) for name in ("rows_single", "rows_multi")} for draws in found]
+    slope = {name: np.log(quarter[1][name] / quarter[0][name]) / np.log(many / few) for name in quarter[0]}
+    assert low < slope["rows_single"] < high and abs(slope["rows_multi"]) < 0.15, slope
+    assert (found[0]["start"] < 0).mean() > 0.4 and quarter[1]["rows_single"] < 0.9 * capacity / many
+
+
 def test_hermite_polynomials_are_orthonormal():
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     weights = weights / weights.sum()
@@ -355,6 +369,48 @@ def test_waiting_times_are_integrals(degree):
 def test_a_flow_is_of_fourth_order():
     errors = [abs(float(follow(lambda x: -x, jnp.ones(()), 2.0, n)[0]) - np.exp(-2)) for n in (10, 20)]
     assert 12 < errors[0] / errors[1] < 20
+
+
+def test_the_noisier_task_gains_the_larger_share():
+    """Gains on explicit orthonormal rows, in NumPy; the order turns where the noisier is of another function and weighs little."""
+    rng, n, d, noise, harder = np.random.default_rng(18), 60, 8, 0.5, 2.5
+    for cosine, weight, sign in ((1.0, 3.0, 1), (0.4, 0.1, -1)):
+        theta = np.zeros((2, d))
+        theta[0, 0], theta[1, :2] = 1, (cosine, np.sqrt(1 - cosine**2))
+        spread = noise * np.array([1, harder])
+        gains = []
+        for _ in range(1500):
+            X = orthonormal(rng, n, d)
+            Y = X @ theta.T + spread * rng.normal(size=(n, 2))
+            W = np.linalg.lstsq(X, Y, rcond=None)[0]
+            top = np.linalg.svd(X @ W * np.sqrt([1, weight]), full_matrices=False)
+            shared = np.linalg.lstsq(X, top[0][:, 0], rcond=None)[0]
+            heads = (X @ shared) @ Y / np.sum((X @ shared) ** 2)
+            risks = [np.sum((one - theta.T) ** 2, 0) for one in (W, np.outer(shared, heads))]
+            gains.append((risks[0] - risks[1]) * n / d / spread**2)
+        case = TwoNoises(float(n), noise, harder, weight, cosine, d)
+        (drawn,) = over_instances(lambda one, key: dict(zip("eh", relative_gains(one, key), strict=True)), [case], KEY, 1500)
+        for name, wanted in zip("eh", np.transpose(gains), strict=True):
+            assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / 1500**0.5)) < Z_LIMIT, name
+            assert abs(z_score(drawn[name], wanted.mean() + 0.4, wanted.std() / 1500**0.5)) > Z_LIMIT, name
+        assert sign * z_score(drawn["h"] - drawn["e"], 0.0) > Z_LIMIT
+
+
+def test_a_shared_layer_keeps_the_best_fit_of_its_rank():
+    """The total risk at some widths against the best fit of that rank to labels on explicit rows, in NumPy."""
+    rng, found = np.random.default_rng(19), []
+    theta = np.eye(30, 8) * KINDS["decaying"]
+    for _ in range(300):
+        X = orthonormal(rng, 60, 30)
+        W = np.linalg.lstsq(X, X @ theta + rng.normal(size=(60, 8)), rcond=None)[0]
+        left, values, right = np.linalg.svd(X @ W, full_matrices=False)
+        fits = [np.linalg.lstsq(X, left[:, :r] * values[:r] @ right[:r], rcond=None)[0] for r in (1, 4, 8)]
+        found.append([np.sum((fit - theta) ** 2) for fit in fits])
+    for width, wanted in zip((1.0, 4.0, 8.0), np.transpose(found), strict=True):
+        drawn = draws(ModesKept(width), 1000)
+        assert abs(z_score(drawn["risk"], wanted.mean(), wanted.std() / 300**0.5)) < Z_LIMIT
+        assert abs(z_score(drawn["risk"], 1.1 * wanted.mean(), wanted.std() / 300**0.5)) > Z_LIMIT
+        assert drawn["risk"].mean() > 0.97 * expected_risk(width, KINDS["decaying"])
 
 
 def test_a_second_label_on_drawn_sums_is_one_on_rows():

@@ -15,7 +15,7 @@ LEAST = 1e-4  # share of pairs that is shown
 def setting(options: Options) -> Setting:
     """Forty inputs of which five are used, noise .7."""
     rows = [20.0, 80.0] if options.fast else [15.0, 20.0, 30.0, 50.0, 80.0, 120.0]
-    return Setting(GroupSelection(noise=0.7), {TASKS: [1.0, 3.0, 8.0], ROWS: rows}, 40 if options.fast else 250)
+    return Setting(GroupSelection(noise=0.7), {TASKS: [1.0, 3.0, 8.0], ROWS: rows}, 40 if options.fast else 120)
 
 
 def draw(data):

@@ -63,6 +63,9 @@ def as_table(trials: list[Trial], settings: dict[str, Any]) -> "xr.Dataset":
         "about": [[clause.about for clause in trial.clauses] for trial in trials],
         "verdict": [trial.verdict for trial in trials],
         "harm": [trial.harm for trial in trials],
+        **{part: [getattr(trial.mechanism, part) for trial in trials] for part in ("claim", "says", "inferred")},
+        "dose": [trial.mechanism.dose.name for trial in trials],
+        "effects": [json.dumps([asdict(effect) for effect in trial.effects]) for trial in trials],
     }
     rows = {"mechanism": [trial.name for trial in trials], "clause": list(CLAUSES)}
     return table(by_clause | words, rows, settings)

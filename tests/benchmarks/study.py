@@ -7,9 +7,9 @@ truth of a target's gain is the mean over independent targets of the same size w
 targets each are asked, and the others of them tell the truth too. Printed: how often the interval covers, the sign is right where
 the gain is beyond 0.5 % of the risk alone, and the verdict is decided; what share can be decided at most; and what learning by
 the mixture, by the single way of least leave-one-out error, by the best way of each draw and by that on the average over draws,
-which are known only afterwards, earn over learning alone. --curve: sets of two sources, one like the target and one not, and the target's gain at 10 to 300 rows: how often
-intervals cover and joint signs are wrong, and where pooling turns from help to harm. --time: three shapes, beside scikit-learn's
-RidgeCV and MultiTaskLassoCV.
+which are known only afterwards, earn over learning alone. --curve: sets of two sources, one like the target and one not, and the
+target's gain at 10 to 300 rows: how often intervals cover and joint signs are wrong, and where pooling turns from help to harm.
+--time: three shapes, beside scikit-learn's RidgeCV and MultiTaskLassoCV.
 """
 
 import argparse

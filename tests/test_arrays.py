@@ -360,7 +360,7 @@ def test_output():
     result = transfer_between_arrays(source, (X, (y > 0).astype(int)), n_splits=5)
     text, plain = str(result), result.to_dict()
     assert text.splitlines()[-1] == result.sentence == plain["sentence"] and result.sentence.count(". ") == 0
-    assert "accuracy" in text and "48 rows train, 12 test, 5 splits, 8 features, rank 1" in text
+    assert "accuracy" in text and "48 rows to train, 12 to test, 5 splits, 8 features, rank 1" in text
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain and plain["word"] == result.word and len(plain["gains"]) == 5
     assert transfer_between_arrays(*PAIR, n_splits=2).accuracy_gain is None
 

@@ -298,7 +298,7 @@ def test_columns_go_by_name_and_rows_of_the_target_teach_nothing():
     copied = np.concatenate([Z, X[:40]]), np.concatenate([z, y[:40]])
     mixed_in = mtl.compare_tasks({"d": (X, y), "e": copied}, targets="d")
     clean = mtl.compare_tasks({"d": (X, y), "e": (Z, z)}, targets="d")
-    assert any("e: 40 of 100 rows are rows of d, label included, and teach it nothing" in note for note in mixed_in.notes)
+    assert any("e: 40 of 100 rows are in d too, label included, and teach it nothing" in note for note in mixed_in.notes)
     assert abs(float(mixed_in.data.gain[0]) - float(clean.data.gain[0])) < 0.02 * float(clean.data.risk_alone[0])
     nearly = np.concatenate([Z[:6], X[:55]]), np.concatenate([z[:6], y[:55]])
     gains = {way: mtl.compare_tasks({"d": (X, y), "e": nearly}, targets="d", duplicates=way).data for way in ("auto", "keep")}
@@ -358,7 +358,7 @@ def test_missing_labels_of_every_kind_are_left_out():
     words = pd.Series(np.where(X[0] > 3, "p", "q"), dtype="string").mask(third)
     for labels in (words, words.astype(object), (X[0] > 3).astype("boolean").mask(third), pd.Series(X[0]).mask(third)):
         found = gather({"a": (X, labels), "b": TASKS["b"]})
-        assert len(found.tasks[0][1]) == 59 and "a: 1 of 60 rows have no label and were left out" in found.notes
+        assert len(found.tasks[0][1]) == 59 and "a: 1 of 60 rows has no label and was left out" in found.notes
 
 
 def test_targets_keep_the_order_of_the_tasks():
@@ -452,6 +452,49 @@ def test_from_files_to_a_decision(tmp_path, capsys):
         (["compare", str(tmp_path / "study.nc")], "files must be of a known kind"),
     ):
         assert cli.main(words) == 2 and sentence in capsys.readouterr().err
+
+
+HEAD, GOOD = "a,b,y", "1,2,3"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ([HEAD, GOOD, "1,,3", "", ",5,6"], "t.csv, where nothing stands in line 5, column 'a'; fill that cell in"),
+        ([HEAD, GOOD, "", "1,oops,3", "1,worse,4"], "where 'oops' stands in line 4, column 'b', and 1 more in that column"),
+        ([HEAD, GOOD, "1,inf,3"], "where inf stands in line 3, column 'b'; mend that cell"),
+        ([HEAD, "1,red,3", "2,blue,4"], "column 'b', and 1 more in that column; give each word a column of 0 and 1"),
+        ([HEAD, GOOD, "4,5,6", "7,8,9", "7,8,nein"], "where 'nein' stands in line 5, column 'y'; mend that cell"),
+        ([HEAD, GOOD, "1,2,3,4"], "tables with 3 cells in every line like the first, but is"),
+        ([HEAD, GOOD, "1,2,3,4"], "t.csv, whose line 3 has 4 cells; mend that line; where commas are decimal, write points"),
+        ([HEAD, "1,2,3,4", "1,2,3,4"], "whose line 2 has 4 cells"),  # which pandas takes for an index, in silence
+        ([HEAD, GOOD, "1,2"], "whose line 3 has 2 cells; mend that line."),  # which it fills up
+        (["a;b;y", "1,5;2;3", "2,5;2;4"], "where '1,5' stands in line 2, column 'a', and 1 more in that column; write decimal"),
+    ],
+)
+def test_a_table_that_is_wrong_somewhere_says_where(text, sentence, tmp_path):
+    (tmp_path / "t.csv").write_text("\n".join(text))
+    with pytest.raises(ValueError, match="^files must be ") as error:
+        read_tasks([tmp_path / "t.csv"])
+    assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_frame_that_is_wrong_somewhere_says_where():
+    frame = pd.DataFrame(TASKS["a"][0]).rename(columns=str)
+    holed = frame.mask((frame.index == 7)[:, None] & (frame.columns == "2")[None])
+    with pytest.raises(ValueError, match=r"b.s X .* in 1 of 60 rows \(the first in row 7, column .2.\); drop"):
+        mtl.compare_tasks({"a": TASKS["a"], "b": (holed, TASKS["b"][1])})
+
+
+def test_separators_are_recognised(tmp_path):
+    """Semicolons and tabs, whatever the file is called; a byte order mark, a quoted separator, classes, labels that are missing."""
+    lines = [["a, in m", "b", "y"], ["1", "2.5", "up"], ["3", "4", ""], ["5", "6", "down"]]
+    for sign, ending in ((";", "csv"), ("\t", "csv"), (";", "tsv"), (",", "csv"), ("\t", "tsv")):
+        text = "\n".join(sign.join(f'"{cell}"' if "," in cell else cell for cell in line) for line in lines)
+        (tmp_path / f"t.{ending}").write_text(text + "\n\n", encoding="utf-8-sig")
+        ((X, y),) = read_tasks([tmp_path / f"t.{ending}"]).values()
+        assert list(X.columns) == ["a, in m", "b"] and X.to_numpy().tolist() == [[1, 2.5], [3, 4], [5, 6]]
+        assert y.isna().tolist() == [False, True, False] and y[0] == "up"
 
 
 def test_methods_may_be_fewer():

@@ -432,3 +432,26 @@ def test_a_study_is_a_page_with_the_numbers_of_its_pairs(browser, tmp_path):
     assert "<th>learn with</th>" in words and (not study.reasons or "Why what is said here may differ" in words)
     with pytest.raises(ValueError, match="left out for a study"):
         Explore(tmp_path / "study.nc", x="source").run()
+
+
+def test_pages_are_readable_in_a_narrow_window(browser, explored, tmp_path):
+    """On 360 pixels nothing is cut: no page is wider, every panel has room, and legends stay inside of their figures."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 1800, "deviceScaleFactor": 1, "mobile": True}
+    )
+    try:
+        for page, n_panels in ((explored, 2), (explainer(tmp_path / "lesson.html"), 3)):
+            open_page(browser, page)
+            wait_for(browser, "return Bokeh.documents[0].is_idle")
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+            panels = browser.execute_script(
+                "const models = [...Bokeh.documents[0]._all_models.values()].filter((one) => one.type === 'Figure');"
+                "return models.map((one) => { const view = Bokeh.index.find_one(one); const canvas = view.canvas_view.bbox;"
+                "const legends = one.below.filter((part) => part.type === 'Legend').map((part) => Bokeh.index.find_one(part).bbox);"
+                "return [one.inner_width, one.inner_height, ...legends.map((box) => canvas.right - box.right)] })"
+            )
+            assert len(panels) == n_panels
+            for width, height, *room in panels:
+                assert width >= 110 and height >= 70 and all(right >= 0 for right in room)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

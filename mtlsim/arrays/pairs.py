@@ -23,6 +23,7 @@ from mtlsim.core.files import load_task
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Certificate, Status
 from mtlsim.core.verdict import Verdict, in_units
+from mtlsim.core.words import counted, verb
 from mtlsim.solvers.objective import per_task
 
 SHARE_TRAINED = 0.8  # of the target's rows, where the caller does not say
@@ -119,19 +120,23 @@ class ArraysTransfer:
         for i, (rows, literal, normalized, cosine) in enumerate(alike):
             name = "source" if len(self.n_sources) == 1 else f"source {i + 1}"
             similar = f"covariance similarity {literal:.3f} (normalised {normalized:.3f})"
-            lines.append(f"{name}: {rows} rows, {similar}, cosine of the parameters {cosine:+.3f}")
+            lines.append(f"{name}: {counted(rows, 'row')}, {similar}, cosine of the parameters {cosine:+.3f}")
         sizes = (
-            f"{self.n_train} rows train, {self.n_test} test, {self.n_splits} splits, {self.n_features} features, rank {self.rank}"
+            f"{counted(self.n_train, 'row')} to train, {self.n_test} to test, {counted(self.n_splits, 'split')}, "
+            f"{counted(self.n_features, 'feature')}, rank {self.rank}"
         )
         lines.append(f"target: {sizes}; median ridge {self.ridge_single:.3g} alone, {self.ridge_multi:.3g} together, on X'X")
         if self.tuned is not None:
             lines.insert(2, _row("alone tuned", self.tuned.single, self.tuned.multi, self.tuned.gain))
         for name, count in self.statuses.items():
-            lines.append(f"{count} of {self.n_splits} splits: {name}: {Status[name].sentence}")
+            lines.append(f"{count} of {counted(self.n_splits, 'split')}: {name}: {Status[name].sentence}")
         if self.n_exact < self.gain.n_seeds:
-            lines.append(f"the shared layer is proven optimal in {self.n_exact} of {self.n_splits} splits")
+            lines.append(f"the shared layer is proven optimal in {self.n_exact} of {counted(self.n_splits, 'split')}")
         if self.gain.n_seeds < self.n_splits:
-            lines.append(f"{self.n_splits - self.gain.n_seeds} of {self.n_splits} splits have no finite answer and are left out")
+            lines.append(
+                f"{(lost := self.n_splits - self.gain.n_seeds)} of {counted(self.n_splits, 'split')} {verb(lost, 'has')} "
+                f"no finite answer and {verb(lost, 'is')} left out"
+            )
         if self.precision != "float64":
             cure = "add jax.config.update('jax_enable_x64', True) before the first array is made"
             lines.append(f"computed in {self.precision}: {cure}")

@@ -7,6 +7,7 @@ import numpy as np
 
 from mtlsim.arrays.resampling import Splits
 from mtlsim.core.checks import is_whole, nearest, require
+from mtlsim.core.words import with_article
 
 SHARE_TRAINED = 0.8  # of a target's rows, or groups
 LEAST_GROUPS = 5
@@ -128,7 +129,7 @@ def check_beside(given: Any, argument: str, keys: Sequence[str]) -> dict[str, np
     if given is None:
         return {}
     cure = "write {'first': values, ...}, one value a row"
-    require(isinstance(given, Mapping), argument, "a dict {task: values}", f"a {type(given).__name__}", cure)
+    require(isinstance(given, Mapping), argument, "a dict {task: values}", with_article(type(given).__name__), cure)
     for name in map(str, given):
         require(name in keys, argument, "of tasks that are given", f"with {name!r}", nearest(name, keys))
     found = {str(name): np.asarray(one.to_numpy() if hasattr(one, "to_numpy") else one) for name, one in given.items()}

@@ -71,7 +71,7 @@ def _predictions(cell: Any, quantity: str, names: tuple[str, ...] | None) -> Ite
             continue
         try:
             prediction = statement(cell)
-            if quantity in jax.eval_shape(lambda key, prediction=prediction: prediction(key=key), jax.random.key(0)):
+            if quantity in jax.eval_shape(lambda key, statement=statement: statement.predict(cell, key), jax.random.key(0)):
                 yield prediction
         except ValueError:  # another kind of cell
             continue

@@ -10,6 +10,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 from mtlsim.core.verdict import summarise
+from mtlsim.core.words import counted
 from mtlsim.mechanisms._clauses import LEVEL, Clause, Draws, consider, judge
 from mtlsim.mechanisms._mechanism import Mechanism, Point, shown
 from mtlsim.results.grid import at_point
@@ -40,7 +41,11 @@ class Trial:
 
     def __str__(self) -> str:
         note = "" if self.as_expected else f" (expected: {self.mechanism.expected})"
-        lines = [f"{self.mechanism.name}: {self.verdict}{note}; {self.n_seeds} seeds", *map(str, self.clauses), self.harm]
+        lines = [
+            f"{self.mechanism.name}: {self.verdict}{note}; {counted(self.n_seeds, 'seed')}",
+            *map(str, self.clauses),
+            self.harm,
+        ]
         return "\n  ".join(lines)
 
     @property
@@ -50,10 +55,10 @@ class Trial:
             return "no points were looked at for harm"
         lost = f" ({self.n_lost} undecided for lost numbers)" if self.n_lost else ""
         if not self.hurts:
-            return f"it hurts at none of {self.n_harmful} points{lost}"
+            return f"it hurts at none of {counted(self.n_harmful, 'point')}{lost}"
         worst, effect = min(self.hurts, key=lambda one: one[1])
         where = ", ".join(f"{name} = {shown(value)}" for name, value in worst.items() if name in self.mechanism.harm)
-        return f"it hurts at {len(self.hurts)} of {self.n_harmful} points{lost}, most ({effect:.3g}) at {where}"
+        return f"it hurts at {len(self.hurts)} of {counted(self.n_harmful, 'point')}{lost}, most ({effect:.3g}) at {where}"
 
 
 def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 0) -> Trial:

@@ -9,19 +9,19 @@ import numpy as np
 
 from mtlsim.core.verdict import WORDS
 from mtlsim.pages._cells import COLOURS, DECIDED, OPEN, largest_of, to_shade
-from mtlsim.pages._page import check_bokeh, folded, listing, paragraph, script, write_page
+from mtlsim.pages._page import as_wide_as_the_page, check_bokeh, folded, listing, paragraph, script, write_page
+from mtlsim.plots.style import SERIES, gain_palette
 
 if TYPE_CHECKING:
     import xarray as xr
 
-WIDTH = 860
 TITLE = "Which of these tasks should be trained together?"
 HELP = (
     "Every row of the map is a target, every column a source that it learns with. Blue helps, red hurts, hatched is undecided; "
     "put the mouse on a square for its numbers, with this source alone. Below: what each target gains by the mixture with all "
     "others together."
 )
-LEARNERS = {"mixture": ("mixture, with its interval", "#0072b2"), "pooled": ("pooled: all rows as one task's", "#e69f00")}
+LEARNERS = {"mixture": ("mixture, with its interval", SERIES[0]), "pooled": ("pooled: all rows as one task's", SERIES[1])}
 FRAMED = "Frames on the map, and squares below it, are the best groups, chosen on these rows: their gains are a little too large."
 
 
@@ -46,7 +46,7 @@ def explore_study(
     if reasons:
         before += paragraph("Why what is said here may differ: " + "; ".join(reasons) + ".")
     after = folded("The study in words", listing(says)) if says else ""
-    return write_page(path, TITLE, column(*parts), before, _table(data, advice or {}) + after)
+    return write_page(path, TITLE, column(*parts, **as_wide_as_the_page()), before, _table(data, advice or {}) + after)
 
 
 def _named_groups(data: "xr.Dataset") -> str:
@@ -77,7 +77,6 @@ def _percent(data: "xr.Dataset", name: str) -> np.ndarray:
 def _pairs(data: "xr.Dataset") -> Any:
     """Every source by every target."""
     from bokeh.models import ColorBar, ColumnDataSource, FixedTicker, HoverTool, LinearColorMapper
-    from bokeh.palettes import RdBu11, interp_palette
     from bokeh.plotting import figure
 
     sources, targets = _in_groups(data)
@@ -98,10 +97,12 @@ def _pairs(data: "xr.Dataset") -> Any:
     }
     source = ColumnDataSource({name: np.asarray(values)[known].tolist() for name, values in columns.items()}, name="pairs")
     height = min(900, 170 + 26 * len(targets))
-    fig = figure(x_range=sources, y_range=targets[::-1], width=WIDTH, height=height, tools="save", title="gain from one source")
+    fig = figure(
+        x_range=sources, y_range=targets[::-1], height=height, tools="save", title="gain from one source", **as_wide_as_the_page()
+    )
     fig.toolbar.logo, fig.grid.visible = None, False
     fig.xaxis.axis_label, fig.yaxis.axis_label, fig.xaxis.major_label_orientation = "source", "target", 0.7
-    mapper = LinearColorMapper(interp_palette(RdBu11[::-1], 255), low=-1, high=1)
+    mapper = LinearColorMapper(gain_palette(), low=-1, high=1)
     colour = {"field": "shade", "transform": mapper}
     pattern = {"hatch_pattern": "hatch", "hatch_color": "#333333", "hatch_scale": 6, "hatch_weight": 0.6, "hatch_alpha": 0.6}
     squares = fig.rect("source", "target", 1, 1, source=source, fill_color=colour, line_color="white", **pattern)
@@ -134,7 +135,7 @@ def _targets(data: "xr.Dataset") -> Any:
     columns |= {"in_group": _percent(data, "group_gain")} if grouped else {}
     source = ColumnDataSource({**columns, "colour": [COLOURS[s] for s in signs]}, name="targets")
     height = min(900, 110 + 22 * len(names))
-    fig = figure(y_range=names[::-1], width=WIDTH, height=height, tools="save", name="targets of")
+    fig = figure(y_range=names[::-1], height=height, tools="save", name="targets of", **as_wide_as_the_page())
     fig.title.text = "gain of the mixture with all others (dot), and in its group (square)" if grouped else "gain of the mixture"
     fig.toolbar.logo = None
     fig.add_layout(Span(location=0, dimension="height", line_color="black", line_width=1))
@@ -167,7 +168,8 @@ def _curves(data: "xr.Dataset") -> Any:
     every = ColumnDataSource({name: [row.tolist() for row in values] for name, values in numbers.items()})
     shown = ColumnDataSource({name: values[0] for name, values in every.data.items()}, name="curve")
     chosen = Select(title="gain by the rows of", value=names[0], options=names, name="target")
-    fig = figure(width=WIDTH, height=320, x_axis_type="log", tools="save", title="gain by rows of the target (positive helps)")
+    title = "gain by rows of the target (positive helps)"
+    fig = figure(height=320, x_axis_type="log", tools="save", title=title, **as_wide_as_the_page())
     fig.toolbar.logo = None
     fig.xaxis.axis_label, fig.yaxis.axis_label = "rows of the target that train", "percent of the error alone"
     fig.add_layout(Span(location=0, dimension="width", line_color="black", line_width=1))
@@ -178,7 +180,7 @@ def _curves(data: "xr.Dataset") -> Any:
     fig.add_layout(fig.legend[0], "below")
     fig.legend[0].orientation = "horizontal"
     chosen.js_on_change("value", script("study.js", {"every": every, "shown": shown, "chosen": chosen}))
-    return column(chosen, fig)
+    return column(chosen, fig, **as_wide_as_the_page())
 
 
 def _table(data: "xr.Dataset", advice: Mapping[str, str]) -> str:

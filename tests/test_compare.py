@@ -300,7 +300,7 @@ def test_columns_go_by_name_and_rows_of_the_target_teach_nothing():
     clean = mtl.compare_tasks({"d": (X, y), "e": (Z, z)}, targets="d")
     assert any("e: 40 of 100 rows are in d too, label included, and teach it nothing" in note for note in mixed_in.notes)
     assert abs(float(mixed_in.data.gain[0]) - float(clean.data.gain[0])) < 0.02 * float(clean.data.risk_alone[0])
-    nearly = np.concatenate([Z[:10], X[:55]]), np.concatenate([z[:10], y[:55]])
+    nearly = np.concatenate([Z[:6], X[:55]]), np.concatenate([z[:6], y[:55]])
     gains = {way: mtl.compare_tasks({"d": (X, y), "e": nearly}, targets="d", duplicates=way).data for way in ("auto", "keep")}
     share = {way: float(data.gain[0] / data.risk_alone[0]) for way, data in gains.items()}
     assert share["keep"] > 0.05 > 0.02 > share["auto"]  # what it would have said
@@ -429,6 +429,10 @@ def test_from_files_to_a_decision(tmp_path, capsys):
     table = ["compare", str(tmp_path / "all.csv"), "--labels", "score", "--task", "school", "--splits", "4"]
     assert cli.main([*table, "--out", str(tmp_path / "study.nc")]) == 0
     assert "best groups: {a, b}" in capsys.readouterr().out and (tmp_path / "study.nc").exists()
+    assert cli.main([*table, "--target", "a", "--out", str(tmp_path / "study.csv")]) == 0
+    written = pd.read_csv(tmp_path / "study.csv", index_col="task").loc["a"]
+    assert written["sources"].startswith("b") and written["method"] in METHODS and "reasons" in written.index
+    capsys.readouterr()
     frame = pd.concat(parts)
     frame.to_csv(tmp_path / "index.csv")
     frame.assign(school=frame.school.mask(frame.index == 3)).to_csv(tmp_path / "gaps.csv", index=False)
@@ -442,6 +446,7 @@ def test_from_files_to_a_decision(tmp_path, capsys):
         (of("empty.csv"), "files must be tables with rows"),
         (of("all.csv", "--task", "shool"), "task must be a column of"),
         ([*table, "--out", str(tmp_path / "study.nc")], "out must be a new file"),
+        ([*table, "--out", str(tmp_path / "study.txt")], "out must be a name that ends in .nc or .csv"),
         (["compare", str(tmp_path / "all.csv"), "--labels", "scores"], "did you mean 'score'"),
         (["compare", str(tmp_path / "none.csv")], "files must be files that are there"),
         (["compare", str(tmp_path / "study.nc")], "files must be of a known kind"),

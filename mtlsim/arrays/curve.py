@@ -19,8 +19,8 @@ class Crossing(NamedTuple):
 
     first: the sign on the left, 0 where none is decided. at: rows at which the mean gain crosses zero, NaN where it does not,
     or more than once; low and high the rows beside it with opposite decided signs, NaN where there are none. sentence: all of it
-    in words. On 60 made-up targets where pooling turns a turn was found in 57, within a factor of two in 56
-    (`python tests/benchmarks/study.py --curve 60`).
+    in words. On 288 made-up targets where pooling turns a turn was found in 282, within a factor of two in 274
+    (`python tests/benchmarks/study.py --curve 24`).
     """
 
     first: int

@@ -1,11 +1,8 @@
 """The words of a study, and why two things that it says may differ: by another learner, another test, or another question."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from mtlsim.arrays.study import Advice, Study
 
 WORDS_USED = {
     "alone": "ridge regression of the target's own rows",
@@ -19,12 +16,12 @@ WORDS_USED = {
 }
 
 
-def reasons(study: "Study") -> dict[str, list[str]]:
+def reasons(study: Any) -> dict[str, list[str]]:
     """One sentence for everything that looks like a contradiction and is none, by task; "" for all of them."""
     return {"": _on_joint_signs(study)} | {task: _of_task(study, study.best(task)) for task in study.tasks}
 
 
-def _on_joint_signs(study: "Study") -> list[str]:
+def _on_joint_signs(study: Any) -> list[str]:
     signs, joint = study.data["sign"].values, study.data["sign_joint"].values
     lost = [task for task, one, both in zip(study.tasks, signs, joint, strict=True) if one and not both]
     found = []
@@ -36,7 +33,7 @@ def _on_joint_signs(study: "Study") -> list[str]:
     return found
 
 
-def _of_task(study: "Study", advice: "Advice") -> list[str]:
+def _of_task(study: Any, advice: Any) -> list[str]:
     task, own, found = advice.task, study.data.sel(task=advice.task), []
     if "curve_gain" in study.data:
         found += _on_pooling(own, advice)
@@ -58,7 +55,7 @@ def _of_task(study: "Study", advice: "Advice") -> list[str]:
     return found
 
 
-def _on_pooling(own, advice: "Advice") -> list[str]:
+def _on_pooling(own, advice: Any) -> list[str]:
     known = np.isfinite(own["curve_rows"].values)
     rows, signs = own["curve_rows"].values[known], own["curve_sign_joint"].sel(learner="pooled").values[known]
     at = lambda sign: " to ".join(f"{n:.0f}" for n in sorted({*rows[signs == sign][[0, -1]]}))

@@ -480,7 +480,11 @@ def test_mechanisms_are_a_page_with_their_clauses_and_effects(browser, tmp_path)
     assert Explore(tmp_path / "mechanisms.nc").run() == 0
     text = (tmp_path / "mechanisms.html").read_text(encoding="utf-8")
     assert "mtlsim figure mechanisms --fast --seeds 40" in text and "about control &lt;b&gt;" in text
-    assert "4.5 (0.25 to 4.75)" in text and html.escape(find_mechanism("tide").claim) in text
+    assert (
+        "4.5 (0.25 to 4.75)" in text
+        and "the mean effect at the stated point is positive" in text
+        and html.escape(find_mechanism("tide").claim) in text
+    )
     open_page(browser, tmp_path / "mechanisms.html")
     words = "return Bokeh.documents[0].get_model_by_name('words').text"
     assert browser.execute_script(words) == "tilt = 0.0: effect 1 (0.5 to 1.5)"
@@ -490,7 +494,7 @@ def test_mechanisms_are_a_page_with_their_clauses_and_effects(browser, tmp_path)
     doses, others = (columns_of(browser, name) for name in ("doses", "others"))
     assert doses["mean"][:3] == [11, 12, 13] and others["label"][-1] == "single task with x = 1"
     assert "effect: 12.000" in text_under_mouse(browser, "effects by dose", doses["label"][1], 12)
-    older = data.drop_vars(["effects", "claim", "says", "inferred", "dose"])
+    older = data.drop_vars(["effects", "claim", "says", "inferred", "dose", "rule"])
     assert "Choose a mechanism" not in explore_mechanisms(older, tmp_path / "b.html").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="left out for mechanisms"):
         Explore(tmp_path / "mechanisms.nc", x="clause").run()

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtlsim.mechanisms._clauses import RULES
 from mtlsim.pages._page import as_wide_as_the_page, check_bokeh, folded, listing, paragraph, script, write_page
 from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED
 
@@ -123,9 +122,10 @@ def _section(data: "xr.Dataset") -> str:
     texts = {"Tried here": "claim", "The text says": "says", "Inferred here": "inferred"}
     said = {title: str(data[part].item()) for title, part in texts.items() if part in data}
     words = "".join(f"<p><b>{title}:</b> {html.escape(text)}</p>" for title, text in said.items() if text)
+    rules = {str(clause): data["rule"].sel(clause=clause).item() if "rule" in data else "" for clause in data["clause"].values}
     rows = "".join(
         f"<tr><td>{clause}</td><td>{_coloured(str(data['state'].sel(clause=clause).item()))}</td>"
-        f"<td>{html.escape(str(data['about'].sel(clause=clause).item()))}</td><td>{html.escape(RULES[str(clause)])}</td></tr>"
+        f"<td>{html.escape(str(data['about'].sel(clause=clause).item()))}</td><td>{html.escape(str(rules[str(clause)]))}</td></tr>"
         for clause in data["clause"].values
     )
     table = f"<table><tr><th>clause</th><th>state</th><th>numbers</th><th>rule</th></tr>{rows}</table>"

@@ -25,6 +25,9 @@ found by the errors in fitted groups, and not from averages of pairs. `python te
 truth, how often the verdicts are right, and what the mixture earns beside the least leave-one-out error and the best way known
 afterwards.
 
+`network=True` asks a network of hidden ReLU units the same with the sources that the training rows name, and says whether it agrees
+(`mtlsim/arrays/networks.py`); where two answers differ, `study.reasons` says why.
+
 `mtlsim compare` reads .npz files, tables (.csv, .tsv, .parquet) or folders of them, `--out study.nc` keeps the study and `mtlsim
 plot study.nc` draws it. Words and several columns of labels become tasks; rows without a label, and rows of a source that are
 rows of the target, are left out and counted.

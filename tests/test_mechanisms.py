@@ -28,6 +28,7 @@ from mtlsim.cells.stopped_flow import StoppedFlow
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
 from mtlsim.core.flow import follow
 from mtlsim.core.keys import stream
+from mtlsim.experiments.peaks import PAIRS, TASKS, PeaksNet, rank_correlations
 from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
 from mtlsim.experiments.stopping_rates import CommonStop
 from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
@@ -604,6 +605,25 @@ def test_rates_on_a_shared_direction_are_those_of_small_steps():
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
         assert abs(z_score(drawn[name], 1.5 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
     assert abs(drawn["cost_apart"]).max() < 1e-9 and drawn["gain"].mean() > 0
+
+
+def test_peaks_are_what_they_say():
+    """Labels from the codes, rank correlations by SciPy, labels that are dealt keep their values, and the pattern of two nets."""
+    from scipy.stats import spearmanr
+
+    key = jax.random.fold_in(KEY, 1)
+    X, y = (np.asarray(part) for part in PeaksNet(n_rows=60).draw(key))
+    values = ((X[:, :30].reshape(60, 6, 5) > 0) @ 2.0 ** np.arange(5) + 0.5) / 32
+    for (i, j, k), label in zip(TASKS, y.T, strict=True):
+        np.testing.assert_array_equal(label, np.where(values[:, i] > 0.5, values[:, j], values[:, k]))
+    dealt = np.asarray(PeaksNet(1.0, n_rows=60).draw(key)[1])
+    assert (np.sort(dealt, 0) == np.sort(y, 0)).all() and (dealt != y).any(0).all()
+    sensitivities = np.random.default_rng(21).normal(size=(4, 9))
+    np.testing.assert_allclose(rank_correlations(jnp.asarray(sensitivities)), spearmanr(sensitivities.T).statistic, atol=1e-12)
+    assert [int(PAIRS[name].sum()) for name in ("common_0", "common_1", "common_2", "common_3")] == [16, 117, 128, 15]
+    assert (PAIRS["same_if"] | PAIRS["other_if"]).sum() == 117
+    true, control = (draws(PeaksNet(shuffled, 300), 6) for shuffled in (0.0, 1.0))
+    assert true["rise"].mean() > 0.1 and abs(control["rise"].mean()) < 0.1 and true["loss"].mean() < control["loss"].mean()
 
 
 BAD = [

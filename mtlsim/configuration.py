@@ -45,6 +45,7 @@ CELLS = {  # module, class, and how it trains
 TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their own
     "orthonormal-rows": ("cells.orthonormal_rows", "OrthonormalRows", None),
     "attribute-selection": ("cells.attribute_selection", "AttributeSelection", None),
+    "group-selection": ("cells.group_selection", "GroupSelection", None),
     "marginal-screening": ("cells.marginal_screening", "MarginalScreening", None),
     "hermite-students": ("cells.hermite_students", "HermiteStudents", None),
     "diagonal-network": ("cells.diagonal_network", "DiagonalNetwork", None),
@@ -60,6 +61,8 @@ TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their ow
     "zero-shot": ("cells.zero_shot", "ZeroShot", None),
     "words": ("cells.words", "Words", None),
     "label-shift": ("cells.label_shift", "LabelShift", None),
+    "function-pair": ("cells.function_pair", "FunctionPair", None),
+    "extra-outputs": ("cells.extra_outputs", "ExtraOutputs", None),
 }
 DESIGNS = {
     "isotropic": ("Isotropic", ("scale",)),

@@ -223,6 +223,17 @@ def test_variations_reach_what_cells_accept():
     assert statement.instance(INSIDE, rng) is not None
 
 
+def test_variations_are_cells_that_can_be_made():
+    """Numbers are multiplied by up to a thousand: what the fields of a cell do not take, such as a cosine of nine, is left out."""
+    make, rng, cells, refused = vary(find_statement("related-rows"), np.random.default_rng(0)), np.random.default_rng(1), [], 0
+    for _ in range(60):
+        try:
+            cells.append(make(rng))
+        except ValueError:
+            refused += 1
+    assert refused > 3 and len(cells) > 20 and all(-1 <= cell.cosine <= 1 and cell.n_samples > 0 for cell in cells)
+
+
 @pytest.mark.parametrize("name", [name for name in statement_names() if find_statement(name).cells is not None])
 def test_whatever_may_be_bound_is_understood(name):
     """Rows of the other kind, another law, no noise, another target: refused in a sentence, or predicted and measured."""

@@ -211,6 +211,7 @@ FEWER = {  # programs to trace or compile, of figures with many; test_fast_figur
     "sample-size": {"RELATIONS": ("same",), "overlay": lambda *_, **__: None},  # 27 predictions, tested in test_theory.py
     "free-heads": {"RELATIONS": ("same",)},
     "mechanisms": {"mechanism_names": lambda: ["tide"]},  # which is tried in earnest
+    "optimiser-bench": {"COUNTS": (2, 3), "scheme_names": lambda: ["mgda"]},
     "weights-field": {"SCHEMES": ("oracle", "inverse-loss", "mgda")},
 }
 

@@ -1,6 +1,7 @@
 """Mechanisms: clauses that planted fakes do not pass, verdicts, and cells against plain NumPy on rows."""
 
 import dataclasses
+import itertools
 import json
 
 import equinox as eqx
@@ -17,15 +18,26 @@ from mtlsim.cells.aspects import Aspects
 from mtlsim.cells.attribute_selection import AttributeSelection, area, highest
 from mtlsim.cells.diagonal_network import DiagonalNetwork
 from mtlsim.cells.extra_label import ExtraLabel, boundary, expected_errors
+from mtlsim.cells.extra_outputs import EVERY, RATE, START, ExtraOutputs, risk_at
+from mtlsim.cells.function_pair import HELD_OUT, FunctionPair
+from mtlsim.cells.group_selection import SHARES, GroupSelection, order
 from mtlsim.cells.hermite_students import HermiteStudents, hermite, overlap_flow, waiting_time
 from mtlsim.cells.marginal_screening import MarginalScreening
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.cells.stopped_flow import StoppedFlow
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
 from mtlsim.core.flow import follow
+from mtlsim.core.keys import stream
+from mtlsim.experiments.peaks import PAIRS, TASKS, PeaksNet, rank_correlations
+from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
+from mtlsim.experiments.stopping_rates import CommonStop
 from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, consider, judge, rank_correlation
+from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
 from mtlsim.sweeps.instances import over_instances
+from mtlsim.theory.statements.harder_gain_more import TwoNoises, relative_gains
+from mtlsim.theory.statements.joint_selection_area import joint_area
+from mtlsim.theory.statements.selection_area import selection_area
 from mtlsim.verification.report import trial_as_json
 
 KEY = jax.random.key(4)
@@ -163,7 +175,7 @@ def test_no_mechanism_gets_the_contrary_verdict(name):
     mechanism = find_mechanism(name)
     assert mechanism.name == name and mechanism.claim.endswith(".") and mechanism.says and mechanism.inferred and mechanism.harm
     assert all(f"{{{key}," in mtl.cite(None) for key in mechanism.source)
-    fewer = {"eavesdropping": 60}.get(name, mechanism.n_seeds // 4)
+    fewer = {"eavesdropping": 60, "noise-outputs": 24}.get(name, mechanism.n_seeds // 4)
     assert try_mechanism(mechanism, fewer, seed=1).verdict in (mechanism.expected, "undecided")
 
 
@@ -233,6 +245,66 @@ def test_screening_on_drawn_sums_is_screening_on_rows():
     assert abs(z_score(drawn, np.mean(areas) + 0.02, np.std(areas) / 3000**0.5)) > Z_LIMIT
 
 
+@pytest.mark.parametrize(("n", "d", "tasks"), [(30, 8, 3), (9, 12, 2), (15, 6, 1)])
+def test_the_group_lasso_is_that_of_proximal_steps_on_rows(n, d, tasks):
+    """Accelerated proximal gradient steps in NumPy, more rows than inputs and fewer; an input of zeros is never taken."""
+    rng = np.random.default_rng(16)
+    X = rng.normal(size=(n, d))
+    X[:, 3] = 0
+    Y = X[:, :2] @ rng.normal(size=(2, tasks)) + rng.normal(size=(n, tasks))
+    moments = mtl.Moments(*(jnp.asarray(part) for part in (X.T @ X, Y.T @ X, (Y**2).sum(0), np.full(tasks, float(n)))))
+    shares = np.array([1.0, 0.6, 0.3, 0.1])
+    path = group_lasso(moments, jnp.asarray(shares))
+    assert bool(path.settled) and (np.asarray(path.gaps) >= -1e-12).all()
+    most, step = np.linalg.norm(X.T @ Y, axis=1).max(), 1 / np.linalg.norm(X, 2) ** 2
+    objective = lambda B, strength: np.sum((Y - X @ B) ** 2) / 2 + strength * np.linalg.norm(B, axis=1).sum()
+    for share, found in zip(shares, np.asarray(path.parameters), strict=True):
+        B, ahead, momentum = np.zeros((d, tasks)), np.zeros((d, tasks)), 1.0
+        for _ in range(3000):
+            moved = ahead - step * X.T @ (X @ ahead - Y)
+            sizes = np.linalg.norm(moved, axis=1, keepdims=True)
+            after = np.where(sizes > 0, np.maximum(1 - step * share * most / np.where(sizes > 0, sizes, 1), 0), 0) * moved
+            faster = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+            ahead, B, momentum = after + (momentum - 1) / faster * (after - B), after, faster
+        energy = np.sum(Y**2)
+        assert objective(found.T, share * most) <= objective(B, share * most) + TOLERANCE * energy
+        np.testing.assert_allclose(X @ found.T, X @ B, atol=3 * np.sqrt(TOLERANCE * energy))
+    assert (np.asarray(path.parameters)[0] == 0).all() and int(path.entered()[3]) == 4
+    with pytest.raises(ValueError, match="of K tasks on common rows"):
+        group_lasso(mtl.Moments(jnp.ones((2, d, d)), moments.cross, moments.energy, moments.n_samples), jnp.asarray(shares))
+
+
+def test_on_orthonormal_rows_the_group_lasso_takes_inputs_by_their_length():
+    rng = np.random.default_rng(17)
+    W = rng.normal(size=(3, 12))
+    moments = mtl.Moments(*(jnp.asarray(part) for part in (5 * np.eye(12), 5 * W, 5 * (W**2).sum(1), np.full(3, 5.0))))
+    scores = np.asarray(order(group_lasso(moments, jnp.asarray(SHARES)), moments.gram, moments.cross))
+    assert np.argsort(scores).tolist() == np.argsort(np.linalg.norm(W, axis=0)).tolist()
+    np.testing.assert_allclose(joint_area(6.0, 1), selection_area(np.sqrt(6.0)), rtol=1e-12)  # one task: the same law
+    unused, used = rng.chisquare(4, 200_000), rng.noncentral_chisquare(4, 6.0, 200_000)
+    assert abs(float(joint_area(6.0, 4)) - np.mean(used > unused)) < 0.004 and abs(float(joint_area(0.0, 4)) - 0.5) < 1e-12
+
+
+def test_supports_are_found_and_refitted_as_on_rows():
+    """Risks on both supports and the area of scores, of one drawn set of rows, in NumPy; less rows than inputs too."""
+    cell = GroupSelection(14.0, 2.0, 0.3, 10, 3, 3, 16)
+    for seed in range(3):
+        key = jax.random.fold_in(KEY, seed)
+        parameters, X, Y = (np.asarray(part) for part in cell.draw(key=key))
+        assert (X[14:] == 0).all() and (Y[:, 2] == 0).all() and np.count_nonzero(parameters[0]) == 3
+        found = {name: float(value) for name, value in cell(key=key).items()}
+        screened = np.linalg.norm(X.T @ Y, axis=1)
+        np.testing.assert_allclose(found["area_screened"], np.mean(screened[:3, None] > screened[None, 3:]))
+        risks = {}
+        for kept in itertools.combinations(range(10), 3):
+            fit = np.zeros(10)
+            fit[list(kept)] = np.linalg.lstsq(X[:14, list(kept)], Y[:14, 0], rcond=None)[0]
+            risks[kept] = np.sum((fit - parameters[0]) ** 2)
+        np.testing.assert_allclose(found["risk_known"], risks[0, 1, 2], rtol=1e-9)
+        for name in ("risk_single", "risk_multi"):
+            assert np.isclose(found[name], list(risks.values()), rtol=1e-9).any()
+
+
 def test_attributes_are_selected_as_on_estimates():
     rng, d, used, n, noise = np.random.default_rng(8), 20, 3, 8, 1.0
     theta = (np.arange(d) < used) / np.sqrt(used)
@@ -269,6 +341,18 @@ def test_students_by_four_numbers_are_students_on_whole_rows(squared):
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
 
 
+@pytest.mark.parametrize(("degree", "capacity", "low", "high"), [(3, 24_000, 0.4, 0.6), (2, 4_000, -0.1, 0.3)])
+def test_the_wait_grows_as_the_root_of_the_features_for_the_third_degree_alone(degree, capacity, low, high):
+    """By steps on rows; the lower quarter of starts, for half of all are on the wrong side, where only chance frees the task."""
+    few, many = 50.0, 400.0
+    ones = [HermiteStudents(d, degree=degree, capacity=capacity) for d in (few, many)]
+    found = over_instances(lambda one, key: one(key=key), ones, KEY, 160, common=True)
+    quarter = [{name: np.quantile(draws[name], 0.25) for name in ("rows_single", "rows_multi")} for draws in found]
+    slope = {name: np.log(quarter[1][name] / quarter[0][name]) / np.log(many / few) for name in quarter[0]}
+    assert low < slope["rows_single"] < high and abs(slope["rows_multi"]) < 0.15, slope
+    assert (found[0]["start"] < 0).mean() > 0.4 and quarter[1]["rows_single"] < 0.9 * capacity / many
+
+
 def test_hermite_polynomials_are_orthonormal():
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     weights = weights / weights.sum()
@@ -289,6 +373,48 @@ def test_waiting_times_are_integrals(degree):
 def test_a_flow_is_of_fourth_order():
     errors = [abs(float(follow(lambda x: -x, jnp.ones(()), 2.0, n)[0]) - np.exp(-2)) for n in (10, 20)]
     assert 12 < errors[0] / errors[1] < 20
+
+
+def test_the_noisier_task_gains_the_larger_share():
+    """Gains on explicit orthonormal rows, in NumPy; the order turns where the noisier is of another function and weighs little."""
+    rng, n, d, noise, harder = np.random.default_rng(18), 60, 8, 0.5, 2.5
+    for cosine, weight, sign in ((1.0, 3.0, 1), (0.4, 0.1, -1)):
+        theta = np.zeros((2, d))
+        theta[0, 0], theta[1, :2] = 1, (cosine, np.sqrt(1 - cosine**2))
+        spread = noise * np.array([1, harder])
+        gains = []
+        for _ in range(1500):
+            X = orthonormal(rng, n, d)
+            Y = X @ theta.T + spread * rng.normal(size=(n, 2))
+            W = np.linalg.lstsq(X, Y, rcond=None)[0]
+            top = np.linalg.svd(X @ W * np.sqrt([1, weight]), full_matrices=False)
+            shared = np.linalg.lstsq(X, top[0][:, 0], rcond=None)[0]
+            heads = (X @ shared) @ Y / np.sum((X @ shared) ** 2)
+            risks = [np.sum((one - theta.T) ** 2, 0) for one in (W, np.outer(shared, heads))]
+            gains.append((risks[0] - risks[1]) * n / d / spread**2)
+        case = TwoNoises(float(n), noise, harder, weight, cosine, d)
+        (drawn,) = over_instances(lambda one, key: dict(zip("eh", relative_gains(one, key), strict=True)), [case], KEY, 1500)
+        for name, wanted in zip("eh", np.transpose(gains), strict=True):
+            assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / 1500**0.5)) < Z_LIMIT, name
+            assert abs(z_score(drawn[name], wanted.mean() + 0.4, wanted.std() / 1500**0.5)) > Z_LIMIT, name
+        assert sign * z_score(drawn["h"] - drawn["e"], 0.0) > Z_LIMIT
+
+
+def test_a_shared_layer_keeps_the_best_fit_of_its_rank():
+    """The total risk at some widths against the best fit of that rank to labels on explicit rows, in NumPy."""
+    rng, found = np.random.default_rng(19), []
+    theta = np.eye(30, 8) * KINDS["decaying"]
+    for _ in range(300):
+        X = orthonormal(rng, 60, 30)
+        W = np.linalg.lstsq(X, X @ theta + rng.normal(size=(60, 8)), rcond=None)[0]
+        left, values, right = np.linalg.svd(X @ W, full_matrices=False)
+        fits = [np.linalg.lstsq(X, left[:, :r] * values[:r] @ right[:r], rcond=None)[0] for r in (1, 4, 8)]
+        found.append([np.sum((fit - theta) ** 2) for fit in fits])
+    for width, wanted in zip((1.0, 4.0, 8.0), np.transpose(found), strict=True):
+        drawn = draws(ModesKept(width), 1000)
+        assert abs(z_score(drawn["risk"], wanted.mean(), wanted.std() / 300**0.5)) < Z_LIMIT
+        assert abs(z_score(drawn["risk"], 1.1 * wanted.mean(), wanted.std() / 300**0.5)) > Z_LIMIT
+        assert drawn["risk"].mean() > 0.97 * expected_risk(width, KINDS["decaying"])
 
 
 def test_a_second_label_on_drawn_sums_is_one_on_rows():
@@ -318,6 +444,39 @@ def test_a_second_label_on_drawn_sums_is_one_on_rows():
         assert abs(float(boundary(rows, 10)) - known) < 1e-3
 
 
+def test_a_pair_of_functions_is_learned_as_by_adam_in_numpy():
+    """Gradients by hand, all three ways, from the same rows and start, stopped and judged on the same further rows."""
+    cell = FunctionPair(0.5, 0.3, 0.7, n_samples=12, n_units=3, n_steps=60)
+    key = jax.random.fold_in(KEY, 0)
+    learned, stopping, judged = ([np.asarray(part) for part in cell.draw(stream(key, name), count)] for name, count in (
+        ("samples", 12), ("stopping", HELD_OUT), ("held out", HELD_OUT)))  # fmt: skip
+    X, y = learned
+    assert set(np.unique(X[:, :20])) == {-1, 1} and (X[:, 20] == 1).all()
+    place = lambda bits: 10 * ((bits > 0) @ 2.0 ** np.arange(10) + 0.5) / 1024 - 5
+    squash = lambda z: 1 / (1 + np.exp(-z))
+    np.testing.assert_allclose(y[0], squash(place(X[:, :10]) + place(X[:, 10:20])), rtol=1e-12)
+    assert 0.1 < np.std(y[1] - squash(place(X[:, :10]) - place(X[:, 10:20]))) < 0.6
+    found = {name: float(value) for name, value in cell(key=key).items()}
+    for name, as_input, weight in (("plain", 0, 0), ("input", 1, 0), ("output", 0, 0.7)):
+        params = [np.asarray(part) for part in cell.begin(stream(key, "start"))]
+        first, second, errors = [0 * part for part in params], [0 * part for part in params], []
+        run = lambda X, y, params, used: squash(squash(np.c_[X, used * y[1]] @ params[0]) @ params[1].T + params[2])
+        for t in range(1, 61):
+            inputs = np.c_[X, as_input * y[1]]
+            units = squash(inputs @ params[0])
+            out = squash(units @ params[1].T + params[2])
+            back = 2 / 12 * np.array([1, weight]) * (out - y.T) * out * (1 - out)
+            slopes = [inputs.T @ (back @ params[1] * units * (1 - units)), back.T @ units, back.sum(0)]
+            first = [0.9 * m + 0.1 * g for m, g in zip(first, slopes, strict=True)]
+            second = [0.999 * v + 0.001 * g**2 for v, g in zip(second, slopes, strict=True)]
+            move = lambda m, v, t=t: 0.02 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+            params = [p - move(m, v) for p, m, v in zip(params, first, second, strict=True)]
+            if t % 20 == 0:
+                errors.append([np.mean((run(*rows, params, as_input)[:, 0] - rows[1][0]) ** 2) for rows in (stopping, judged)])
+        best = np.argmin(np.array(errors)[:, 0])
+        np.testing.assert_allclose(found[f"error_{name}"], np.sqrt(errors[best][1]), rtol=1e-6)
+
+
 def test_aspects_on_drawn_sums_are_aspects_on_rows():
     rng, n, d, tasks, noise, rho, S = np.random.default_rng(14), 12, 3, 3, 0.7, 0.4, 3000
     risks = []
@@ -331,6 +490,46 @@ def test_aspects_on_drawn_sums_are_aspects_on_rows():
     for name, wanted in zip(("risk_single", "risk_multi", "risk_different"), np.transpose(risks), strict=True):
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
         assert abs(z_score(drawn[name], 1.15 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
+
+
+def test_extra_outputs_are_steps_on_rows():
+    """Full gradient steps on explicit rows, in NumPy, with rows and a start of its own; risks by the arc-cosine kernel."""
+    rng, n, r, cosine, steps, S = np.random.default_rng(15), 7, 2, 0.6, 60, 2000
+    cell = ExtraOutputs(0.8, 2.0, cosine, 1.0, n_units=r, n_samples=n, n_features=4, n_extra=3, n_steps=steps)
+    thetas = np.zeros((4, 4))
+    thetas[0, 0], thetas[1:, 0], thetas[1:, 1:] = 1, cosine, 0.8 * np.eye(3)
+    X = rng.normal(size=(S, n, 4))
+    y = np.maximum(X @ thetas.T, 0) + 0.8 * rng.normal(size=(S, n, 4))
+    B, A = START * rng.normal(size=(S, 4, r)) / 2, START * rng.normal(size=(S, 4, r)) / np.sqrt(r)
+    found = {}
+    for name, used in (("single", [1, 0, 0, 0]), ("multi", [1, 1, 1, 0])):
+        layer, heads, risks = B, A, []
+        for step in range(1, steps + 1):
+            units = np.maximum(X @ layer, 0)
+            slope = 2 / n * (units @ heads.transpose(0, 2, 1) - y) * used
+            back = (slope @ heads) * (units > 0)
+            layer, heads = layer - RATE * X.transpose(0, 2, 1) @ back, heads - RATE * slope.transpose(0, 2, 1) @ units
+            if step % EVERY == 0:
+                both = np.concatenate([layer, np.broadcast_to(thetas[0][:, None], (S, 4, 1))], 2)
+                lengths = np.linalg.norm(both, axis=1)
+                angle = np.arccos(np.clip(np.einsum("sda,sdb->sab", both, both) / lengths[:, :, None] / lengths[:, None], -1, 1))
+                kernel = lengths[:, :, None] * lengths[:, None] * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / 2 / np.pi
+                signed = np.concatenate([heads[:, 0], -np.ones((S, 1))], 1)
+                risks.append(np.einsum("sa,sab,sb->s", signed, kernel, signed))
+        loss = np.mean((np.maximum(X @ layer, 0) @ heads[:, 0, :, None] - y[..., :1]) ** 2, (1, 2))
+        found |= {f"end_{name}": risks[-1], f"best_{name}": np.min(risks, 0), f"trained_{name}": loss}
+    drawn = draws(cell, S)
+    for name, wanted in found.items():
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
+        assert abs(z_score(drawn[name], 1.1 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
+    np.testing.assert_allclose(drawn["gain"], drawn["gap_single"] - drawn["gap_multi"], atol=1e-12)
+    assert (draws(ExtraOutputs(outputs=0.0, n_steps=EVERY), 3)["gain"] == 0).all()
+
+
+def test_risks_at_a_training_loss_lie_between_records():
+    losses, risks = np.array([4.0, 2.0, 2.0, 1.0]), np.array([1.0, 3.0, 9.0, 5.0])
+    for level, wanted in ((5.0, 1.0), (3.0, 2.0), (2.0, 3.0), (1.5, 7.0), (1.0, 5.0)):
+        assert float(risk_at(jnp.asarray(level), jnp.asarray(losses), jnp.asarray(risks))) == wanted
 
 
 def test_a_representation_is_learned_as_by_small_steps():
@@ -386,6 +585,47 @@ def test_stops_are_the_best_ones():
     np.testing.assert_allclose(draws(matched, 20)["cost"], 0, atol=1e-9)  # both are best at the same time
 
 
+def test_rates_on_a_shared_direction_are_those_of_small_steps():
+    """Euler steps in NumPy from the same kind of start; matched rates cost nothing where nothing is shared."""
+    rng, S, hard = np.random.default_rng(20), 600, 3.0
+    stops = -np.log1p(-1 / (1 + 20 / 40 * np.array([1, hard]) ** 2))
+    theta = np.eye(1, 20)[0]
+    seen = theta + np.array([1, hard])[:, None] / np.sqrt(40) * rng.normal(size=(S, 2, 20))
+    B, a = 0.1 * rng.normal(size=(S, 20)) / np.sqrt(20), 0.1 * np.ones((S, 2))
+    risks = []
+    for t in range(3000):
+        errors = (stops / stops[0])[:, None] * (seen - a[..., None] * B[:, None])
+        B, a = B + 0.01 * np.einsum("sk,skd->sd", a, errors), a + 0.01 * np.einsum("skd,sd->sk", errors, B)
+        if t % 5 == 4:
+            risks.append(np.sum((a[..., None] * B[:, None] - theta) ** 2, -1))
+    risks = np.array(risks)
+    together = risks.sum(2).min(0)
+    drawn = draws(CommonStop(1.0, hard), 300)
+    for name, wanted in (("risk", together), ("cost", together - risks.min(0).sum(1))):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
+        assert abs(z_score(drawn[name], 1.5 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
+    assert abs(drawn["cost_apart"]).max() < 1e-9 and drawn["gain"].mean() > 0
+
+
+def test_peaks_are_what_they_say():
+    """Labels from the codes, rank correlations by SciPy, labels that are dealt keep their values, and the pattern of two nets."""
+    from scipy.stats import spearmanr
+
+    key = jax.random.fold_in(KEY, 1)
+    X, y = (np.asarray(part) for part in PeaksNet(n_rows=60).draw(key))
+    values = ((X[:, :30].reshape(60, 6, 5) > 0) @ 2.0 ** np.arange(5) + 0.5) / 32
+    for (i, j, k), label in zip(TASKS, y.T, strict=True):
+        np.testing.assert_array_equal(label, np.where(values[:, i] > 0.5, values[:, j], values[:, k]))
+    dealt = np.asarray(PeaksNet(1.0, n_rows=60).draw(key)[1])
+    assert (np.sort(dealt, 0) == np.sort(y, 0)).all() and (dealt != y).any(0).all()
+    sensitivities = np.random.default_rng(21).normal(size=(4, 9))
+    np.testing.assert_allclose(rank_correlations(jnp.asarray(sensitivities)), spearmanr(sensitivities.T).statistic, atol=1e-12)
+    assert [int(PAIRS[name].sum()) for name in ("common_0", "common_1", "common_2", "common_3")] == [16, 117, 128, 15]
+    assert (PAIRS["same_if"] | PAIRS["other_if"]).sum() == 117
+    true, control = (draws(PeaksNet(shuffled, 300), 6) for shuffled in (0.0, 1.0))
+    assert true["rise"].mean() > 0.1 and abs(control["rise"].mean()) < 0.1 and true["loss"].mean() < control["loss"].mean()
+
+
 BAD = [
     (OrthonormalRows, {"n_samples": 0.0}, "n_samples must be a number > 0"),
     (OrthonormalRows, {"cosine": 1.5}, "cosine must be from -1 to 1"),
@@ -400,6 +640,10 @@ BAD = [
     (ExtraLabel, {"n_samples": 11.0}, "n_samples must be at least 13"),
     (MarginalScreening, {"n_samples": 2.0}, "n_samples must be at least 6"),
     (Aspects, {"n_samples": 11.0}, "n_samples must be at least 12"),
+    (ExtraOutputs, {"outputs": 5.0}, "outputs must be from 0 to n_extra"),
+    (ExtraOutputs, {"n_steps": 30}, "n_steps must be a multiple of 20"),
+    (GroupSelection, {"n_samples": 200.0}, "n_samples must be from 7 to capacity"),
+    (FunctionPair, {"start": 0.0}, "start must be a number > 0"),
     (StoppedFlow, {"second_noise": 0.0}, "second_noise must be a number > 0"),
 ]
 

@@ -430,6 +430,13 @@ def test_a_study_is_a_page_with_the_numbers_of_its_pairs(browser, tmp_path):
         assert gain == pytest.approx(float(wanted), rel=1e-12)
     said = text_under_mouse(browser, "targets of", float(columns_of(browser, "targets")["gain"][0]), "first")
     assert "target: first" in said
+    frames, order = columns_of(browser, "frames"), [study.tasks[i] for i in np.argsort(own["group"].values, kind="stable")]
+    groups = [group for group in study.grouping() if len(group) > 1]
+    assert [set(order[int(a) : int(b)]) for a, b in zip(frames["left"], frames["right"], strict=True)] == [set(g) for g in groups]
+    assert [3 - top for top in frames["top"]] == list(frames["left"]) and len(groups) == 1
+    words = page.read_text(encoding="utf-8")
+    assert f"Best groups: {{{', '.join(groups[0])}}} gains +".replace("<", "&lt;").replace(">", "&gt;") in words
+    assert "<th>learn with</th>" in words and (not study.reasons or "Why what is said here may differ" in words)
     with pytest.raises(ValueError, match="left out for a study"):
         Explore(tmp_path / "study.nc", x="source").run()
 

@@ -35,9 +35,9 @@ class HermiteStudents(eqx.Module):
 
     Returns rows until m = .5 over d, capacity over d where it is not reached: rows_single of the hard task alone, rows_multi of
     both, rows_easy of the easy one alone; gain = rows_single - rows_multi; handed_over: rows where the easy task is taken away once
-    m is .3, minus rows_multi; gain_easy = rows_easy - rows_multi; reached: whether the hard task alone comes there; overlap: by how
-    much m is larger beside the easy task after d rows; loss_single, loss_multi: the hard task's losses at the end; status:
-    not_converged where a step left the numbers.
+    m is .3, minus rows_multi; gain_easy = rows_easy - rows_multi; start: m at first, of either sign; reached: whether the hard task
+    alone comes there; overlap: by how much m is larger beside the easy task after d rows; loss_single, loss_multi: the hard task's
+    losses at the end; status: not_converged where a step left the numbers.
     """
 
     n_features: Array | float = 100.0
@@ -100,6 +100,7 @@ class HermiteStudents(eqx.Module):
             "rows_easy": waited[3],
             "handed_over": waited[2] - waited[1],
             "gain_easy": waited[3] - waited[1],
+            "start": start,
             "reached": half[0] < self.capacity,
             "overlap": early[1] - early[0],
             "loss_single": losses[0],

@@ -48,7 +48,7 @@ class Explore:
             given = [name for name in ("x", "y", "theory") if getattr(self, name) is not None]
             require(not given, "x, y and theory", "left out for a study", ", ".join(given), "drop them")
             study = Study.load(self.result)
-            return report([explore_study(study.data, out, str(study))])
+            return report([explore_study(study.data, out, str(study), study.advice, study.reasons)])
         data = load(self.result)
         if "clause" in data.dims:
             given = [name for name in ("x", "y", "theory") if getattr(self, name) is not None]

@@ -1,7 +1,7 @@
 """Eavesdropping: a task that uses a feature in a complicated way learns it from one that uses it in a simple way.
 
 Labels have no noise, so that amplification predicts nothing. Alone, the hard task waits for about sqrt(d) / 3 before its overlap
-with the feature moves at all; the easy task shows the way at once (see `waiting-time` and `eavesdropping-dose`).
+with the feature moves at all; the easy task shows the way at once (see `waiting-time`, and the figure `eavesdropping`).
 
 Source: [caruana1997multitask], Section 3.
 """

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MOST_NAMED = 40  # tasks whose names are drawn
-SIDES = ("", "with all others", SERIES[0], "o", -0.12), ("group_", "in its group (chosen on these rows)", SERIES[1], "s", 0.12)
+SIDES = (
+    ("", "mixture with all others", SERIES[0], "o", -0.12),
+    ("group_", "in its group (chosen on these rows)", SERIES[1], "s", 0.12),
+)
 
 
 def study(data: "xr.Dataset"):

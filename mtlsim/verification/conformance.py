@@ -124,7 +124,7 @@ def _scheme(kind: Any) -> Iterator[str]:
     from mtlsim.weighting import Facts
 
     scheme = kind()
-    facts = Facts(jnp.array([1.0, 2.0]), jnp.array([1.0, 2.0]), None, 1)
+    facts = Facts(jnp.array([1.0, 2.0]), jnp.array([1.0, 2.0]), None, 1, jax.random.key(0))
     signals = Signals(jnp.array([0.5, 1.5]), jnp.eye(2), 0)
     weights, *_ = scheme.weights(signals, scheme.init(facts))
     weights = np.asarray(weights)

@@ -56,7 +56,15 @@ def vary(statement: Statement, rng: np.random.Generator) -> Make:
             return replace(found, tasks=_redraw(found.tasks, changes, rng), **rest)
 
         return make
-    return lambda rng: jitter(near(rng), rng)
+    return lambda rng: _checked(jitter(near(rng), rng))
+
+
+def _checked(instance: Any) -> Any:
+    """The instance, if its class takes these numbers. Raises ValueError if not: nobody can make such a cell."""
+    check = getattr(instance, "__check_init__", None)
+    if check is not None:
+        check()
+    return instance
 
 
 def jitter(tree: Any, rng: np.random.Generator, decades: float = 3.0) -> Any:
@@ -83,10 +91,11 @@ def _static_of_tasks(tasks: Recipe, rng: np.random.Generator, n_tasks: int) -> d
     linear = type(tasks) is LinearTasks
     if linear and tasks.parameters is None and rng.random() < 0.4:
         chosen["n_features"] = int(rng.choice([3, 6, 12, 30]))
-    chosen["relation"] = str(rng.choice(RELATIONS)) if rng.random() < 0.5 else tasks.relation
+    own = isinstance(tasks.design, tuple)  # a covariance for each task: nothing relates them
+    chosen["relation"] = str(rng.choice(RELATIONS)) if rng.random() < 0.5 and not own else tasks.relation
     chosen["rows"] = str(rng.choice(ROWS)) if linear and rng.random() < 0.2 else tasks.rows
     chosen["shared_covariates"] = not tasks.shared_covariates if rng.random() < 0.25 else tasks.shared_covariates
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and not own:
         chosen["design"] = str(rng.choice(list(DESIGNS)))
     return chosen
 

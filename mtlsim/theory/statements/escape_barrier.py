@@ -35,6 +35,8 @@ def assume(case, key):
         "a well that is not the better one": jnp.asarray(case.tilt, float) - 1e-6,
         "and holds": STEEPEST - jnp.asarray(case.tilt, float) - 1e-6,
         "a start in it": jnp.asarray(case.start, float) - 0.9,
+        "and no higher than steps can follow": 1.5 - jnp.asarray(case.start, float),
+        "nor a slope that throws them off": 10 - jnp.asarray(case.slope, float),
     }
 
 

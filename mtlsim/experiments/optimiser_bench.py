@@ -12,7 +12,7 @@ from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.legends import bar_entry, legend
-from mtlsim.plots.style import MARKERS, SERIES, figure
+from mtlsim.plots.style import MARKERS, SERIES, figure, panels_of
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.scalarise import Scalarised, WorstLoss, least_scaled_loss, search
 from mtlsim.training.weighted import WeightedTraining, train_weighted
@@ -172,9 +172,10 @@ def draw(data):
         look = {"color": PATTERN_COLOURS[i], "marker": MARKERS[i + 3], "markersize": 3.5, "linestyle": "none", "elinewidth": 0.8}
         places = rows + 0.25 * (i - 1)
         axes[2].errorbar(middle, places, xerr=[middle - low, high - middle], label=f"noise: {pattern}", **look)
-    for ax in axes:
+    side_by_side = panels_of(fig)[2]
+    for i, ax in enumerate(axes):
         ax.set(ylim=(len(rows) - 0.5, -0.5))
-        ax.set_yticks(rows, SHOWN if ax is axes[0] else [])
+        ax.set_yticks(rows, SHOWN if i % side_by_side == 0 else [""] * len(rows))
         ax.axhline(len(TUNED) - 0.5, color="black", linewidth=0.8)
         for place in rows[::2]:
             ax.axhspan(place - 0.5, place + 0.5, color="0.96", zorder=0)

@@ -9,6 +9,9 @@ equal energy and cosine c > 0: of three signs two are alike, that arc is missing
 beats the best weights by (see `scalarisation_gap`)
 
     (1 - c) / 2  over  (1 - c)(1 + 2c) / (3 + 5c)   =   (3 + 5c) / (2 (1 + 2c)),      for c <= 0 by nothing.
+
+So both sides of the dispute are right, each of its tasks: that no optimiser beats tuned weights [kurin2022defense],
+[xin2022current], and that no weights reach the balanced part of the front [hu2023revisiting].
 """
 
 import equinox as eqx

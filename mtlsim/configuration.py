@@ -61,6 +61,7 @@ TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their ow
     "zero-shot": ("cells.zero_shot", "ZeroShot", None),
     "words": ("cells.words", "Words", None),
     "label-shift": ("cells.label_shift", "LabelShift", None),
+    "function-pair": ("cells.function_pair", "FunctionPair", None),
     "extra-outputs": ("cells.extra_outputs", "ExtraOutputs", None),
 }
 DESIGNS = {

@@ -19,6 +19,7 @@ from mtlsim.cells.attribute_selection import AttributeSelection, area, highest
 from mtlsim.cells.diagonal_network import DiagonalNetwork
 from mtlsim.cells.extra_label import ExtraLabel, boundary, expected_errors
 from mtlsim.cells.extra_outputs import EVERY, RATE, START, ExtraOutputs, risk_at
+from mtlsim.cells.function_pair import HELD_OUT, FunctionPair
 from mtlsim.cells.group_selection import SHARES, GroupSelection, order
 from mtlsim.cells.hermite_students import HermiteStudents, hermite, overlap_flow, waiting_time
 from mtlsim.cells.marginal_screening import MarginalScreening
@@ -26,7 +27,10 @@ from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.cells.stopped_flow import StoppedFlow
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
 from mtlsim.core.flow import follow
+from mtlsim.core.keys import stream
+from mtlsim.experiments.peaks import PAIRS, TASKS, PeaksNet, rank_correlations
 from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
+from mtlsim.experiments.stopping_rates import CommonStop
 from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, consider, judge, rank_correlation
 from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
@@ -440,6 +444,39 @@ def test_a_second_label_on_drawn_sums_is_one_on_rows():
         assert abs(float(boundary(rows, 10)) - known) < 1e-3
 
 
+def test_a_pair_of_functions_is_learned_as_by_adam_in_numpy():
+    """Gradients by hand, all three ways, from the same rows and start, stopped and judged on the same further rows."""
+    cell = FunctionPair(0.5, 0.3, 0.7, n_samples=12, n_units=3, n_steps=60)
+    key = jax.random.fold_in(KEY, 0)
+    learned, stopping, judged = ([np.asarray(part) for part in cell.draw(stream(key, name), count)] for name, count in (
+        ("samples", 12), ("stopping", HELD_OUT), ("held out", HELD_OUT)))  # fmt: skip
+    X, y = learned
+    assert set(np.unique(X[:, :20])) == {-1, 1} and (X[:, 20] == 1).all()
+    place = lambda bits: 10 * ((bits > 0) @ 2.0 ** np.arange(10) + 0.5) / 1024 - 5
+    squash = lambda z: 1 / (1 + np.exp(-z))
+    np.testing.assert_allclose(y[0], squash(place(X[:, :10]) + place(X[:, 10:20])), rtol=1e-12)
+    assert 0.1 < np.std(y[1] - squash(place(X[:, :10]) - place(X[:, 10:20]))) < 0.6
+    found = {name: float(value) for name, value in cell(key=key).items()}
+    for name, as_input, weight in (("plain", 0, 0), ("input", 1, 0), ("output", 0, 0.7)):
+        params = [np.asarray(part) for part in cell.begin(stream(key, "start"))]
+        first, second, errors = [0 * part for part in params], [0 * part for part in params], []
+        run = lambda X, y, params, used: squash(squash(np.c_[X, used * y[1]] @ params[0]) @ params[1].T + params[2])
+        for t in range(1, 61):
+            inputs = np.c_[X, as_input * y[1]]
+            units = squash(inputs @ params[0])
+            out = squash(units @ params[1].T + params[2])
+            back = 2 / 12 * np.array([1, weight]) * (out - y.T) * out * (1 - out)
+            slopes = [inputs.T @ (back @ params[1] * units * (1 - units)), back.T @ units, back.sum(0)]
+            first = [0.9 * m + 0.1 * g for m, g in zip(first, slopes, strict=True)]
+            second = [0.999 * v + 0.001 * g**2 for v, g in zip(second, slopes, strict=True)]
+            move = lambda m, v, t=t: 0.02 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+            params = [p - move(m, v) for p, m, v in zip(params, first, second, strict=True)]
+            if t % 20 == 0:
+                errors.append([np.mean((run(*rows, params, as_input)[:, 0] - rows[1][0]) ** 2) for rows in (stopping, judged)])
+        best = np.argmin(np.array(errors)[:, 0])
+        np.testing.assert_allclose(found[f"error_{name}"], np.sqrt(errors[best][1]), rtol=1e-6)
+
+
 def test_aspects_on_drawn_sums_are_aspects_on_rows():
     rng, n, d, tasks, noise, rho, S = np.random.default_rng(14), 12, 3, 3, 0.7, 0.4, 3000
     risks = []
@@ -548,6 +585,47 @@ def test_stops_are_the_best_ones():
     np.testing.assert_allclose(draws(matched, 20)["cost"], 0, atol=1e-9)  # both are best at the same time
 
 
+def test_rates_on_a_shared_direction_are_those_of_small_steps():
+    """Euler steps in NumPy from the same kind of start; matched rates cost nothing where nothing is shared."""
+    rng, S, hard = np.random.default_rng(20), 600, 3.0
+    stops = -np.log1p(-1 / (1 + 20 / 40 * np.array([1, hard]) ** 2))
+    theta = np.eye(1, 20)[0]
+    seen = theta + np.array([1, hard])[:, None] / np.sqrt(40) * rng.normal(size=(S, 2, 20))
+    B, a = 0.1 * rng.normal(size=(S, 20)) / np.sqrt(20), 0.1 * np.ones((S, 2))
+    risks = []
+    for t in range(3000):
+        errors = (stops / stops[0])[:, None] * (seen - a[..., None] * B[:, None])
+        B, a = B + 0.01 * np.einsum("sk,skd->sd", a, errors), a + 0.01 * np.einsum("skd,sd->sk", errors, B)
+        if t % 5 == 4:
+            risks.append(np.sum((a[..., None] * B[:, None] - theta) ** 2, -1))
+    risks = np.array(risks)
+    together = risks.sum(2).min(0)
+    drawn = draws(CommonStop(1.0, hard), 300)
+    for name, wanted in (("risk", together), ("cost", together - risks.min(0).sum(1))):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
+        assert abs(z_score(drawn[name], 1.5 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
+    assert abs(drawn["cost_apart"]).max() < 1e-9 and drawn["gain"].mean() > 0
+
+
+def test_peaks_are_what_they_say():
+    """Labels from the codes, rank correlations by SciPy, labels that are dealt keep their values, and the pattern of two nets."""
+    from scipy.stats import spearmanr
+
+    key = jax.random.fold_in(KEY, 1)
+    X, y = (np.asarray(part) for part in PeaksNet(n_rows=60).draw(key))
+    values = ((X[:, :30].reshape(60, 6, 5) > 0) @ 2.0 ** np.arange(5) + 0.5) / 32
+    for (i, j, k), label in zip(TASKS, y.T, strict=True):
+        np.testing.assert_array_equal(label, np.where(values[:, i] > 0.5, values[:, j], values[:, k]))
+    dealt = np.asarray(PeaksNet(1.0, n_rows=60).draw(key)[1])
+    assert (np.sort(dealt, 0) == np.sort(y, 0)).all() and (dealt != y).any(0).all()
+    sensitivities = np.random.default_rng(21).normal(size=(4, 9))
+    np.testing.assert_allclose(rank_correlations(jnp.asarray(sensitivities)), spearmanr(sensitivities.T).statistic, atol=1e-12)
+    assert [int(PAIRS[name].sum()) for name in ("common_0", "common_1", "common_2", "common_3")] == [16, 117, 128, 15]
+    assert (PAIRS["same_if"] | PAIRS["other_if"]).sum() == 117
+    true, control = (draws(PeaksNet(shuffled, 300), 6) for shuffled in (0.0, 1.0))
+    assert true["rise"].mean() > 0.1 and abs(control["rise"].mean()) < 0.1 and true["loss"].mean() < control["loss"].mean()
+
+
 BAD = [
     (OrthonormalRows, {"n_samples": 0.0}, "n_samples must be a number > 0"),
     (OrthonormalRows, {"cosine": 1.5}, "cosine must be from -1 to 1"),
@@ -565,6 +643,7 @@ BAD = [
     (ExtraOutputs, {"outputs": 5.0}, "outputs must be from 0 to n_extra"),
     (ExtraOutputs, {"n_steps": 30}, "n_steps must be a multiple of 20"),
     (GroupSelection, {"n_samples": 200.0}, "n_samples must be from 7 to capacity"),
+    (FunctionPair, {"start": 0.0}, "start must be a number > 0"),
     (StoppedFlow, {"second_noise": 0.0}, "second_noise must be a number > 0"),
 ]
 
@@ -611,7 +690,12 @@ class Tainted(Planted):
 
 
 def test_a_status_keeps_a_clause_open():
-    assert try_mechanism(planted(Tainted(code=0))).verdict == "confirmed"
+    sound = try_mechanism(planted(Tainted(code=0)))
+    assert sound.verdict == "confirmed"
+    kinds = [effect.kind for effect in sound.effects]  # of the points in their order, those that are looked at for harm left out
+    assert list(dict.fromkeys(kinds)) == ["effect", "dose", "control", "opponent"]
+    assert sound.effects[0].mean == sound.clauses[0].number and sound.effects[0].low == sound.clauses[0].low
+    assert len(kinds) == len(list(sound.mechanism.points())) - len(sound.mechanism.harmful_points())
     trial = try_mechanism(planted(Tainted()))
     assert trial.verdict == "undecided" and all(clause.state == OPEN for clause in trial.clauses) and not trial.hurts
     assert trial.n_lost == 2 and "none of 2 points (2 undecided" in trial.harm

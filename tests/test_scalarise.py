@@ -8,6 +8,7 @@ from conftest import close
 from scipy import optimize
 
 import mtlsim as mtl
+from mtlsim.experiments import optimiser_bench
 from mtlsim.solvers.scalarise import Scalarised, WorstLoss, least_scaled_loss
 from mtlsim.theory.statements.scalarisation_gap import Alike, balanced_loss, weighted_loss
 
@@ -177,3 +178,32 @@ def test_two_columns_on_different_rows_are_refused():
     parts = [mtl.Moments.from_data(*(some_rows(seed)[0], some_rows(seed)[1][:, 0])) for seed in range(3)]
     with pytest.raises(ValueError, match="rank must be 1 on different rows, but is 2; use rank=1, or labels on the same rows"):
         mtl.tune_weights(parts, 2)
+
+
+def test_the_bench_of_optimisers_says_the_same_of_the_same_weights(monkeypatch):
+    """Two tasks, equal weights and tuned ones: losses, front and risk against reduced-rank regression of the same moments."""
+    monkeypatch.setattr(optimiser_bench, "scheme_names", lambda: ["equal"])
+    bench = optimiser_bench.Bench(2, mtl.WeightedTraining(n_steps=1000))
+    found = jax.jit(bench)(key=KEY)
+    columns = [optimiser_bench.SHOWN.index(name) for name in ("equal", "tuned: worst loss", "tuned: mean risk")]
+    assert np.isnan(np.delete(np.asarray(found["risk"]), columns, 1)).all() and not np.asarray(found["unsettled"])[:, columns].any()
+    for pattern, noise in enumerate(([0.5, 0.5], [2.0, 0.5], [0.25, 2.0])):
+        moments, truth = bench.draw(jnp.asarray(noise), KEY)
+        rows, labels = np.asarray(moments.factor).T, np.asarray(moments.scores).T
+        risks = lambda weights, rows=rows, labels=labels, truth=truth: (
+            ((optimum_on_rows(rows, labels, weights, 1)[0] - np.asarray(truth)) ** 2).sum(1).mean()
+        )
+        least = min(risks(np.array([1, w])) for w in np.exp(np.linspace(-12, 12, 4001)))
+        equal, _, oracle = np.asarray(found["risk"])[pattern, columns]
+        np.testing.assert_allclose([equal, oracle], [risks(np.ones(2)) / least, 1], rtol=1e-3)
+        # both tasks on shared rows: every end under weights is on the front and on its hull, and no weights do better
+        for name in ("front", "hull", "weights"):
+            np.testing.assert_allclose(np.asarray(found[name])[pattern, columns[:2]], 1, rtol=1e-3)
+        assert (np.asarray(found["weights"])[pattern, columns] < 1.001).all()
+
+
+def test_medians_and_shares_have_intervals():
+    assert optimiser_bench.median(np.append(np.arange(101.0), np.nan)) == (50, 40, 60)  # order statistics 41 and 61 of 101
+    assert np.isnan(optimiser_bench.median(np.full(3, np.nan))).all()
+    middle, low, high = optimiser_bench.share(np.arange(20) < 5)
+    close([middle, low, high], [0.25, 0.11186, 0.46870], 6)

@@ -356,6 +356,26 @@ def test_shortest_mixture_against_enumeration(n_tasks, steps):
         assert float(gap) <= (1e-2 if steps == "plain" else 2e-12) * np.trace(M)
 
 
+@pytest.mark.parametrize("n_tasks", [3, 5, 8])
+def test_shortest_mixtures_of_gradients_of_lengths_far_apart_end_in_few_steps(n_tasks):
+    """Where plain Frank-Wolfe steps are hundreds short; of CAGrad the duality gap is what that leaves."""
+    rng, run = (
+        np.random.default_rng(n_tasks),
+        {n: jax.jit(lambda M, n=n: shortest_mixture(M, n, 1e-14)[1]) for n in (2, 4 * n_tasks)},
+    )
+    left = {n: [] for n in run}
+    for _ in range(30):
+        G = conflicting(rng, n_tasks) * np.exp(rng.normal(size=(n_tasks, 1)))
+        for n, gap_after in run.items():
+            left[n].append(float(gap_after(jnp.asarray(G @ G.T))) / np.trace(G @ G.T))
+    assert max(left[4 * n_tasks]) < 1e-12 and max(left[2]) > 1e-6
+    mean, step = G.mean(0), direction("cagrad", G)
+    added = step - mean
+    weights = np.linalg.lstsq(G.T, added, rcond=None)[0]
+    mixture = added / weights.sum()
+    assert abs(mixture @ step - (G @ step).min()) < 1e-6 * (mean @ mean)
+
+
 def test_the_cap_is_counted_and_opposite_gradients_are_pareto_stationary():
     facts, losses, gradients = some_run(5, 1)
     assert answers(find_scheme("mgda")(n_iterations=1), facts, losses, gradients)[1] == 1

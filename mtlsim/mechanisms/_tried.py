@@ -18,9 +18,21 @@ from mtlsim.sweeps.instances import over_instances
 
 
 @dataclass(frozen=True)
+class Effect:
+    """The mean effect at one point with its interval. kind: effect, dose, control or opponent; label: which of them."""
+
+    kind: str
+    label: str
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Trial:
     """What came of trying a mechanism: the verdict, its five clauses, the points that hurt (effect negative beyond chance), how
-    many were looked at, and at how many of these some draw is no number, so that nothing is said of them."""
+    many were looked at, and at how many of these some draw is no number, so that nothing is said of them. effects: at all other
+    points."""
 
     mechanism: Mechanism
     verdict: str
@@ -30,6 +42,7 @@ class Trial:
     n_lost: int
     n_seeds: int
     seconds: float
+    effects: tuple[Effect, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -70,8 +83,10 @@ def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 
     def draw(points: Sequence[Point]) -> list[Draws]:
         cells = [at_point(mechanism.cell, dict(point)) for point in points]
         found = over_instances(lambda cell, key: cell(key=key), cells, jax.random.key(seed), n_seeds, common=True)
-        return [_sound(draws) for draws in found]
+        seen.extend(_sound(draws) for draws in found)
+        return seen
 
+    seen: list[Draws] = []
     clauses, harmful = consider(mechanism, draw)
     points, hurts, n_lost = mechanism.harmful_points(), [], 0
     level = 1 - (1 - LEVEL) / max(len(points), 1)
@@ -83,7 +98,20 @@ def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 
         if found["high"] < 0:
             hurts.append((point, float(found["mean"])))
     counts = len(points), n_lost, n_seeds
-    return Trial(mechanism, judge(clauses), tuple(clauses), tuple(hurts), *counts, time.perf_counter() - start)
+    effects = _effects(mechanism, seen)
+    return Trial(mechanism, judge(clauses), tuple(clauses), tuple(hurts), *counts, time.perf_counter() - start, effects)
+
+
+def _effects(mechanism: Mechanism, draws: Sequence[Draws]) -> tuple[Effect, ...]:
+    """The effect at every point that is not looked at for harm alone."""
+    name, values = mechanism.opponent
+    points = [("effect", ""), *(("dose", shown(value)) for value in mechanism.dose.values)]
+    points += [*(("control", one) for one in mechanism.controls), *(("opponent", f"{name} = {shown(one)}") for one in values)]
+    found = []
+    for (kind, label), one in zip(points, draws, strict=False):
+        numbers = summarise(one["gain"], LEVEL) if np.isfinite(one["gain"]).all() else {}
+        found.append(Effect(kind, label, *(float(numbers.get(part, np.nan)) for part in ("mean", "low", "high"))))
+    return tuple(found)
 
 
 def _sound(draws: Draws) -> Draws:

@@ -43,6 +43,7 @@ DIFFERENCE = 1e-6  # of logarithms, for slopes
 TIED = 1e-9  # of the largest eigenvalue: nearer ones make an optimum that is not unique
 MOST_SIGNS = 10  # tasks, for which all patterns of signs are gone through
 N_HALVINGS = 60
+N_MIXED = 25  # of the iterations for a mixture
 
 Criterion = Callable[[Float[Array, "K d"], Float[Array, " K"]], Float[Array, "..."]]
 
@@ -205,26 +206,28 @@ def search(
         slopes = (costs[1:] - costs[0]).T / DIFFERENCE
         return costs[0], jnp.where(jnp.isfinite(slopes), slopes, 0), largest_of(bounds)
 
-    def step(state, _):
+    def step(state, turn):
         logs, costs, slopes, rho, bound, _ = state
+        first = turn == 0  # which looks at the start itself, so that a program holds one view
         move = _proximal(costs, slopes, rho)
-        move = move * jnp.minimum(1, FURTHEST / jnp.maximum(jnp.linalg.norm(move), FURTHEST))
+        move = jnp.where(first, 0, move * jnp.minimum(1, FURTHEST / jnp.maximum(jnp.linalg.norm(move), FURTHEST)))
         promised = largest_of(costs) - largest_of(costs + linalg.multiply(slopes, move))
         onward = jnp.clip(logs + move - jnp.mean(logs + move), -WIDEST, WIDEST)
         found, onward_slopes, proven = around(onward)
         gain = largest_of(costs) - largest_of(found)
-        took = (gain > 0.1 * promised) & (gain > 0)
-        rho = rho * jnp.where(gain > 0.5 * promised, 4.0, jnp.where(took, 1.0, 0.25))
+        took = first | ((gain > 0.1 * promised) & (gain > 0))
+        size = jnp.sum(onward_slopes**2)
+        begun = jnp.where((size > 0) & jnp.isfinite(largest_of(found)), largest_of(found) / jnp.where(size > 0, size, 1), 1)
+        rho = jnp.where(first, begun, rho * jnp.where(gain > 0.5 * promised, 4.0, jnp.where(took, 1.0, 0.25)))
         logs, costs, slopes = (jnp.where(took, new, old) for new, old in ((onward, logs), (found, costs), (onward_slopes, slopes)))
-        return (logs, costs, slopes, rho, jnp.maximum(bound, proven), jnp.where(took, gain, 0)), None
+        return (logs, costs, slopes, rho, jnp.maximum(bound, proven), jnp.where(took & ~first, gain, 0)), None
+
+    zero = jnp.zeros((), starts.dtype)
+    nothing = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(around, starts[0])[:2])
 
     def run(start):
-        costs, slopes, bound = around(start)
-        size = jnp.sum(slopes**2)
-        rho = jnp.where(size > 0, largest_of(costs) / jnp.where(size > 0, size, 1), 1)
-        rho = jnp.where(jnp.isfinite(rho), rho, 1)
-        state = (start, costs, slopes, rho, bound, jnp.zeros_like(rho))
-        (logs, costs, _, _, bound, last), _ = jax.lax.scan(step, state, length=n_steps)
+        state = (start, *nothing, zero + 1, zero - jnp.inf, zero)
+        (logs, costs, _, _, bound, last), _ = jax.lax.scan(step, state, jnp.arange(n_steps + 1))
         return logs, largest_of(costs), bound, last
 
     logs, values, bounds, lasts = jax.lax.map(run, starts)
@@ -239,7 +242,7 @@ def _proximal(costs: Float[Array, " J"], slopes: Float[Array, "J K"], rho: Float
         return -rho * slopes[0]
     # on the simplex a linear term is a quadratic one, and a constant makes it a gram's
     gram = rho * linalg.multiply(slopes, slopes.T) - costs[:, None] - costs + 2 * largest_of(jnp.abs(costs))
-    return -rho * linalg.multiply(shortest_mixture(gram, 100, 1e-12)[0], slopes)
+    return -rho * linalg.multiply(shortest_mixture(gram, N_MIXED, 1e-12)[0], slopes)
 
 
 def least_scaled_loss(problem: Scalarised, scales: Float[Array, " K"]) -> Float[Array, ""]:

@@ -5,13 +5,14 @@ where it is a mean of draws. A row is met if the two are within three standard e
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from smoke import SMOKE, sized
 
 jax.config.update("jax_enable_x64", True)
 
 from mtlsim.cells.aspects import Aspects  # noqa: E402
-from mtlsim.cells.diagonal_network import DiagonalNetwork  # noqa: E402
+from mtlsim.cells.diagonal_network import DiagonalNetwork, shared_feature_wins  # noqa: E402
 from mtlsim.cells.extra_label import ExtraLabel, boundary  # noqa: E402
 from mtlsim.cells.hermite_students import HermiteStudents, overlap_flow, waiting_time  # noqa: E402
 from mtlsim.cells.marginal_screening import MarginalScreening  # noqa: E402
@@ -45,6 +46,11 @@ def simulated(cells, number, n_seeds: int, seed: int = 0):
     return [(value.mean(), value.std() / np.sqrt(len(value))) for value in values]
 
 
+def _share(seen):
+    """v_0^2 of the best direction of all tasks, the cosine of its angle with the main task's own, squared."""
+    return jnp.linalg.eigh(seen @ seen.T)[1][0, -1] ** 2
+
+
 def noise_tasks() -> None:
     ratios = (0.3, 0.5, 0.7, 1.0, 1.5, 3.0)
     known = {
@@ -56,17 +62,28 @@ def noise_tasks() -> None:
         for ratio, (number, error), (ours, own) in zip(ratios, values, simulated(cells, lambda d: d["gain"], 40_000), strict=True):
             show(f"{count} noise task(s), relative gain at ratio {ratio:g}", number, ours * ratio, own * ratio, error, 4)
     for d, number in ((5, 0.78), (20, 0.87), (80, 0.97)):
-        grid = np.array([0.7, 0.8, 0.9, 1.0, 1.1])
+        grid = number + np.array([-0.06, 0.0, 0.06])
         cells = [OrthonormalRows(d * ratio, extra_size=0.0, n_features=d) for ratio in grid]
-        gains = np.array(simulated(cells, lambda d: d["gain"], 100_000 if d < 80 else 40_000))
-        slope, at = np.polyfit(grid, gains[:, 0], 1)
-        show(f"noise task, ratio at which the gain turns, d = {d}", number, -at / slope, gains[:, 1].mean() / abs(slope), 0.01, 2)
+        gains = np.array(simulated(cells, lambda d: d["gain"], 200_000 if d < 80 else 40_000))
+        curve = np.polyfit(grid, gains[:, 0], 2)
+        turn = min(np.roots(curve).real, key=lambda root: abs(root - number))
+        show(
+            f"noise task, ratio at which the gain turns, d = {d}",
+            number,
+            turn,
+            gains[1, 1] / abs(np.polyval(np.polyder(curve), turn)),
+            0.01,
+            2,
+        )
     ratios, values = (0.25, 0.5, 1, 2, 4, 32), (1.047, 0.309, -0.081, -0.282, -0.385, -0.490)
     cells = [OrthonormalRows(20.0 * ratio) for ratio in ratios]
     for ratio, number, ours in zip(ratios, values, simulated(cells, lambda d: d["gain"], 20_000), strict=True):
         show(f"unrelated task of equal length, gain at ratio {ratio:g}", number, *ours, 0.005)
     cell = [OrthonormalRows(10.0, extra_size=0.0)]
-    kept = simulated(cell, lambda d: 1 - d["shrunk"], 20_000)[0][0]
+    (found,) = over_instances(
+        lambda one, key: {"cosine": _share(one.estimates(key=key)[1])}, cell, jax.random.key(0), sized(20_000, 20)
+    )
+    kept = found["cosine"].mean()
     show("noise task at 10 rows, risk", 1.886, *simulated(cell, lambda d: d["risk_multi"], 20_000)[0], 0.01)
     show("its mean share of the task's own direction", 0.764, kept, 0.002, 0.002)
     cell = [OrthonormalRows(10.0, extra_size=0.0, shrinkage=float(kept))]
@@ -126,18 +143,15 @@ def eavesdropping() -> None:
 
 
 def representation() -> None:
-    for start, law, share, both in (
-        (0.001, 0.9994, None, None),
-        (0.01, 0.9908, 0.992, 0.987),
-        (0.1, 0.903, 0.905, 0.853),
-        (0.5, 0.697, None, None),
-    ):
-        cell = [DiagonalNetwork(start)]
-        show(f"share of starts of {start:g} that should learn A", law, *simulated(cell, lambda d: d["predicted"], 20_000)[0], 0, 3)
-        if share is not None:
-            for name, number in (("first_multi", share), ("both_multi", both)):
-                error = np.sqrt(number * (1 - number) / 1500)
-                show(f"   {name}", number, *simulated(cell, lambda d, name=name: d[name], 2000)[0], error)
+    """What is known is of weights that are all positive at first; ours start with either sign, and learn A less often."""
+    rng = np.random.default_rng(0)
+    own, layer = np.abs(rng.normal(size=(200_000, 2, 3))), np.abs(rng.normal(size=(200_000, 3)))
+    for start, law in ((0.001, 0.9994), (0.01, 0.9908), (0.1, 0.903), (0.5, 0.697)):
+        wins = np.asarray(jax.vmap(shared_feature_wins, (0, 0, None))(jnp.asarray(own), jnp.asarray(layer), start))
+        show(f"positive starts of {start:g} that should learn A", law, wins.mean(), wins.std() / 200_000**0.5)
+        outputs = ("predicted", "first_multi", "both_multi")
+        ours = [simulated([DiagonalNetwork(start)], lambda d, name=name: d[name], 2000)[0] for name in outputs]
+        print(f"{'   of either sign: predicted, one task, both':62} {'':10} " + ", ".join(f"{share:.3f}" for share, _ in ours))
     show("both, layers of their own", 0.25, *simulated([DiagonalNetwork(0.01, 1.0)], lambda d: d["both_multi"], 2000)[0], 0.01, 2)
 
 

@@ -63,6 +63,21 @@ def test_what_it_says_stands_everywhere(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("gain", "sign", "words"),
+    [
+        (1.0, -1, "target is hurt by sharing in a network, and learns with source: its tasks share all hidden units"),
+        (-1.0, 1, "target is helped by sharing in a network, but left alone by the ridge regressions: its units bend"),
+        (1.0, 1, None),
+    ],
+)
+def test_where_the_learners_differ_there_is_a_reason(gain, sign, words):
+    data = STUDY.data.copy(deep=True)
+    data["gain"][:], data["sign"][:], data["network_sign"][:] = gain, int(gain), sign
+    found = [one for one in Study(data).reasons if "network" in one]
+    assert found == [] if words is None else found[0].startswith(words) and f"  {words}" in str(Study(data))
+
+
+@pytest.mark.parametrize(
     ("linear", "network", "words"),
     [
         ((1.0, 1), (2.0, 1), "both agree: positive"),

@@ -44,6 +44,8 @@ def _of_task(study: Any, advice: Any) -> list[str]:
             found.append(f"{task} learns with {', '.join(advice.sources)} but is in no group: {chosen}")
         if not advice.sources and len(group) > 1:
             found.append(f"{task} is best left alone but is in a group: {chosen}")
+    if "network_gain" in study.data:
+        found += _on_network(int(own["network_sign"]), advice)
     signs = {str(name): int(own["pair_sign"].sel(source=name)) for name in own["source"].values}
     harmful = [name for name in advice.sources if signs[name] < 0]
     if harmful:
@@ -53,6 +55,16 @@ def _of_task(study: Any, advice: Any) -> list[str]:
         why = "the mixture of all sources has not gained in the mean"
         found.append(f"{task} gains with {', '.join(helpful)} as its only source, but is best left alone: {why}")
     return found
+
+
+def _on_network(sign: int, advice: Any) -> list[str]:
+    if sign < 0 and advice.sources:
+        why = "its tasks share all hidden units, with no way out, where the mixture may leave sources out"
+        return [f"{advice.task} is hurt by sharing in a network, and learns with {', '.join(advice.sources)}: {why}"]
+    if sign > 0 and not advice.sources:
+        why = "its units bend, and may share what straight lines do not tell"
+        return [f"{advice.task} is helped by sharing in a network, but left alone by the ridge regressions: {why}"]
+    return []
 
 
 def _on_pooling(own, advice: Any) -> list[str]:

@@ -78,6 +78,7 @@ _HOME_OF = {
     "WeightedTraining": "mtlsim.training.weighted",
     "train_weighted": "mtlsim.training.weighted",
     "pareto_front": "mtlsim.solvers.pareto",
+    "tune_weights": "mtlsim.solvers.scalarise",
     "AlignmentTraining": "mtlsim.alignment.training",
     "align_covariances": "mtlsim.alignment.learned",
     "whiten_and_recolour": "mtlsim.alignment.whitening",

@@ -13,6 +13,7 @@ import numpy as np
 
 from mtlsim.core.checks import as_numbers, is_number, nearest, require, require_bool, require_choice
 from mtlsim.core.registry import file_and_name, is_own, own_thing
+from mtlsim.core.words import with_article
 
 TABLES = {
     "tasks": (
@@ -182,14 +183,18 @@ def build(settings: dict[str, Any]) -> tuple[Any, dict[str, list]]:
     for entry in cell:
         old = entry == "method" and "sharing" in kind.__dataclass_fields__
         require(not old, "[cell] method", "called sharing since 0.2", repr(cell[entry]), f"write sharing = {cell[entry]!r}")
-        require_choice(entry, kind.__dataclass_fields__, f"[cell]'s entries of a {class_name}")
+        require_choice(entry, kind.__dataclass_fields__, f"[cell]'s entries of {with_article(class_name)}")
     if "training" in cell:
-        require(training is not None, "[cell] training", f"left out for a {class_name}", repr(cell["training"]), "drop it")
+        require(
+            training is not None, "[cell] training", f"left out for {with_article(class_name)}", repr(cell["training"]), "drop it"
+        )
         cell["training"] = _training(_find(training), cell["training"])
     if "hyperparameters" in cell:
         cell["hyperparameters"] = _scheme(cell.get("scheme", "equal"), cell["hyperparameters"])
     if name in TASKLESS:
-        require("tasks" not in settings, "[tasks]", f"left out for a {class_name}, which has its own", "given", "drop it")
+        require(
+            "tasks" not in settings, "[tasks]", f"left out for {with_article(class_name)}, which has its own", "given", "drop it"
+        )
         return kind(**cell), grid
     return kind(recipe(**tasks), **cell), grid
 

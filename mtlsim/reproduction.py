@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mtlsim.configuration import CELLS, DESIGNS, FAMILIES, TASKLESS, build
+from mtlsim.core.words import with_article
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment
 from mtlsim.results.grid import make_grid
 from mtlsim.results.settings import describe_value
@@ -45,7 +46,7 @@ def reproduce(data: "xr.Dataset") -> Reproduction:
     if "experiment" in data.attrs:
         name = data.attrs["experiment"]
         return _as_figure(data, settings, seed) or Reproduction(f"It is of a figure {name} whose settings are not those of today.")
-    cure = f"It was made in Python, of a {settings['cell']['type']} that no file of settings builds."
+    cure = f"It was made in Python, of {with_article(settings['cell']['type'])} that no file of settings builds."
     return _as_sweep(settings, seed) or Reproduction(cure)
 
 

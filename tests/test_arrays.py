@@ -164,6 +164,19 @@ def test_variance_follows_the_printed_formulas():
     assert variance_of_mean(differences[:, :1], 3) == pytest.approx(differences[:, 0].var(ddof=1) * (1 / 10 + 1 / 3))
 
 
+def test_variance_where_all_rows_test_equally_often_and_what_is_unresolved():
+    random = np.random.default_rng(1)
+    differences, tests = random.normal(size=(10, 6)) + 3 * random.normal(size=(10, 1)), np.arange(60).reshape(10, 6) % 30
+    between, within = differences.mean(1).var(ddof=1), differences.var(1, ddof=1).mean()
+    assert variance_of_mean(differences, 24, balanced=True) == pytest.approx(between / 10 + within / 30)
+    assert variance_of_mean(differences, 24) > between / 10 + within / 30
+    plain = decide_resampled(differences, Splits(24, tests, balanced=True))
+    wide = decide_resampled(differences, Splits(24, tests, balanced=True, unresolved=0.5))
+    assert wide.standard_error**2 - plain.standard_error**2 == pytest.approx(0.5**2 * 24 / 30) and wide.mean == plain.mean
+    few = [decide_resampled(differences, Splits(1, tests, unresolved=u)).standard_error ** 2 for u in (0.5, 0.0)]
+    assert few[0] - few[1] == pytest.approx(0.5**2 / 7)  # 1 of 7 rows trains, which is more than one of ten splits
+
+
 def resampled_means(n, n_train, n_splits, n_data, random):
     """Differences of squared errors, (n_data, J, n_test), of two predictions of N(0.5, 1): the mean and 0.3 of it; test rows."""
     labels = 0.5 + random.normal(size=(n_data, 1, n))
@@ -347,7 +360,7 @@ def test_output():
     result = transfer_between_arrays(source, (X, (y > 0).astype(int)), n_splits=5)
     text, plain = str(result), result.to_dict()
     assert text.splitlines()[-1] == result.sentence == plain["sentence"] and result.sentence.count(". ") == 0
-    assert "accuracy" in text and "48 rows train, 12 test, 5 splits, 8 features, rank 1" in text
+    assert "accuracy" in text and "48 rows to train, 12 to test, 5 splits, 8 features, rank 1" in text
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain and plain["word"] == result.word and len(plain["gains"]) == 5
     assert transfer_between_arrays(*PAIR, n_splits=2).accuracy_gain is None
 

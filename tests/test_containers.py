@@ -227,7 +227,7 @@ Pair = namedtuple("Pair", "rows labels")
     ("tasks", "says"),
     [
         ([(X, Y), (X, Y)], r"moments\[0\] must be the Moments of one task, but is a tuple; pass Moments.from_data\(X, y\)"),
-        ((X, Y), r"moments\[0\] must be the Moments of one task, but is a ndarray; pass"),
+        ((X, Y), r"moments\[0\] must be the Moments of one task, but is an ndarray; pass"),
         ([MOMENTS, Pair(X, Y)], r"moments\[1\] must be the Moments of one task, but is a Pair"),
         (
             [MOMENTS, stack([MOMENTS, MOMENTS])],
@@ -235,7 +235,7 @@ Pair = namedtuple("Pair", "rows labels")
         ),
         ([], "moments must be at least one task"),
         (None, "moments must be Moments, or several in a list, but is a NoneType"),
-        (X, r"moments\[0\] must be the Moments of one task, but is a ndarray"),
+        (X, r"moments\[0\] must be the Moments of one task, but is an ndarray"),
     ],
 )
 def test_what_is_no_task_is_one_sentence(verb, tasks, says):

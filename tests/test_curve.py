@@ -8,7 +8,9 @@ from conftest import close, untyped
 
 import mtlsim as mtl
 from mtlsim import cli
-from mtlsim.arrays.curve import crossing
+from mtlsim.arrays.curve import LEARNERS, crossing
+from mtlsim.arrays.reasons import WORDS_USED
+from mtlsim.arrays.study import Study
 from mtlsim.arrays.together import Target
 
 RNG = np.random.default_rng(2)
@@ -78,6 +80,20 @@ def test_a_like_source_helps_few_rows_and_pooling_strangers_hurts():
     assert STUDY.crossing("a").first == 1 and "helps" in STUDY.crossing("a").sentence
     assert "  a, mixture: 8: +" in str(STUDY) and len(STUDY.to_dict()["curve_gain"]) == 2
     assert "curve_gain" not in mtl.compare_tasks(TASKS, targets="c", n_splits=2).data
+
+
+def test_pooling_is_one_word_and_what_it_does_otherwise_has_its_reason():
+    assert not set(LEARNERS) & {*STUDY.data.way.values} and set(STUDY.data.learner.values) <= {*WORDS_USED, "mixture"}
+    assert "pooled:" in str(STUDY) and STUDY.to_dict()["words"] == WORDS_USED
+    data = STUDY.data.copy(deep=True)
+    data["gain"][:], data["sign"][:] = 1.0, 1  # so that the advice is to learn with somebody
+    sources = ", ".join(Study(data).best("c").sources)
+    wanted = f"c is hurt by pooling at 40 rows, and learns with {sources}: pooling counts their rows as its own"
+    data["curve_sign_joint"].loc[{"task": "c", "learner": "pooled"}] = [0, -1, 0]
+    assert any(one.startswith(wanted) for one in Study(data).reasons)
+    assert wanted in Study(data).to_frame()["reasons"]["c"] and "hurts at 40 rows" in Study(data).to_frame()["pooled"]["c"]
+    data["gain"][:], data["curve_sign_joint"].loc[{"task": "c", "learner": "pooled"}] = -1.0, [1, 0, 0]
+    assert any(one.startswith("c is helped by pooling at 8 rows, but left alone") for one in Study(data).reasons)
 
 
 @pytest.mark.parametrize(

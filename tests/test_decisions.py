@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import optimize, stats
+from sklearn.linear_model import Ridge
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
 import mtlsim as mtl
@@ -21,6 +23,7 @@ from mtlsim.arrays.metrics import (
     right_decisions,
 )
 from mtlsim.arrays.pairs import transfer_between_arrays
+from mtlsim.arrays.splits import compare
 from mtlsim.arrays.together import Table, Target
 from mtlsim.core.keys import stream
 
@@ -77,20 +80,44 @@ def test_the_accuracy_of_rare_labels_stands_beside_what_always_no_has(chosen):
     text = str(chosen)
     assert chosen.base_rate > 0.8 and f"always the more frequent label: accuracy {chosen.base_rate:.4g}" in text
     assert "balanced acc." in text and "AUC" in text
+    loss = chosen.log_loss
+    assert loss.single - loss.multi == pytest.approx(loss.gain.mean) and chosen.to_dict()["log_loss"]["single"] == loss.single
+    assert loss.gain.low < loss.gain.mean < loss.gain.high and "\nlog loss " in text
     for found in (chosen.balanced, chosen.area):
         assert found.multi - found.single == pytest.approx(found.gain.mean) and found.gain.low < found.gain.mean < found.gain.high
         assert 0.3 < found.single < 1
     assert chosen.to_dict()["area"]["gain"]["level"] == 0.95
     numbers = transfer_between_arrays(rare_task(1), (rare_task(2)[0], RNG.normal(size=N)), n_splits=2, target_samples=40)
-    assert numbers.balanced is numbers.area is numbers.base_rate is None and "AUC" not in str(numbers)
+    assert numbers.balanced is numbers.area is numbers.base_rate is numbers.log_loss is None and "AUC" not in str(numbers)
 
 
 def test_ridges_are_told_in_the_units_in_which_they_are_given(chosen):
     given = transfer_between_arrays(rare_task(1), rare_task(2), n_splits=2, target_samples=40, ridge=[7.0, 2.5])
     assert given.ridge_single == given.ridge_multi == 2.5
     again = transfer_between_arrays(rare_task(1), rare_task(2), n_splits=2, target_samples=40, ridge=[7.0, chosen.ridge_single])
-    assert again.tuned is not None and chosen.tuned is None
+    assert again.tuned is not None and chosen.tuned is None and again.log_loss is None and "log loss" not in str(again)
     assert again.ridge_single == chosen.ridge_single > 0.1
+
+
+def test_what_is_said_of_rows_left_out_is_that_of_refits(chosen):
+    """Alone: ridge regressions in scikit-learn without each row; together: the same of the head on the source's direction, which
+    nearly all of 4000 source rows decide. The log losses are those of an independent library.
+    """
+    rng = np.random.default_rng(0)
+    A, X = rng.normal(size=(N, D)), rng.normal(size=(N, D))
+    a, y = A[:, 0] * 1e3, (X[:, 0] + 0.7 * rng.normal(size=N) > 0).astype(float)
+    train = rng.permutation(N)[:40]
+    rest = np.setdiff1d(np.arange(N), train)
+    found = compare(((jnp.asarray(A), jnp.asarray(a)),), (jnp.asarray(X), jnp.asarray(y)), train, rest, None, rank=1)
+    scale = np.sqrt((np.var(A, 0) + np.var(X[train], 0)) / 2)
+    Z, labels = X[train] / scale, y[train]
+    for i in (0, 7, 31):
+        kept = np.arange(40) != i
+        model = Ridge(alpha=float(found.ridge_alone)).fit(Z[kept], labels[kept])
+        assert float(found.left[0, i]) == pytest.approx(float(model.predict(Z[i : i + 1])[0]), rel=1e-8)
+    errors = np.mean((np.asarray(found.left) - labels) ** 2, 1)
+    held_out = [np.mean((np.asarray(one) - y[rest]) ** 2) for one in (found.alone, found.together)]
+    assert errors[1] < errors[0] < np.var(labels) and held_out[1] < held_out[0] < np.var(y)
 
 
 def noise_task(seed, n):

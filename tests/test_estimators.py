@@ -94,14 +94,14 @@ def test_columns_of_y_are_tasks_and_may_miss_labels():
 
 
 def test_it_stands_in_searches_and_pipelines():
-    search = GridSearchCV(mtl.SharingRegressor(task_column="task"), {"methods": ["pooled", ("layer",)]}, cv=3)
+    search = GridSearchCV(mtl.SharingRegressor(task_column="task"), {"methods": ["weighted-rows", ("layer",)]}, cv=3)
     order = RNG.permutation(len(LABELS))
-    assert search.fit(FRAME.iloc[order], LABELS[order]).best_params_["methods"] in ("pooled", ("layer",))
+    assert search.fit(FRAME.iloc[order], LABELS[order]).best_params_["methods"] in ("weighted-rows", ("layer",))
     X, y = TASKS["b"]
     assert cross_val_score(make_pipeline(StandardScaler(), mtl.SharingRegressor()), X, y, cv=3).mean() > 0.5
-    model = clone(mtl.SharingRegressor(task_column="task", methods="pooled"))
+    model = clone(mtl.SharingRegressor(task_column="task", methods="weighted-rows"))
     assert (
-        repr(model) == "SharingRegressor(task_column='task', methods='pooled')"
+        repr(model) == "SharingRegressor(task_column='task', methods='weighted-rows')"
         and model.set_params(methods="layer").methods == "layer"
     )
     again = pickle.loads(pickle.dumps(model.fit(FRAME, LABELS)))
@@ -163,7 +163,7 @@ def test_it_lives_without_scikit_learn(monkeypatch):
         (mtl.SharingRegressor(task_column="task"), FRAME.to_numpy(), LABELS, "task_column must be a column of X"),
         (mtl.SharingRegressor("task"), FRAME, np.stack([LABELS] * 2, 1), "y must be of one column beside task_column"),
         (mtl.SharingRegressor("task"), FRAME[:32], LABELS[:32], "the task 'b' must be of at least 5 rows, but is of 2"),
-        (mtl.SharingRegressor(methods="poled"), *TASKS["a"], "did you mean 'pooled'"),
+        (mtl.SharingRegressor(methods="weighed-rows"), *TASKS["a"], "did you mean 'weighted-rows'"),
         (mtl.SharingRegressor(), TASKS["a"][0], TASKS["a"][1][:9], "y must be as long as X, 30 samples, but is of length 9"),
         (mtl.SharingRegressor(), TASKS["a"][0][:3], TASKS["a"][1][:3], "X must be an array of 5 samples or more"),
         (mtl.SharingRegressor(), TASKS["a"][0], np.full(30, np.nan), "y must be finite, but is with NaN in 30 rows"),
@@ -185,4 +185,4 @@ def test_rows_of_another_task_or_other_columns_are_refused():
     with pytest.raises(ValueError, match="must be in the same order"):
         model.predict(FRAME[FRAME.columns[::-1]])
     with pytest.raises(ValueError, match="set_params must be given names among task_column, methods, duplicates, but is 'method'"):
-        model.set_params(method="pooled")
+        model.set_params(method="layer")

@@ -1,10 +1,12 @@
 """The words, one sentence each, in one place: for notebooks, the command line and pages."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from mtlsim import cli, define
+from mtlsim import Verdict, cli, define
+from mtlsim.core.words import counted
 from mtlsim.glossary import GLOSSARY
 from mtlsim.verification import rules
 
@@ -37,3 +39,13 @@ def test_words_are_asked_for_as_they_are_written(capsys):
 def test_an_unknown_word_is_refused_with_the_nearest(capsys):
     assert cli.main(["glossary", "hed"]) == 2
     assert "term must be a word of the glossary, but is 'hed'; did you mean 'head'?" in capsys.readouterr().err
+
+
+def test_one_is_one():
+    """Numbers and nouns agree; what several are called is written in one place."""
+    written = {1.0: "1 chunk a minute", 0.996: "0.996 chunks a minute", 12.3: "12.3 chunks a minute"}
+    assert {rate: f"{counted(rate, 'chunk', '.3g')} a minute" for rate in written} == written
+    assert "interval -1 to 1, 1 seed; positive" in str(Verdict(0.0, 1.0, -1.0, 1.0, 0, 1, 0.95))
+    by_hand = re.compile(r"""(['"])(s|es)\1 (if|\*) """)
+    found = [path.name for path in Path(cli.__file__).parent.rglob("*.py") if by_hand.search(path.read_text(encoding="utf-8"))]
+    assert not found

@@ -128,14 +128,14 @@ def test_rows_of_the_target_in_a_source_are_left_out_and_said():
     """Tasks of noise: with its copies left out, a source gives to the last digits what it gives without them."""
     source, target = noise(N_SOURCE, 1), noise(N_TARGET, 2)
     leaking = few(together(*[target] * 5), target, duplicates="keep")
-    assert any("300 of 300 rows are equal to rows of target" in note for note in leaking.notes)
+    assert any("300 of 300 rows are in target too, label included, and were kept" in note for note in leaking.notes)
     clean, pooled = few(source, target), together(source, target)
     stored = [(pooled, target), ((frame(pooled[0]), pooled[1]), (frame(target[0]), target[1]))]
     stored.append(((pooled[0].astype(np.float32), pooled[1].astype(np.float32)), target))
     for with_copies, goal in stored:
         mended = few(with_copies, goal)
         np.testing.assert_allclose(mended.gains, clean.gains, rtol=1e-4, atol=1e-5)
-        assert mended.notes == ("source: 60 of 360 rows are rows of target, features and label alike, and were left out",)
+        assert mended.notes == ("source: 60 of 360 rows are in target too, features and label alike, and were left out",)
         assert mended.notes[0] in str(mended) and mended.n_sources == (N_SOURCE,)
 
 
@@ -169,12 +169,12 @@ def test_rows_of_few_values_repeat_by_chance_and_are_kept():
 
 def test_copies_of_rows_that_a_source_has_twice_are_still_copies():
     n_kept, notes = notes_on(together(SOURCE, TARGET, TARGET), TARGET)
-    assert n_kept == N_SOURCE and "120 of 420 rows are rows of target" in notes[0]
+    assert n_kept == N_SOURCE and "120 of 420 rows are in target too" in notes[0]
 
 
 def test_the_same_rows_with_other_labels_and_repeated_rows_of_the_target_are_said():
     _, notes = notes_on((np.vstack([SOURCE[0][:-20], TARGET[0][:20]]), SOURCE[1]), TARGET)
-    assert notes[0].startswith("source: 20 of 300 rows are rows of target with another label") and len(notes) == 1
+    assert notes[0].startswith("source: 20 of 300 rows are in target too with another label") and len(notes) == 1
     X, y = TARGET
     _, notes = notes_on(SOURCE, (np.vstack([X[:-6], X[:6]]), np.append(y[:-6], y[:6])))
     assert notes[0].startswith("target: 10 % of its rows repeat another one") and len(notes) == 1
@@ -233,7 +233,7 @@ def test_labels_whose_squares_no_number_holds_have_a_cause_and_a_cure(size):
 def test_columns_constant_up_to_rounding_are_said():
     X = np.column_stack([SOURCE[0][:, :-1], np.full(N_SOURCE, 0.1)]), np.column_stack([TARGET[0][:, :-1], np.full(N_TARGET, 0.3)])
     ready = make_ready([(X[0], SOURCE[1])], (X[1], TARGET[1]), float, "auto")
-    assert ready.notes == ("1 of 8 columns are constant up to rounding in every task and have no effect",)
+    assert ready.notes == ("1 of 8 columns is constant up to rounding in every task and has no effect",)
     assert not ready.tasks[0][0][:, -1].any()
 
 
@@ -251,7 +251,7 @@ def test_the_command_line_says_the_cause_and_exits_so(tmp_path, capsys):
     assert "target's y must be of labels whose squares" in capsys.readouterr().err
     assert cli.main(["transfer", both, target, "--splits", "4", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["n_sources"] == [300] and "60 of 360 rows are rows of target" in found["notes"][0]
+    assert found["n_sources"] == [300] and "60 of 360 rows are in target too" in found["notes"][0]
     assert cli.main(["transfer", target, target, "--duplicates", "drop"]) == 2
     assert "made of other rows than target" in capsys.readouterr().err
 

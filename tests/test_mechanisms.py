@@ -690,7 +690,12 @@ class Tainted(Planted):
 
 
 def test_a_status_keeps_a_clause_open():
-    assert try_mechanism(planted(Tainted(code=0))).verdict == "confirmed"
+    sound = try_mechanism(planted(Tainted(code=0)))
+    assert sound.verdict == "confirmed"
+    kinds = [effect.kind for effect in sound.effects]  # of the points in their order, those that are looked at for harm left out
+    assert list(dict.fromkeys(kinds)) == ["effect", "dose", "control", "opponent"]
+    assert sound.effects[0].mean == sound.clauses[0].number and sound.effects[0].low == sound.clauses[0].low
+    assert len(kinds) == len(list(sound.mechanism.points())) - len(sound.mechanism.harmful_points())
     trial = try_mechanism(planted(Tainted()))
     assert trial.verdict == "undecided" and all(clause.state == OPEN for clause in trial.clauses) and not trial.hurts
     assert trial.n_lost == 2 and "none of 2 points (2 undecided" in trial.harm

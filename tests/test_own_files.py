@@ -123,7 +123,27 @@ def test_statements_are_found_for_a_cell(own, capsys):
     )
     assert [one.applies for one in apart] == [False] and "it assumes" in apart[0].why
     (own / "cell.toml").write_text("[tasks]\nn_samples = [30, 20]\nn_features = 6\n[cell]\nsharing = 'pooled'\n")
-    assert cli.main(["explain-cell", "cell.toml"]) == 0 and "statements apply" in capsys.readouterr().out
+    assert cli.main(["explain-cell", "cell.toml"]) == 0
+    *shown, count, others = capsys.readouterr().out.splitlines()
+    assert "statements apply" in count and "on other kinds of cells (--all says why)" in others
+    assert shown and not [line for line in shown if line.startswith("does not")]
+    assert cli.main(["explain-cell", "cell.toml", "--all"]) == 0 and "cell must be an Adapted for" in capsys.readouterr().out
+
+
+def test_statements_say_in_which_cells_of_a_grid_they_apply():
+    cell = mtl.Transfer(mtl.LinearTasks(6, (30, 20), cosine=0.5), sharing="pooled")
+    grid = {"tasks.cosine": [0.5, 1.0], "tasks.n_samples[1]": [10, 20, 40], "sharing": ["pooled", "hard"]}
+    names = ["data-amplification", "pooled-least-squares", "plateau"]
+    found = {one.statement: one for one in mtl.statements_for(cell, names=names, grid=grid)}
+    same = found["data-amplification"]  # which needs a cosine of 1 and more target rows than features + 1
+    assert same.applies and same.share == pytest.approx(3 / 12)
+    assert same.where == "in 3 of 12 cells: sharing = pooled, tasks.cosine = 1"
+    assert (
+        found["pooled-least-squares"].share == 0.5 and found["pooled-least-squares"].where == "in 6 of 12 cells: sharing = pooled"
+    )
+    assert not found["plateau"].applies and "it assumes a source without end of rows (margin at most" in found["plateau"].why
+    many = mtl.statements_for(cell, names=names[1:2], grid={"tasks.noise": np.linspace(0.5, 1, 300)})
+    assert many[0].share == 1 and "cells looked at, of 300" in many[0].where
 
 
 @pytest.mark.parametrize(
@@ -176,9 +196,9 @@ def test_what_is_wrong_in_a_file_is_one_sentence(own, kind, old, new, sentence):
         (["new", "cell", "none"], "and no word of Python"),
         (["verify", "ours.py"], "STATEMENT's name must be a new one, but is 'plateau' in ours.py, one of mtlsim's"),
         (["verify", "leaves.py"], "file must run, but leaves.py does not in line 1 (SystemExit"),
-        (["verify", "number.py"], "names must be statements or mechanisms, but is number.py with a int"),
-        (["counterexample", "number.py", "--over", "tasks.noise=1:2"], "statement must be a Statement, but is a int"),
-        (["verify", "several.py"], "STATEMENTS must be a tuple, but is a int in several.py"),
+        (["verify", "number.py"], "names must be statements or mechanisms, but is number.py with an int"),
+        (["counterexample", "number.py", "--over", "tasks.noise=1:2"], "statement must be a Statement, but is an int"),
+        (["verify", "several.py"], "STATEMENTS must be a tuple, but is an int in several.py"),
         (["check", "empty"], "files must be .py files, or folders of them, but is empty"),
         (["new", "cell", "1 + 1"], "name must be made of letters, digits and hyphens, and no word of Python"),
         (["sweep", "lacks.toml"], "[cell] must be made of fields of OwnCell, but is 'angle'"),

@@ -1,5 +1,6 @@
 """Pages: what a stored sweep and the lesson show in a real browser, and that nothing in them asks another address."""
 
+import html
 import json
 import shutil
 import tomllib
@@ -14,12 +15,18 @@ import mtlsim as mtl
 from mtlsim.commands.pages import Explore
 from mtlsim.configuration import build, sweep_arguments
 from mtlsim.experiments._experiment import Options, find_experiment
+from mtlsim.experiments.mechanisms import as_table
+from mtlsim.mechanisms import Trial, find_mechanism
+from mtlsim.mechanisms._clauses import CLAUSES, Clause
+from mtlsim.mechanisms._tried import Effect
 from mtlsim.pages._cells import choose
 from mtlsim.pages._cells import columns_of as cell_columns
 from mtlsim.pages._cells import predicted as predicted_on
 from mtlsim.pages.explainer import N_FEATURES, N_TARGET, ROWS, TRY, explainer
 from mtlsim.pages.explore import explore
+from mtlsim.pages.mechanisms import explore_mechanisms
 from mtlsim.reproduction import reproduce
+from mtlsim.results.dataset import save
 from mtlsim.results.grid import make_grid
 from mtlsim.results.plan import Plan
 from mtlsim.results.settings import describe
@@ -100,7 +107,7 @@ def set_slider(browser, name: str, value: float) -> None:
     browser.execute_script("Bokeh.documents[0].get_model_by_name(arguments[0]).value = arguments[1]", name, value)
 
 
-def text_under_mouse(browser, figure: str, x: float, y: float) -> str:
+def text_under_mouse(browser, figure: str, x: float | str, y: float | str) -> str:
     """What the tooltip says where a figure has these coordinates, with the mouse itself moved there."""
     from selenium.webdriver import ActionChains
 
@@ -423,5 +430,71 @@ def test_a_study_is_a_page_with_the_numbers_of_its_pairs(browser, tmp_path):
         assert gain == pytest.approx(float(wanted), rel=1e-12)
     said = text_under_mouse(browser, "targets of", float(columns_of(browser, "targets")["gain"][0]), "first")
     assert "target: first" in said
+    frames, order = columns_of(browser, "frames"), [study.tasks[i] for i in np.argsort(own["group"].values, kind="stable")]
+    groups = [group for group in study.grouping() if len(group) > 1]
+    assert [set(order[int(a) : int(b)]) for a, b in zip(frames["left"], frames["right"], strict=True)] == [set(g) for g in groups]
+    assert [3 - top for top in frames["top"]] == list(frames["left"]) and len(groups) == 1
+    words = page.read_text(encoding="utf-8")
+    assert f"Best groups: {{{', '.join(groups[0])}}} gains +".replace("<", "&lt;").replace(">", "&gt;") in words
+    assert "<th>learn with</th>" in words and (not study.reasons or "Why what is said here may differ" in words)
     with pytest.raises(ValueError, match="left out for a study"):
         Explore(tmp_path / "study.nc", x="source").run()
+
+
+def test_pages_are_readable_in_a_narrow_window(browser, explored, tmp_path):
+    """On 360 pixels nothing is cut: no page is wider, every panel has room, and legends stay inside of their figures."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 1800, "deviceScaleFactor": 1, "mobile": True}
+    )
+    try:
+        for page, n_panels in ((explored, 2), (explainer(tmp_path / "lesson.html"), 3)):
+            open_page(browser, page)
+            wait_for(browser, "return Bokeh.documents[0].is_idle")
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+            panels = browser.execute_script(
+                "const models = [...Bokeh.documents[0]._all_models.values()].filter((one) => one.type === 'Figure');"
+                "return models.map((one) => { const view = Bokeh.index.find_one(one); const canvas = view.canvas_view.bbox;"
+                "const legends = one.below.filter((part) => part.type === 'Legend').map((part) => Bokeh.index.find_one(part).bbox);"
+                "return [one.inner_width, one.inner_height, ...legends.map((box) => canvas.right - box.right)] })"
+            )
+            assert len(panels) == n_panels
+            for width, height, *room in panels:
+                assert width >= 110 and height >= 70 and all(right >= 0 for right in room)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_mechanisms_are_a_page_with_their_clauses_and_effects(browser, tmp_path):
+    """From made-up numbers: no draw is needed to see that they stand on the page."""
+    clauses = tuple(Clause(name, "holds", 0.5 + i, 0.25, 0.75 + i, f"about {name} <b>") for i, name in enumerate(CLAUSES))
+    trials = []
+    for name, shift in (("tide", 0.0), ("eavesdropping", 10.0)):
+        mechanism = find_mechanism(name)
+        points = [("effect", "")] + [("dose", str(value)) for value in mechanism.dose.values]
+        points += [("control", one) for one in mechanism.controls] + [("opponent", "x = 1")]
+        effects = tuple(Effect(*point, shift + i, shift + i - 0.5, shift + i + 0.5) for i, point in enumerate(points))
+        trials.append(Trial(mechanism, "confirmed", clauses, (), 1, 0, 16, 0.1, effects))
+    options = {"fast": True, "n_seeds": 40, "seed": 0}
+    data = as_table(trials, {"options": options}).assign_attrs(experiment="mechanisms", claim="Two hold.", level=0.99)
+    save(data, tmp_path / "mechanisms.nc")
+    assert Explore(tmp_path / "mechanisms.nc").run() == 0
+    text = (tmp_path / "mechanisms.html").read_text(encoding="utf-8")
+    assert "mtlsim figure mechanisms --fast --seeds 40" in text and "about control &lt;b&gt;" in text
+    assert (
+        "4.5 (0.25 to 4.75)" in text
+        and "the mean effect at the stated point is positive" in text
+        and html.escape(find_mechanism("tide").claim) in text
+    )
+    open_page(browser, tmp_path / "mechanisms.html")
+    words = "return Bokeh.documents[0].get_model_by_name('words').text"
+    assert browser.execute_script(words) == "tilt = 0.0: effect 1 (0.5 to 1.5)"
+    set_slider(browser, "mechanism", "eavesdropping")
+    set_slider(browser, "dose", 2)
+    assert browser.execute_script(words).endswith(": effect 13.0 (12.5 to 13.5)")
+    doses, others = (columns_of(browser, name) for name in ("doses", "others"))
+    assert doses["mean"][:3] == [11, 12, 13] and others["label"][-1] == "single task with x = 1"
+    assert "effect: 12.000" in text_under_mouse(browser, "effects by dose", doses["label"][1], 12)
+    older = data.drop_vars(["effects", "claim", "says", "inferred", "dose", "rule"])
+    assert "Choose a mechanism" not in explore_mechanisms(older, tmp_path / "b.html").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="left out for mechanisms"):
+        Explore(tmp_path / "mechanisms.nc", x="clause").run()

@@ -1,6 +1,7 @@
 """Pictures of any sweep: every panel is drawn, an axis of words is one of words, nothing overlaps or leaves the canvas."""
 
 import io
+from pathlib import Path
 
 import matplotlib
 
@@ -16,10 +17,12 @@ from layout import problems
 import mtlsim as mtl
 from mtlsim import cli, plots
 from mtlsim.experiments import _experiment
+from mtlsim.experiments._experiment import Options, find_experiment
 from mtlsim.plots import curves, maps, sheet, style
 from mtlsim.plots.predictions import overlay
 from mtlsim.plots.style import SERIES, are_words, is_logarithmic, places, symmetric_ticks
-from mtlsim.results.selection import select
+from mtlsim.results.selection import axis_of, check_only, select
+from mtlsim.results.selection import words_of as axis_words
 from mtlsim.results.zero_line import edges_of
 
 WORDS = ["same", "disjoint", "rotated"]
@@ -288,6 +291,54 @@ def test_a_sweep_drawn_wrongly_is_one_sentence(options, sentence, tmp_path, caps
     result(**STORED).assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     assert cli.main(["plot", str(tmp_path / "a.nc"), *options]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_name_has_one_colour_wherever_it_stands(monkeypatch):
+    """A relation, an architecture, a scheme: whatever else a figure shows, in whatever order; no two of one figure alike."""
+    alone = {name: style.series_of([name])[name] for name in style.ALWAYS}
+    for names in (["rotated", "same", "disjoint"], ["sluice", "experts, gate 0.5", "hard", "pooled"], ["gradnorm", "oracle"]):
+        found = style.series_of(names)
+        assert len(set(found.values())) == len(names) and list(found.values()) == list(style.series_of(found).values())
+        assert all(found[name] == alone[name] for name in names if name in alone)
+    twice = style.series_of(["experts, gate 0.5", "experts, gate 0.8", "none of these"])
+    assert len(set(twice.values())) == 3 and twice["experts, gate 0.5"] == alone["experts"]
+    used, source = [], "tasks.n_samples[0]"
+    monkeypatch.setattr(curves, "overlay", lambda ax, prediction, colour, *rest: used.append(colour))
+    data = result(**{"tasks.relation": ["same", "disjoint"], source: [10, 20]}).sel({"tasks.relation": ["disjoint"]})
+    ax = plt.figure().subplots()
+    curves.points_on_lines(ax, data, source, {"disjoint covariance": {"tasks.relation": "disjoint"}}, None)
+    assert used == [SERIES[1]] and SERIES[0] not in {line.get_color() for line in ax.lines}
+
+
+def test_pages_draw_gains_in_the_colours_of_pictures():
+    palette, cmap = style.gain_palette(), plt.get_cmap(maps.GAIN_COLOURS)
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        near = matplotlib.colors.to_rgb(palette[round(share * (len(palette) - 1))])
+        np.testing.assert_allclose(near, cmap(share)[:3], atol=0.02)
+    written = [path.read_text(encoding="utf-8") for path in (Path(mtl.__file__).parent / "pages").glob("*.py")]
+    assert not [text for text in written if "RdBu" in text or any(colour in text for colour in SERIES)]
+
+
+def test_both_doors_take_the_words_of_both(tmp_path, monkeypatch):
+    """A figure's word, the end of a dotted name, and the whole of it, of a figure and of a sweep of one's own."""
+    find, words = find_experiment("transfer-map"), ("source-samples", "n_samples[0]", "tasks.n_samples[0]")
+    settings = [find.setting(Options(fast=True, x="noise", y=word, panels="none")) for word in words]
+    assert len({str((one.grid, one.attributes)) for one in settings}) == 1 and settings[0].attributes["y"] == words[2]
+    check_only(find.setting(Options(fast=True)).grid, ["noise=8"], ["tasks.alignment"], words=find.words)
+    with pytest.raises(ValueError, match=r"x, y and panels .* 'samples'; did you mean .*n_samples.*target-samples"):
+        find.setting(Options(x="samples"))
+    rows = {"tasks.noise": [0.5, 1.0], "tasks.n_samples[0]": [10, 20, 30]}
+    data = result(**rows).assign_attrs(settings='{"cell": {"tasks": {"n_samples": [10, 9]}}}')
+    data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    drawn = []
+    monkeypatch.setattr(_experiment, "save", lambda fig, path: drawn.append(fig) or [])
+    for word in words:
+        _experiment.redraw(tmp_path / "a.nc", x=word, only=[f"{word}=10,30"])
+    assert [fig.axes[0].get_xlabel() for fig in drawn] == ["source samples (rows)"] * 3
+    with pytest.raises(ValueError, match=r"'source-sample'; did you mean 'source-samples'"):
+        axis_of("source-sample", list(rows), "x", axis_words(data))
+    three = data.assign_attrs(settings='{"cell": {"tasks": {"n_samples": [10, 9, 8]}}}')
+    assert axis_words(three) == {"target-samples": "tasks.n_samples[2]"}  # which of the sources, no word says
 
 
 def test_the_picture_of_a_part_leaves_that_of_the_whole_alone(tmp_path, monkeypatch):

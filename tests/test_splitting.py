@@ -11,7 +11,7 @@ from conftest import close, untyped
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.arrays.learners import RIDGES, Ways, blocks_of, fit_ways, make_source, mean_square, see
-from mtlsim.arrays.splitting import Beside, beside_of, make_plan
+from mtlsim.arrays.splitting import Beside, balanced_orders, beside_of, make_plan
 
 RNG = np.random.default_rng(5)
 D = 5
@@ -25,6 +25,15 @@ def rows(n, theta, noise=1.0, rng=RNG):
 THETAS = RNG.normal(size=(2, D))
 SOURCE = rows(40, THETAS[0])
 GROUPS = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 4, 5, 5, 6, 7, 7, 7, 8, 9])
+
+
+@pytest.mark.parametrize(("n", "n_train", "n_splits"), [(42, 34, 20), (10, 3, 7), (5, 4, 3), (30, 8, 13), (4, 1, 9), (130, 104, 2)])
+def test_units_are_tested_equally_often(n, n_train, n_splits):
+    orders = balanced_orders(n, n_train, n_splits, np.random.default_rng(0))
+    assert (np.sort(orders, 1) == np.arange(n)).all() and orders.shape == (n_splits, n)
+    counts = np.bincount(orders[:, n_train:].ravel(), minlength=n)
+    assert np.ptp(counts) <= 1
+    assert len({tuple(sorted(order[:n_train])) for order in orders}) > 1
 
 
 @pytest.mark.parametrize("n", [18, 4])

@@ -14,6 +14,7 @@ import mtlsim as mtl
 from mtlsim import theory
 from mtlsim.plots import curves, maps, style
 from mtlsim.plots.predictions import overlay
+from mtlsim.results.grid import at_point
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
@@ -88,6 +89,21 @@ def test_gradients_of_the_predictor_are_those_of_finite_differences():
         step = np.zeros(len(at))
         step[i] = 1e-5
         np.testing.assert_allclose(gradient[i], (risk(at + step) - risk(at - step)) / 2e-5, rtol=1e-5, atol=1e-9)
+
+
+def test_a_prediction_has_a_slope_by_the_angle_where_tasks_are_equal_or_opposite():
+    tasks = mtl.LinearTasks(5, (30, 20), cosine=0.5, design=mtl.Isotropic(), relation="same")
+    prediction, key = theory.pooled_least_squares(mtl.Transfer(tasks, sharing="pooled")), jax.random.key(0)
+
+    def gain(angle):
+        return prediction.statement(at_point(prediction.cell, {"tasks.angle": angle}, check=False))(key=key)["gain"]
+
+    value_and_slope = jax.jit(jax.value_and_grad(gain))
+    for angle, inside in ((0.0, 1e-3), (180.0, 180 - 1e-3), (30.0, 30.001)):
+        value, slope = value_and_slope(angle)
+        close(value, gain(angle))  # of a number that is no tracer
+        np.testing.assert_allclose(slope, (gain(inside) - value) / (inside - angle), atol=1e-5)
+    assert abs(slope) > 1e-3
 
 
 def test_predictor_has_the_known_isotropic_limit():

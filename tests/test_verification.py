@@ -19,6 +19,7 @@ from mtlsim.theory.statement import Statement
 from mtlsim.verification.counterexample import search_counterexample
 from mtlsim.verification.evidence import Evidence
 from mtlsim.verification.finding import family_wise, settle
+from mtlsim.verification.holes import Hole, Search
 from mtlsim.verification.report import as_json, write_report
 from mtlsim.verification.rules import FAMILY, consider, holm, judge
 from mtlsim.verification.run import _both, _quantities, examine, verify
@@ -243,6 +244,14 @@ def test_a_table_for_latex_has_a_row_a_statement_and_no_bare_special_letter(tmp_
     table = written[-1].read_text()
     assert r"Costs 5 \% \& more of \$x\_1\$. \cite{wu2020understanding} & confirmed & $3 \times 200$ \\" in table
     assert [path.name for path in write_report([finding], tmp_path)] == ["report.html", "report.json"]
+    hole = Hole(Coin(1.0, 0.5), "value", 9.0, 1.0, 2.0, 0.1)
+    holed = dataclasses.replace(finding, search=Search(statement, 60, 40, 5, 100, [hole], 1.0))
+    assert "& confirmed, with 1 hole found &" in write_report([holed], tmp_path, latex=True)[-1].read_text()
+    page, row = (tmp_path / "report.html").read_text(), json.loads((tmp_path / "report.json").read_text())[0]
+    assert page.count(">confirmed, with 1 hole found<") == 2 and "1 confirmed with holes" in page
+    assert "1 hole in 40 cells inside the assumptions." in page and "value: 2 predicted, 1 measured" in page
+    assert row["verdict"] == "confirmed" and row["holes"]["found"] == 1 and row["holes"]["cells"][0]["predicted"] == 2.0
+    assert "coin: confirmed, with 1 hole found; worst" in str(holed) and json.loads(json.dumps(as_json(finding)))["holes"] is None
     with pytest.raises(ValueError, match="latex must be given with --out"):
         Verify(("pooled-sign",), latex=True).run()
 
@@ -310,8 +319,22 @@ def test_a_violation_without_a_slope_is_found_from_every_seed():
         found = search_counterexample(with_violation(), {"value": (0.0, 1.0)}, seed=seed, **few)
         assert found.z > 5 and 0.8 < found.parameters["value"] < 0.9 and "violates coin" in str(found)
         assert 1 <= found.n_agree <= found.n_starts and "climbs agree" in str(found)
+        assert found.quantity == "value" and found.predicted == 1e3 and found.measured == pytest.approx(-1, abs=0.2)
+        assert f"(mean value {found.measured:.5g} measured, 1000 predicted)" in str(found)
     none = search_counterexample(with_violation(inside=-1.0), {"value": (0.0, 1.0)}, **few)
     assert none.z < 5 and not 0.8 < none.parameters["value"] < 0.9  # outside the assumptions nothing is violated
     assert "no evidence that there is none" in str(none) and "closest" not in str(none)
     nowhere = search_counterexample(with_violation(inside=-1.0), {"value": (0.81, 0.89)}, **few)
-    assert nowhere.share_inside == 0 and "its assumptions hold at none" in str(nowhere)
+    assert nowhere.share_inside == 0 and nowhere.measured is None and "its assumptions hold at none" in str(nowhere)
+
+
+def test_holes_are_said_with_the_verdict(capsys):
+    """A formula that is right on all of its own instances, and wrong far inside an assumption, where the search looks too."""
+    right = coin(noise=0.5)
+    wrong = dataclasses.replace(right, predict=lambda case, key: {"value": jnp.where(case.at > 1.5, 1e9, case.value)})
+    one, other = verify([right, wrong], n_instances=2, n_seeds=100, holes=12, progress=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert one.verdict == other.verdict == "confirmed" and one.n_holes == 0 < other.n_holes <= 12
+    assert one.says == "confirmed" and other.says == f"confirmed, with {other.n_holes} holes found"
+    assert lines[0].startswith("coin: confirmed; worst") and "0 holes in 12 cells inside the assumptions" in lines[0]
+    assert lines[1].startswith(f"coin: confirmed, with {other.n_holes} holes found; worst") and "value: 1e+09 predicted" in lines[2]

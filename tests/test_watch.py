@@ -117,7 +117,13 @@ def test_progress_says_what_is_found(capsys):
 
 def test_an_estimate_counts_what_the_sweep_does(monkeypatch):
     monkeypatch.setattr(estimates, "SECONDS", 0.05)
+    traced = []
+    own = jax.jit(lambda x: traced.append(1) or x + 1)
+    own(1.0)
+    assert jax.config.jax_compilation_cache_dir is not None
     found = estimate(Noisy(), GRID, 8, KEY, budget=24, chunk_draws=40)
+    own(2.0)
+    assert len(traced) == 1  # a user's programs stay
     assert (found.cells, found.n_seeds, found.n_rounds, found.compiles, found.chunks) == (30, 8, 3, 1, 6)
     data = run(budget=24)
     assert found.result == sum(data[name].nbytes for name in ("gain", "status"))

@@ -322,59 +322,6 @@ def test_more_tasks_on_shared_rows():
     assert best.gain_all >= equal.gain_all and best.status == equal.status == 0 and "oracle" in repr(best)
 
 
-def uneven_pair(seed):
-    """Two tasks whose rows differ in every feature's scale."""
-    rng = np.random.default_rng(seed)
-    rows = [rng.normal(size=(m, 5)) * np.exp(rng.uniform(-1.5, 1.5, 5)) for m in (30, 20)]
-    return [(X, X @ rng.normal(size=5) + 0.3 * rng.normal(size=len(X))) for X in rows]
-
-
-@pytest.mark.parametrize("seed", [0, 1, 7])
-def test_no_direction_beats_the_pareto_front(seed):
-    tasks = uneven_pair(seed)
-    front = mtl.pareto_front(moments_of(tasks))
-
-    def losses(directions):
-        fitted = [directions @ X.T for X, _ in tasks]
-        return np.stack([(y @ y - (f @ y) ** 2 / (f**2).sum(1)) / len(y) for f, (_, y) in zip(fitted, tasks, strict=True)], 1)
-
-    np.testing.assert_allclose(losses(front.directions), front.losses, rtol=1e-9)
-    assert (np.diff(front.losses[:, 0]) > 0).all() and (np.diff(front.losses[:, 1]) < 0).all()
-    rng = np.random.default_rng(9)
-    near = front.directions[rng.integers(0, len(front.losses), 4000)] + 0.1 * rng.normal(size=(4000, 5))
-    for first, second in losses(np.concatenate([near, rng.normal(size=(4000, 5))])):
-        after = np.searchsorted(front.losses[:, 0], first)  # the next point of the front loses more on the first task
-        assert after == len(front.losses) or second >= front.losses[after, 1] - 1e-9
-
-
-def test_every_weighted_optimum_is_on_the_reachable_part_of_the_front():
-    moments = moments_of(uneven_pair(7))
-    front = mtl.pareto_front(moments)
-    for ratio in (0.03, 0.3, 1.0, 3.0, 30.0):
-        weights = normalised((ratio, 1.0))
-        least = float(optimum(moments, weights).loss)
-        sums = front.losses @ np.asarray(weights)
-        assert least <= sums.min() + 1e-9 and sums.min() < least * (1 + 1e-4) and front.reachable[sums.argmin()]
-    hidden = front.losses[~front.reachable]
-    assert len(hidden) > 100  # different rows bend the front inwards; the same rows never do
-    rng = np.random.default_rng(2)
-    X = rng.normal(size=(30, 4))
-    assert mtl.pareto_front(mtl.Moments.from_shared_rows(X, X[:, :2] + rng.normal(size=(30, 2)))).reachable.all()
-
-
-@pytest.mark.parametrize(
-    ("tasks", "sentence"),
-    [
-        (TASKS, "moments must be of two tasks, but is of 3"),
-        ([(np.eye(4)[:1], np.ones(1)), (np.eye(4)[1:2], np.ones(1))], "moments must be of full rank together, but is of 2 rows"),
-        ([(np.eye(4), np.zeros(4)), (np.eye(4), np.ones(4))], "moments must be of labels that depend on the rows, but is X'y = 0"),
-    ],
-)
-def test_bad_fronts_are_refused_in_one_sentence(tasks, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        mtl.pareto_front(moments_of(tasks))
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

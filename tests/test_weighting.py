@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import close
-from scipy import optimize
+from conftest import Z_LIMIT, close, z_score
+from scipy import optimize, stats
 
 import mtlsim as mtl
 from mtlsim import cli
@@ -17,7 +17,8 @@ from mtlsim.weighting.mgda import is_pareto_stationary, shortest_mixture
 EXAMPLES = [(name, example) for name in scheme_names() for example in conformance(name)]
 # adding a constant to a loss changes nothing
 OF_GRAMS = {"mgda", "nash-mtl", "upgrad", "cagrad", "imtl-g", "aligned-mtl", "pcgrad"}  # that see inner products of gradients alone
-SHIFTLESS = {"equal", "prior", "algorithm-2", "inverse-gradient-norm"} | OF_GRAMS
+RANDOM = "random-loss-weighting"
+SHIFTLESS = {"equal", "prior", "algorithm-2", "inverse-gradient-norm", RANDOM} | OF_GRAMS
 TWO = Facts(jnp.array([1.0, 3.0]), jnp.array([1.0, 3.0]))
 
 
@@ -31,7 +32,7 @@ def some_run(n_tasks=3, n_steps=3, seed=0):
     """Facts, and losses (T, K) and gradients (T, K, p) of some steps."""
     rng = np.random.default_rng(seed)
     moments = some_moments(n_tasks, seed)
-    facts = Facts(jnp.asarray(np.exp(rng.normal(size=n_tasks))), moments.energy / 40, moments, 2)
+    facts = Facts(jnp.asarray(np.exp(rng.normal(size=n_tasks))), moments.energy / 40, moments, 2, jax.random.key(seed))
     return (
         facts,
         np.exp(0.3 * rng.normal(size=(n_steps, n_tasks))) * np.asarray(facts.losses) / 2,
@@ -53,7 +54,7 @@ def answers(scheme, facts, losses, gradients):
 def with_tasks(facts, index):
     moments = facts.moments
     moments = mtl.Moments(moments.gram, moments.cross[index], moments.energy[index], moments.n_samples[index])
-    return Facts(facts.losses[index], facts.variances[index], moments, facts.rank)
+    return facts._replace(losses=facts.losses[index], variances=facts.variances[index], moments=moments)
 
 
 # ---------------------------------------------------------------------------------------------------- schemes
@@ -61,6 +62,7 @@ def with_tasks(facts, index):
 def test_weights_worked_by_hand(name, example):
     as_arrays = lambda thing: jax.tree.map(lambda leaf: jnp.asarray(leaf), thing)
     facts = example.facts._replace(losses=jnp.array(example.facts.losses), variances=jnp.array(example.facts.variances))
+    facts = facts._replace(key=jax.random.key(0))
     state = example.scheme.init(facts)
     for signals, wanted in zip(example.signals, example.weights, strict=True):
         seen = Signals(jnp.array(signals.losses), jnp.array(signals.gram), as_arrays(signals.step))
@@ -74,7 +76,7 @@ def test_every_scheme_has_an_example():
         find_scheme("gradnrm")
 
 
-@pytest.mark.parametrize("name", scheme_names())
+@pytest.mark.parametrize("name", [name for name in scheme_names() if name != RANDOM])  # whose draws know no task
 def test_permuting_tasks_permutes_weights(name):
     facts, losses, gradients = some_run()
     order = np.array([2, 0, 1])
@@ -83,13 +85,13 @@ def test_permuting_tasks_permutes_weights(name):
     close(permuted, weights[:, order], 3)
 
 
-BLIND = {"equal", "initial-loss", "prior", "algorithm-2"}  # schemes that decide before the first step
+BLIND = {"equal", "initial-loss", "prior", "algorithm-2", RANDOM}  # schemes that look at no step
 FLOORED = {  # whose floors and caps fire, and are counted
     "one task": set(),
     "labels of zero": {"prior", "algorithm-2", "dynamic-task-prioritization"},
     "no labels": {"prior", "algorithm-2", "dynamic-task-prioritization"},
     "zero gradients": {"inverse-gradient-norm"} | OF_GRAMS - {"mgda"},
-    "a solved task": set(scheme_names()) - {"equal", "prior", "algorithm-2", "mgda", "uncertainty", "smooth-chebyshev"},
+    "a solved task": set(scheme_names()) - {"equal", "prior", "algorithm-2", "mgda", "uncertainty", "smooth-chebyshev", RANDOM},
     "NaN": set(),
 }
 
@@ -157,12 +159,12 @@ def test_ten_times_one_loss(name):
     ten = jnp.array([10.0, 1.0, 1.0])
     moments = facts.moments
     scaled = mtl.Moments(moments.gram, moments.cross * jnp.sqrt(ten)[:, None], moments.energy * ten, moments.n_samples)
-    bigger = Facts(facts.losses * ten, facts.variances * ten, scaled, 2)
+    bigger = facts._replace(losses=facts.losses * ten, variances=facts.variances * ten, moments=scaled)
     before, _ = answers(find_scheme(name)(), facts, losses, gradients)
     after, _ = answers(find_scheme(name)(), bigger, losses * ten, gradients * ten[:, None])
     if name in ("initial-loss", "prior", "inverse-loss", "imtl-l", "inverse-gradient-norm", "nash-mtl"):
         close(after * ten, before)
-    elif name in ("equal", "dynamic-weight-average", "dynamic-task-prioritization", "loss-balanced"):
+    elif name in ("equal", "dynamic-weight-average", "dynamic-task-prioritization", "loss-balanced", RANDOM):
         close(after, before)
     else:
         assert np.max(np.abs(after - before)) > 1e-3
@@ -199,11 +201,43 @@ def test_who_counts_a_task_twice():
     """Of a task and its copy, MGDA splits one weight; what looks at no other task gives each copy what the task alone had."""
     facts, losses, gradients = some_run(2)
     index = np.array([0, 1, 1])
-    for name in set(scheme_names()) - {"gradnorm", "algorithm-2", "famo"} - (OF_GRAMS - {"mgda"}):
+    for name in set(scheme_names()) - {"gradnorm", "algorithm-2", "famo", RANDOM} - (OF_GRAMS - {"mgda"}):
         once, _ = answers(find_scheme(name)(), facts, losses[:2], gradients[:2])
         twice, _ = answers(find_scheme(name)(), with_tasks(facts, index), losses[:2, index], gradients[:2, index])
         ratio = (twice[:, 1] + twice[:, 2]) / twice[:, 0] / (once[:, 1] / once[:, 0])
         close(ratio, np.full(2, 1.0 if name == "mgda" else 2.0), 4)
+
+
+def test_random_weights_have_the_law_of_their_name_and_a_draw_for_every_step():
+    """Logarithms of two normal ones differ by N(0, 2), shares of the uniform ones fall below x as often as 1 - (1 - x)^2."""
+    steps, signals = jnp.arange(2000), Signals(jnp.ones(3), jnp.eye(3), 0)
+    drawn = {}
+    for distribution in ("normal", "dirichlet"):
+        scheme = find_scheme(RANDOM)(distribution)
+        state = scheme.init(TWO._replace(key=jax.random.key(3)))
+        one = jax.jit(lambda step, scheme=scheme, state=state: scheme.weights(signals._replace(step=step), state)[0])
+        drawn[distribution] = found = np.asarray(jax.lax.map(one, steps))
+        close(found.sum(1), np.ones(2000))
+        close(one(7), found[7])  # the same step, the same draw
+        assert len(np.unique(found[:, 0])) == 2000
+        assert abs(z_score(found, 1 / 3)).max() < Z_LIMIT
+    laws = stats.norm(scale=2**0.5), stats.beta(1, 2)
+    for sample, law in zip((np.log(drawn["normal"][:, 0] / drawn["normal"][:, 1]), drawn["dirichlet"][:, 2]), laws, strict=True):
+        assert stats.kstest(sample, law.cdf).pvalue > 1e-4
+        assert stats.kstest(1.5 * sample, law.cdf).pvalue < 1e-4  # of a law half as wide again
+    with pytest.raises(ValueError, match="key must be among the facts for random weights, but is None"):
+        find_scheme(RANDOM)().init(TWO)
+    with pytest.raises(ValueError, match="distribution must be one of"):
+        find_scheme(RANDOM)("uniform")
+
+
+def test_training_under_random_weights_draws_them_from_its_key():
+    moments, training = some_moments(3), mtl.WeightedTraining("sgd", n_steps=30, learning_rate=0.02)
+    run = lambda seed: mtl.train_weighted(moments, find_scheme(RANDOM)(), 1, training, jax.random.key(seed), 30).path.weights
+    first = run(0)
+    close(run(0), first)
+    assert np.abs(run(1) - first).min(0).max() > 0 and np.abs(np.diff(first, axis=0)).min() > 0
+    close(first.mean(1), np.ones(30))
 
 
 def test_a_bargain_gives_every_task_the_same_relative_gain():
@@ -320,6 +354,26 @@ def test_shortest_mixture_against_enumeration(n_tasks, steps):
         assert bool(jnp.all(weights >= 0)) and abs(float(weights.sum()) - 1) < 1e-12
         assert least - 1e-9 <= found <= least + 2 * float(gap) + 1e-9 * np.trace(M)
         assert float(gap) <= (1e-2 if steps == "plain" else 2e-12) * np.trace(M)
+
+
+@pytest.mark.parametrize("n_tasks", [3, 5, 8])
+def test_shortest_mixtures_of_gradients_of_lengths_far_apart_end_in_few_steps(n_tasks):
+    """Where plain Frank-Wolfe steps are hundreds short; of CAGrad the duality gap is what that leaves."""
+    rng, run = (
+        np.random.default_rng(n_tasks),
+        {n: jax.jit(lambda M, n=n: shortest_mixture(M, n, 1e-14)[1]) for n in (2, 4 * n_tasks)},
+    )
+    left = {n: [] for n in run}
+    for _ in range(30):
+        G = conflicting(rng, n_tasks) * np.exp(rng.normal(size=(n_tasks, 1)))
+        for n, gap_after in run.items():
+            left[n].append(float(gap_after(jnp.asarray(G @ G.T))) / np.trace(G @ G.T))
+    assert max(left[4 * n_tasks]) < 1e-12 and max(left[2]) > 1e-6
+    mean, step = G.mean(0), direction("cagrad", G)
+    added = step - mean
+    weights = np.linalg.lstsq(G.T, added, rcond=None)[0]
+    mixture = added / weights.sum()
+    assert abs(mixture @ step - (G @ step).min()) < 1e-6 * (mean @ mean)
 
 
 def test_the_cap_is_counted_and_opposite_gradients_are_pareto_stationary():

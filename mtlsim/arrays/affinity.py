@@ -124,7 +124,7 @@ def _similarities(table: Table) -> np.ndarray:
 
 def _gains(one: Target, own: list[Fit], s: int, train: np.ndarray, test: np.ndarray) -> list[float]:
     """Share of the held-out error alone that the mixture with one source, and pooling with it, take away."""
-    (way,) = one.table.ways(one.target, ("pooled",)).of((s,))
+    (way,) = one.table.ways(one.target, ("weighted-rows",)).of((s,))
     pooled = fit_ways(see([way._replace(strengths=np.ones(1))], one.rows.X), one.y, train)
     thetas = own[0].theta, mixture(own + one.rows.fit(one.rows.seen((s,)), one.y, train)), mixed(pooled, np.ones(1))
     alone, *rest = [np.mean((one.rows.predict(theta, one.y, train, test) - one.y[test]) ** 2) for theta in thetas]

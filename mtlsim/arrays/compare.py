@@ -18,15 +18,16 @@ from mtlsim.arrays.gather import Gathered, gather
 from mtlsim.arrays.grouping import MOST_EXACT, MOST_GREEDY, best_partition
 from mtlsim.arrays.learners import ALONE, METHODS
 from mtlsim.arrays.metrics import Compared, base_rate, base_rate_interval, log_losses
-from mtlsim.arrays.resampling import Splits, decide_jointly, decide_resampled
+from mtlsim.arrays.networks import check_network, networks
+from mtlsim.arrays.resampling import decide_jointly, decide_resampled
 from mtlsim.arrays.splitting import Beside, beside_of, check_beside
 from mtlsim.arrays.study import FORMAT, Study
-from mtlsim.arrays.together import MOST_PAIRS, Table, Target
+from mtlsim.arrays.together import MOST_PAIRS, Table, Target, shares_of
 from mtlsim.core.checks import is_whole, require, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.verdict import Verdict, half_width, in_units
 
-GROUPED_BY = ("layer", "pooled")  # methods by which the worth of every group is found
+GROUPED_BY = ("layer", "weighted-rows")  # methods by which the worth of every group is found
 
 
 def compare_tasks(
@@ -40,6 +41,7 @@ def compare_tasks(
     duplicates: str = "auto",
     curve: bool | Sequence[int] = False,
     affinities: bool = False,
+    network: bool = False,
     groups: Mapping[str, Any] | None = None,
     time: Mapping[str, Any] | None = None,
     weights: Mapping[str, Any] | None = None,
@@ -48,26 +50,28 @@ def compare_tasks(
     """Which of these tasks should be trained together, will it help, and by how much? {name: (X (m, d), y)}, the same columns.
 
     Every target is learned alone by ridge regression and together with the others in the ways of `mtlsim.arrays.learners`: in a
-    layer of the sources' solutions, pooled with them, and pulled to their mean; with every source alone, with the best of them
-    and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that sources that
-    do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and the rest test,
-    and everything that depends on labels is decided by the training rows: ridges, sources, weights. gain = held-out squared error
-    alone less together, positive helps, with the interval of `transfer_between_arrays`. Columns are scaled once, by the root of
-    the tasks' mean variance, labels unseen; every task is centred by its own means.
+    layer of the sources' solutions, with their rows at a weight, and pulled to their mean; with every source alone, with the best
+    of them and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that
+    sources that do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and
+    the rest test, all equally often, and everything that depends on labels is decided by the training rows: ridges, sources,
+    weights. gain = held-out squared error alone less together, positive helps, with an interval over the splits that counts what
+    the mixture may not find on so few rows (`mtlsim.arrays.resampling`, `unresolved` of `mtlsim.arrays.together`). Columns are
+    scaled once, by the root of the tasks' mean variance, labels unseen; every task is centred by its own means.
 
     y: one label per row; several columns are several tasks, words and integers of few values one task per class against the rest,
     missing labels are left out; a note says what was done. targets: whose gain is measured, all if left out; a task that is none
-    is a source. duplicates: as for `transfer_between_arrays`; a row of the target teaches nothing as a row of a source.
-    labels of two values: beside the squared error, which decides, stand accuracy, balanced accuracy, area under the curve and log
-    loss, each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing.
-    curve: gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
+    is a source. duplicates: as for `transfer_between_arrays`; a row of the target teaches nothing as a row of a source. labels of
+    two values: beside the squared error, which decides, stand accuracy, balanced accuracy, area under the curve and log loss,
+    each with its interval, and how often the more frequent label comes: with rare labels accuracy alone says nothing. curve:
+    gains by the target's rows too, at these numbers of training rows, or at five of our choice (True): `Study.crossing`.
     affinities: how well eight affinities of pairs tell the gain on rows held out, for three to twelve tasks (`Study.affinities`).
-    groups: {task: the group of each row}: rows of one group train or test together and are left out together, and intervals count
-    groups. time: {task: when each row was}: later rows test what earlier ones have learned, of the target and of the sources that
-    have a time too, block after block, which are taken to be independent, and stretches of time are left out together. weights:
-    {task: numbers > 0, one a row}, by which its squared errors count, learning and testing; measures of two-valued labels count
-    all rows alike. None goes with curve or affinities. grouping: for up to ten tasks the best of all partitions by the errors in
-    fitted groups, up to 24 by joining groups.
+    network: what a network of ReLU units gains with the sources that the training rows name, on some of the same splits, and
+    whether it agrees (`mtlsim.arrays.networks`). groups: {task: the group of each row}: rows of one group train or test together
+    and are left out together, and intervals count groups. time: {task: when each row was}: later rows test what earlier ones have
+    learned, of the target and of the sources that have a time too, block after block, which are taken to be independent, and
+    stretches of time are left out together. weights: {task: numbers > 0, one a row}, by which its squared errors count, learning
+    and testing; measures of two-valued labels count all rows alike. None goes with curve, affinities or network. grouping: for up
+    to ten tasks the best of all partitions by the errors in fitted groups, up to 24 by joining groups.
 
     Raises ValueError in one sentence for tasks and options that do not fit. key: of the splits, jax.random.key(0) if left out.
 
@@ -91,6 +95,7 @@ def compare_tasks(
     dependent = any(one is not None for one in (groups, time, weights))
     cure = "leave one of both out"
     require(not dependent or steps is None, "curve", "False where rows have groups, a time or weights", curve, cure)
+    require(not (dependent and network), "network", "False where rows have groups, a time or weights", network, cure)
     require(not (dependent and affinities), "affinities", "False where rows have groups, a time or weights", affinities, cure)
     seed = np.asarray(jax.random.key_data(stream(jax.random.key(0) if key is None else check_key(key), "splits")))
     gathered = gather(tasks, duplicates)
@@ -102,6 +107,8 @@ def compare_tasks(
         require_choice(name, names, "targets")
     require(0 < len(wanted) == len(set(wanted)), "targets", "names of one task or more, each once", wanted, "leave it out for all")
     wanted = [name for name in names if name in wanted]
+    if network:
+        check_network([len(gathered.tasks[names.index(name)][1]) for name in wanted], gathered)
     table = Table(gathered, methods, _beside(gathered, groups, time, weights))
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
         measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
@@ -109,6 +116,9 @@ def compare_tasks(
     if affinities:
         more = {"learner": list(LEARNERS), "affinity": list(ALL)}
         found = Study(found.data.assign_coords(more).assign(score_affinities(table, measured)))
+    if network:
+        fields, cost = networks(table, measured, level)
+        found = Study(found.data.assign(fields).assign_attrs(cost))
     return found
 
 
@@ -128,7 +138,7 @@ def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[in
     gathered, names = table.gathered, table.names
     tasks, K = [names[one.target] for one in measured], len(names)
     units = gathered.units[[one.target for one in measured]]
-    splits = [one.plan.splits(level) for one in measured]
+    splits = [one.splits(level, one.multi) for one in measured]
     verdicts = [decide_resampled(one.alone - one.multi, own) for one, own in zip(measured, splits, strict=True)]
     total, total_low, total_high = _total(measured, verdicts, level)
     fields: dict[str, Any] = {
@@ -137,10 +147,10 @@ def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[in
         "risk_alone": ("task", [one.alone.mean() * unit**2 for one, unit in zip(measured, units, strict=True)]),
         "risk_together": ("task", [one.multi.mean() * unit**2 for one, unit in zip(measured, units, strict=True)]),
         "n_rows": ("task", [len(one.y) for one in measured]),
-        **_pairs(measured, splits, units, K, level),
+        **_pairs(measured, units, K, level),
         **_weights(measured, table.methods, K),
     }
-    decided = _decided(measured, splits, level)
+    decided = _decided(measured, level)
     fields |= decided
     theta = np.stack([one.theta * unit / (table.scale * gathered.columns) for one, unit in zip(measured, units, strict=True)])
     means = [(gathered.origins[one.target], table.beside[one.target].weights) for one in measured]
@@ -179,30 +189,32 @@ def _told(prefix: str, verdicts: list[Verdict]) -> dict[str, Any]:
     return {f"{prefix}{name}": ("task", [getattr(v, field) for v in verdicts]) for name, field in parts.items()}
 
 
-def _pairs(measured: list[Target], splits: list[Splits], units: np.ndarray, K: int, level: float) -> dict[str, Any]:
+def _pairs(measured: list[Target], units: np.ndarray, K: int, level: float) -> dict[str, Any]:
     numbers = {name: np.full((K, len(measured)), np.nan) for name in ("pair_gain", "pair_low", "pair_high")}
     signs = {name: np.zeros((K, len(measured)), int) for name in ("pair_sign", "pair_sign_joint")}
     places = [(s, i) for i, one in enumerate(measured) for s in one.singles]
     differences = [measured[i].alone - measured[i].singles[s] for s, i in places]
-    joint = decide_jointly(differences, [splits[i] for _, i in places], level)
-    for (s, i), difference, sign in zip(places, differences, joint, strict=True):
-        verdict = in_units(decide_resampled(difference, splits[i]), units[i] ** 2)
+    splits = [measured[i].splits(level, measured[i].singles[s]) for s, i in places]
+    joint = decide_jointly(differences, splits, level)
+    for (s, i), difference, own, sign in zip(places, differences, splits, joint, strict=True):
+        verdict = in_units(decide_resampled(difference, own), units[i] ** 2)
         for name, value in zip(numbers, (verdict.mean, verdict.low, verdict.high), strict=True):
             numbers[name][s, i] = value
         signs["pair_sign"][s, i], signs["pair_sign_joint"][s, i] = verdict.sign, sign
     return {name: (("source", "task"), values) for name, values in (numbers | signs).items()}
 
 
-def _decided(measured: list[Target], splits: list[Splits], level: float) -> dict[str, Any]:
+def _decided(measured: list[Target], level: float) -> dict[str, Any]:
     """Measures of decisions for targets whose labels have two values, NaN for others; nothing where there are none."""
     if all(one.middle is None for one in measured):
         return {}
     shape = len(MEASURES), len(measured)
     found = {name: np.full(shape, np.nan) for name in ("alone", "together", "gain", "low", "high")} | {"sign": np.zeros(shape, int)}
     base = np.full((3, len(measured)), np.nan)
-    for i, (one, own) in enumerate(zip(measured, splits, strict=True)):
+    for i, one in enumerate(measured):
         if one.middle is None:
             continue
+        own = one.plan.splits(level)
         positive = [labels > one.middle for labels in one.labels]
         compared = decisions(*one.scores, positive, one.middle, own, one.plan.by_unit)
         losses = [
@@ -223,10 +235,9 @@ def _weights(measured: list[Target], methods: tuple[str, ...], K: int) -> dict[s
     by_method, by_source = np.zeros((1 + len(methods), len(measured))), np.zeros((K, len(measured)))
     rows = {name: i for i, name in enumerate([ALONE, *methods])}
     for i, one in enumerate(measured):
+        by_source[:, i] = shares_of(one.fits, one.weights, K)
         for weight, fit in zip(one.weights, one.fits, strict=True):
             by_method[rows[fit.way.method], i] += weight
-            for s in fit.way.sources:
-                by_source[s, i] += weight / len(fit.way.sources)
     return {"weight": (("way", "task"), by_method), "weight_of_source": (("source", "task"), by_source)}
 
 

@@ -9,6 +9,7 @@ from mtlsim.arrays.intake import DUPLICATES, Task, check_task, hashes, in_range,
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.containers import column_names, column_order, require_same_rows
 from mtlsim.core.labels import MOST, class_codes, on_codes
+from mtlsim.core.words import counted, verb, with_article
 
 MOST_BYTES = 2**31  # of sparse rows that are made dense
 LEAST_ROWS = 5
@@ -39,7 +40,7 @@ class Gathered(NamedTuple):
 def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
     """Check all tasks and bring them into one form. Raises ValueError in one sentence that names the task."""
     require_choice(duplicates, DUPLICATES, "duplicates")
-    kind = f"a {type(tasks).__name__}"
+    kind = with_article(type(tasks).__name__)
     require(isinstance(tasks, Mapping), "tasks", "a dict {name: (X, y)}", kind, "write {'first': (X1, y1), 'second': (X2, y2)}")
     notes: list[str] = []
     given, origin, kept, n_given = {}, [], [], []
@@ -79,7 +80,10 @@ def in_common(names: list[str], found: list[Task], origin: list[str], duplicates
         spread = f"of labels that spread over about 1e{round(exponent * np.log10(2))}"
         require(fits, f"{name}'s y", "of labels whose squares float64 can hold", spread, "divide it by numpy.abs(y).max()")
     if ranged.constant:
-        notes.append(f"{ranged.constant} of {len(ranged.columns)} columns are constant up to rounding in every task")
+        notes.append(
+            f"{ranged.constant} of {counted(len(ranged.columns), 'column')} {verb(ranged.constant, 'is')} "
+            "constant up to rounding in every task"
+        )
     labels = next((task.names for task in found if task.names is not None), None)
     features = [str(label) for label in labels] if labels is not None else [str(i) for i in range(found[0].X.shape[1])]
     units, columns = 2.0 ** np.asarray(ranged.exponents, float), 2.0 ** np.asarray(ranged.columns, float)
@@ -121,7 +125,7 @@ def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
     except (TypeError, ValueError):
         return {name: (X, y, None)}
     if (missing := np.isnan(numbers)).any() and not missing.all():
-        notes.append(f"{name}: {int(missing.sum())} of {len(numbers)} rows have no label and were left out")
+        notes.append(f"{name}: {without_label(missing)}")
         return {name: (_taken(X, ~missing), numbers[~missing], np.flatnonzero(~missing))}
     return {name: (X, y, None)}
 
@@ -147,7 +151,7 @@ def _of_classes(name: str, X: Any, values: np.ndarray, notes: list[str]) -> dict
     known = np.array([not _is_missing(value) for value in values.tolist()])
     rows = np.flatnonzero(known)
     if not known.all():
-        notes.append(f"{name}: {int((~known).sum())} of {len(values)} rows have no label and were left out")
+        notes.append(f"{name}: {without_label(~known)}")
         X, values = _taken(X, known), values[known]
     classes = sorted(set(values.tolist()), key=str)
     words = [one for one in classes if not _is_numeral(one)]
@@ -163,6 +167,12 @@ def _of_classes(name: str, X: Any, values: np.ndarray, notes: list[str]) -> dict
     require(len(classes) > 2, f"{name}'s y", "of labels that differ", f"{classes} in every row", "choose another task")
     notes.append(f"{name}: its {len(classes)} classes are {len(classes)} tasks, each class against the rest")
     return {f"{name}={one}": (X, np.where(values == one, 1.0, -1.0), rows) for one in classes}
+
+
+def without_label(missing: np.ndarray) -> str:
+    """How many of the rows were left out for want of a label."""
+    lost = int(missing.sum())
+    return f"{lost} of {counted(len(missing), 'row')} {verb(lost, 'has')} no label and {verb(lost, 'was')} left out"
 
 
 def _taken(X: Any, kept: np.ndarray) -> Any:
@@ -205,16 +215,17 @@ def _copies(names: list, tasks: list[Task], origin: list, duplicates: str, notes
             continue
         few = max(len(np.unique(tasks[k].y)) for k in (s, t)) <= MOST
         apart = origin[s] == origin[t] or (few and other.sum() > FEW_DIFFER * (same | other).sum())
-        n, what = len(same), f"{names[s]}: {int(same.sum())} of {len(same)} rows are rows of {names[t]}, label included, and "
+        n, alike = len(same), int(same.sum())
+        what = f"{names[s]}: {alike} of {counted(n, 'row')} {verb(alike, 'is')} in {names[t]} too, label included, and "
         if duplicates == "keep" or (duplicates == "auto" and (chance or apart)):
             why = "as asked" if duplicates == "keep" else "as the labels of both differ elsewhere" if apart else "by chance"
-            notes.append(f"{what}were kept, {why}")
+            notes.append(f"{what}{verb(alike, 'was')} kept, {why}")
             continue
         left = tasks[s].y[~same]
         enough = n - same.sum() >= LEAST_ROWS and bool((left != left[0]).any())
         cure = "leave one of both out, or pass duplicates='keep'"
         require(enough, names[s], f"made of other rows than {names[t]}", f"rows of it in {int(same.sum())} of {n}", cure)
-        notes.append(f"{what}teach it nothing")
+        notes.append(f"{what}{verb(alike, 'teaches')} it nothing")
         dropped[s, t] = same
     if relabelled:
         who = sorted({names[k] for pair in relabelled for k in pair})

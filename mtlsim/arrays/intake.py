@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtlsim.core.checks import require, require_choice, require_finite
+from mtlsim.core.checks import require, require_choice, require_finite, require_finite_rows
 from mtlsim.core.containers import column_names, column_order, numbers_of, require_one_label, require_same_rows
 from mtlsim.core.labels import class_codes, on_codes
+from mtlsim.core.words import counted, verb
 from mtlsim.samples.data import Data
 
 DUPLICATES = ("auto", "drop", "keep")
@@ -90,7 +91,10 @@ def make_ready(sources: list, target: Any, dtype: Any, duplicates: str) -> Ready
     cure = "divide it by numpy.abs(y).max()"
     require(abs(last) < FITS, "target's y", f"of labels whose squares {np.dtype(float)} can hold", spread, cure)
     if ranged.constant:
-        notes.append(f"{ranged.constant} of {goal.X.shape[1]} columns are constant up to rounding in every task and have no effect")
+        notes.append(
+            f"{ranged.constant} of {counted(goal.X.shape[1], 'column')} {verb(ranged.constant, 'is')} "
+            f"constant up to rounding in every task and {verb(ranged.constant, 'has')} no effect"
+        )
     return Ready(ranged.tasks, 2.0**last, tuple(notes))
 
 
@@ -117,11 +121,20 @@ def check_task(task: Any, name: str, least: int) -> Task:
     precision = np.result_type(*(part.dtype if part.dtype.kind == "f" else np.float16 for part in (X, y)))
     with np.errstate(over="ignore"):
         X, y = X.astype(float), y.astype(float)
-    require_finite(X, f"{name}'s X")
+    _require_finite_cells(X, f"{name}'s X", column_names(given_X))
     require_finite(y, f"{name}'s y")
     require(bool((X[0] != X).any()), f"{name}'s X", "of rows that differ", "the same row over and over", "load the features")
     require(bool((y != y[0]).any()), f"{name}'s y", "of labels that differ", f"{y[0]:g} in every row", "choose another task")
     return Task(X, y, precision, column_names(given_X))
+
+
+def _require_finite_cells(X: np.ndarray, argument: str, names: tuple | None) -> None:
+    """Refuse NaN and infinity; of columns with names, say where the first stands."""
+    bad = ~np.isfinite(X)
+    if names is None or not bad.any():
+        return require_finite(X, argument)
+    row, column = (int(place) for place in np.argwhere(bad)[0])
+    return require_finite_rows(int(bad.any(1).sum()), len(X), argument, f" (the first in row {row}, column {names[column]!r})")
 
 
 def on_repeats(goal: Task, name: str) -> list[str]:
@@ -158,19 +171,26 @@ def _without_copies(own: Task, goal: Task, name: str, duplicates: str) -> tuple[
         return own, notes
     coarse, equal = is_coarse(own, goal), int(same.sum())
     if equal and (duplicates == "drop" or (duplicates == "auto" and not coarse)):
-        whole = "the same rows and labels" if equal == n else f"rows of target in {equal} of {n} rows"
+        whole = "the same rows and labels" if equal == n else f"rows of target in {equal} of {counted(n, 'row')}"
         cure = "keep the target's test rows out of it, or pass duplicates='keep'"
         left = own._replace(X=own.X[~same], y=own.y[~same])
         varied = len(left.y) >= 2 and bool((left.X[0] != left.X).any() and (left.y != left.y[0]).any())
         require(varied, name, "made of other rows than target", whole, cure)
-        notes.append(f"{name}: {equal} of {n} rows are rows of target, features and label alike, and were left out")
+        notes.append(
+            f"{name}: {equal} of {counted(n, 'row')} {verb(equal, 'is')} "
+            f"in target too, features and label alike, and {verb(equal, 'was')} left out"
+        )
         own = left
     elif equal:
         why = "as rows of few distinct values can be by chance" if coarse else "as asked"
-        notes.append(f"{name}: {equal} of {n} rows are equal to rows of target, label included, and were kept, {why}")
+        notes.append(
+            f"{name}: {equal} of {counted(n, 'row')} {verb(equal, 'is')} "
+            f"in target too, label included, and {verb(equal, 'was')} kept, {why}"
+        )
     if relabelled and not coarse:
         notes.append(
-            f"{name}: {relabelled} of {n} rows are rows of target with another label: what both labels share by chance counts "
+            f"{name}: {relabelled} of {counted(n, 'row')} {verb(relabelled, 'is')} "
+            f"in target too with another label: what both labels share by chance counts "
             "as help, and the verdict holds for rows that carry the source's label too"
         )
     return own, notes

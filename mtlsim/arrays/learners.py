@@ -9,7 +9,8 @@ and differs in what the sources say of the centre c (d,) and of the spread C = L
     alone               c = 0,                       C = I
     layer               c = 0,                       C = I + g sum_s u_s u_s',  u_s = theta_s / |theta_s|:  a layer of the sources'
                                                      solutions under a head, with a way out of it
-    pooled              c = theta_S,                 C = (A_S + mu I)^-1,  tau is what a source's row counts
+    weighted-rows       c = theta_S,                 C = (A_S + mu I)^-1,  tau is what a source's row counts; at 1 all rows are
+                                                     pooled as one task's
     mean-regularised    c = Q^-1 sum_s Q_s theta_s,  C = Q^-1 + I / lambda,  Q = sum_s Q_s,
                                                      Q_s = lambda (I - lambda (A_s + lambda I)^-1)
 
@@ -31,9 +32,10 @@ RIDGES = 10.0 ** np.arange(-2, 4.5, 0.5)  # over the rows' mean square, where no
 WEIGHTS = 10.0 ** np.arange(-1, 2.5, 0.5)  # of the sources' rows over the target's
 LAYERS = (1.0, 20.0, 400.0)  # energy of a direction of the layer over that of any other
 PULLS = (0.3, 3.0, 30.0)  # lambda over the rows' mean square
-METHODS = ("layer", "pooled", "mean-regularised")
+METHODS = ("layer", "weighted-rows", "mean-regularised")
 ALONE = "alone"
 TEMPERATURE = 4.0  # of the weights, over the noise variance
+SHARE_NAMED = 0.1  # of all weight that sources have, from which one is named
 NEVER = 1e-12  # over the largest error: noise below it is none, as where all labels that train are one
 
 
@@ -278,13 +280,13 @@ class Ways:
                 if len(chosen) > d:  # as many columns as features do the same
                     factor = linalg.cholesky(factor @ factor.T, lower=True, check_finite=False)
                 yield Way("layer", chosen, None, factor, RIDGES * self.size)
-        if "pooled" in self.methods:
+        if "weighted-rows" in self.methods:
             ridge = sum(one.ridge for one in members)
             gram = sum(one.gram for one in members) - (ridge - ridge / len(members)) * np.eye(d)
             centre = members[0].theta if len(members) == 1 else _solve(gram, sum(one.cross for one in members))
             factor = linalg.cholesky(gram, check_finite=False)
             inverse = linalg.solve_triangular(factor, np.eye(d), check_finite=False)
-            yield Way("pooled", chosen, centre, inverse, WEIGHTS)
+            yield Way("weighted-rows", chosen, centre, inverse, WEIGHTS)
         if "mean-regularised" in self.methods:
             for pull in PULLS:
                 yield self._mean_regularised(chosen, pull * self.size, d)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.arrays.decisions import compared, decisions, paired
 from mtlsim.arrays.intake import make_ready, sources_of
-from mtlsim.arrays.metrics import Compared, base_rate
+from mtlsim.arrays.metrics import Compared, base_rate, log_losses, logistic_curve
 from mtlsim.arrays.resampling import Splits
 from mtlsim.arrays.splits import Outcome, compare, describe
 from mtlsim.core.checks import require
@@ -23,6 +23,7 @@ from mtlsim.core.files import load_task
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Certificate, Status
 from mtlsim.core.verdict import Verdict, in_units
+from mtlsim.core.words import counted, verb
 from mtlsim.solvers.objective import per_task
 
 SHARE_TRAINED = 0.8  # of the target's rows, where the caller does not say
@@ -34,13 +35,14 @@ class ArraysTransfer:
 
     gain = risk_single - risk_multi, in squared label units; positive helps. For two-valued labels, else None: accuracy_*, with
     accuracy_gain = accuracy_multi - accuracy_single; balanced and area, the mean of both labels' shares of right decisions and
-    the area under the curve; base_rate, the accuracy of always giving the more frequent label. tuned: where ridges were given,
-    the target alone with a ridge of its own choice in place of `single`, else None. risks and accuracies are means over the
-    splits whose predictions are finite; gains has one entry per split, NaN where they are not. similarity,
-    similarity_normalized, cosine: one per source, from all rows. ridge_*: median over splits of the target's ridge, on the scale
-    on which `ridge` is given. statuses: how many splits ended in each status other than ok. n_exact: splits whose optimum is
-    certified exact. notes: what else a reader must know: rows of the target among the
-    sources', columns matched by position, labels that look like class codes.
+    the area under the curve; log_loss in nats, of a logistic curve of what is said of training rows that are left out (None where
+    ridges are given), whose gain is the loss alone less together; base_rate, the accuracy of always giving the more frequent
+    label. tuned: where ridges were given, the target alone with a ridge of its own choice in place of `single`, else None. risks
+    and accuracies are means over the splits whose predictions are finite; gains has one entry per split, NaN where they are not.
+    similarity, similarity_normalized, cosine: one per source, from all rows. ridge_*: median over splits of the target's ridge,
+    on the scale on which `ridge` is given. statuses: how many splits ended in each status other than ok. n_exact: splits whose
+    optimum is certified exact. notes: what else a reader must know: rows of the target among the sources', columns matched by
+    position, labels that look like class codes.
     """
 
     gain: Verdict
@@ -51,6 +53,7 @@ class ArraysTransfer:
     accuracy_multi: float | None
     balanced: Compared | None
     area: Compared | None
+    log_loss: Compared | None
     base_rate: float | None
     tuned: Compared | None
     similarity: tuple[float, ...]
@@ -110,26 +113,30 @@ class ArraysTransfer:
         lines.append(_row("squared error", self.risk_single, self.risk_multi, self.gain))
         if self.accuracy_gain is not None:
             lines.append(_row("accuracy", self.accuracy_single, self.accuracy_multi, self.accuracy_gain))
-            rows = ("balanced acc.", self.balanced), ("AUC", self.area)
-            lines += [_row(name, one.single, one.multi, one.gain) for name, one in rows]
+            rows = ("balanced acc.", self.balanced), ("AUC", self.area), ("log loss", self.log_loss)
+            lines += [_row(name, one.single, one.multi, one.gain) for name, one in rows if one is not None]
             lines.append(f"always the more frequent label: accuracy {self.base_rate:.4g}")
         alike = zip(self.n_sources, self.similarity, self.similarity_normalized, self.cosine, strict=True)
         for i, (rows, literal, normalized, cosine) in enumerate(alike):
             name = "source" if len(self.n_sources) == 1 else f"source {i + 1}"
             similar = f"covariance similarity {literal:.3f} (normalised {normalized:.3f})"
-            lines.append(f"{name}: {rows} rows, {similar}, cosine of the parameters {cosine:+.3f}")
+            lines.append(f"{name}: {counted(rows, 'row')}, {similar}, cosine of the parameters {cosine:+.3f}")
         sizes = (
-            f"{self.n_train} rows train, {self.n_test} test, {self.n_splits} splits, {self.n_features} features, rank {self.rank}"
+            f"{counted(self.n_train, 'row')} to train, {self.n_test} to test, {counted(self.n_splits, 'split')}, "
+            f"{counted(self.n_features, 'feature')}, rank {self.rank}"
         )
         lines.append(f"target: {sizes}; median ridge {self.ridge_single:.3g} alone, {self.ridge_multi:.3g} together, on X'X")
         if self.tuned is not None:
             lines.insert(2, _row("alone tuned", self.tuned.single, self.tuned.multi, self.tuned.gain))
         for name, count in self.statuses.items():
-            lines.append(f"{count} of {self.n_splits} splits: {name}: {Status[name].sentence}")
+            lines.append(f"{count} of {counted(self.n_splits, 'split')}: {name}: {Status[name].sentence}")
         if self.n_exact < self.gain.n_seeds:
-            lines.append(f"the shared layer is proven optimal in {self.n_exact} of {self.n_splits} splits")
+            lines.append(f"the shared layer is proven optimal in {self.n_exact} of {counted(self.n_splits, 'split')}")
         if self.gain.n_seeds < self.n_splits:
-            lines.append(f"{self.n_splits - self.gain.n_seeds} of {self.n_splits} splits have no finite answer and are left out")
+            lines.append(
+                f"{(lost := self.n_splits - self.gain.n_seeds)} of {counted(self.n_splits, 'split')} {verb(lost, 'has')} "
+                f"no finite answer and {verb(lost, 'is')} left out"
+            )
         if self.precision != "float64":
             cure = "add jax.config.update('jax_enable_x64', True) before the first array is made"
             lines.append(f"computed in {self.precision}: {cure}")
@@ -195,11 +202,12 @@ def transfer_between_arrays(
     strengths = None if _is_loo(ridge, rank) else per_task(ridge, 0.0, n_tasks, "ridge", jnp.result_type(float))
 
     *sources, whole = [(jnp.asarray(X), jnp.asarray(y)) for X, y in tasks]
-    outcomes, tests = [], []
+    outcomes, trains, tests = [], [], []
     for split in range(n_splits):
         order = jax.random.permutation(jax.random.fold_in(stream(key, "splits"), split), n)
         train, test = order[:n_train], order[n_train:]
         outcomes.append(jax.device_get(compare(tuple(sources), whole, train, test, strengths, rank=int(rank))))
+        trains.append(np.asarray(train))
         tests.append(np.asarray(test))
     outcome, splits = Outcome(*(np.stack(part) for part in zip(*outcomes, strict=True))), Splits(n_train, np.stack(tests), level)
     labels, values = tasks[-1][1][splits.tests], np.unique(tasks[-1][1])
@@ -211,7 +219,7 @@ def transfer_between_arrays(
         gain=in_units(gain, unit**2),
         risk_single=risk_single * unit**2,
         risk_multi=risk_multi * unit**2,
-        **_two_valued(outcome, labels, values, splits),
+        **_two_valued(outcome, labels, tasks[-1][1][np.stack(trains)], values, splits),
         tuned=None if strengths is None else compared((outcome.tuned - labels) ** 2, squares[1], splits, unit**2),
         **{name: tuple(float(value) for value in values) for name, values in description._asdict().items()},
         ridge_single=float(np.median(outcome.ridge_alone)),
@@ -252,15 +260,30 @@ def run_files(source: Path | str, target: Path | str, *options, as_json: bool = 
     return json.dumps(result.to_dict(), indent=1, allow_nan=False) if as_json else str(result)
 
 
-def _two_valued(outcome: Outcome, labels: np.ndarray, values: np.ndarray, splits: Splits) -> dict[str, Any]:
-    """What stands beside the squared error for labels of two values; else None."""
+def _two_valued(outcome: Outcome, labels: np.ndarray, trained: np.ndarray, values: np.ndarray, splits: Splits) -> dict[str, Any]:
+    """What stands beside the squared error for labels of two values; else None. trained: labels of the rows that train."""
     if len(values) != 2:
-        return dict.fromkeys(("accuracy_gain", "accuracy_single", "accuracy_multi", "balanced", "area", "base_rate"))
+        return dict.fromkeys(("accuracy_gain", "accuracy_single", "accuracy_multi", "balanced", "area", "log_loss", "base_rate"))
     positive = labels > values.mean()
     found = decisions(outcome.alone, outcome.together, positive, values.mean(), splits)
     accuracy = found["accuracy"]
     parts = {"accuracy_gain": accuracy.gain, "accuracy_single": accuracy.single, "accuracy_multi": accuracy.multi}
-    return parts | {"balanced": found["balanced accuracy"], "area": found["AUC"], "base_rate": base_rate(positive)}
+    more = {"balanced": found["balanced accuracy"], "area": found["AUC"], "base_rate": base_rate(positive)}
+    return parts | more | {"log_loss": _log_loss(outcome, positive, trained > values.mean(), splits)}
+
+
+def _log_loss(outcome: Outcome, positive: np.ndarray, trained: np.ndarray, splits: Splits) -> Compared | None:
+    """Of both sides' log odds, a logistic curve for each split from its training rows that are left out."""
+    if np.isnan(outcome.left).all():
+        return None
+    losses = []
+    for side, scores in enumerate((outcome.alone, outcome.together)):
+        each = zip(scores, positive, outcome.left[:, side], trained, strict=True)
+        fine = lambda left, said: np.isfinite(left).all() and np.isfinite(said).all()
+        none = np.full(splits.tests.shape[1], np.nan)
+        losses.append([log_losses(s, p, logistic_curve(left, t)) if fine(left, s) else none for s, p, left, t in each])
+    gain, *means = paired(*(np.stack(one).astype(float) for one in losses), splits)
+    return Compared(gain, *means)
 
 
 def _check_sizes(rank, target_samples, n_splits, n_tasks: int, n: int, d: int) -> int:

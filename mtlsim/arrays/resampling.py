@@ -10,7 +10,7 @@ from mtlsim.core.mean_gain import turn
 from mtlsim.core.verdict import NEGATIVE, POSITIVE, UNDECIDED, Verdict
 
 
-def variance_of_mean(differences: np.ndarray, n_train: int) -> float:
+def variance_of_mean(differences: np.ndarray, n_train: int, balanced: bool = False) -> float:
     """Variance of the mean of J >= 2 split means, for differences (J, n_test) of losses on the test rows of each split.
 
     With S^2 the variance of the split means over splits, S^2 / J alone would treat the splits as independent. The smaller of
@@ -22,6 +22,10 @@ def variance_of_mean(differences: np.ndarray, n_train: int) -> float:
     multiplies the variance by n_test / n_train although the splits hardly share training rows. The second parts S^2 into what the
     test rows cause (T^2 / n_test, with T^2 the mean variance over the test rows of one split, shared as they overlap) and what
     the training rows cause, whose average over all splits keeps at most n_train / n of its variance [hoeffding1948class].
+
+    balanced: all rows are tested equally often. Then S^2 / J + T^2 / n is a third, without what the training rows cause beyond
+    their share of S^2 / J: a row that makes learning alone look good where it tests makes it good where it trains, and the one
+    goes against the other, so that the sum is too large rather than too small (`tests/benchmarks/README.md` has by how much).
     """
     n_splits, n_test = differences.shape
     between = float(np.var(differences.mean(1), ddof=1))
@@ -31,25 +35,30 @@ def variance_of_mean(differences: np.ndarray, n_train: int) -> float:
     n = n_train + n_test
     within = float(np.mean(np.var(differences, axis=1, ddof=1)))
     trained = max(0.0, between - n_train / (n * n_test) * within)
-    return min(overlapping, between / n_splits + n_train / n_test * trained + within / n)
+    rows = between / n_splits + within / n
+    return min(overlapping, rows if balanced else rows + n_train / n_test * trained)
 
 
 class Splits(NamedTuple):
     """How J splits were made: rows that train in each, and the numbers of those that test, (J, n_test); level of the intervals.
-    disjoint: whether no row is tested twice, so that split means are taken to be independent.
+    disjoint: whether no row is tested twice, so that split means are taken to be independent. balanced: whether all are tested
+    equally often. unresolved: a gain that a learner may miss on the training rows of one split.
     """
 
     n_train: int
     tests: np.ndarray
     level: float = 0.95
     disjoint: bool = False
+    balanced: bool = False
+    unresolved: float = 0.0
 
 
 def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 0.0) -> Verdict:
     """Verdict on a mean difference of losses, with the variance of `variance_of_mean` and Student's t of J - 1 degrees.
 
     The ends are turned by Hall's transform [hall1992removal] of the skewness of the rows' own mean differences: a source that
-    harms does so by few rows, and then mean and error are both too small where these are missing. differences: (J, n_test),
+    harms does so by few rows, and then mean and error are both too small where these are missing. What is unresolved adds to the
+    variance, once for all splits as far as these share training rows. differences: (J, n_test),
     positive helps; splits that are not finite are left out. rounding: a mean difference within it has no sign. Fewer than two
     splits leave an infinite interval. `n_seeds` of the verdict is the number of splits.
     """
@@ -60,10 +69,13 @@ def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 
     mean = float(kept.mean()) if count else float("nan")
     error, low, high = float("inf"), -float("inf"), float("inf")
     if count > 1:
-        between = float(np.var(kept.mean(1), ddof=1)) / count
-        error = float(np.sqrt(between if splits.disjoint else variance_of_mean(kept, splits.n_train)))
+        seen = float(np.var(kept.mean(1), ddof=1)) / count
+        seen = seen if splits.disjoint else variance_of_mean(kept, splits.n_train, splits.balanced)
+        share = max(splits.n_train / (splits.n_train + kept.shape[1]), 1 / count)
+        variance = seen + splits.unresolved**2 * share
+        error = float(np.sqrt(variance))
         quantile = stats.t.ppf(0.5 + splits.level / 2, count - 1)
-        pull = _pull(kept, splits.tests[fine])
+        pull = _pull(kept, splits.tests[fine]) * (seen / variance if variance > 0 else 1.0) ** 1.5  # what is added is not skewed
         low = mean - max(error * float(turn(quantile, pull)), rounding)
         high = mean + max(-error * float(turn(-quantile, pull)), rounding)
     sign = POSITIVE if low > 0 else NEGATIVE if high < 0 else UNDECIDED

@@ -26,12 +26,14 @@ Rows = tuple[Float[Array, "_ d"], Float[Array, " _"]]
 class Outcome(NamedTuple):
     """Predictions of the test rows in the target's units, the target's ridges on the scale of X'X, and the solver's word.
 
-    tuned: alone with the ridge that the target's own rows choose, which is `alone` where all ridges are chosen.
+    tuned: alone with the ridge that the target's own rows choose, which is `alone` where all ridges are chosen. left (2, m): what
+    alone and together say of every training row that is left out, NaN where ridges are given.
     """
 
     alone: Float[Array, " n"]
     tuned: Float[Array, " n"]
     together: Float[Array, " n"]
+    left: Float[Array, "2 m"]
     ridge_alone: Float[Array, ""]
     ridge_together: Float[Array, ""]
     certificate: Int[Array, ""]
@@ -107,19 +109,29 @@ def _total_variance(X: Float[Array, "m p"]) -> Float[Array, ""]:
     return jnp.where(total > 0, total, 1)
 
 
+class Chosen(NamedTuple):
+    """A ridge on the scale of X'X and the leave-one-out residuals of the rows with it."""
+
+    ridge: Float[Array, ""]
+    residuals: Float[Array, " m"]
+
+
 def _grid(X: Float[Array, "m p"]) -> Float[Array, " L"]:
     return _total_variance(X) * jnp.array(GRID, X.dtype)
 
 
-def _ridge_alone(X: Float[Array, "m p"], y: Float[Array, " m"]) -> Float[Array, ""]:
-    """The ridge of the grid with the least leave-one-out error of a task learned alone."""
+def _ridge_alone(X: Float[Array, "m p"], y: Float[Array, " m"]) -> Chosen:
+    """The ridge of the grid with the least leave-one-out error of a task learned alone, and its residuals."""
     ridges = _grid(X)
-    return ridges[jnp.argmin(jnp.mean(residuals_alone(X, y, ridges) ** 2, 1))]
+    return _least(ridges, residuals_alone(X, y, ridges))
 
 
-def _ridge_together(
-    rows: tuple[Rows, ...], moments: list[Moments], ridge: Float[Array, " K"]
-) -> tuple[Float[Array, ""], Int[Array, ""]]:
+def _least(ridges: Float[Array, " L"], residuals: Float[Array, "L m"]) -> Chosen:
+    best = jnp.argmin(jnp.mean(residuals**2, 1))
+    return Chosen(ridges[best], residuals[best])
+
+
+def _ridge_together(rows: tuple[Rows, ...], moments: list[Moments], ridge: Float[Array, " K"]) -> tuple[Chosen, Int[Array, ""]]:
     """The target's ridge with the least leave-one-out error on its rows under hard sharing, and whether digits were lost."""
     X, y = rows[-1]
     weights = jnp.ones(1, X.dtype)
@@ -132,7 +144,7 @@ def _ridge_together(
     ridges = _grid(X)
     residuals = residuals_together(source, X, y, ridges, ratio)
     lost = source.values[-1] * jnp.finfo(X.dtype).eps > LOST_DIGITS * source.values[0]
-    return ridges[jnp.argmin(jnp.mean(residuals**2, 1))], flag(lost, Status.ill_conditioned)
+    return _least(ridges, residuals), flag(lost, Status.ill_conditioned)
 
 
 @partial(jax.jit, static_argnames="rank")
@@ -154,20 +166,24 @@ def compare(
     X, y = target
     standard = standardise((*sources, (X[train], y[train])))
     moments = [_moments(*rows) for rows in standard.rows]
-    lost, chosen = jnp.zeros((), jnp.int32), None
-    if ridge is None:
-        ridge = jnp.stack([_ridge_alone(*rows) for rows in standard.rows])
-        chosen, lost = _ridge_together(standard.rows, moments, ridge)
-        ridge_together = ridge.at[-1].set(chosen)
-    else:
+    labels, lost, left = y[train], jnp.zeros((), jnp.int32), jnp.full((2, len(train)), jnp.nan, X.dtype)
+    given = ridge is not None
+    if given:
         ridge_together = ridge
+    else:
+        own = [_ridge_alone(*rows) for rows in standard.rows]
+        ridge = jnp.stack([one.ridge for one in own])
+        chosen, lost = _ridge_together(standard.rows, moments, ridge)
+        ridge_together = ridge.at[-1].set(chosen.ridge)
+        left = labels - standard.label_scale * jnp.stack([own[-1].residuals, chosen.residuals])
     alone = solve_single(moments[-1], ridge[-1])
-    tuned = alone if chosen is not None else solve_single(moments[-1], _ridge_alone(*standard.rows[-1]))
+    tuned = solve_single(moments[-1], _ridge_alone(*standard.rows[-1]).ridge) if given else alone
     solution = solve(moments, rank, ridge=ridge_together)
     return Outcome(
         standard.predict(alone, X[test]),
         standard.predict(tuned, X[test]),
         standard.predict(solution.parameters[-1], X[test]),
+        left,
         ridge[-1],
         ridge_together[-1],
         solution.certificate,
@@ -180,7 +196,7 @@ def describe(sources: tuple[Rows, ...], target: Rows, ridge: Float[Array, " K"] 
     """How alike each source and the target are, from all their rows, standardised as for learning."""
     rows = standardise((*sources, target)).rows
     moments = [_moments(*task) for task in rows]
-    ridge = jnp.stack([_ridge_alone(*task) for task in rows]) if ridge is None else ridge
+    ridge = jnp.stack([_ridge_alone(*task).ridge for task in rows]) if ridge is None else ridge
     single = [solve_single(task, strength) for task, strength in zip(moments, ridge, strict=True)]
     every = range(len(sources))
     return Description(

@@ -7,6 +7,7 @@ import numpy as np
 
 from mtlsim.arrays.resampling import Splits
 from mtlsim.core.checks import is_whole, nearest, require
+from mtlsim.core.words import with_article
 
 SHARE_TRAINED = 0.8  # of a target's rows, or groups
 LEAST_GROUPS = 5
@@ -56,7 +57,7 @@ class Plan(NamedTuple):
         return np.take_along_axis(np.stack(sums), self.units, 1) * count / len(self.groups)
 
     def splits(self, level: float) -> Splits:
-        return Splits(self.n_train, self.units, level, self.disjoint)
+        return Splits(self.n_train, self.units, level, self.disjoint, balanced=not self.disjoint)
 
 
 def make_plan(name: str, n: int, beside: Beside, target_samples: int | None, n_splits: int, rng: np.random.Generator) -> Plan:
@@ -71,9 +72,26 @@ def make_plan(name: str, n: int, beside: Beside, target_samples: int | None, n_s
     if beside.places is not None:
         return _by_time(name, beside, target_samples, n_splits)
     n_train = min(max(3, round(SHARE_TRAINED * n)), n - 1) if target_samples is None else int(target_samples)
-    orders = np.stack([rng.permutation(n) for _ in range(n_splits)])
+    orders = balanced_orders(n, n_train, n_splits, rng)
     tests = orders[:, n_train:]
     return Plan(list(orders[:, :n_train]), list(tests), tests, n_train)
+
+
+def balanced_orders(n: int, n_train: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
+    """Orders (J, n) of n units whose last n - n_train test: numbers of times that units are tested differ by at most one.
+
+    The same as random splits but for that: a unit that is tested twice as often counts twice in the mean, which adds to its
+    variance and to nothing else (a fifth of what the test rows cause, at 20 splits of 80 to 20).
+    """
+    n_test, left, orders = n - n_train, np.empty(0, int), []
+    for _ in range(n_splits):
+        if len(left) < n_test:
+            more = rng.permutation(n)
+            again = np.isin(more, left)
+            left = np.concatenate([left, more[~again], more[again]])  # none stands twice among the next n_test
+        test, left = left[:n_test], left[n_test:]
+        orders.append(np.concatenate([rng.permutation(np.setdiff1d(np.arange(n), test)), test]))
+    return np.stack(orders)
 
 
 def _by_groups(name: str, groups: np.ndarray, n_splits: int, rng: np.random.Generator) -> Plan:
@@ -81,7 +99,7 @@ def _by_groups(name: str, groups: np.ndarray, n_splits: int, rng: np.random.Gene
     cure = "join fewer rows in one group, or leave groups out"
     require(count >= LEAST_GROUPS, "groups", f"of at least {LEAST_GROUPS} groups in {name}", f"of {count}", cure)
     n_train = min(round(SHARE_TRAINED * count), count - 1)
-    orders = np.stack([rng.permutation(count) for _ in range(n_splits)])
+    orders = balanced_orders(count, n_train, n_splits, rng)
     inside = [np.isin(groups, order[:n_train]) for order in orders]
     fewest = min(int(one.sum()) for one in inside)
     require(fewest >= 3, "groups", f"such that 3 rows of {name} train", f"such that {fewest} do", "load more rows")
@@ -111,7 +129,7 @@ def check_beside(given: Any, argument: str, keys: Sequence[str]) -> dict[str, np
     if given is None:
         return {}
     cure = "write {'first': values, ...}, one value a row"
-    require(isinstance(given, Mapping), argument, "a dict {task: values}", f"a {type(given).__name__}", cure)
+    require(isinstance(given, Mapping), argument, "a dict {task: values}", with_article(type(given).__name__), cure)
     for name in map(str, given):
         require(name in keys, argument, "of tasks that are given", f"with {name!r}", nearest(name, keys))
     found = {str(name): np.asarray(one.to_numpy() if hasattr(one, "to_numpy") else one) for name, one in given.items()}

@@ -10,14 +10,15 @@ import xarray as xr
 
 from mtlsim.arrays.curve import LEARNERS, Crossing, crossing
 from mtlsim.arrays.gather import dense
-from mtlsim.arrays.learners import ALONE
+from mtlsim.arrays.learners import ALONE, METHODS, SHARE_NAMED
+from mtlsim.arrays.networks import agreement
+from mtlsim.arrays.reasons import WORDS_USED, reasons
 from mtlsim.core.checks import require, require_choice, require_finite
 from mtlsim.core.containers import numbers_of
 from mtlsim.core.verdict import WORDS, Verdict
 
 FORMAT = "mtlsim study 1"
 LEAVE_ALONE = 0.5  # weight of learning alone from which a task is left alone
-SHARE_NAMED = 0.1  # of all weight that sources have, from which one is named
 
 
 def is_study(path: Path | str) -> bool:
@@ -45,7 +46,8 @@ class Study:
     curve_sign_joint (learner, task, step), by the rows that train, of the mixture and of all rows pooled as one task's; joint over
     the steps of a target. Of `compare_tasks(affinities=True)`: affinity_value (affinity, source, task), affinity_gain (learner,
     source, task), the share of the error alone that is gained on the rows held out, affinity_rank and affinity_area (affinity,
-    learner), how well the one tells the other. notes: what else a reader must know.
+    learner), how well the one tells the other. Of `compare_tasks(network=True)`: network_alone,
+    network_together, network_gain, network_low, network_high, network_sign (task). notes: what else a reader must know.
 
     >>> rng = np.random.default_rng(0)
     >>> tasks = {}
@@ -78,7 +80,9 @@ class Study:
         return self.data[["pair_gain", "pair_low", "pair_high", "pair_sign", "pair_sign_joint"]]
 
     def best(self, task: str) -> "Advice":
-        """The advice for one target: to be left alone where learning alone has half of the weight or nothing was gained."""
+        """The advice for one target: to be left alone where nothing was gained, or learning alone has half of the weight and no
+        gain is decided.
+        """
         require_choice(task, self.tasks, "task")
         own = self.data.sel(task=task)
         weights = {str(name): float(own["weight"].sel(way=name)) for name in own["way"].values}
@@ -86,7 +90,7 @@ class Study:
         total = sum(shares.values())
         named = sorted((name for name in shares if shares[name] >= SHARE_NAMED * total > 0), key=lambda name: -shares[name])
         gain = self._verdict(own, "")
-        alone = weights[ALONE] >= LEAVE_ALONE or gain.mean <= 0
+        alone = gain.mean <= 0 or (weights[ALONE] >= LEAVE_ALONE and gain.sign <= 0) or not named
         method = ALONE if alone else max((name for name in weights if name != ALONE), key=lambda name: weights[name])
         return Advice(task, () if alone else tuple(named), method, weights, gain, float(own["risk_alone"]))
 
@@ -102,6 +106,16 @@ class Study:
             "affinity_rank" in self.data, "study", "one with affinities", "one without", "pass affinities=True to compare_tasks"
         )
         return self.data[["affinity_value", "affinity_gain", "affinity_rank", "affinity_area"]]
+
+    @property
+    def advice(self) -> dict[str, str]:
+        """For every target whom it learns with, and by which way most, or to leave it alone."""
+        return {task: one.what for task, one in self._advice()}
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why things that it says may differ: one sentence for each that looks like a contradiction."""
+        return [sentence for found in reasons(self).values() for sentence in found]
 
     def crossing(self, task: str, learner: str = "mixture") -> Crossing:
         """Up to how many rows of its own a task gains from the others: where the sign of the gain turns, or that it does not.
@@ -136,19 +150,29 @@ class Study:
         return rows @ own["coefficients"].values + float(own["intercept"])
 
     def to_frame(self):
-        """One row per task, as a pandas data frame."""
+        """One row per task, as a pandas data frame: numbers of the mixture, and of pooling where there is a curve."""
         names = ["risk_alone", "risk_together", "gain", "low", "high", "sign", "sign_joint", "group", "group_gain"]
         frame = self.data[[name for name in names if name in self.data]].to_dataframe()
-        return frame.assign(sources=[", ".join(self.best(task).sources) or "leave alone" for task in self.tasks])
+        advice = [one for _, one in self._advice()]
+        told = {"sources": [", ".join(one.sources) or "leave alone" for one in advice], "method": [one.method for one in advice]}
+        if "curve_gain" in self.data:
+            told["pooled"] = [self.crossing(task, "pooled").sentence for task in self.tasks]
+        why = reasons(self)
+        return frame.assign(**told, reasons=["; ".join(why[task]) for task in self.tasks])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that is said, as plain JSON types; what is not finite becomes None."""
         plain = lambda value: value if not isinstance(value, float) or np.isfinite(value) else None
         listed = lambda array: [listed(part) for part in array] if isinstance(array, list) else plain(array)
         data = {name: listed(self.data[name].values.tolist()) for name in self.data.data_vars}
-        advice = {task: {"sources": list(one.sources), "method": one.method, "sentence": str(one)} for task, one in self._advice()}
+        advice: dict[str, Any] = {
+            task: {"sources": list(one.sources), "method": one.method, "sentence": str(one)} for task, one in self._advice()
+        }
         groups = [list(group) for group in self.grouping()]
-        return {"tasks": self.tasks, "advice": advice, "groups": groups, "notes": self.notes, "level": self.level} | data
+        if "network_gain" in self.data:
+            advice = {task: one | {"network": self.agreement(task)} for task, one in advice.items()}
+        said = {"notes": self.notes, "reasons": self.reasons, "words": WORDS_USED, "level": self.level}
+        return {"tasks": self.tasks, "advice": advice, "groups": groups} | said | data
 
     def save(self, path: Path | str) -> None:
         """Write a .nc file that `Study.load` reads; an existing file is not touched."""
@@ -181,13 +205,59 @@ class Study:
             interval = f"{gain.low:+.3g} to {gain.high:+.3g} ({gain.word})"
             errors = f"{float(own['risk_alone']):>9.4g}{float(own['risk_together']):>10.4g}{gain.mean:>+10.3g}"
             lines.append(f"{task:<{width}}  {errors}  {interval:<24}  {one.what}")
-        return "\n".join([*lines, *self._on_all(), *self._on_decisions(), *self._on_curves(), *self._on_affinities(), *self.notes])
+        parts = (
+            self._on_all(),
+            self._on_network(),
+            self._on_decisions(),
+            self._on_curves(),
+            self._on_affinities(),
+            self._on_words(),
+            self.notes,
+        )
+        return "\n".join([*lines, *(line for part in parts for line in part)])
+
+    def _on_words(self) -> list[str]:
+        """What the words mean that it has used, and why things that it says may differ."""
+        used = [name for name in WORDS_USED if name not in METHODS or name in self.data["way"].values]
+        used = [name for name in used if name != "pooled" or {"curve_gain", "affinity_rank"} & set(self.data)]
+        why = self.reasons
+        return [
+            "words: errors are squared, on held-out rows, of linear learners",
+            *(f"  {name + ':':<18}{WORDS_USED[name]}" for name in used),
+            *(["why what is said above may differ:"] if why else []),
+            *(f"  {sentence}" for sentence in why),
+        ]
+
+    def _on_network(self) -> list[str]:
+        """What a network gains with the same sources, whether it agrees, and what asking it has cost."""
+        if "network_gain" not in self.data:
+            return []
+        told = {name: int(self.data.attrs[f"network_{name}"]) for name in ("units", "splits", "fits", "steps")}
+        cost = f"{told['fits']} fits of {told['steps']} steps, {float(self.data.attrs['network_operations']):.1e} operations"
+        lines = [f"a network of {told['units']} ReLU units, {told['splits']} splits ({cost}): alone, together, gain"]
+        for task in self.tasks:
+            own = self.data.sel(task=task)
+            alone, together, gain, low, high = (float(own[f"network_{x}"]) for x in ("alone", "together", "gain", "low", "high"))
+            word = WORDS[int(own["network_sign"])]
+            shown = f"{alone:.4g}, {together:.4g}, {gain:+.3g} ({low:+.3g} to {high:+.3g}, {word})"
+            lines.append(f"  {task}: {shown}: {self.agreement(task)}")
+        same = int(np.sum(np.sign(self.data["gain"].values) == np.sign(self.data["network_gain"].values)))
+        return [*lines, f"  the mean gains of both learners have the same sign in {same} of {len(self.tasks)} tasks"]
+
+    def agreement(self, task: str) -> str:
+        """Whether the network says the same of a task as the ridge regressions. Raises ValueError where it was not asked."""
+        require("network_gain" in self.data, "study", "one with a network", "one without", "pass network=True to compare_tasks")
+        require_choice(task, self.tasks, "task")
+        own = self.data.sel(task=task)
+        return agreement(*((float(own[f"{prefix}gain"]), int(own[f"{prefix}sign"])) for prefix in ("", "network_")))
 
     def _on_curves(self) -> list[str]:
         """Gains by target rows in % of the error alone; decided jointly over the rows where a star stands."""
         if "curve_gain" not in self.data:
             return []
-        lines = ["gain by target rows, % of the error alone there (* decided jointly over the rows); where its sign turns"]
+        lines = [
+            "gain by target rows, % of the error alone there (* decided jointly over the rows, which asks for more); sign turns"
+        ]
         for task in self.tasks:
             for learner in LEARNERS:
                 own = self.data.sel(task=task, learner=learner)
@@ -254,8 +324,7 @@ class Study:
         if "group_gain" in self.data:
             shown = "; ".join("{" + ", ".join(group) + "}" for group in groups) if groups else "none: leave every task alone"
             lines.append(f"best groups: {shown}.")
-        about = "errors are squared, on held-out rows, of ridge regressions mixed by their leave-one-out errors: a linear learner"
-        return [*lines, about]
+        return lines
 
 
 def _in_order(frame: Any, names: Sequence[str]) -> Any:

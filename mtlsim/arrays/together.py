@@ -7,6 +7,7 @@ import numpy as np
 
 from mtlsim.arrays.gather import Gathered
 from mtlsim.arrays.learners import (
+    TEMPERATURE,
     Fit,
     Seen,
     Source,
@@ -23,6 +24,7 @@ from mtlsim.arrays.learners import (
     weights_of,
 )
 from mtlsim.arrays.metrics import logistic_curve
+from mtlsim.arrays.resampling import Splits
 from mtlsim.arrays.splitting import PLAIN, Beside, make_plan
 
 MOST_PAIRS = 12  # tasks of which every ordered pair is looked at
@@ -103,6 +105,10 @@ class Rows:
             self._seen[chosen] = see(ways.of(chosen) if chosen else [ways.alone()], self.X)
         return self._seen[chosen]
 
+    def forget(self) -> None:
+        """Free what was computed once: with many tasks each split has sets of sources of its own."""
+        self._seen.clear()
+
     def fits(self, y: np.ndarray, train: np.ndarray) -> tuple[list[Fit], dict[int, list[Fit]], list[Fit]]:
         """Alone; with every single source, or those that the training rows like best; with the best two, four, eight, and all."""
         others = self.together.others
@@ -148,8 +154,8 @@ class Rows:
 class Target:
     """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn.
 
-    scores: predictions alone and together, of the rows tested in each of J splits. curves (J, 2, 2): for labels of two values the
-    log odds of both, from what they say of training rows that are left out.
+    scores: predictions alone and together, of the rows tested in each of J splits. shares: of all sources (K,) in each. curves
+    (J, 2, 2): for labels of two values the log odds of both, from what they say of training rows that are left out.
     """
 
     def __init__(self, table: Table, target: int, target_samples: int | None, n_splits: int, seed: np.ndarray):
@@ -163,11 +169,13 @@ class Target:
         self.middle = float(values.mean()) if len(values) == 2 else None  # between labels of two values
         self._measure()
         self.fits = self.rows.everything(self.y, np.arange(n))
+        if self.together.screened:
+            self.rows.forget()
         self.weights = weights_of(self.fits)
         self.theta = mixed(self.fits, self.weights)
 
     def _measure(self) -> None:
-        alone, every, singles, curves = [], [], {}, []
+        alone, every, singles, curves, self.shares = [], [], {}, [], []
         self.labels = [self.y[test] for test in self.plan.tests]
         for rows, train, test in zip(self._rows_of_splits(), self.plan.trains, self.plan.tests, strict=True):
             own, by_source, sets = rows.fits(self.y, train)
@@ -177,7 +185,9 @@ class Target:
                 fits = by_source.get(s, [])  # none of a source that had no rows yet
                 singles.setdefault(s, []).append(predict(mixture(own + fits)))
             fits = own + [fit for fits in by_source.values() for fit in fits] + sets
-            every.append(predict(mixture(fits)))
+            weights = weights_of(fits)
+            self.shares.append(shares_of(fits, weights, len(self.table.names)))
+            every.append(predict(mixed(fits, weights)))
             if self.middle is not None:
                 curves.append([logistic_curve(scores, self.y[train] > self.middle) for scores in self._left_out(own, fits, train)])
         self.scores, self.curves = (alone, every), np.asarray(curves)
@@ -206,6 +216,12 @@ class Target:
         errors = sum(weight * fit.errors for weight, fit in zip(weights_of(fits), fits, strict=True))
         return [self.y[train] - own[0].errors, self.y[train] - errors]
 
+    def splits(self, level: float, errors: np.ndarray, n_train: int | None = None) -> Splits:
+        """How it was split, and what the mixture of these held-out errors may miss; n_train where it is not the plan's."""
+        own = self.plan.splits(level)
+        n_train = own.n_train if n_train is None else n_train
+        return own._replace(n_train=n_train, unresolved=unresolved(float(np.mean(errors)), n_train, self.rows.X.shape[1]))
+
     def in_group(self, others: tuple[int, ...]) -> np.ndarray:
         """Squared errors on all splits with just these sources."""
         found = []
@@ -224,6 +240,24 @@ class Target:
         ways = Ways(plain.sources, plain.size, methods)
         fits = self.rows.fit(see(ways.of(others), self.rows.X), self.y, every)
         return 1 - free_error(own + fits, own[0].error) / own[0].error if own[0].error > 0 else 0.0
+
+
+def unresolved(risk: float, n_train: int, d: int) -> float:
+    """A gain that the mixture may or may not find on n_train rows: ways whose sums of squares differ by less than the temperature
+    4 sigma^2 are not told apart, and of the 4 sigma^2 / n_train a row learning alone has left open the share d / (d + n_train).
+
+    Splits do not show it, as they share rows: where these happen to say little of the sources all splits find little, and agree.
+    """
+    return TEMPERATURE * risk / n_train * d / (d + n_train)
+
+
+def shares_of(fits: Sequence[Fit], weights: np.ndarray, n_tasks: int) -> np.ndarray:
+    """What the mixture gives to each task as a source (K,): a way's weight goes to its sources in equal parts."""
+    found = np.zeros(n_tasks)
+    for weight, fit in zip(weights, fits, strict=True):
+        for s in fit.way.sources:
+            found[s] += weight / len(fit.way.sources)
+    return found
 
 
 def mixture(fits: list[Fit]) -> np.ndarray:

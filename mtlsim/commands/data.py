@@ -73,8 +73,10 @@ class Compare:
     """Gains by the number of the target's rows too, and where their sign turns."""
     affinities: bool = False
     """Affinities of pairs too, and how well each of them tells the gain on rows held out."""
+    network: bool = False
+    """What a network gains with the same sources too, and whether it agrees; it is trained on some of the splits."""
     out: Path | None = None
-    """A .nc file for all of it, which `mtlsim plot` draws."""
+    """A .nc file for all of it, which `mtlsim plot` draws, or a .csv file with a row for each target."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -88,7 +90,8 @@ class Compare:
         from mtlsim.core.checks import require
 
         if self.out is not None:
-            require(self.out.suffix == ".nc", "out", "a name that ends in .nc", self.out, "add that ending")
+            known = self.out.suffix in (".nc", ".csv")
+            require(known, "out", "a name that ends in .nc or .csv", self.out, "add one of these endings")
             require(not self.out.exists(), "out", "a new file", f"{self.out}, which is there", "remove it, or choose another name")
         named = {"groups": self.groups, "time": self.time, "weights": self.weights}
         asked = {name: column for name, column in named.items() if column is not None}
@@ -102,12 +105,13 @@ class Compare:
             duplicates=self.duplicates,
             curve=self.curve,
             affinities=self.affinities,
+            network=self.network,
             **beside,
             key=jax.random.key(self.seed),
         )
         print(dumps(study.to_dict(), indent=1, allow_nan=False) if self.json else study)
         if self.out is not None:
-            study.save(self.out)
+            study.to_frame().to_csv(self.out) if self.out.suffix == ".csv" else study.save(self.out)
             if not self.json:
                 print(self.out)
         return 0

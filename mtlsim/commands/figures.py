@@ -51,7 +51,7 @@ class Figure(Drawing):
     model: str | None = None
     """similarity, capacity, alignment-gain: kind of tasks (linear, relu; for similarity also logistic, relu-classification)."""
     x: str | None = None
-    """transfer-map only: parameter along x (alignment, cosine, source-samples, target-samples, noise)."""
+    """transfer-map only: parameter along x (alignment, cosine, source-samples or n_samples[0], target-samples, noise)."""
     y: str | None = None
     """transfer-map only: parameter along y."""
     panels: str | None = None
@@ -78,7 +78,7 @@ class Plot(Drawing):
     out: Path | None = None
     """Folder for the picture; beside the result if left out."""
     x: str | None = None
-    """For a sweep of your own: the parameter along x; without --y the gain is drawn as a curve."""
+    """For a sweep of your own: the parameter along x (as swept, noise, or source-samples); without --y the gain is a curve."""
     y: str | None = None
     """The parameter along y, of a map."""
     panels: str | None = None

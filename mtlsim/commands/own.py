@@ -57,12 +57,14 @@ class Check:
 
 @dataclass(frozen=True)
 class ExplainCell:
-    """Say which statements speak of the cell of a TOML file, and why the others do not."""
+    """Say which statements speak of the cell of a TOML file, in which cells of its grid, and (--all) why the others do not."""
 
     config: Positional[Path]
-    """TOML as for `mtlsim sweep`; its grid is left aside."""
+    """TOML as for `mtlsim sweep`."""
     overrides: Annotated[tuple[str, ...], arg(name="set")] = ()
     """Settings that replace those of the file."""
+    all: bool = False
+    """Say of every other statement why it does not speak of such a cell."""
 
     def run(self) -> int:
         from mtlsim.configuration import build, read
@@ -70,7 +72,8 @@ class ExplainCell:
         settings = read(self.config, self.overrides)
         from mtlsim.verification.binding import as_text, statements_for
 
-        print(as_text(statements_for(build(settings)[0])))
+        cell, grid = build(settings)
+        print(as_text(statements_for(cell, grid=grid), self.all))
         return 0
 
 

@@ -15,7 +15,7 @@ class Explore:
     """Write a page of a stored sweep: a map or curves, sliders, the numbers under the mouse, theory, and how to make it again."""
 
     result: Positional[Path]
-    """A .nc file made by `mtlsim figure`, `mtlsim sweep` or `mtlsim compare`."""
+    """A .nc file made by `mtlsim figure` (mechanisms too), `mtlsim sweep` or `mtlsim compare`."""
     out: Path | None = None
     """The page; beside the result, with its name, if left out."""
     x: str | None = None
@@ -31,10 +31,13 @@ class Explore:
 
     def run(self) -> int:
         use_all(self.sources)
+        from json import loads
+
         from mtlsim.arrays.study import Study, is_study
         from mtlsim.core.checks import require
         from mtlsim.pages._page import check_bokeh
         from mtlsim.pages.explore import explore
+        from mtlsim.pages.mechanisms import explore_mechanisms
         from mtlsim.pages.study import explore_study
         from mtlsim.reproduction import reproduce
         from mtlsim.results.dataset import load
@@ -45,8 +48,15 @@ class Explore:
             given = [name for name in ("x", "y", "theory") if getattr(self, name) is not None]
             require(not given, "x, y and theory", "left out for a study", ", ".join(given), "drop them")
             study = Study.load(self.result)
-            return report([explore_study(study.data, out, str(study))])
+            return report([explore_study(study.data, out, str(study), study.advice, study.reasons)])
         data = load(self.result)
+        if "clause" in data.dims:
+            given = [name for name in ("x", "y", "theory") if getattr(self, name) is not None]
+            require(not given, "x, y and theory", "left out for mechanisms", ", ".join(given), "drop them")
+            options = loads(data.attrs["settings"])["options"]
+            more = [f"--{name} {options[key]}" for name, key in (("seeds", "n_seeds"), ("seed", "seed")) if options[key]]
+            again = " ".join([f"mtlsim figure {data.attrs['experiment']}", *(["--fast"] if options["fast"] else []), *more])
+            return report([explore_mechanisms(data, out, again)])
         made = reproduce(data)
         predictions = list(_predictions(made.cell, self.quantity, self.theory))
         again = made.command if made.toml is None else f"# again.toml, run by: {made.command}\n\n{made.toml}"
@@ -71,7 +81,7 @@ def _predictions(cell: Any, quantity: str, names: tuple[str, ...] | None) -> Ite
             continue
         try:
             prediction = statement(cell)
-            if quantity in jax.eval_shape(lambda key, prediction=prediction: prediction(key=key), jax.random.key(0)):
+            if quantity in jax.eval_shape(lambda key, statement=statement: statement.predict(cell, key), jax.random.key(0)):
                 yield prediction
         except ValueError:  # another kind of cell
             continue

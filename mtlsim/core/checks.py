@@ -90,11 +90,11 @@ def require_finite(array: object, argument: str) -> None:
     require_finite_rows(int(np.sum(~np.isfinite(numbers).all(1))), len(numbers), argument)
 
 
-def require_finite_rows(n_bad: int, n_rows: int, argument: str) -> None:
-    """The same, where the rows have been counted already."""
+def require_finite_rows(n_bad: int, n_rows: int, argument: str, where: str = "") -> None:
+    """The same, where the rows have been counted already. where: what is known of their place."""
     if n_bad:
         raise ValueError(
-            f"{argument} must be finite, but holds NaN or infinity in {n_bad} of {n_rows} rows; drop or impute those rows."
+            f"{argument} must be finite, but holds NaN or infinity in {n_bad} of {n_rows} rows{where}; drop or impute those rows."
         )
 
 

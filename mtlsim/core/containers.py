@@ -8,6 +8,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.labels import cure_for_names
+from mtlsim.core.words import with_article
 
 KINDS = (jnp.floating, jnp.integer, jnp.bool_)
 
@@ -156,7 +157,7 @@ def _of_series(series: Any, name: str) -> np.ndarray:
 def _real(array: Any, name: str, labels: bool) -> Any:
     if array.dtype.kind == "m" or not any(jnp.issubdtype(array.dtype, kind) for kind in KINDS):  # a duration passes for an integer
         scalar = array.dtype.kind == "O" and array.ndim == 0
-        found = f"a {type(array.item()).__name__}" if scalar else f"of type {array.dtype}"
+        found = with_article(type(array.item()).__name__) if scalar else f"of type {array.dtype}"
         require(False, name, "made of real numbers", found, "pass an array" if scalar else _cure(array, labels))
     return array
 

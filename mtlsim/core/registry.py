@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from mtlsim.core.checks import nearest, require, require_choice
+from mtlsim.core.words import with_article
 
 OWN = "mtlsim_own"  # where the modules of users' files live
 KINDS = {  # and where ours of them are
@@ -146,7 +147,13 @@ def all_in(own: OwnFile, kind: str) -> tuple:
     """Every thing of a kind in a user's file: STATEMENT, and those in STATEMENTS."""
     several = getattr(own.module, f"{kind}S", ())
     right = isinstance(several, (tuple, list))
-    require(right, f"{kind}S", "a tuple", f"a {type(several).__name__} in {own.path.name}", f"write {kind}S = (first, second)")
+    require(
+        right,
+        f"{kind}S",
+        "a tuple",
+        f"{with_article(type(several).__name__)} in {own.path.name}",
+        f"write {kind}S = (first, second)",
+    )
     return (*several, *((getattr(own.module, kind),) if hasattr(own.module, kind) else ()))
 
 

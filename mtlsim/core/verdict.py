@@ -8,6 +8,7 @@ from scipy import optimize, stats
 
 from mtlsim.core.checks import require
 from mtlsim.core.mean_gain import Arrays, add_up, estimate
+from mtlsim.core.words import counted
 
 POSITIVE, UNDECIDED, NEGATIVE = 1, 0, -1
 MOST_LOOKS, NODES = 100, 100
@@ -36,7 +37,7 @@ class Verdict:
 
     def __str__(self) -> str:
         interval = f"{100 * self.level:.3g} % interval {self.low:.4g} to {self.high:.4g}"
-        return f"{self.word} transfer: gain {self.mean:.4g} ({interval}, {self.n_seeds} seeds; positive helps)"
+        return f"{self.word} transfer: gain {self.mean:.4g} ({interval}, {counted(self.n_seeds, 'seed')}; positive helps)"
 
 
 def half_width(standard_error, n_seeds, level: float = 0.95):

@@ -14,7 +14,7 @@ from mtlsim.core.registry import find, names
 from mtlsim.plots.sheet import finish, save
 from mtlsim.plots.style import PLAIN, Look, wearing
 from mtlsim.results.dataset import load
-from mtlsim.results.selection import axis_of, check_only, left_out, select
+from mtlsim.results.selection import axis_of, check_only, left_out, select, words_of
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.run import sweep
 
@@ -124,7 +124,7 @@ def make_figure(
     check_writable(Path(out), "out")
     if only:
         setting = experiment.setting(replace(options, model=experiment.model_of(options)))
-        check_only(setting.grid, only, experiment.lines(setting.attributes), experiment.whole)
+        check_only(setting.grid, only, experiment.lines(setting.attributes), experiment.whole, experiment.words or None)
     path = Path(out) / f"{experiment.stem(options)}.nc"
     data = experiment.run(options, path, **sweep_options)
     with wearing(look):
@@ -186,7 +186,7 @@ def _picture_of_sweep(data: "xr.Dataset", only: Sequence[str], x: str | None, y:
     require("gain_mean" in data, "result", "a sweep of a gain", f"one of {', '.join(data.data_vars)}", cure)
     cells = select(data, only)
     axes = [str(axis) for axis in data["gain_mean"].dims]
-    x, y, panels = (name if name is None else axis_of(name, axes, "x, y and panels") for name in (x, y, panels))
+    x, y, panels = (name if name is None else axis_of(name, axes, "x, y and panels", words_of(data)) for name in (x, y, panels))
     named = [name for name in (x, y, panels) if name is not None]
     require(len(set(named)) == len(named), "x, y and panels", "different parameters", named, "choose another")
     swept = [axis for axis in axes if cells.sizes[axis] > 1 and axis not in named]

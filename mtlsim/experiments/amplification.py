@@ -3,6 +3,7 @@
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
+from mtlsim.core.words import counted
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
@@ -28,7 +29,7 @@ def draw(data):
         mean, low, high = (1 - cells[f"gain_{part}"].values / alone for part in ("mean", "low", "high"))
         ax.plot(xs, np.asarray(amplified(FEATURES, int(1 + extra), xs)), color=SERIES[i], linestyle="--", linewidth=1)
         bars = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none", "markersize": 4}
-        ax.errorbar(xs, mean, [mean - high, low - mean], label=f"{1 + extra} tasks", **bars)
+        ax.errorbar(xs, mean, [mean - high, low - mean], label=f"{counted(1 + extra, 'task')}", **bars)
     ax.plot([], [], color="black", linestyle="--", label="theory")
     ax.axhline(1, color="black", linewidth=0.8, label="no gain")
     ax.axhline(1 / FEATURES, color="0.5", linestyle=":", label="own scale, which no task helps with")

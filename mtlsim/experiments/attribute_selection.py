@@ -6,6 +6,7 @@ from jaxtyping import Array
 
 from mtlsim.cells.marginal_screening import MarginalScreening
 from mtlsim.core.keys import stream
+from mtlsim.core.words import counted
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
@@ -43,7 +44,7 @@ def draw(data):
             mean = data[name].sel({TASKS: tasks}).mean("seed").values
             error = 1.96 * data[name].sel({TASKS: tasks}).std("seed").values / np.sqrt(data.sizes["seed"])
             bars = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none", "markersize": 4}
-            ax.errorbar(xs, 1 - mean, error, label=f"{tasks} task{'s' if tasks > 1 else ''}", **bars)
+            ax.errorbar(xs, 1 - mean, error, label=f"{counted(tasks, 'task')}", **bars)
             if name == "screened":
                 law = selection_area(np.sqrt(fine / tasks / USED / (1 + NOISE**2 / tasks)))
                 ax.plot(fine, 1 - np.asarray(law), color=SERIES[i], linestyle="--", linewidth=1)

@@ -9,7 +9,7 @@ from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
 from mtlsim.plots.legends import legend
 from mtlsim.plots.predictions import DASHES
-from mtlsim.plots.style import SERIES, figure
+from mtlsim.plots.style import SERIES, figure, series_of
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.gated_experts import GatedExperts
 from mtlsim.sharing.sluice import Sluice
@@ -56,7 +56,7 @@ def draw(data):
     fig, (axes,) = figure(data.sizes[ROWS], 4.4, 3.7)
     for ax, n_samples in zip(axes, data[ROWS].values, strict=True):
         for name in map(str, data[ARCHITECTURE].values):
-            i = list(ARCHITECTURES).index(name)
+            i = series_of(ARCHITECTURES)[name]
             gain_curve(ax, data.sel({ROWS: n_samples, ARCHITECTURE: name}), CORRELATION, name, i)
             critical = float(critical_correlation(implied_correlation(name), n_samples, 1.0, 1.0))
             ax.axvline(critical, color=SERIES[i], linestyle=DASHES, linewidth=1)

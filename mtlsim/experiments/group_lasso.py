@@ -3,6 +3,7 @@
 import numpy as np
 
 from mtlsim.cells.group_selection import GroupSelection
+from mtlsim.core.words import counted
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
@@ -28,7 +29,7 @@ def draw(data):
         ax.errorbar(rows, mean, error, markerfacecolor="white" if dashed else colour, label=label, **style)
 
     for i, several in enumerate(tasks):
-        cells, words = data.sel({TASKS: several}), f"{several:g} task{'s' if several > 1 else ''}"
+        cells, words = data.sel({TASKS: several}), f"{counted(several, 'task', 'g')}"
         curve(axes[0], 1 - cells["area_multi"], SERIES[i], MARKERS[i], f"{words}, group lasso")
         curve(axes[0], 1 - cells["area_screened"], SERIES[i], MARKERS[i], f"{words}, single inputs", True)
         name = "one task's own lasso" if several == 1 else f"the group lasso of {words}"

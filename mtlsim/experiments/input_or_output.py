@@ -24,7 +24,7 @@ def setting(options: Options) -> Setting:
 
 def draw(data):
     fig, (axes,) = figure(data.sizes[COSINE], 2.9, 3.8, sharey=True)
-    colours, xs, ys = colours_of(len(WAYS), n_grey=1), data[ROWS].values, data[CORRELATION].values
+    colours, xs, ys = colours_of(list(WAYS), n_grey=1), data[ROWS].values, data[CORRELATION].values
     rows = np.geomspace(xs[0], xs[-1], 200)
     for ax, cosine in zip(axes, data[COSINE].values, strict=True):
         cells = data.sel({COSINE: cosine})

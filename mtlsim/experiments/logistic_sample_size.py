@@ -4,7 +4,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
 from mtlsim.plots.legends import legend
-from mtlsim.plots.style import figure
+from mtlsim.plots.style import figure, series_of
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import Spiked
 
@@ -23,7 +23,7 @@ def setting(options: Options) -> Setting:
 def draw(data):
     fig, (axes,) = figure(data.sizes[COSINE], 3.8, 3.3, sharey=True)
     for ax, cosine in zip(axes, data[COSINE].values, strict=True):
-        for i, relation in enumerate(data[RELATION].values):
+        for relation, i in series_of(data[RELATION].values).items():
             gain_curve(ax, data.sel({COSINE: cosine, RELATION: relation}), SOURCE, f"{relation} covariance", i)
         ax.set_title(f"cosine {cosine:g}")
     for ax in axes:  # after all curves, because the panels share their gain axis

@@ -10,7 +10,7 @@ import jax
 from mtlsim.core.registry import file_of
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.mechanisms import Trial, find_mechanism, mechanism_names, try_mechanism
-from mtlsim.mechanisms._clauses import CLAUSES, LEVEL
+from mtlsim.mechanisms._clauses import CLAUSES, LEVEL, RULES
 from mtlsim.plots.verdicts import verdict_page
 from mtlsim.results.dataset import load, save, table
 from mtlsim.results.settings import facts
@@ -61,8 +61,12 @@ def as_table(trials: list[Trial], settings: dict[str, Any]) -> "xr.Dataset":
     words = {
         "state": [[clause.state for clause in trial.clauses] for trial in trials],
         "about": [[clause.about for clause in trial.clauses] for trial in trials],
+        "rule": [[RULES[clause.name] for clause in trial.clauses] for trial in trials],
         "verdict": [trial.verdict for trial in trials],
         "harm": [trial.harm for trial in trials],
+        **{part: [getattr(trial.mechanism, part) for trial in trials] for part in ("claim", "says", "inferred")},
+        "dose": [trial.mechanism.dose.name for trial in trials],
+        "effects": [json.dumps([asdict(effect) for effect in trial.effects]) for trial in trials],
     }
     rows = {"mechanism": [trial.name for trial in trials], "clause": list(CLAUSES)}
     return table(by_clause | words, rows, settings)

@@ -4,6 +4,7 @@ import numpy as np
 
 from mtlsim.cells.extra_outputs import ExtraOutputs
 from mtlsim.core.verdict import summarise
+from mtlsim.core.words import counted
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import tint_gains
 from mtlsim.plots.legends import bar_entry, legend
@@ -37,7 +38,7 @@ def draw(data):
             if name == "later":
                 mean, low, high = np.exp(mean), np.exp(low), np.exp(high)
             places = xs + 0.05 * (i - 1.5)
-            label_of = f"{KINDS[float(signal)]}, {units} unit{'s' if units > 1 else ''}"
+            label_of = f"{KINDS[float(signal)]}, {counted(units, 'unit')}"
             style = {"color": SERIES[i], "marker": MARKERS[i], "markersize": 4, "linewidth": 1, "label": label_of}
             ax.errorbar(places, mean, [mean - low, high - mean], **style)
         ax.set(xlabel="extra outputs", title=title)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
+from mtlsim.core.words import counted
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import tint_gains
 from mtlsim.plots.legends import bar_entry, legend
@@ -34,7 +35,7 @@ def draw(data):
         ax.set_xscale("log")
         ax.set_xticks([0.3, 1, 3, 10], ["0.3", "1", "3", "10"])
         ax.set(xlabel="signal-to-noise ratio n |theta|² / (d noise²)", ylim=(-1, 1.05))
-        ax.set_title(f"{extra} extra task{'s' if extra > 1 else ''}")
+        ax.set_title(f"{counted(extra, 'extra task')}")
         tint_gains(ax)
     axes[0].set_ylabel("gain, as a share of the risk alone\n(positive helps)")
     bar_entry(axes[0])

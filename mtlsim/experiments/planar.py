@@ -10,6 +10,7 @@ import numpy as np
 
 from mtlsim.cells.network import fit_networks
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.words import counted
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import tint_gains
 from mtlsim.plots.legends import bar_entry, legend
@@ -54,7 +55,7 @@ def draw(data):
     axes[2].set_xticks(range(2), ["source A", "source B"])
     axes[2].set_xlim(-0.5, 1.5)
     axes[2].set_ylabel("wrong decisions on the target (share),\nalone minus together (positive helps)")
-    axes[2].set_title(f"paired difference, {data.sizes['seed']} draws")
+    axes[2].set_title(f"paired difference, {counted(data.sizes['seed'], 'draw')}")
     bar_entry(axes[2])
     legend(fig)
     return fig

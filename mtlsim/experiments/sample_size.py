@@ -8,7 +8,7 @@ from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import finish_gain_axis, gain_curve
 from mtlsim.plots.legends import entry, legend
 from mtlsim.plots.predictions import legend_handle, overlay
-from mtlsim.plots.style import GAIN_LABEL, figure
+from mtlsim.plots.style import GAIN_LABEL, figure, series_of
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 
@@ -40,7 +40,7 @@ def draw(data):
     for row, target in zip(panels, targets, strict=True):
         for ax, noise in zip(row, noises, strict=True):
             panel = data.sel({TARGET: target, NOISE: noise})
-            for i, relation in enumerate(data[RELATION].values):
+            for relation, i in series_of(data[RELATION].values).items():
                 gain_curve(ax, panel.sel({RELATION: relation}), SOURCE, f"{relation} covariance", i)
                 overlay(ax, theory.free_heads(cell()), label="_nolegend_", n_draws=4, hatch=False)
             symlog = _needs_logarithm(panel)

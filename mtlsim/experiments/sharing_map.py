@@ -77,7 +77,7 @@ def best_of(risks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def draw(data):
     fig, (axes,) = figure(data.sizes[NOISE], 3.6, 4.2, sharey=True)
-    colours, xs, ys = colours_of(len(ARCHITECTURES), n_grey=2), data[SOURCE].values, data[COSINE].values
+    colours, xs, ys = colours_of(list(ARCHITECTURES), n_grey=2), data[SOURCE].values, data[COSINE].values
     rows, cosines = np.unique(np.geomspace(xs[0], xs[-1], 40).round()), np.linspace(-1, 1, 41)
     for ax, noise in zip(axes, data[NOISE].values, strict=True):
         risks = data["risk_multi"].sel({NOISE: noise}).transpose(ARCHITECTURE, COSINE, SOURCE, "seed").values

@@ -9,7 +9,7 @@ from mtlsim.core.verdict import half_width
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.legends import band_entry, legend
 from mtlsim.plots.predictions import DASHES
-from mtlsim.plots.style import SERIES, figure
+from mtlsim.plots.style import SERIES, figure, series_of
 from mtlsim.sharing.attention import MultiTaskAttention
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.gated_experts import GatedExperts
@@ -76,10 +76,12 @@ def draw(data):
     fig, axes = figure(data.sizes[COSINE], 3.2, 3.3, sharey=True)
     time, end = RATE * data["steps"].values.reshape(-1, data.sizes["point"])[0], data["risk"].sel({ARCHITECTURE: ALONE})[..., -1]
     for ax, cosine in zip(axes[0], data[COSINE].values, strict=True):
-        for i, name in enumerate(data[ARCHITECTURE].values):
+        colours = series_of([name for name in data[ARCHITECTURE].values if name != ALONE])
+        for name in data[ARCHITECTURE].values:
+            i = colours.get(str(name), 0)
             gains = (end - data["risk"].sel({ARCHITECTURE: name})).sel({COSINE: cosine}).transpose("seed", "point").values
             mean, half = gains.mean(0), half_width(gains.std(0, ddof=1) / np.sqrt(len(gains)), len(gains))
-            line = {"color": SERIES[(i - 1) % len(SERIES)], "linestyle": "-" if i <= len(SERIES) else "-."}
+            line = {"color": SERIES[i % len(SERIES)], "linestyle": "-" if i < len(SERIES) else "-."}
             line = {"color": "black", "linestyle": DASHES} if name == ALONE else line
             ax.fill_between(time, mean - half, mean + half, color=line["color"], alpha=0.22, linewidth=0)
             ax.plot(time, mean, label=name, **line)

@@ -4,10 +4,11 @@ import numpy as np
 
 from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
-from mtlsim.core.checks import require, require_choice
+from mtlsim.core.checks import require
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.maps import transfer_map
 from mtlsim.plots.predictions import overlay
+from mtlsim.results.selection import axis_of
 from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.relations import lowest_alignment
@@ -52,12 +53,16 @@ def cell() -> Transfer:
     return Transfer(LinearTasks(n_features=D, n_samples=(1000, 200), cosine=0.8, alignment=1.0, noise=2.0, design=DESIGN))
 
 
+def word_of(name: str) -> str:
+    """The word for a parameter that is given by that, by its dotted name, or by the end of it."""
+    axis = axis_of(name, list(PARAMETERS.values()), "x, y and panels", PARAMETERS)
+    return next(word for word, dotted in PARAMETERS.items() if dotted == axis)
+
+
 def setting(options: Options) -> Setting:
-    x, y = options.x or "source-samples", options.y or "alignment"
+    x, y = word_of(options.x or "source-samples"), word_of(options.y or "alignment")
     panels = options.panels or ("noise" if {x, y}.isdisjoint({"noise"}) else None)
-    chosen = [name for name in (x, y, panels) if name not in (None, "none")]
-    for name in chosen:
-        require_choice(name, PARAMETERS, "x, y and panels")
+    chosen = [x, y, *([] if panels in (None, "none") else [word_of(panels)])]
     require(len(set(chosen)) == len(chosen), "x, y and panels", "different parameters", chosen, "choose another")
     require("rank" not in (x, y), "x and y", "parameters with a scale", "rank", "use --panels rank")
     grid = {PARAMETERS[name]: values(name, options.fast, name not in (x, y)) for name in chosen}

@@ -14,6 +14,7 @@ import importlib
 
 from mtlsim.core.checks import require
 from mtlsim.core.registry import find, names
+from mtlsim.core.words import with_article
 from mtlsim.mechanisms._mechanism import Dose, Mechanism
 from mtlsim.mechanisms._tried import Trial, try_mechanism
 
@@ -27,5 +28,5 @@ def mechanism_names() -> list[str]:
 def find_mechanism(name: str) -> Mechanism:
     """The `Mechanism` called `name`. Raises ValueError with the nearest name if there is none."""
     found = find(importlib.import_module("mtlsim.mechanisms"), name, "MECHANISM")
-    require(isinstance(found, Mechanism), "mechanism", "a Mechanism", f"a {type(found).__name__}", "make a Mechanism of it")
+    require(isinstance(found, Mechanism), "mechanism", "a Mechanism", with_article(type(found).__name__), "make a Mechanism of it")
     return found

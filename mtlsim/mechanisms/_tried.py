@@ -10,6 +10,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 from mtlsim.core.verdict import summarise
+from mtlsim.core.words import counted
 from mtlsim.mechanisms._clauses import LEVEL, Clause, Draws, consider, judge
 from mtlsim.mechanisms._mechanism import Mechanism, Point, shown
 from mtlsim.results.grid import at_point
@@ -17,9 +18,21 @@ from mtlsim.sweeps.instances import over_instances
 
 
 @dataclass(frozen=True)
+class Effect:
+    """The mean effect at one point with its interval. kind: effect, dose, control or opponent; label: which of them."""
+
+    kind: str
+    label: str
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Trial:
     """What came of trying a mechanism: the verdict, its five clauses, the points that hurt (effect negative beyond chance), how
-    many were looked at, and at how many of these some draw is no number, so that nothing is said of them."""
+    many were looked at, and at how many of these some draw is no number, so that nothing is said of them. effects: at all other
+    points."""
 
     mechanism: Mechanism
     verdict: str
@@ -29,6 +42,7 @@ class Trial:
     n_lost: int
     n_seeds: int
     seconds: float
+    effects: tuple[Effect, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -40,7 +54,11 @@ class Trial:
 
     def __str__(self) -> str:
         note = "" if self.as_expected else f" (expected: {self.mechanism.expected})"
-        lines = [f"{self.mechanism.name}: {self.verdict}{note}; {self.n_seeds} seeds", *map(str, self.clauses), self.harm]
+        lines = [
+            f"{self.mechanism.name}: {self.verdict}{note}; {counted(self.n_seeds, 'seed')}",
+            *map(str, self.clauses),
+            self.harm,
+        ]
         return "\n  ".join(lines)
 
     @property
@@ -50,10 +68,10 @@ class Trial:
             return "no points were looked at for harm"
         lost = f" ({self.n_lost} undecided for lost numbers)" if self.n_lost else ""
         if not self.hurts:
-            return f"it hurts at none of {self.n_harmful} points{lost}"
+            return f"it hurts at none of {counted(self.n_harmful, 'point')}{lost}"
         worst, effect = min(self.hurts, key=lambda one: one[1])
         where = ", ".join(f"{name} = {shown(value)}" for name, value in worst.items() if name in self.mechanism.harm)
-        return f"it hurts at {len(self.hurts)} of {self.n_harmful} points{lost}, most ({effect:.3g}) at {where}"
+        return f"it hurts at {len(self.hurts)} of {counted(self.n_harmful, 'point')}{lost}, most ({effect:.3g}) at {where}"
 
 
 def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 0) -> Trial:
@@ -65,8 +83,10 @@ def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 
     def draw(points: Sequence[Point]) -> list[Draws]:
         cells = [at_point(mechanism.cell, dict(point)) for point in points]
         found = over_instances(lambda cell, key: cell(key=key), cells, jax.random.key(seed), n_seeds, common=True)
-        return [_sound(draws) for draws in found]
+        seen.extend(_sound(draws) for draws in found)
+        return seen
 
+    seen: list[Draws] = []
     clauses, harmful = consider(mechanism, draw)
     points, hurts, n_lost = mechanism.harmful_points(), [], 0
     level = 1 - (1 - LEVEL) / max(len(points), 1)
@@ -78,7 +98,20 @@ def try_mechanism(mechanism: Mechanism, n_seeds: int | None = None, seed: int = 
         if found["high"] < 0:
             hurts.append((point, float(found["mean"])))
     counts = len(points), n_lost, n_seeds
-    return Trial(mechanism, judge(clauses), tuple(clauses), tuple(hurts), *counts, time.perf_counter() - start)
+    effects = _effects(mechanism, seen)
+    return Trial(mechanism, judge(clauses), tuple(clauses), tuple(hurts), *counts, time.perf_counter() - start, effects)
+
+
+def _effects(mechanism: Mechanism, draws: Sequence[Draws]) -> tuple[Effect, ...]:
+    """The effect at every point that is not looked at for harm alone."""
+    name, values = mechanism.opponent
+    points = [("effect", ""), *(("dose", shown(value)) for value in mechanism.dose.values)]
+    points += [*(("control", one) for one in mechanism.controls), *(("opponent", f"{name} = {shown(one)}") for one in values)]
+    found = []
+    for (kind, label), one in zip(points, draws, strict=False):
+        numbers = summarise(one["gain"], LEVEL) if np.isfinite(one["gain"]).all() else {}
+        found.append(Effect(kind, label, *(float(numbers.get(part, np.nan)) for part in ("mean", "low", "high"))))
+    return tuple(found)
 
 
 def _sound(draws: Draws) -> Draws:

@@ -9,10 +9,11 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 from mtlsim.core.verdict import WORDS, half_width
+from mtlsim.core.words import with_article
 from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED, are_words
 from mtlsim.results.dataset import counts, has_heavy_tails
 from mtlsim.results.grid import at_point, parameters
-from mtlsim.results.selection import axis_of, in_order
+from mtlsim.results.selection import axis_of, in_order, words_of
 from mtlsim.sweeps.predict import predict
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> S
         right,
         "data",
         "a result of mtlsim.sweep",
-        f"a {type(data).__name__}",
+        with_article(type(data).__name__),
         "pass what sweep returned, or mtlsim.results.dataset.load",
     )
     known = sorted(name for name in data.data_vars if "seed" in data[name].dims and data[name].dtype.kind == "f")
@@ -79,7 +80,7 @@ def choose(data: "xr.Dataset", x: str | None, y: str | None, quantity: str) -> S
     n_cells = int(np.prod([data.sizes[name] for name in swept]))
     cure = "select some of its values first, as by data.isel"
     require(n_cells <= MOST_CELLS, "data", f"a sweep of at most {MOST_CELLS} cells", f"one of {n_cells}", cure)
-    x, y = (name if name is None else axis_of(name, swept, argument) for name, argument in ((x, "x"), (y, "y")))
+    x, y = (name if name is None else axis_of(name, swept, argument, words_of(data)) for name, argument in ((x, "x"), (y, "y")))
     require(x is None or x != y, "y", "another parameter than x", repr(y), "leave one of them out")
     numbers_first = sorted((name for name in swept if name not in (x, y)), key=lambda name: are_words(data[name].values))
     x = x or numbers_first.pop(0)

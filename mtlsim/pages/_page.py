@@ -12,12 +12,16 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; p
 h1 { font-size: 1.4rem; line-height: 1.25 } h2 { font-size: 1.1rem; margin-top: 2rem }
 summary { cursor: pointer; font-weight: 600 } details { margin: 1rem 0 }
 pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: 85% } dt { font-weight: 600 } dd { margin: 0 0 .4rem 1rem }
+details { overflow-x: auto }
 table { border-collapse: collapse; font-size: 90% } td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top }
 """
 TEMPLATE = """
+{% block preamble %}<meta name="viewport" content="width=device-width, initial-scale=1">{% endblock %}
 {% block postamble %}<style>{{ style }}</style>{% endblock %}
 {% block contents %}<h1>{{ heading | e }}</h1>
-{{ before | safe }}{{ super() }}{{ after | safe }}{% endblock %}"""
+{{ before | safe }}{{ super() }}{{ after | safe }}<script>{{ narrow | safe }}</script>{% endblock %}"""
+WIDTH = 860  # of what a page draws, at most
+LEAST = 330  # of panels beside each other, before one goes below the other
 
 
 def check_bokeh() -> None:
@@ -37,7 +41,8 @@ def write_page(path: Path | str, heading: str, model: Any, before: str = "", aft
 
     path = require_path(path, ".html")
     check_writable(path.parent, "path")
-    words = {"heading": heading, "before": before, "after": after, "style": STYLE}
+    narrow = Path(__file__).with_name("narrow.js").read_text(encoding="utf-8")
+    words = {"heading": heading, "before": before, "after": after, "style": STYLE, "narrow": narrow}
     text = file_html(model, INLINE, heading, template=TEMPLATE, template_variables=words)
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"), 4 * len(text))
     return path
@@ -49,6 +54,11 @@ def script(name: str, arguments: Mapping[str, Any]) -> Any:
 
     code = Path(__file__).with_name(name).read_text(encoding="utf-8")
     return CustomJS(args=dict(arguments), code=code)
+
+
+def as_wide_as_the_page(most: int = WIDTH) -> dict[str, Any]:
+    """Options of a model that fills the width of the window, up to so many pixels."""
+    return {"sizing_mode": "stretch_width", "max_width": most}
 
 
 def paragraph(text: str) -> str:

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from mtlsim.glossary import GLOSSARY
-from mtlsim.pages._page import check_bokeh, definitions, folded, paragraph, script, write_page
-from mtlsim.plots.style import HELPS, HURTS
+from mtlsim.pages._page import LEAST, WIDTH, as_wide_as_the_page, check_bokeh, definitions, folded, paragraph, script, write_page
+from mtlsim.plots.style import HELPS, HURTS, SERIES, gain_palette
 
 N_FEATURES, N_TARGET = 100, 200  # so that the target alone has the error noise^2
 ROWS = tuple(np.geomspace(10, 10000, 31).round().astype(int).tolist())
 MAP_ANGLES = tuple(range(0, 181, 3))
 MAP_ROWS = tuple(np.geomspace(10, 10000, 61).tolist())
-TARGET, SOURCE, TOGETHER = "#222222", "#d55e00", "#0072b2"
-WIDTH, PANEL = 860, 400
+TARGET, SOURCE, TOGETHER = "#222222", SERIES[1], SERIES[0]
+PANEL = 400
 WORDS = (
     "task", "target", "source", "parameters", "noise", "shared module", "head", "rank", "excess risk", "transfer", "gain",
     "sign convention", "bias and variance", "cosine", "model shift", "covariate shift", "alignment score", "route", "certificate",
@@ -74,14 +74,20 @@ def _document() -> Any:
     from bokeh.models import ColumnDataSource, CustomJSTickFormatter, Div, Slider
 
     texts = [f"{n}" for n in ROWS]
-    kappa = CustomJSTickFormatter(code="return `${(2 ** (2 * tick)).toPrecision(3)} times the variance across`")
+    kappa = CustomJSTickFormatter(code="return `${(2 ** (2 * tick)).toPrecision(3)}`")
     count = CustomJSTickFormatter(args={"texts": texts}, code="return texts[tick]")
     sliders = {
         "angle": Slider(start=0, end=180, value=30, step=1, title="angle between the tasks (degrees)", name="angle"),
         "noise": Slider(start=0.1, end=3, value=1, step=0.1, title="label noise (standard deviation)", name="noise"),
         "rows": Slider(start=0, end=len(ROWS) - 1, value=12, title="source rows", format=count, name="rows"),
         "covariance": Slider(
-            start=-3, end=3, value=0, step=0.25, title="source variance along the target's arrow", format=kappa, name="covariance"
+            start=-3,
+            end=3,
+            value=0,
+            step=0.25,
+            title="source variance, along over across the arrow",
+            format=kappa,
+            name="covariance",
         ),
     }
     sources = {
@@ -99,14 +105,23 @@ def _document() -> Any:
     }  # fmt: skip
     for name, source in sources.items():
         source.name = name
-    words = Div(text="", width=WIDTH, name="words", styles={"font-size": "15px"})
+    words = Div(text="", name="words", styles={"font-size": "15px"}, **as_wide_as_the_page())
     setting = {"n_features": N_FEATURES, "n_target": N_TARGET, "rows": ROWS, "map_rows": MAP_ROWS, "map_angles": MAP_ANGLES}
     callback = script("explainer.js", {**sliders, **sources, "words": words, "setting": setting})
     for slider in sliders.values():
         slider.js_on_change("value", callback)
-    controls = row(column(sliders["angle"], sliders["noise"]), column(sliders["rows"], sliders["covariance"]))
+    for slider in sliders.values():
+        slider.update(**as_wide_as_the_page(WIDTH // 2))
+    wide = as_wide_as_the_page()
+    # beside each other where there is room for both
+    beside = lambda *parts: row(*parts, styles={"flex-wrap": "wrap"}, **wide)
+    pairs = [
+        column(sliders[one], sliders[other], sizing_mode="stretch_width", min_width=LEAST - 30)
+        for one, other in (("angle", "noise"), ("rows", "covariance"))
+    ]
+    controls = beside(*pairs)
     document = Document()
-    document.add_root(column(controls, words, row(_plane(sources), _map(sources)), _bars(sources)))
+    document.add_root(column(controls, words, beside(_plane(sources), _map(sources)), _bars(sources), **wide))
     document.add_root(sources["numbers"])  # which nothing draws
     document.js_on_event(DocumentReady, callback)
     return document
@@ -124,7 +139,8 @@ def _cells() -> dict[str, np.ndarray]:
 def _panel(title: str, width: int, height: int, **options: Any) -> Any:
     from bokeh.plotting import figure
 
-    fig = figure(width=width, height=height, title=title, tools="", **options)
+    least = {"min_width": LEAST - 30} if width < WIDTH else {}
+    fig = figure(height=height, title=title, tools="", **as_wide_as_the_page(width), **least, **options)
     fig.toolbar_location = None
     return fig
 
@@ -153,20 +169,19 @@ def _plane(sources: dict[str, Any]) -> Any:
 def _map(sources: dict[str, Any]) -> Any:
     """Gain over angle and source rows at the sliders' noise and covariance, and where the pair stands."""
     from bokeh.models import ColorBar, FixedTicker, LinearColorMapper
-    from bokeh.palettes import RdBu11, interp_palette
 
     fig = _panel(
-        "The map at this noise and covariance", WIDTH - PANEL, PANEL + 90, y_axis_type="log", x_range=(0, 180), y_range=(10, 10000)
+        "At this noise and covariance", WIDTH - PANEL, PANEL + 90, y_axis_type="log", x_range=(0, 180), y_range=(10, 10000)
     )
     fig.xaxis.axis_label, fig.yaxis.axis_label = "angle between the tasks (degrees)", "source rows"
-    mapper = LinearColorMapper(interp_palette(RdBu11[::-1], 255), low=-1, high=1)
+    mapper = LinearColorMapper(gain_palette(), low=-1, high=1)
     colour = {"field": "shade", "transform": mapper}
     fig.quad("left", "right", "bottom", "top", source=sources["map"], fill_color=colour, line_color=colour)
     fig.scatter("x", "y", source=sources["zeros"], size=3, color="black", legend_label="gain zero")
     place = {"size": 13, "fill_color": "#ffd92f", "line_color": "black", "line_width": 2}
     fig.scatter("x", "y", source=sources["place"], **place, legend_label="this pair of tasks")
     bar = ColorBar(color_mapper=mapper, ticker=FixedTicker(ticks=[-1, -0.5, 0, 0.5, 1]), title="gain, of the error alone")
-    bar.major_label_overrides = {-1: "-100 % or worse", -0.5: "-50 %", 0: "0", 0.5: "50 %", 1: "100 %"}
+    bar.major_label_overrides = {-1: "≤ -100 %", -0.5: "-50 %", 0: "0", 0.5: "50 %", 1: "100 %"}
     fig.add_layout(bar, "right")
     fig.add_layout(fig.legend[0], "below")
     fig.legend[0].ncols, fig.legend[0].label_text_font_size = 2, "8pt"

@@ -2,7 +2,9 @@
 
 import html
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +23,16 @@ from mtlsim.pages._cells import (
     texts_of_theory,
     to_shade,
 )
-from mtlsim.pages._page import check_bokeh, folded, listing, paragraph, script, write_page
-from mtlsim.plots.style import are_words, is_logarithmic, label_of, places, short_label_of
+from mtlsim.pages._page import WIDTH, as_wide_as_the_page, check_bokeh, folded, listing, paragraph, script, write_page
+from mtlsim.plots.style import NO_VALUE, are_words, gain_palette, is_logarithmic, label_of, places, short_label_of
 from mtlsim.results.explain import explain
 from mtlsim.results.zero_line import edges_of, zero_lines
 
 if TYPE_CHECKING:
     import xarray as xr
 
-WIDTH = 860
 COLUMNS = 3  # of a legend
+MAX_THREADS = 4
 LINE = ("xs", "ys", "colour", "dash")  # of every line on a map
 THEORY = ("#7b3294", "#1b7837", "#b35806", "#01665e", "#c51b7d", "#4d4d4d")  # colours of what is predicted
 PRINTED = {"@mean": "printf", "@low": "printf", "@high": "printf"}
@@ -63,7 +65,9 @@ def explore(
     check_bokeh()
     shown = choose(data, x, y, quantity)
     columns = columns_of(shown)
-    held = [(prediction, predicted(shown, prediction)) for prediction in predictions]
+    # compiling is most of the work and runs beside the interpreter, so that threads share the cores
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
+        held = list(zip(predictions, pool.map(lambda prediction: predicted(shown, prediction), predictions), strict=True))
     silent = [prediction.statement.name for prediction, gains in held if not np.isfinite(gains).any()]
     held = [(prediction, gains) for prediction, gains in held if np.isfinite(gains).any()]
     for i, (_, gains) in enumerate(held):
@@ -104,7 +108,17 @@ def _slider(shown: Shown, name: str) -> Any:
     texts = _texts(shown.data[name].values)
     words = CustomJSTickFormatter(args={"texts": texts}, code="return texts[tick]")
     title, last = short_label_of(name), len(texts) - 1
-    return Slider(start=0, end=last, value=0, step=1, title=title, format=words, tags=[len(texts)], name=name, width=WIDTH // 2)
+    return Slider(
+        start=0,
+        end=last,
+        value=0,
+        step=1,
+        title=title,
+        format=words,
+        tags=[len(texts)],
+        name=name,
+        **as_wide_as_the_page(WIDTH // 2),
+    )
 
 
 def _draw(shown: Shown, columns: dict[str, np.ndarray], theories: list[str]) -> Any:
@@ -131,7 +145,9 @@ def _draw(shown: Shown, columns: dict[str, np.ndarray], theories: list[str]) -> 
     sliders = [*others, *([] if sources["rows"] is None else [sources["rows"]])]
     for slider in sliders:
         slider.js_on_change("value", callback)
-    return column(*others, *parts[:-1], *([sources["rows"]] if sources["rows"] is not None else []), parts[-1], width=WIDTH)
+    return column(
+        *others, *parts[:-1], *([sources["rows"]] if sources["rows"] is not None else []), parts[-1], **as_wide_as_the_page()
+    )
 
 
 def _figure(shown: Shown, y: str | None, height: int, **options: Any) -> Any:
@@ -140,8 +156,8 @@ def _figure(shown: Shown, y: str | None, height: int, **options: Any) -> Any:
 
     log = lambda name: "log" if name is not None and is_logarithmic(shown.data[name].values) else "linear"
     fig = figure(
-        width=WIDTH,
         height=height,
+        **as_wide_as_the_page(),
         x_axis_type=log(shown.x),
         y_axis_type=log(y),
         tools="pan,wheel_zoom,box_zoom,reset,save",
@@ -170,7 +186,7 @@ def _tooltips(shown: Shown, theories: list[str]) -> list[tuple[str, str]]:
 def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list[str]) -> Any:
     """Colour = mean, hatched where undecided, crossed where no interval covers, lines where the gain is zero."""
     from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
-    from bokeh.palettes import RdBu11, Viridis256, interp_palette
+    from bokeh.palettes import Viridis256
 
     x_edges, y_edges = (edges_of(places(shown.data[name].values)) for name in (shown.x, shown.y))
     ys, xs = np.meshgrid(np.arange(shown.n_y), np.arange(shown.n_x), indexing="ij")
@@ -181,7 +197,7 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
     shape["y"] = places(shown.data[shown.y].values).astype(float)[rows_y]
     sources["shape"], sources["cells"] = ColumnDataSource(shape), ColumnDataSource({**shape, **first}, name="cells")
     gain = shown.quantity == "gain"
-    mapper = LinearColorMapper(interp_palette(RdBu11[::-1], 255) if gain else Viridis256, low=-1, high=1, nan_color="#cccccc")
+    mapper = LinearColorMapper(gain_palette() if gain else Viridis256, low=-1, high=1, nan_color=NO_VALUE)
     fig = _figure(
         shown, shown.y, 430, name="map", x_range=tuple(x_edges[[0, -1]].tolist()), y_range=tuple(y_edges[[0, -1]].tolist())
     )
@@ -203,7 +219,7 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
             fig.line([np.nan], [np.nan], line_color=colour, line_width=2, line_dash="dashed", legend_label=f"zero by {name}")
         marks = [
             ("hatched: undecided", OPEN, None),
-            *([("crossed: no interval covers", NO_INTERVAL, "#cccccc")] if crossed else []),
+            *([("crossed: no interval covers", NO_INTERVAL, NO_VALUE)] if crossed else []),
         ]
         for name, hatch, filled in marks:
             nowhere = [[np.nan]] * 4

@@ -6,15 +6,15 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
-from mtlsim.plots.style import SERIES, places, set_scale
+from mtlsim.plots.style import SERIES, places, series_of, set_scale
 from mtlsim.results.zero_line import edges_of
 
 GREYS = "0.88", "0.6"
 
 
-def colours_of(n_ways: int, n_grey: int = 0) -> list[str]:
+def colours_of(names: Sequence[str], n_grey: int = 0) -> list[str]:
     """A colour for each way, greys for the first few."""
-    return [*GREYS[:n_grey], *SERIES[: n_ways - n_grey]]
+    return [*GREYS[:n_grey], *(SERIES[place] for place in series_of(list(names)[n_grey:]).values())]
 
 
 def choice_panel(ax, xs: np.ndarray, ys: np.ndarray, best: np.ndarray, decided: np.ndarray, colours: Sequence[str]) -> None:

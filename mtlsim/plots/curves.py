@@ -23,6 +23,7 @@ from mtlsim.plots.style import (
     figure,
     label_of,
     places,
+    series_of,
     set_scale,
     short_label_of,
     symmetric_ticks,
@@ -176,12 +177,14 @@ def points_on_lines(
     series: name in the legend -> values of the other parameters. prediction: as for `overlay`, with `n_draws`. quantity: gain or
     the name of a risk. label: whether the y axis gets one. line: what the dashed lines are called in the legend.
     """
-    for i, (name, point) in enumerate(series.items()):
+    colours = series_of(series)
+    for name, point in series.items():
+        i = colours[name]
         if quantity == "gain":
             gain_curve(ax, data.sel(point), x, name, i, line=False)
         else:
             risk_curve(ax, data.sel(point), x, quantity, name, i, line=False)
-        overlay(ax, prediction, SERIES[i], "_nolegend_", n_draws)
+        overlay(ax, prediction, SERIES[i % len(SERIES)], "_nolegend_", n_draws)
     finish = finish_gain_axis if quantity == "gain" else finish_risk_axis
     finish(ax, x, data[x].values, label=label)
     ax.plot([], [], color="black", linestyle=DASHES, label=line)

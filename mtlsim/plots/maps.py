@@ -13,6 +13,7 @@ from mtlsim.plots.legends import entry, legend
 from mtlsim.plots.predictions import remember
 from mtlsim.plots.sheet import finish
 from mtlsim.plots.style import (
+    GAIN_COLOURS,
     GAIN_LABEL,
     NO_INTERVAL,
     are_words,
@@ -30,7 +31,6 @@ from mtlsim.results.zero_line import edges_of, zero_lines
 if TYPE_CHECKING:
     import xarray as xr
 
-COLOURS = "RdBu"
 MAX_COLUMNS = 6  # more panels go into further rows
 DOMAINS = {"alignment": (0.0, 1.0), "cosine": (-1.0, 1.0)}
 
@@ -50,7 +50,7 @@ def map_panel(ax, xs: np.ndarray, ys: np.ndarray, mean: np.ndarray, sign: np.nda
     mean = np.where(heavy, np.nan, mean)
     words, (x_values, y_values) = are_words(xs) or are_words(ys), (xs, ys)
     xs, ys = places(xs), places(ys)
-    mesh = ax.pcolormesh(edges_of(xs), edges_of(ys), np.ma.masked_invalid(mean), cmap=COLOURS, norm=norm, rasterized=True)
+    mesh = ax.pcolormesh(edges_of(xs), edges_of(ys), np.ma.masked_invalid(mean), cmap=GAIN_COLOURS, norm=norm, rasterized=True)
     ax.set_facecolor("0.8")
     open_cells = np.ma.masked_where((sign != 0) | ~np.isfinite(mean) | (mean == 0), np.ones_like(mean))
     hatching = ax.pcolor(edges_of(xs), edges_of(ys), open_cells, hatch="/////", edgecolor="0.2", linewidth=0)
@@ -148,7 +148,7 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
     bar = fig.colorbar(mesh, ax=axes)
     bar.set_label(f"gain with {pair[0]} minus with {pair[1]} covariance,\nover the mean size of both")
     for word, colour in zip(words, (1.0, 0.0), strict=True):
-        entry(axes[0, 0], Patch(facecolor=plt.get_cmap(COLOURS)(0.12 + 0.76 * colour), edgecolor="none", label=word))
+        entry(axes[0, 0], Patch(facecolor=plt.get_cmap(GAIN_COLOURS)(0.12 + 0.76 * colour), edgecolor="none", label=word))
     for handle in _legend(data.attrs["level"], "both equal"):
         entry(axes[0, 0], handle)
     legend(fig, n_columns=3)

@@ -6,15 +6,18 @@ import numpy as np
 from matplotlib.patches import Patch, Rectangle
 
 from mtlsim.plots.legends import FURNITURE, bar_entry, entry, legend
-from mtlsim.plots.maps import COLOURS, gain_norm
+from mtlsim.plots.maps import gain_norm
 from mtlsim.plots.sheet import finish
-from mtlsim.plots.style import SERIES, figure, symmetric_ticks
+from mtlsim.plots.style import GAIN_COLOURS, SERIES, figure, symmetric_ticks
 
 if TYPE_CHECKING:
     import xarray as xr
 
 MOST_NAMED = 40  # tasks whose names are drawn
-SIDES = ("", "with all others", SERIES[0], "o", -0.12), ("group_", "in its group (chosen on these rows)", SERIES[1], "s", 0.12)
+SIDES = (
+    ("", "mixture with all others", SERIES[0], "o", -0.12),
+    ("group_", "in its group (chosen on these rows)", SERIES[1], "s", 0.12),
+)
 
 
 def study(data: "xr.Dataset"):
@@ -54,7 +57,7 @@ def _matrix(fig, ax, data, order, across, gains) -> None:
     signs = data["pair_sign"].values[across][:, order].T
     norm, edges = gain_norm(gains), (np.arange(len(across) + 1) - 0.5, np.arange(len(order) + 1) - 0.5)
     ax.set_facecolor("0.85")
-    mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(gains), cmap=COLOURS, norm=norm)
+    mesh = ax.pcolormesh(*edges, np.ma.masked_invalid(gains), cmap=GAIN_COLOURS, norm=norm)
     still = np.ma.masked_where((signs != 0) | ~np.isfinite(gains), np.ones_like(gains))
     ax.pcolor(*edges, still, hatch="/////", edgecolor="0.2", linewidth=0).set_facecolor("none")
     groups = data["group"].values[order]

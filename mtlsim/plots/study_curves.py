@@ -9,7 +9,7 @@ from mtlsim.plots.style import HELPS, HURTS, MARKERS, SERIES, figure
 if TYPE_CHECKING:
     import xarray as xr
 
-LABELS = {"mixture": "ways mixed by leave-one-out errors", "pooled": "all rows pooled as one task's"}
+LABELS = {"mixture": "mixture, by leave-one-out errors", "pooled": "pooled: all rows as one task's"}
 MOST, ACROSS = 12, 4  # panels, and in a row
 LINEAR = 10  # %: the axis is linear so far, and logarithmic beyond
 

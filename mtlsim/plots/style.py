@@ -1,7 +1,7 @@
 """One look for all figures: legible in print, in grey and to colour-blind eyes; every axis says that positive helps."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from mtlsim.core.checks import require, require_choice
@@ -20,6 +21,12 @@ NO_INTERVAL = "near interpolation: no interval covers the mean"
 HELPS, HURTS, UNDECIDED = "#2166ac", "#b2182b", "#888888"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+GAIN_COLOURS, NO_VALUE = "RdBu", "#cccccc"  # of maps of gains, in pictures and on pages
+ALWAYS = {  # places in SERIES and MARKERS of what comes in many figures, whatever else one shows
+    **{"same": 0, "disjoint": 1, "rotated": 2, "geodesic": 3, "coordinates": 4},
+    **{"hard": 0, "pooled": 1, "cross-stitch": 2, "experts": 3, "adapters": 4, "soft": 5},
+    "oracle": 2,
+}
 MODEL_COLOURS = {"linear": SERIES[0], "relu": SERIES[1]}  # of linear and ReLU units, wherever one figure shows both
 WIDTHS = {"single": 3.5, "double": 7.2}  # inches, of a column and of the page of a paper
 LEAST_WIDTH, LEAST_HEIGHT = 2.3, 1.9  # of a panel in inches, where the width of the figure is given
@@ -162,6 +169,26 @@ def use_style() -> None:
         plt.rcParams.update(IN_PAPERS)
     if look.style is not None:
         plt.style.use(Path(look.style))
+
+
+def series_of(names: Iterable[str]) -> dict[str, int]:
+    """The colour and marker of each name, as a place in SERIES and MARKERS: that which it has in every figure, by its first word
+    (`ALWAYS`), else the first that is free."""
+    names = [str(name) for name in names]
+    found: dict[str, int] = {}
+    for name in names:
+        known = ALWAYS.get(name.split(",")[0].split(" ")[0])
+        if known is not None and known not in found.values():
+            found[name] = known
+    for name in names:
+        free = (place for place in range(len(names) + len(SERIES)) if place not in found.values())
+        found.setdefault(name, next(free))
+    return found
+
+
+def gain_palette(count: int = 255) -> list[str]:
+    """Colours of gains from the most negative to the most positive, as text."""
+    return [to_hex(colour) for colour in plt.get_cmap(GAIN_COLOURS)(np.linspace(0, 1, count))]
 
 
 def are_words(values) -> bool:

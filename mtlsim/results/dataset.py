@@ -9,6 +9,7 @@ import xarray as xr
 
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
+from mtlsim.core.words import counted
 from mtlsim.results.grid import Grid
 from mtlsim.results.keep import CODES, Variables
 from mtlsim.results.store import check_same, write_whole
@@ -131,8 +132,8 @@ def sentence_on_status(dataset: xr.Dataset) -> str | None:
     found = counts(dataset, "status")
     where = "ds.status == {}" if "status" in dataset else "ds.status_draws[..., {}] > 0"
     parts = [
-        f"{(found[:, code] > 0).sum()} of {len(found)} cells: {code.name} in {found[:, code].sum()} of "
-        f"{found.sum()} draws; see ds.where({where.format(code.value)})"
+        f"{(found[:, code] > 0).sum()} of {counted(len(found), 'cell')}: {code.name} in {found[:, code].sum()} of "
+        f"{counted(found.sum(), 'draw')}; see ds.where({where.format(code.value)})"
         for code in Status
         if code != Status.ok and found[:, code].any()
     ]

@@ -8,6 +8,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.status import IN_FLOAT32, Certificate, Status
 from mtlsim.core.verdict import half_width
+from mtlsim.core.words import counted
 from mtlsim.results.dataset import counts
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _on_axes(data: "xr.Dataset") -> str:
     axes = data["gain_sign"].dims
     ranges = [f"{name} {_ends(data[name].values)} ({data.sizes[name]})" for name in axes]
     seeds = data.sizes.get("seed", int(data["gain_n_seeds"].max()) if "gain_n_seeds" in data else 0)
-    return f"{data['gain_sign'].size} cells x {seeds} seeds: " + ("; ".join(map(str, ranges)) or "one cell")
+    return f"{counted(data['gain_sign'].size, 'cell')} x {counted(seeds, 'seed')}: " + ("; ".join(map(str, ranges)) or "one cell")
 
 
 def _on_precision(data: "xr.Dataset") -> list[str]:
@@ -93,11 +94,14 @@ def _on_seeds(data: "xr.Dataset") -> str:
     if countable.size:
         half, most = np.quantile(countable, [0.5, 0.9], method="inverted_cdf")
         parts.append(
-            f"at the present means, {half:.0f} seeds a cell would decide half of the {countable.size} open cells and {most:.0f} "
+            f"at the present means, {counted(half, 'seed', '.0f')} a cell would decide "
+            f"half of the {counted(countable.size, 'open cell')} and {most:.0f} "
             "nine tenths of them; raise n_seeds, or give a budget so that only open cells go on"
         )
     if countable.size < left.size:
-        parts.append(f"in {left.size - countable.size} cells the gain is exactly zero or unknown, and no seeds decide that")
+        parts.append(
+            f"in {counted(left.size - countable.size, 'cell')} the gain is exactly zero or unknown, and no seeds decide that"
+        )
     return "seeds: " + "; ".join(parts)
 
 

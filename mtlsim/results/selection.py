@@ -1,5 +1,6 @@
 """A part of a result: some values of some axes, named as a user types them."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,18 +10,26 @@ import xarray as xr
 from mtlsim.core.checks import nearest, require
 
 
-def select(data: xr.Dataset, only: Sequence[str], along: Iterable[str] = (), whole: Iterable[str] = ()) -> xr.Dataset:
+def select(
+    data: xr.Dataset,
+    only: Sequence[str],
+    along: Iterable[str] = (),
+    whole: Iterable[str] = (),
+    words: Mapping[str, str] | None = None,
+) -> xr.Dataset:
     """The cells of a result at these values; an axis keeps its place with what is left of it.
 
     only: texts NAME=VALUE or NAME=VALUE,VALUE, where NAME is an axis or the end of one's name, such as noise for tasks.noise.
-    along: axes along which points lie, and whole: those of which a picture compares all values; neither can be cut. Raises
-    ValueError in one sentence that has the nearest name or value.
+    along: axes along which points lie, and whole: those of which a picture compares all values; neither can be cut. words: further
+    words for axes; of a sweep with settings, those of `words_of`. Raises ValueError in one sentence that has the nearest name or
+    value.
     """
     for text in only:
         name, equals, values = text.partition("=")
         require(bool(equals and values), "only", "texts such as tasks.noise=1", repr(text), "write NAME=VALUE")
         free = [str(axis) for axis in data.dims if axis in data.coords and axis != "seed" and axis not in (*along, *whole)]
-        axis = axis_of(name, [str(axis) for axis in data.dims if axis in data.coords and axis != "seed"], "only")
+        known = words_of(data) if words is None else words
+        axis = axis_of(name, [str(axis) for axis in data.dims if axis in data.coords and axis != "seed"], "only", known)
         why = "points lie along it" if axis in along else "the picture compares its values"
         cure = f"choose among {', '.join(free)}" if free else "this picture has none"
         require(axis in free, "only", "an axis of which one value is a picture", f"{axis} ({why})", cure)
@@ -30,21 +39,40 @@ def select(data: xr.Dataset, only: Sequence[str], along: Iterable[str] = (), who
     return data
 
 
-def check_only(grid: Mapping[str, Any], only: Sequence[str], along: Iterable[str] = (), whole: Iterable[str] = ()) -> None:
+def check_only(
+    grid: Mapping[str, Any],
+    only: Sequence[str],
+    along: Iterable[str] = (),
+    whole: Iterable[str] = (),
+    words: Mapping[str, str] | None = None,
+) -> None:
     """Refuse before a sweep what `select` would refuse after it."""
-    select(xr.Dataset(coords={name: np.asarray(values) for name, values in grid.items()}), only, along, whole)
+    select(xr.Dataset(coords={name: np.asarray(values) for name, values in grid.items()}), only, along, whole, words)
 
 
-def axis_of(name: str, axes: Sequence[str], argument: str) -> str:
-    """The axis that a name or the end of one stands for."""
+def words_of(data: xr.Dataset) -> dict[str, str]:
+    """The words for rows of the axes of a sweep: those of a source where there is one, and those of the target."""
+    tasks = json.loads(data.attrs.get("settings", "{}")).get("cell", {}).get("tasks") or {}
+    sizes = tasks.get("n_samples") if isinstance(tasks, dict) else None
+    if not isinstance(sizes, list) or len(sizes) < 2:
+        return {}
+    target = {"target-samples": f"tasks.n_samples[{len(sizes) - 1}]"}
+    return target | ({"source-samples": "tasks.n_samples[0]"} if len(sizes) == 2 else {})
+
+
+def axis_of(name: str, axes: Sequence[str], argument: str, words: Mapping[str, str] | None = None) -> str:
+    """The axis that its name, the end of it, or a word for it stands for. words: {word: name of an axis}."""
+    words = {word: axis for word, axis in (words or {}).items() if axis in axes}
     if name in axes:
         return name
+    if name.replace("_", "-") in words:
+        return words[name.replace("_", "-")]
     for end in (lambda axis: axis.rsplit(".", 1)[-1], lambda axis: axis.rsplit(".", 1)[-1].split("[")[0]):
         ending = [axis for axis in axes if end(axis) == name]
         if len(ending) == 1:
             return ending[0]
     ends = [axis.rsplit(".", 1)[-1] for axis in axes]
-    require(False, argument, "the name of an axis", repr(name), nearest(name, dict.fromkeys([*axes, *ends])))
+    require(False, argument, "the name of an axis", repr(name), nearest(name, dict.fromkeys([*axes, *ends, *words])))
     raise AssertionError
 
 

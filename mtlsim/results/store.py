@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mtlsim.core.checks import require
+from mtlsim.core.words import counted, verb
 from mtlsim.results.plan import Chunk
 
 MANIFEST = "manifest.json"
@@ -214,7 +215,8 @@ def check_complete(missing: list[Chunk], total: int) -> None:
     if missing:
         shown = ", ".join(chunk.name for chunk in missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise ValueError(
-            f"pieces must hold all {total} chunks of the sweep, but {len(missing)} are missing ({shown}); "
+            f"pieces must hold all {counted(total, 'chunk')} of the sweep, "
+            f"but {len(missing)} {verb(len(missing), 'is')} missing ({shown}); "
             "run the missing shards again (finished chunks are kept) or give their folders too."
         )
 

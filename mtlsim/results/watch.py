@@ -14,6 +14,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
+from mtlsim.core.words import counted, verb
 from mtlsim.results import dataset as datasets
 from mtlsim.results.keep import still_open, sums_of
 from mtlsim.results.plan import Chunk, Plan
@@ -85,26 +86,29 @@ def status(path: Path | str) -> str:
         data = datasets.load(path)
         trouble = datasets.sentence_on_status(data) or "status: every draw is ok"
         seeds = json.loads(data.attrs["settings"])["n_seeds"]
-        return f"{path} is done: {seeds} seeds a cell\n{trouble}"
+        return f"{path} is done: {counted(seeds, 'seed')} a cell\n{trouble}"
     settings = read_manifest(folder)
     plan = Plan(**settings["plan"])
     chunks = plan.chunks()
     times = {chunk: (folder / chunk.name).stat().st_mtime for chunk in chunks if (folder / chunk.name).exists()}
-    lines = [f"{path} is not done: {len(times)} of {len(chunks)} chunks are there"]
+    lines = [f"{path} is not done: {len(times)} of {counted(len(chunks), 'chunk')} {verb(len(times), 'is')} there"]
     workers = _workers(folder)
     lines += map(_sentence_on, workers)
     alive = [worker for worker in workers if worker["alive"]]
     if len(times) == len(chunks):
-        lines[0] = f"{path} is not joined: all {len(chunks)} chunks are there; run the command without --shard, or `mtlsim merge`"
+        lines[0] = (
+            f"{path} is not joined: {'all ' * (len(chunks) > 1)}{counted(len(chunks), 'chunk')} {verb(len(chunks), 'is')} there; "
+            "run the command without --shard, or `mtlsim merge`"
+        )
     elif not alive:
         lines.append(f"nobody works on it; {_how_to_go_on(settings)}")
     elif rate := _rate(list(times.values()), min(worker["since"] for worker in alive)):
         left = (len(chunks) - len(times)) / rate
-        lines.append(f"{60 * rate:.3g} chunks a minute; at this pace {duration(left)} left")
+        lines.append(f"{counted(60 * rate, 'chunk', '.3g')} a minute; at this pace {duration(left)} left")
     read = [chunk for chunk in chunks if chunk in times and chunk.round == 0]
     shown = read[:: -(-len(read) // LOOKED_AT)] if read else []
     tally = _tally(folder, plan, shown, plan.look_level(settings["level"]))
-    sample = f" (read: {len(shown)} of {len(read)} blocks)" if len(shown) < len(read) else ""
+    sample = f" (read: {len(shown)} of {counted(len(read), 'block')})" if len(shown) < len(read) else ""
     return "\n".join([*lines, f"so far: {tally}{sample}"])
 
 

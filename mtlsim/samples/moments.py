@@ -13,6 +13,7 @@ from mtlsim.core.checks import require, require_finite, require_finite_rows
 from mtlsim.core.containers import numbers_of, require_no_names, require_one_label, require_same_rows
 from mtlsim.core.labels import warn_of_codes
 from mtlsim.core.linalg import multiply
+from mtlsim.core.words import with_article
 
 BLOCK_BYTES = 64 * 2**20
 
@@ -173,7 +174,7 @@ def _require_no_underflow(largest: np.ndarray | np.generic, dtype, name: str) ->
 
 def require_one_task(moments, argument: str) -> None:
     """Refuse what is not the Moments of one task: rows and labels, several tasks, lists."""
-    found, cure = f"a {type(moments).__name__}", "pass Moments.from_data(X, y) of its rows and labels"
+    found, cure = with_article(type(moments).__name__), "pass Moments.from_data(X, y) of its rows and labels"
     require(isinstance(moments, Moments), argument, "the Moments of one task", found, cure)
     of_one = moments.cross.ndim == 1
     require(of_one, argument, "the Moments of one task", f"that of {moments.n_tasks}", "pass its tasks one by one, moments[i]")
@@ -184,7 +185,7 @@ def stack(moments) -> Moments:
     if isinstance(moments, Moments):
         return moments if moments.cross.ndim == 2 else jax.tree.map(lambda leaf: leaf[None], moments)
     several = isinstance(moments, Iterable)
-    require(several, "moments", "Moments, or several in a list", f"a {type(moments).__name__}", "pass one Moments per task")
+    require(several, "moments", "Moments, or several in a list", with_article(type(moments).__name__), "pass one Moments per task")
     moments = list(moments)
     require(len(moments) > 0, "moments", "at least one task", "empty", "pass one Moments per task")
     for i, own in enumerate(moments):

@@ -19,6 +19,9 @@ For three tasks and more, `mtl.solve(moments, 1, certify=True)` (in a cell `shar
 `sharing = {name = "hard", certify = true}`) proves that no heads explain more, by branch and bound over boxes of heads whose bounds
 have an error of third order (`solvers/boxes.py`); of more than five tasks it proves groups of five, and their sum is the bound.
 
+`mtl.tune_weights(moments, rank, criterion)` searches the weights whose optimum is best by a criterion, the worst loss or any other,
+and says what is proven of them (`solvers/scalarise.py`).
+
 ## The heart
 
 The heart is `solvers/secular.py`. With heads (1, t), the energy explained by the best shared direction is a function G of one

@@ -1,4 +1,4 @@
-"""The Pareto front of two linear tasks that share one direction, also where no weights lead to it."""
+"""The Pareto front of linear tasks that share a layer, also where no weights lead to it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,14 +7,16 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.samples.moments import Moments, stack
+from mtlsim.solvers.stationary import of_one_direction, on_shared_rows
 
-REACH = 12.0  # of the logarithm of the mix of the grams
-REAL = 1e-7  # a root whose imaginary part is smaller than this share of it is real
+SLACK = 1e-9  # of the weighted energy: less is rounding
+BLOCK = 2**22  # comparisons at once
 
 
 class ParetoFront(NamedTuple):
-    """T points, in the order in which the first task's loss rises: mean losses (T, 2), weights (T, 2) of mean one under which a
-    point is stationary, directions B (T, d) of length one, and whether a point is the optimum under its weights (T,).
+    """T points, in the order in which the first task's loss rises: mean losses (T, K), weights (T, K) of mean one under which a
+    point is stationary (the front's normal), directions B (T, d) of length one ((T, d, r) of a higher rank), and whether a point
+    is the optimum under its weights (T,).
     """
 
     losses: np.ndarray
@@ -22,17 +24,33 @@ class ParetoFront(NamedTuple):
     directions: np.ndarray
     reachable: np.ndarray
 
+    def behind(self, losses) -> np.ndarray:
+        """How much all losses (..., K) can be lowered at once; zero on the front, as far as its points are fine."""
+        return np.asarray(np.max(np.min(np.asarray(losses)[..., None, :] - self.losses, -1), -1))
 
-def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000) -> ParetoFront:
-    """All pairs of mean squared errors of two tasks, under one shared direction and free heads, that no other pair beats in both.
+    def beyond_weights(self, losses) -> np.ndarray:
+        """How much some loss rises at least from losses (..., K) to any optimum under weights. Positive: no weights, tuned as well
+        as they may be, are as good for all tasks; an optimum between two points of the front may rise less by their distance.
+        """
+        return np.asarray(np.min(np.max(self.losses[self.reachable] - np.asarray(losses)[..., None, :], -1), -1))
 
-    With best heads a_i, B is stationary for weights w if (w_1 a_1^2 S_1 + w_2 a_2^2 S_2) B = w_1 a_1 b_1 + w_2 a_2 b_2, hence
-    B ~ (S_1 + s S_2)^-1 (b_1 + t b_2) with s = w_2 a_2^2 / (w_1 a_1^2), t = w_2 a_2 / (w_1 a_1), and s a_1 = t a_2. In coordinates
-    where both grams are diagonal this last equation is a quartic in t for every s; its real roots over a grid of s are all
-    stationary points, of which the ones that are not beaten are kept. A weighted sum reaches only the front's convex hull.
 
-    moments: of two tasks, stacked or in a sequence, whose grams together have full rank. n_points: values of s. Runs in NumPy.
-    Raises ValueError for another number of tasks, rows that miss a direction, and labels without any.
+def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, rank: int = 1) -> ParetoFront:
+    """All mean squared errors of K tasks, under a shared layer and free heads, that no other layer beats in all of them.
+
+    Every point of the front is stationary for some weights w, so all stationary points over a grid of mixes are computed and the
+    ones that are not beaten are kept (`mtlsim.solvers.stationary`). On shared rows, of any rank, they are made of eigenvectors
+    of the weighted labels' covariance. On rows of their own, rank one, with heads a, s_k = w_k a_k^2 and t_k = w_k a_k,
+
+        B = (sum_k s_k S_k)^-1 sum_k t_k c_k,    t_k (c_k'B) = s_k (B'S_k B),
+
+    K - 1 quadratic equations in the ratios of t: 2^(K - 1) solutions, one followed from each choice of signs. A weighted sum
+    reaches only the front's convex hull; reachable is False where another layer is better under the point's own weights (a proof),
+    and on rows of their own True as far as the points found are fine.
+
+    moments: of K >= 2 tasks, stacked or in a sequence, whose grams together have full rank. n_points: mixes that are tried; each
+    gives 2^(K - 1) points, or as many as there are ways to choose the columns. Runs in NumPy. Raises ValueError for one task, rows
+    that miss a direction, labels without any, and a rank above one on rows of their own.
 
     >>> rng = np.random.default_rng(0)
     >>> X1, X2 = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
@@ -42,52 +60,59 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000) -> 
     2
     """
     moments = stack(moments)
-    require(moments.n_tasks == 2, "moments", "of two tasks", f"of {moments.n_tasks}", "pass a source and a target")
+    n_tasks, d = moments.n_tasks, moments.n_features
+    require(n_tasks > 1, "moments", "of two tasks or more", f"of {n_tasks}", "pass a source and a target")
     n = np.asarray(moments.n_samples)
-    grams = np.broadcast_to(np.asarray(moments.gram), (2, *moments.gram.shape[-2:])) / n[:, None, None]
+    grams = np.broadcast_to(np.asarray(moments.gram), (n_tasks, d, d)) / n[:, None, None]
     crosses, energies = np.asarray(moments.cross) / n[:, None], np.asarray(moments.energy) / n
     require(bool(np.all(np.any(crosses, 1))), "moments", "of labels that depend on the rows", "X'y = 0", "leave that task out")
-    values, turn = np.linalg.eigh(grams[0] + grams[1])
-    full = values[0] > len(values) * np.finfo(values.dtype).eps * values[-1]
+    values = np.linalg.eigvalsh(grams.sum(0))
+    full = values[0] > d * np.finfo(values.dtype).eps * values[-1]
     require(bool(full), "moments", "of full rank together", f"of {int(n.sum())} rows that miss a direction", "add rows")
-    root = turn / np.sqrt(values)
-    shares, turn = np.linalg.eigh(root.T @ grams[0] @ root)
-    root, sizes = root @ turn, np.clip(np.stack([shares, 1 - shares]), 0, 1)
-    sides = crosses @ root
+    _check_rank(moments, rank)
 
-    mixes = np.exp(np.linspace(-REACH, REACH, n_points))
-    mixed = sizes[0] + mixes[:, None] * sizes[1]
-    first, second = sides[0] / mixed, sides[1] / mixed
-    roots = _roots(mixes, first, second, sides, sizes)
-    real = np.abs(roots.imag) <= REAL * np.abs(roots)
-    where, ratios = np.nonzero(real)[0], roots[real].real
-    points = np.concatenate([first[where] + ratios[:, None] * second[where], sides / np.maximum(sizes, REAL)])
-    weights = np.stack([np.ones_like(ratios), ratios**2 / mixes[where]], 1)
-    weights = np.concatenate([weights / weights.mean(1, keepdims=True), 2 * np.eye(2)])
-
-    norms = np.maximum(points**2 @ sizes.T, np.finfo(points.dtype).tiny)
-    losses = energies - (points @ sides.T) ** 2 / norms
-    order = np.lexsort((losses[:, 1], losses[:, 0]))
-    best = np.minimum.accumulate(np.append(np.inf, losses[order, 1]))[:-1]
-    kept = order[losses[order, 1] < best]
-    losses, weights, directions = losses[kept], weights[kept], points[kept] @ root.T
-    sums = weights @ losses.T  # of every point, under the weights of each
-    slack = 1e-9 * (weights @ energies)
-    reachable = np.diagonal(sums) <= sums.min(1) + slack
-    return ParetoFront(losses, weights, directions / np.linalg.norm(directions, axis=1, keepdims=True), reachable)
+    if moments.shared_covariates:
+        points, is_optimum = on_shared_rows(grams[0], crosses, energies, rank, n_points)
+    else:
+        points, is_optimum = of_one_direction(grams, crosses, energies, n_points), None
+    kept = _unbeaten(points.losses, energies)
+    losses, layers = points.losses[kept], points.layers[kept]
+    weights = points.weights[kept] / points.weights[kept].mean(1, keepdims=True)
+    reachable = _is_least(weights, losses, energies) if is_optimum is None else is_optimum[kept]
+    directions = layers[:, :, 0] / np.linalg.norm(layers[:, :, 0], axis=1, keepdims=True) if rank == 1 else layers
+    return ParetoFront(losses, weights, directions, reachable)
 
 
-def _roots(mixes, first, second, sides, sizes) -> np.ndarray:
-    """The four roots t of s (c_1'z) (z'D_2 z) = t (c_2'z) (z'D_1 z), z = first + t second, for every mix s: (T, 4)."""
-    linear = [np.stack([first @ side, second @ side]) for side in sides]  # coefficients of 1 and t
-    squares = [np.stack([first**2 @ size, 2 * (first * second) @ size, second**2 @ size]) for size in sizes]
-    left, right = np.zeros((2, 5, len(mixes)))
-    for i in range(2):
-        for j in range(3):
-            left[i + j] += mixes * linear[0][i] * squares[1][j]
-            right[i + j + 1] += linear[1][i] * squares[0][j]
-    quartic = right - left
-    companion = np.zeros((len(mixes), 4, 4))
-    companion[:, np.arange(1, 4), np.arange(3)] = 1
-    companion[:, :, 3] = -(quartic[:4] / quartic[4]).T
-    return np.linalg.eigvals(companion).astype(complex)
+def _check_rank(moments: Moments, rank: int) -> None:
+    sizes = f"a whole number from 1 to n_features = {moments.n_features}"
+    require(isinstance(rank, (int, np.integer)) and 1 <= rank <= moments.n_features, "rank", sizes, rank, "use 1 to force sharing")
+    offered = moments.shared_covariates or rank == 1
+    require(offered, "rank", "1 where tasks have rows of their own", rank, "use Moments.from_shared_rows, or rank=1")
+
+
+def _unbeaten(losses: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Indices of the points that no other is at least as good as in all losses; the first of equal ones; by the first loss."""
+    order = np.lexsort(losses.T[::-1])
+    if losses.shape[1] == 2:
+        best = np.minimum.accumulate(np.append(np.inf, losses[order, 1]))[:-1]
+        return order[losses[order, 1] < best]
+    left, kept = order[np.argsort((losses[order] / energies).sum(1), kind="stable")], []
+    while len(left):  # the least of the sum is beaten by none that is left
+        size = max(1, min(256, BLOCK // len(left)))
+        block = left[:size]
+        inside = np.all(losses[block][:, None] <= losses[block], -1) & np.tri(len(block), k=-1, dtype=bool).T
+        block = block[~inside.any(0)]
+        kept.append(block)
+        beaten = np.zeros(len(left), bool)
+        for point in losses[block]:
+            beaten |= np.all(losses[left] >= point, 1)
+        left = left[~beaten]
+    kept = np.concatenate(kept)
+    return kept[np.lexsort(losses[kept].T[::-1])]
+
+
+def _is_least(weights: np.ndarray, losses: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Whether no other point has a smaller sum under the weights of each."""
+    blocks = np.array_split(weights, max(1, len(weights) * len(losses) // BLOCK))
+    least = np.concatenate([(block @ losses.T).min(1) for block in blocks])
+    return np.sum(weights * losses, 1) <= least + SLACK * (weights @ energies)

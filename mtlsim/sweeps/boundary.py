@@ -15,6 +15,7 @@ from mtlsim.core.checks import require
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.verdict import summarise
+from mtlsim.core.words import counted
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
 
@@ -61,8 +62,8 @@ class Boundary:
 
     def __repr__(self) -> str:
         sizes = ", ".join(str(len(branch)) for branch in self.branches) or "no points"
-        runs = f"; {self.n_runs} draws, a grid as fine would need {self.grid_runs}" if self.n_runs else ""
-        return f"Boundary in ({self.x}, {self.y}): {len(self.branches)} branches of {sizes} points{runs}"
+        runs = f"; {counted(self.n_runs, 'draw')}, a grid as fine would need {self.grid_runs}" if self.n_runs else ""
+        return f"Boundary in ({self.x}, {self.y}): {counted(len(self.branches), 'branch')} of {sizes} points{runs}"
 
 
 class Box:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.keys import check_key
+from mtlsim.core.words import counted
 from mtlsim.results.settings import facts
 from mtlsim.results.watch import duration
 from mtlsim.sweeps.execute import Runner, programs_of
@@ -58,16 +59,16 @@ class Estimate:
         rounds = f" in 1 to {self.n_rounds} rounds" if self.n_rounds > 1 else ""
         chunk = self.cells * self.n_seeds * self.draw / self.chunks
         lines = [
-            f"size: {self.cells} cells x {self.n_seeds} seeds{rounds} in {_count(self.chunks, 'chunk')}; "
-            f"{_count(self.compiles, 'program')} to compile",
+            f"size: {counted(self.cells, 'cell')} x {counted(self.n_seeds, 'seed')}{rounds} in {counted(self.chunks, 'chunk')}; "
+            f"{counted(self.compiles, 'program')} to compile",
             f"compiling: {self.compile_again:.2g} s each{self._first()}",
             f"running: {1e6 * self.draw:.3g} us a draw, {duration(chunk)} a chunk, on {self.devices}",
             f"memory: {_size(self.memory)} at a time, {_size(self.result)} for the result",
             f"in all: {self._span(1)} on this machine",
         ]
-        more = [f"with {_count(n, 'worker')} like it: {self._span(n)}" for n in workers]
+        more = [f"with {counted(n, 'worker')} like it: {self._span(n)}" for n in workers]
         if workers and max(workers) > self.chunks:
-            more.append(f"no more than {_count(self.chunks, 'worker')} can help; chunk_draws makes chunks smaller")
+            more.append(f"no more than {counted(self.chunks, 'worker')} can help; chunk_draws makes chunks smaller")
         return "\n".join([*lines, *more])
 
     def _first(self) -> str:
@@ -101,9 +102,10 @@ def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, "
     first = [_seconds(runner.program, static) for static in compiled]
     again = first
     if kept := jax.config.jax_compilation_cache_dir is not None:
-        jax.clear_caches()
-        runner = Runner(job, devices)
-        again = [_seconds(runner.program, static) for static in compiled]
+        # what is inside a program is traced once in a process; to drop that would drop all programs of the user too
+        traced, anew = runner.tracing / len(compiled), Runner(job, devices, anew=True)
+        again = [_seconds(anew.program, static) for static in compiled]
+        again = [seconds + max(traced - anew.tracing / len(compiled), 0) for seconds in again]
     draws = [_seconds_a_draw(runner, int(static)) for static in statics]
     return Estimate(
         cells=plan.n_points * plan.n_static,
@@ -111,17 +113,13 @@ def estimate(cell: Any, grid: Mapping[str, Any], n_seeds: int, key: Key[Array, "
         n_rounds=plan.n_rounds,
         compiles=len(programs),
         chunks=len(plan.chunks()) // plan.n_rounds,
-        devices=f"{len(devices)} {settings['device'].split()[0]} device{'s' if len(devices) > 1 else ''}",
+        devices=counted(len(devices), f"{settings['device'].split()[0]} device"),
         compile_first=float(np.mean(first)) if kept and sum(first) > 1.5 * sum(again) else np.nan,
         compile_again=float(np.mean(again)),
         draw=float(np.mean(draws)),
         memory=runner.needed_bytes,
         result=result_bytes(settings, plan),
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _seconds(function: Callable, *arguments: Any) -> float:

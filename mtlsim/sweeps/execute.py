@@ -1,6 +1,7 @@
 """Running chunks of draws: compiled calls over points and seeds, their points spread over all devices."""
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,14 +97,16 @@ class Runner:
 
     The batches of the plan are rounded up to the devices, and cut where the memory that the compiler reports for the program is
     more than half of what is free: no number depends on it, up to rounding. needed_bytes: largest so reported, over all devices.
+    tracing: seconds that tracing took in all. anew: trace and compile again, whatever programs this process has.
     """
 
-    def __init__(self, job: Job, devices: Sequence[jax.Device]):
+    def __init__(self, job: Job, devices: Sequence[jax.Device], anew: bool = False):
         self.job, self.devices = job, tuple(devices)
+        self.compile_batch = compile_batch.__wrapped__ if anew else compile_batch
         self.key = jax.random.wrap_key_data(jnp.asarray(job.key[0]), impl=job.key[1])
         self.values = job.grid.traced_values()
         self.batch_points = -(-job.plan.batch_points // len(self.devices)) * len(self.devices)
-        self.needed_bytes = 0
+        self.needed_bytes, self.tracing = 0, 0.0
         self.programs: dict[int, tuple[Callable, Any, int]] = {}
 
     def __call__(self, chunk: Chunk, points: np.ndarray) -> dict[str, np.ndarray]:
@@ -120,7 +123,7 @@ class Runner:
         if static not in self.programs:
             grid, n_seeds = self.job.grid, self.job.plan.batch_seeds
             cell = _cell_at(self.job.cell, grid, grid.static_points()[static])
-            batch = compile_batch(tuple(axis.name for axis in grid.traced), self.devices)
+            batch = self.compile_batch(tuple(axis.name for axis in grid.traced), self.devices)
             needed, room = self._compile(batch, cell, n_seeds), available_bytes(self.devices) // 2
             if needed > room and n_seeds > 1:
                 n_seeds = max(1, n_seeds * room // needed)
@@ -132,6 +135,9 @@ class Runner:
     def _compile(self, batch: Callable, cell: Any, n_seeds: int) -> int:
         """Compile for these seeds (the call that follows finds it) and return the bytes that it will need on all devices."""
         values = np.zeros((self.batch_points, self.values.shape[1]))
-        compiled = batch.lower(cell, values, self.key, np.arange(n_seeds, dtype=np.uint32)).compile()
+        begun = time.perf_counter()
+        lowered = batch.lower(cell, values, self.key, np.arange(n_seeds, dtype=np.uint32))
+        self.tracing += time.perf_counter() - begun
+        compiled = lowered.compile()
         report = compiled.memory_analysis()
         return (report.temp_size_in_bytes + report.output_size_in_bytes) * len(self.devices) if report else 0

@@ -81,4 +81,5 @@ def _compile(statement, names: tuple[str, ...]) -> Callable:
         moved = at_point(cell, dict(zip(names, point, strict=True)), check=False)
         return statement(moved)(key=jax.random.fold_in(key, seed))
 
-    return compile_with_nan(jax.vmap(jax.vmap(one, (None, None, None, 0)), (0, None, None, None)))
+    over_points = jax.vmap(jax.vmap(one, (None, None, None, 0)), (0, None, None, None))
+    return compile_with_nan(over_points, quickly=True)  # as fast to run, mostly LAPACK and loops, and a third less to compile

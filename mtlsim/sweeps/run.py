@@ -16,6 +16,7 @@ from mtlsim.core.checks import require
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import IN_FLOAT32
 from mtlsim.core.verdict import Verdict, verdict_of
+from mtlsim.core.words import counted, verb
 from mtlsim.results import dataset as datasets
 from mtlsim.results.collect import collect
 from mtlsim.results.keep import SUMMARY
@@ -99,7 +100,7 @@ def sweep(
     plan = job.plan
     chunks = plan.chunks(shard)
     if progress:
-        kind = f"{n_devices} {given['device'].split()[0]} device{'s' if n_devices > 1 else ''}"
+        kind = counted(n_devices, f"{given['device'].split()[0]} device")
         print(_announcement(job, kind + (" a worker" if executor else ""), shard), file=sys.stderr)
     place = Here(Runner(job, devices)) if executor is None else Elsewhere(job, given, executor)
     with sign_of_life(parts.folder):
@@ -137,12 +138,13 @@ def _announcement(job: Job, kind: str, shard: tuple[int, int]) -> str:
     cells = plan.n_points * plan.n_static
     n_programs = len(set(programs_of(job.cell, grid)))
     per = f", one per {' x '.join(axis.name for axis in grid.static)}" if 1 < n_programs == plan.n_static else ""
-    compiles = f"{n_programs} compile{'s' if n_programs > 1 else ''}{per}"
+    compiles = f"{counted(n_programs, 'compile')}{per}"
     rounds = f" in up to {plan.n_rounds} rounds" if plan.n_rounds > 1 else ""
     part = f", shard {shard[0]} of {shard[1]}" if shard != (1, 1) else ""
     memory = draw_bytes(job.cell) * plan.batch_points * plan.batch_seeds / 2**20
     return (
-        f"{cells} cells x {plan.n_seeds} seeds{rounds} in {len(plan.chunks(shard))} chunks{part}; {compiles}; "
+        f"{counted(cells, 'cell')} x {counted(plan.n_seeds, 'seed')}{rounds} "
+        f"in {counted(len(plan.chunks(shard)), 'chunk')}{part}; {compiles}; "
         f"about {memory:.0f} MiB at a time on {kind}"
     )
 
@@ -151,7 +153,9 @@ def _watched(chunks: list[Chunk], plan: Plan, parts: Parts, place: Any, level: f
     """Run the chunks behind a bar that also says how many cells are undecided and how many draws have a bad status."""
     stored = [chunk for chunk in chunks if parts.holds(chunk)]
     if progress and stored:
-        print(f"going on: {len(stored)} of {len(chunks)} chunks are there already", file=sys.stderr)
+        print(
+            f"going on: {len(stored)} of {counted(len(chunks), 'chunk')} {verb(len(stored), 'is')} there already", file=sys.stderr
+        )
     sizes = {chunk: (chunk.stop - chunk.start) * plan.n_seeds for chunk in chunks}
     tally, known = Tally(), set(stored)
     with Progress(sum(sizes.values()), sum(sizes[chunk] for chunk in known), progress) as bar:

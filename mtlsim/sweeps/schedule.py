@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mtlsim.core.words import counted, verb
 from mtlsim.results.keep import Arrays, still_open
 from mtlsim.results.plan import Chunk
 from mtlsim.results.store import Parts
@@ -19,7 +20,8 @@ class Incomplete(RuntimeError):
     def __init__(self, missing: Sequence[Chunk], total: int, cause: str):
         shown = ", ".join(chunk.name for chunk in missing[:5]) + (", ..." if len(missing) > 5 else "")
         super().__init__(
-            f"{len(missing)} of {total} chunks are missing ({shown}), the last because: {cause}. All others are kept, and the "
+            f"{len(missing)} of {counted(total, 'chunk')} {verb(len(missing), 'is')} "
+            f"missing ({shown}), the last because: {cause}. All others are kept, and the "
             "same call runs only these."
         )
 

@@ -67,11 +67,22 @@ class Tasks(eqx.Module):
 
 
 def cosine_of(angle):
-    """The cosine of an angle in degrees, one number or a sequence of them."""
+    """The cosine of an angle in degrees, one number or a sequence of them.
+
+    Where the cosine is 1 or -1 the derivative is zero, whatever follows: tasks turn to either side alike, so that no mean over
+    draws has a slope there (one draw may have one, which is that of a kink). By the cosine itself there is none (NaN), as the other
+    direction comes with sqrt(1 - cosine^2).
+    """
     if isinstance(angle, (tuple, list)):
         return tuple(map(cosine_of, angle))
     require_all(angle, lambda a: (a >= 0) & (a <= 180), "angle", "between 0 and 180 degrees", "use 0 for equal directions")
-    return float(np.cos(np.deg2rad(angle))) if is_concrete(angle) else jnp.cos(jnp.deg2rad(angle))
+    if is_concrete(angle):
+        return float(np.cos(np.deg2rad(angle)))
+    radians = jnp.deg2rad(angle)
+    held = jax.lax.stop_gradient(jnp.cos(radians))
+    straight = held**2 >= 1
+    # its slope is zero there, and that of the sine infinite: without the inner where their product would be NaN
+    return jnp.where(straight, held, jnp.cos(jnp.where(straight, 1.0, radians)))
 
 
 class Recipe(eqx.Module):

@@ -26,6 +26,7 @@ import importlib
 
 from mtlsim.core.checks import require
 from mtlsim.core.registry import find, names
+from mtlsim.core.words import with_article
 
 
 def statement_names() -> list[str]:
@@ -36,7 +37,7 @@ def find_statement(name: str):
     """The `Statement` called `name`. Raises ValueError with the nearest name if there is none."""
     found = find(importlib.import_module("mtlsim.theory.statements"), name, "STATEMENT")
     kind = importlib.import_module("mtlsim.theory.statement").Statement
-    require(isinstance(found, kind), "statement", "a Statement", f"a {type(found).__name__}", "make a Statement of it")
+    require(isinstance(found, kind), "statement", "a Statement", with_article(type(found).__name__), "make a Statement of it")
     return found
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.extremes import smallest_of
+from mtlsim.core.words import with_article
 from mtlsim.tasks.linear import LinearTasks
 
 Values = Mapping[str, Array]
@@ -112,7 +113,8 @@ class Statement:
         require("return" in hints, "instance", "annotated with the cell that it returns", "without", cure)
         wanted = hints["return"]
         cure = f"see the instance in {self.instance.__module__}"
-        require(isinstance(cell, wanted), "cell", f"a {wanted.__name__} for {self.name}", f"a {type(cell).__name__}", cure)
+        must_be, found = with_article(wanted.__name__), with_article(type(cell).__name__)
+        require(isinstance(cell, wanted), "cell", f"{must_be} for {self.name}", found, cure)
         if self.cells is not None:
             self.cells.check(cell)
         return Prediction(self, cell)

@@ -16,6 +16,7 @@ from mtlsim.core.checks import is_concrete, require, require_choice, require_ind
 from mtlsim.core.keys import check_key
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status
+from mtlsim.core.words import counted, with_article
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.sharing import Problem, Sharing, as_sharing, as_table
@@ -100,7 +101,7 @@ class Fitted(eqx.Module):
         return cls(sharing, params, *rest, *codes, about["route"], about["activation"])
 
     def __repr__(self) -> str:
-        what = f"Fitted({self.sharing}, {self.n_tasks} tasks"
+        what = f"Fitted({self.sharing}, {counted(self.n_tasks, 'task')}"
         if not is_concrete(self.loss) or self.loss.ndim:
             return f"{what}, route={self.route!r})"
         certificate, status = Certificate(int(self.certificate)), Status(int(self.status))
@@ -173,7 +174,7 @@ def _as_tasks(tasks: Any, need_rows: bool) -> Moments | Rows:
     if isinstance(tasks, (Moments, Rows)):
         return _sums(tasks) if isinstance(tasks, Rows) and not need_rows else stack(tasks) if isinstance(tasks, Moments) else tasks
     several = isinstance(tasks, Sequence) and not isinstance(tasks, (str, bytes)) and len(tasks) > 0
-    require(several, "tasks", "one entry per task", f"a {type(tasks).__name__}", cure)
+    require(several, "tasks", "one entry per task", with_article(type(tasks).__name__), cure)
     if all(isinstance(one, Moments) for one in tasks):
         return stack(list(tasks))
     pairs = all(isinstance(one, (tuple, list)) and len(one) == 2 for one in tasks)

@@ -147,6 +147,12 @@ def _with_heads(network: Network, rows: Rows, shared: Float[Array, "d r"]) -> La
     return Layers(layers.shared, jnp.linalg.solve(grams + tiny[:, None, None] * jnp.eye(shared.shape[1]), sides)[..., 0])
 
 
+@partial(jax.jit, static_argnames="rank")
+def train_layers(network: Network, rows: Rows, rank: int, training: Training, key: Key[Array, ""]) -> Layers:
+    """The layers that "sgd" or "adam" reach, without what `solve_network` says of them, which takes long with many features."""
+    return _train(network, rows, rank, training, key)
+
+
 def _train(network: Network, rows: Rows, rank: int, training: Training, key: Key[Array, ""]) -> Layers:
     n_tasks, _, d = rows.X.shape
     size = jnp.asarray(training.start_size, rows.X.dtype)

@@ -121,7 +121,8 @@ def _train(tasks, sharing, rank, weights, training, key, activation, n_records, 
         slopes, opinion = (plain if scheme is None else weighted)(params, opinion, part, share, t)
         return (*move(method, slopes, memory, params), opinion), None
 
-    opinion = () if scheme is None else scheme.init(_facts(tasks, squares(params) / counts, rank))
+    facts = _facts(tasks, squares(params) / counts, rank)._replace(key=stream(key, "weights"))
+    opinion = () if scheme is None else scheme.init(facts)
     look = lambda state, _: (squares(state[0]), objective(state[0]), state[0])
     (params, _, _), path = walk(step, (params, method.init(params), opinion), training.n_steps, n_records, look)
     losses, loss = path[0][-1], path[1][-1]

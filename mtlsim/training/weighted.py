@@ -146,7 +146,7 @@ def _train(tasks, scheme: Scheme, rank: int, training: WeightedTraining, key, n_
         n_floored = n_floored + jnp.asarray(fired, jnp.int32)
         return (layers, memory, opinion, total, n_floored), weights
 
-    facts = facts_of(tasks, see(layers), rank)
+    facts = facts_of(tasks, see(layers), rank)._replace(key=stream(key, "weights"))
     none = jnp.zeros((), jnp.int32)
     state = (layers, method.init(layers), scheme.init(facts), jnp.zeros_like(facts.losses), none)
     look = lambda state, weights: Path(see(state[0]).losses, weights, *state[0])

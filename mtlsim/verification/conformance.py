@@ -12,6 +12,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.registry import KINDS, OwnFile, all_in, open_own
+from mtlsim.core.words import with_article
 from mtlsim.mechanisms import Mechanism, try_mechanism
 from mtlsim.samples.moments import Moments
 from mtlsim.sharing import Sharing
@@ -62,7 +63,7 @@ def _is_cell(one: Any, own: OwnFile) -> bool:
 
 def _statement(statement: Any) -> Iterator[str]:
     if not isinstance(statement, Statement):
-        yield f"it must be a Statement, but is a {type(statement).__name__}"
+        yield f"it must be a Statement, but is {with_article(type(statement).__name__)}"
         return
     hints = getattr(statement.instance, "__annotations__", {})
     if "return" not in hints:
@@ -123,7 +124,7 @@ def _scheme(kind: Any) -> Iterator[str]:
     from mtlsim.weighting import Facts
 
     scheme = kind()
-    facts = Facts(jnp.array([1.0, 2.0]), jnp.array([1.0, 2.0]), None, 1)
+    facts = Facts(jnp.array([1.0, 2.0]), jnp.array([1.0, 2.0]), None, 1, jax.random.key(0))
     signals = Signals(jnp.array([0.5, 1.5]), jnp.eye(2), 0)
     weights, *_ = scheme.weights(signals, scheme.init(facts))
     weights = np.asarray(weights)
@@ -133,7 +134,7 @@ def _scheme(kind: Any) -> Iterator[str]:
 
 def _mechanism(mechanism: Any) -> Iterator[str]:
     if not isinstance(mechanism, Mechanism):
-        yield f"it must be a Mechanism, but is a {type(mechanism).__name__}"
+        yield f"it must be a Mechanism, but is {with_article(type(mechanism).__name__)}"
         return
     trial = try_mechanism(mechanism, 16)
     for clause in trial.clauses:

@@ -16,6 +16,7 @@ from mtlsim.core.checks import require
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.registry import file_of
+from mtlsim.core.words import counted
 from mtlsim.results.grid import at_point, make_grid
 from mtlsim.results.grid import parameters as parameters_of
 from mtlsim.results.store import check_writable, require_path, write_whole
@@ -41,6 +42,7 @@ class Counterexample:
     violation: what the statement says is at most zero: measured - predicted (bound) or |mean of measured - predicted| over the size
     of both; for a sign, -measured in the predicted direction over the size of measured alone, as the prediction has none. It counts
     the draws on which the assumptions hold, share_inside of all. What is climbed is its ratio to its standard error.
+    quantity, measured, predicted: what it is about, and the means of both over the same draws; None where there are none.
     n_agree of n_starts climbs end at this place or as high. A search that finds nothing is no evidence: see n_evaluations.
     lacks: where it holds on no draw, the assumptions that fail.
     file: of a user's own statement, which must be named (`mtlsim.use`) before the instance can be asked for.
@@ -58,6 +60,9 @@ class Counterexample:
     n_agree: int = 1
     file: str | None = None
     lacks: str = ""
+    quantity: str = ""
+    measured: float | None = None
+    predicted: float | None = None
 
     @property
     def z(self) -> float:
@@ -75,11 +80,13 @@ class Counterexample:
 
     def __str__(self) -> str:
         values = ", ".join(f"{name} = {value:.4g}" for name, value in self.parameters.items())
-        seen = f"{self.n_evaluations} points, {self.n_agree} of {self.n_starts} climbs agree"
+        seen = f"{counted(self.n_evaluations, 'point')}, {self.n_agree} of {counted(self.n_starts, 'climb')} agree"
         if self.share_inside == 0:
             which = f"; at the last it is short of: {self.lacks}" if self.lacks else ""
-            return f"cannot search {self.statement}: its assumptions hold at none of {self.n_evaluations} points{which}"
+            return f"cannot search {self.statement}: its assumptions hold at none of {counted(self.n_evaluations, 'point')}{which}"
         size = f"{self.violation:.3g} +- {self.standard_error:.2g} of its size"
+        if self.measured is not None and self.predicted is not None:
+            size += f" (mean {self.quantity} {self.measured:.5g} measured, {self.predicted:.5g} predicted)"
         if self.z >= VIOLATES:
             return f"violates {self.statement}, by {size}, at {values} ({seen})"
         return (
@@ -194,7 +201,7 @@ def search_counterexample(
     close = [np.abs(x - best).max() < TOGETHER or value < lowest + TOGETHER * abs(lowest) for value, x in ends]
     parameters = {name: float(value) for name, value in values_at(jnp.asarray(best)).items()}
     worst = at_point(base, parameters, check=False)
-    fresh = over_instances(lambda i, key: _named(_violation(statement, i, key)), [worst], jax.random.key(seed + 1), n_fresh)[0]
+    fresh = over_instances(lambda i, key: _named(statement, i, key), [worst], jax.random.key(seed + 1), n_fresh)[0]
     inside, own = fresh["inside"], file_of(statement)
     file = None if own is None else str(own.path)
     if inside.sum() < 2:
@@ -205,7 +212,10 @@ def search_counterexample(
     signed = mean if statement.kind in ("bound", "sign") else np.abs(mean)
     which = int(np.argmax(signed / np.maximum(error, FLOOR)))
     numbers = float(signed[which]), float(error[which]), count, float(inside.mean()), len(ends), int(sum(close))
-    return Counterexample(statement.name, place, seed, parameters, *numbers, file)
+    shapes = jax.eval_shape(lambda key: (statement.measure(worst, key), statement.predict(worst, key)), keys[0])
+    quantity = _quantities(*shapes)[which]
+    means = (float(fresh[name][inside].mean(0)[which]) for name in ("measured", "predicted"))
+    return Counterexample(statement.name, place, seed, parameters, *numbers, file, "", quantity, *means)
 
 
 def short_of(statement: Statement, instance: Any, key: Any) -> str:
@@ -234,18 +244,28 @@ def _apart(found: list[tuple[float, np.ndarray]], count: int) -> list[tuple[floa
 
 def _violation(statement: Statement, instance, key) -> tuple[Float[Array, " q"], Float[Array, " q"], Bool[Array, ""]]:
     """Per quantity, what should not be positive (bound, sign) or zero on average (the others), and its size; whether it applies."""
-    measured, predicted = statement.measure(instance, key), statement.predict(instance, key)
+    measured, predicted = _both(statement, instance, key)
     margins = [jnp.asarray(margin, float) for margin in statement.assume(instance, key).values()]
-    names = sorted(set(measured) & set(predicted))
-    measured, predicted = (jnp.stack([values[name] for name in names]) for values in (measured, predicted))
     signed = statement.kind == "sign"
     off = -measured * jnp.sign(predicted) if signed else measured - predicted
     size = jnp.abs(measured) + (0 if signed else jnp.abs(predicted)) + jnp.finfo(off.dtype).tiny
     return off, size, jnp.all(jnp.stack(margins) >= 0) if margins else jnp.asarray(True)
 
 
-def _named(found) -> dict[str, Array]:
-    return dict(zip(("violation", "size", "inside"), found, strict=True))
+def _both(statement: Statement, instance, key) -> tuple[Float[Array, " q"], Float[Array, " q"]]:
+    """What is measured and what is predicted of every quantity."""
+    found = statement.measure(instance, key), statement.predict(instance, key)
+    measured, predicted = (jnp.stack([values[name] for name in _quantities(*found)]) for values in found)
+    return measured, predicted
+
+
+def _quantities(measured: Mapping[str, Any], predicted: Mapping[str, Any]) -> list[str]:
+    return sorted(set(measured) & set(predicted))
+
+
+def _named(statement: Statement, instance, key) -> dict[str, Array]:
+    found = (*_violation(statement, instance, key), *_both(statement, instance, key))
+    return dict(zip(("violation", "size", "inside", "measured", "predicted"), found, strict=True))
 
 
 def _size(statement: Statement, off: Float[Array, " q"]) -> Float[Array, ""]:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mtlsim.core.words import counted
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.evidence import Evidence
+from mtlsim.verification.holes import Search
 from mtlsim.verification.rules import FAMILY, REFUTED, UNDECIDED, Judgement, holm
 
 
@@ -14,7 +16,7 @@ class Finding:
     """What verification found about one statement.
 
     worst_instance: the instance of `worst_evidence`, which of all that count speaks most against the statement. command: what
-    repeats its instances and draws.
+    repeats its instances and draws. search: for holes, where one was asked for (`verify(holes=200)`).
     n_seeds: draws per instance inside and on the edge at the last look; looks: how often they were judged, at twice as many draws
     each time. p_value: of the evidence against, all looks paid for; adjusted: by Holm's rule over all statements of the run.
     """
@@ -33,6 +35,7 @@ class Finding:
     worst_evidence: Evidence | None = field(default=None, repr=False)
     worst_instance: Any = field(default=None, repr=False)
     command: str = ""
+    search: Search | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -42,11 +45,21 @@ class Finding:
     def as_expected(self) -> bool:
         return self.verdict == self.statement.expected
 
+    @property
+    def n_holes(self) -> int:
+        return 0 if self.search is None else self.search.n_holes
+
+    @property
+    def says(self) -> str:
+        """The verdict and, where a search found cells in which the statement is false, how many."""
+        return f"{self.verdict}, with {counted(self.n_holes, 'hole')} found" if self.n_holes else self.verdict
+
     def __str__(self) -> str:
         note = "" if self.as_expected else f" (expected: {self.statement.expected})"
-        size = f"{self.n_instances} instances x {self.n_seeds} draws"
+        size = f"{counted(self.n_instances, 'instance')} x {counted(self.n_seeds, 'draw')}"
+        looked = "" if self.search is None else f"; {self.search.seen}"
         lacks = f"; lacking: {'; '.join(self.judgement.lacks)}" if self.verdict == UNDECIDED else ""
-        return f"{self.statement.name}: {self.verdict}{note}; worst score {self.worst:.3g}, {size}{lacks}"
+        return f"{self.statement.name}: {self.says}{note}; worst score {self.worst:.3g}, {size}{lacks}{looked}"
 
 
 def settle(findings: Sequence[Finding], level: float = FAMILY) -> list[Finding]:
@@ -62,6 +75,6 @@ def family_wise(findings: Sequence[Finding]) -> str:
     nearest = f"; of the others {min(kept)[1]} is nearest, at an adjusted p-value of {min(kept)[0]:.2g}" if kept else ""
     n_refuted = len(findings) - len(kept)
     return (
-        f"{len(findings)} statements, {n_refuted} refuted: the probability that any of them is so by chance is at most {FAMILY:g}, "
-        f"over all statements (Holm), instances and looks{nearest}"
+        f"{counted(len(findings), 'statement')}, {n_refuted} refuted: the probability that any of them is so by chance "
+        f"is at most {FAMILY:g}, over all statements (Holm), instances and looks{nearest}"
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 from mtlsim.core.extremes import largest_of, smallest_of
+from mtlsim.core.words import counted
 from mtlsim.sweeps.one_shape import for_shape
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory import find_statement, statement_names
@@ -68,11 +69,19 @@ class Search:
         """Cells that are holes, in one quantity or more."""
         return len({id(hole.instance) for hole in self.holes})
 
+    @property
+    def seen(self) -> str:
+        return f"{counted(self.n_holes, 'hole')} in {counted(self.n_inside, 'cell')} inside the assumptions"
+
     def __str__(self) -> str:
         return (
-            f"{self.statement.name}: {self.n_holes} holes in {self.n_inside} cells inside "
-            f"(of {self.n_drawn} drawn, {self.n_shapes} shapes), {self.n_seeds} draws each, {self.seconds:.0f} s"
+            f"{self.statement.name}: {self.seen} (of {self.n_drawn} drawn, {counted(self.n_shapes, 'shape')}), "
+            f"{counted(self.n_seeds, 'draw')} each, {self.seconds:.0f} s"
         )
+
+    def told(self) -> str:
+        """A line a hole, and its cell."""
+        return "".join(f"   {hole}, margin {hole.margin:.3g}\n      {hole.instance}\n" for hole in self.holes)
 
 
 def search_holes(statement: Statement, n_cells: int = 200, n_seeds: int = 100, seed: int = 0) -> Search:
@@ -112,10 +121,10 @@ def search_all(
             continue
         found.append(search_holes(statement, n_cells, n_seeds, seed))
         print(found[-1], flush=True)
-        for hole in found[-1].holes if show else ():
-            print(f"   {hole}, margin {hole.margin:.3g}\n      {hole.instance}", flush=True)
+        if show and found[-1].holes:
+            print(found[-1].told(), end="", flush=True)
     holes, inside = sum(one.n_holes for one in found), sum(one.n_inside for one in found)
-    print(f"in all: {holes} holes in {inside} cells inside the assumptions")
+    print(f"in all: {counted(holes, 'hole')} in {counted(inside, 'cell')} inside the assumptions")
     return found
 
 

@@ -14,7 +14,7 @@ Statement & Claim & Verdict & Draws \\ \hline \endhead
 
 def as_latex(findings: Sequence[Finding], trials: Sequence[Trial] = ()) -> str:
     """A longtable of all findings; the sentence on the error of all verdicts together stands below it as a comment."""
-    rows = [_row(f.statement, f.verdict, f"${f.n_instances} \\times {f.n_seeds}$") for f in findings]
+    rows = [_row(f.statement, f.says, f"${f.n_instances} \\times {f.n_seeds}$") for f in findings]
     rows += [_row(trial.mechanism, trial.verdict, f"${trial.n_seeds}$") for trial in trials]
     below = f"% {family_wise(findings)}\n" if findings else ""
     return HEAD + "".join(rows) + "\\end{longtable}\n" + below

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtlsim.citations import bibliography
+from mtlsim.core.words import counted
 from mtlsim.mechanisms import Trial
 from mtlsim.mechanisms._clauses import RULES as CLAUSES
 from mtlsim.plots.sheet import as_data_uri
@@ -61,7 +62,7 @@ def _table(findings: Sequence[Finding]) -> str:
     columns = {"statement": "", "verdict": "", "expected": "", "worst score": "number", "adjusted p": "number", "claim": ""}
     head = "".join(f'<th data-kind="{kind}">{name}</th>' for name, kind in columns.items())
     rows = "".join(
-        f'<tr><td><a href="#{f.name}">{f.name}</a></td><td class="{_css(f)}">{f.verdict}</td><td>{f.statement.expected}</td>'
+        f'<tr><td><a href="#{f.name}">{f.name}</a></td><td class="{_css(f)}">{f.says}</td><td>{f.statement.expected}</td>'
         f"<td>{f.worst:.3g}</td><td>{f.adjusted:.2g}</td><td>{html.escape(f.statement.claim)}</td></tr>"
         for f in findings
     )
@@ -71,13 +72,18 @@ def _table(findings: Sequence[Finding]) -> str:
 def _by_source(findings: Sequence[Finding], trials: Sequence[Trial]) -> str:
     """What became of each text's claims: a line a source, most claims first."""
     of: dict[str, list[tuple[str, str]]] = {}
-    things = [(f.statement, f.verdict) for f in findings] + [(trial.mechanism, trial.verdict) for trial in trials]
+    things = [(f.statement, f"{f.verdict} with holes" if f.n_holes else f.verdict) for f in findings] + [
+        (trial.mechanism, trial.verdict) for trial in trials
+    ]
     for thing, verdict in things:
         for key in thing.source:
             of.setdefault(key, []).append((thing.name, verdict))
     lines = "".join(
         f"<tr><td>{html.escape(_title(key))}</td><td>{_counted([verdict for _, verdict in named])}</td><td>"
-        + ", ".join(f'<a class="{verdict.replace(" ", "-")}" href="#{name}">{name}</a>' for name, verdict in named)
+        + ", ".join(
+            f'<a class="{verdict.removesuffix(" with holes").replace(" ", "-")}" href="#{name}">{name}</a>'
+            for name, verdict in named
+        )
         + "</td></tr>"
         for key, named in sorted(of.items(), key=lambda item: -len(item[1]))
     )
@@ -117,13 +123,14 @@ def _section(finding: Finding) -> str:
         held = f"<p>The bound held on {100 * np.mean(shares):.4g} % of the draws.</p>"
     texts = [(title, getattr(statement, name)) for name, title in SOURCES.items()]
     sources = "".join(f"<p><b>{title}:</b> {html.escape(text)}</p>" for title, text in texts if text)
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in finding.judgement.notes)
+    seen = [] if finding.search is None else [f"A search found {finding.search.seen}.", *map(str, finding.search.holes)]
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in (*finding.judgement.notes, *seen))
     lacks = "".join(f"<li>Lacking: {html.escape(lack)}.</li>" for lack in finding.judgement.lacks)
     return (
-        f'<section id="{statement.name}"><h2>{statement.name}: <span class="{_css(finding)}">{finding.verdict}</span></h2>'
+        f'<section id="{statement.name}"><h2>{statement.name}: <span class="{_css(finding)}">{finding.says}</span></h2>'
         f"<p><b>Tested here:</b> {html.escape(statement.claim)} <i>({html.escape(', '.join(statement.source))})</i></p>{sources}"
-        f"<p>{finding.n_instances} instances, {finding.n_seeds} draws each after {finding.looks} "
-        f"look{'s' * (finding.looks != 1)}, {finding.seconds:.1f} s; "
+        f"<p>{counted(finding.n_instances, 'instance')}, {counted(finding.n_seeds, 'draw')} each after "
+        f"{counted(finding.looks, 'look')}, {finding.seconds:.1f} s; "
         f"adjusted p-value of the evidence against it {finding.adjusted:.2g}.</p>{held}<ul>{notes}{lacks}</ul>"
         f"<table><tr><th>place</th><th>rows</th><th>worst score</th><th>median score</th></tr>{lines}</table>"
         f'{pictures}{_speaks_most(finding)}<p class="rule">{html.escape(RULES[kind])}</p></section>'
@@ -159,7 +166,7 @@ def _trial(trial: Trial) -> str:
     )
     return (
         f'<section id="{mechanism.name}"><h2>{mechanism.name}: <span class="{trial.verdict}">{trial.verdict}</span></h2>{words}'
-        f"<p><i>{html.escape(', '.join(mechanism.source))}</i>; {trial.n_seeds} draws of every point.</p>"
+        f"<p><i>{html.escape(', '.join(mechanism.source))}</i>; {counted(trial.n_seeds, 'draw')} of every point.</p>"
         f"<table><tr><th>clause</th><th>state</th><th>numbers</th><th>rule</th></tr>{lines}</table>"
         f"<p>{html.escape(trial.harm)}.</p></section>"
     )

@@ -43,6 +43,7 @@ def as_json(finding: Finding) -> dict:
         "rule": RULES[statement.kind],
         "verdict": finding.verdict,
         "expected": statement.expected,
+        "holes": _holes(finding),
         "worst_score": _number(finding.worst),
         "instances": finding.n_instances,
         "draws": finding.n_seeds,
@@ -63,6 +64,20 @@ def _speaks_most(finding: Finding) -> dict | None:
     """The evidence and the instance that speak most against it."""
     worst = finding.worst_evidence
     return None if worst is None else _row(worst, finding.statement.kind) | {"parameters": describe_value(finding.worst_instance)}
+
+
+def _holes(finding: Finding) -> dict | None:
+    """What a search for cells in which the statement is false found; none where there was no search."""
+    search = finding.search
+    if search is None:
+        return None
+    numbers = ("quantity", "measured", "predicted", "score", "margin")
+    cells = [
+        {name: value if isinstance(value := getattr(hole, name), str) else _number(value) for name in numbers}
+        | {"parameters": describe_value(hole.instance)}
+        for hole in search.holes
+    ]
+    return {"found": search.n_holes, "cells_inside": search.n_inside, "draws": search.n_seeds, "cells": cells}
 
 
 def trial_as_json(trial: Trial) -> dict:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from mtlsim.core.words import counted
 from mtlsim.theory.statement import EDGE, INSIDE, KINDS, TWINS
 from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence
 
@@ -197,7 +198,7 @@ def _tightness(counted: Sequence[Evidence]) -> str:
 
 def _counted(left_out: Sequence[Evidence], places: Sequence[Evidence]) -> str:
     lost, every = (len({one.instance for one in group}) for group in (left_out, places))
-    return f"Not applicable to {lost} of {every} instances, on no draw of which the assumptions hold."
+    return f"Not applicable to {lost} of {counted(every, 'instance')}, on no draw of which the assumptions hold."
 
 
 def _quantities(evidence: Sequence[Evidence]) -> list[str]:

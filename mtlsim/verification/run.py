@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.registry import all_in, file_and_name, file_of, is_own, open_own, own_thing
+from mtlsim.core.words import with_article
 from mtlsim.mechanisms import Mechanism, Trial, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.instances import BATCH_DRAWS, Drawing, shape_of
@@ -22,8 +24,9 @@ from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
 from mtlsim.verification.evidence import Evidence
 from mtlsim.verification.finding import Finding, family_wise, settle
+from mtlsim.verification.holes import search_holes
 from mtlsim.verification.report import write_report
-from mtlsim.verification.rules import FAMILY, UNDECIDED, consider
+from mtlsim.verification.rules import CONFIRMED, FAMILY, UNDECIDED, consider
 
 MAX_THREADS = 4
 MAX_TRIES = 20
@@ -41,6 +44,7 @@ def verify(
     progress: bool = False,
     budget: int = BUDGET,
     latex: bool = False,
+    holes: int = 0,
 ) -> list[Finding | Trial]:
     """Test statements against simulation, and mechanisms by their clauses.
 
@@ -49,8 +53,10 @@ def verify(
     assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the first look; while a statement is
     undecided they are doubled, up to `budget` times as many, and each look is paid for (see `verification.rules`). A mechanism
     says its own number of draws, and is tried at the level of one verdict (see `mechanisms`). fast: fewer instances and draws to
-    begin with; of mechanisms, half of the draws. progress: print each finding when it is there, then the error of the whole run.
-    Raises ValueError for an unknown name, with the nearest. What a statement itself raises is raised when all others are done.
+    begin with; of mechanisms, half of the draws. holes: random cells inside the assumptions, as many for each statement that is
+    expected to hold, are looked at beside (`verification.holes`): cells in which it is false are said with its verdict.
+    progress: print each finding when it is there, then the error of the whole run. Raises ValueError for an unknown
+    name, with the nearest. What a statement itself raises is raised when all others are done.
 
     >>> (finding,) = mtl.verify(["task-arithmetic"], n_instances=2, n_seeds=20)
     >>> finding.verdict
@@ -59,6 +65,7 @@ def verify(
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
     require(budget >= 1, "budget", "at least 1", budget, f"use {BUDGET}")
+    require(holes >= 0, "holes", "at least 0", holes, "use 200")
     things = [thing for one in (names or statement_names()) for thing in things_of(one)]
     statements = [thing for thing in things if isinstance(thing, Statement)]
     mechanisms = [thing for thing in things if isinstance(thing, Mechanism)]
@@ -69,7 +76,7 @@ def verify(
     level, findings, failures = FAMILY / max(len(statements), 1), [], []
     # compiling is most of the work and runs beside the interpreter, so that threads share the cores
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
-        test = lambda statement: examine(statement, n_instances, n_seeds, seed, fast, level, budget)
+        test = lambda statement: _with_holes(examine(statement, n_instances, n_seeds, seed, fast, level, budget), holes, seed)
         for one in [pool.submit(test, statement) for statement in statements]:
             if (failure := one.exception()) is not None:  # the others are not lost by it
                 failures.append(failure)
@@ -77,6 +84,8 @@ def verify(
             findings.append(one.result())
             if progress:
                 print(one.result(), flush=True)
+            if progress and one.result().n_holes:
+                print(one.result().search.told(), end="", flush=True)
     trials = [try_mechanism(one, one.n_seeds // 2 if fast else None, seed) for one in mechanisms]
     if progress:
         for trial in trials:
@@ -95,6 +104,13 @@ def verify(
     if failures:
         raise failures[0]
     return [*findings, *trials]
+
+
+def _with_holes(finding: Finding, n_cells: int, seed: int) -> Finding:
+    """The finding and, of a statement that is expected to hold, what a search over so many cells found."""
+    if n_cells == 0 or finding.statement.expected != CONFIRMED:
+        return finding
+    return replace(finding, search=search_holes(finding.statement, n_cells, seed=seed))
 
 
 def things_of(name: str | Path | Statement | Mechanism) -> Sequence[Statement | Mechanism]:
@@ -116,7 +132,7 @@ def things_of(name: str | Path | Statement | Mechanism) -> Sequence[Statement | 
     for one in found:
         cure = "make a Statement or a Mechanism of it"
         known = isinstance(one, (Statement, Mechanism))
-        require(known, "names", "statements or mechanisms", f"{name} with a {type(one).__name__}", cure)
+        require(known, "names", "statements or mechanisms", f"{name} with {with_article(type(one).__name__)}", cure)
     return found
 
 

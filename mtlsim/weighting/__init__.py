@@ -17,12 +17,13 @@ A scheme is one file in `mtlsim/weighting/`: its equation, its options where pap
 by hand that the tests run. All see the same signals (unweighted mean losses, inner products of the tasks' gradients in the
 shared layer) and are trained by the same scan: `mtl.train_weighted`, `mtl.WeightedTraining`; in a TOML file, `scheme` in `[cell]`
 or `[grid]` does this. Floors that fire are counted. With linear tasks the exact solver gives what schemes are measured against:
-the weights of least exact risk ("oracle") and the optimum under any weights ("given"); `mtl.pareto_front` is the whole front of two
-tasks, also where no weights lead.
+the weights of least exact risk ("oracle") and the optimum under any weights ("given"); `mtl.tune_weights` finds the best fixed
+weights for any criterion, the worst loss with a proven bound; `mtl.pareto_front` is the whole front of any number of tasks, also
+where no weights lead, and says of losses how far they lie behind it and beyond all weights.
 
 Beside weightings stand the optimisers of the field, from the same losses and inner products: `mgda`, `pcgrad` (the mean over all
 orders), `cagrad`, `imtl-g`, `imtl-l`, `nash-mtl`, `famo`, `aligned-mtl`, `upgrad` and `smooth-chebyshev`, each tested against its
-definition on the gradients themselves.
+definition on the gradients themselves; and `random-loss-weighting`, which draws its weights and looks at nothing.
 
 Whether one of them can beat every weighting, and what weights know, stands in `notebooks/README.md`.
 """

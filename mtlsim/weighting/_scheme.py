@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.samples.moments import Moments
 
@@ -18,12 +18,15 @@ FLOOR = 1e-12  # relative to a loss or gradient norm of one, or of the start if 
 
 
 class Facts(NamedTuple):
-    """What is known before the first step: losses (K,) there, variances (K,) of the labels, moments, columns of the layer."""
+    """What is known before the first step: losses (K,) there, variances (K,) of the labels, moments, columns of the layer, and the
+    key of what a scheme draws.
+    """
 
     losses: Float[Array, " K"]
     variances: Float[Array, " K"]
     moments: Moments | None = None
     rank: int = 1
+    key: Key[Array, ""] | None = None
 
 
 class Signals(NamedTuple):

@@ -12,6 +12,7 @@ from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals
 
 NORMALISERS = ("none", "l2", "loss", "loss+")
 STEPS = ("pairwise", "plain")
+RIDGE = 1e-15  # of the trace: dependent gradients have one answer all the same
 
 
 def shortest_mixture(
@@ -21,7 +22,9 @@ def shortest_mixture(
 
     Frank-Wolfe from equal weights until the gap is at most tolerance * trace(M). "plain" steps go towards the best vertex
     [sener2018multi]; "pairwise" steps take the mass from the worst vertex in use, so that the gap falls geometrically
-    [lacostejulien2015global]. Two tasks need one pairwise step. A gap near w'Mw = 0 means Pareto stationary [desideri2012multiple].
+    [lacostejulien2015global], each followed by a step towards the best point of the plane through the vertices in use, as far as
+    all weights stay positive: so it ends after few steps, however long and short the gradients are [wolfe1976finding]. Two tasks
+    need one pairwise step. A gap near w'Mw = 0 means Pareto stationary [desideri2012multiple].
     """
     scale = jnp.trace(gram)
     matrix = gram / jnp.where(scale > 0, scale, 1)
@@ -41,6 +44,7 @@ def shortest_mixture(
         curvature = multiply(move, moved)
         length = jnp.clip(-multiply(move, pulls) / jnp.where(curvature > 0, curvature, 1), 0, most)
         weights = jnp.maximum(weights + jnp.where(curvature > 0, length, 0) * move, 0)
+        weights = _within(matrix, weights) if steps == "pairwise" else weights
         pulls = multiply(matrix, weights)
         return weights, pulls, gap_of(weights, pulls), iteration + 1
 
@@ -49,6 +53,22 @@ def shortest_mixture(
     state = (weights, pulls, gap_of(weights, pulls), 0)
     weights, _, gap, _ = jax.lax.while_loop(lambda s: (s[2] > tolerance) & (s[3] < n_iterations), step, state)
     return jnp.where(jnp.isnan(scale), jnp.nan, weights), gap * scale
+
+
+def _within(matrix: Float[Array, "K K"], weights: Float[Array, " K"]) -> Float[Array, " K"]:
+    """From weights towards the least w'Mw of those with the same zeros and any signs, until a further one is zero."""
+    used = weights > 0
+    inner = jnp.where(used[:, None] & used, matrix, 0) + jnp.diag(jnp.where(used, RIDGE, 1.0))
+    aim = jnp.where(used, jnp.linalg.solve(inner, used.astype(weights.dtype)), 0)
+    total = jnp.sum(aim)
+    aim = aim / jnp.where(total > 0, total, 1)
+    falls = aim < 0
+    room = jnp.where(falls, weights / jnp.where(falls, weights - aim, 1), 1)
+    length = jnp.minimum(smallest_of(room), 1)
+    moved = jnp.maximum(weights + length * (aim - weights), 0)
+    moved = jnp.where(falls & (room <= length), 0, moved)
+    lower = multiply(moved, matrix, moved) < multiply(weights, matrix, weights)  # false for what rounding has spoiled, and NaN
+    return jnp.where((total > 0) & lower, moved / jnp.sum(moved), weights)
 
 
 def is_pareto_stationary(gram: Float[Array, "K K"], tolerance: float = 1e-6) -> Array:

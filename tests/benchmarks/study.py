@@ -3,12 +3,13 @@
     python tests/benchmarks/study.py [--truth SETS] [--curve SETS] [--time]
 
 --truth: sets of six tasks with 60 to 1000 rows of 20 or 60 features, four of them alike to a degree and two that are not. The
-truth of a target's gain is the mean over independent targets of the same size with the same sources, of the same learners.
-Printed: how often the sign of the gain is right, how many verdicts are decided and how many of those are wrong, how often the
-interval covers, and what learning by the mixture, by the single best way (least leave-one-out error), and by the best way known
-only afterwards (oracle) earn over learning alone. --curve: sets of two sources, one like the target and one not, and the target's
-gain at 10 to 300 rows: how often intervals cover and joint signs are wrong, and where pooling turns from help to harm. --time:
-three shapes, beside scikit-learn's RidgeCV and MultiTaskLassoCV.
+truth of a target's gain is the mean over independent targets of the same size with the same sources, of the same learners; twelve
+targets each are asked, and the others of them tell the truth too. Printed: how often the interval covers, the sign is right where
+the gain is beyond 0.5 % of the risk alone, and the verdict is decided; what share can be decided at most; and what learning by
+the mixture, by the single way of least leave-one-out error, by the best way of each draw and by that on the average over draws,
+which are known only afterwards, earn over learning alone. --curve: sets of two sources, one like the target and one not, and the
+target's gain at 10 to 300 rows: how often intervals cover and joint signs are wrong, and where pooling turns from help to harm.
+--time: three shapes, beside scikit-learn's RidgeCV and MultiTaskLassoCV.
 """
 
 import argparse
@@ -19,6 +20,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax
 import numpy as np
+from scipy import stats
 from smoke import sized
 
 import mtlsim as mtl
@@ -28,7 +30,7 @@ from mtlsim.arrays.learners import METHODS, see
 from mtlsim.arrays.together import Table, Together, mixture
 
 jax.config.update("jax_enable_x64", True)
-N_TESTED, N_TRUTH = 1000, sized(60, 3)
+N_TESTED, N_TRUTH, N_TARGETS = 1000, sized(20, 3), sized(12, 3)
 
 
 def make_tasks(rng: np.random.Generator):
@@ -50,12 +52,19 @@ def make_tasks(rng: np.random.Generator):
 
 
 def risks_of(rows, y, n_train):
-    """On the rows after the first n_train: alone, mixture, the least leave-one-out error, the best of all."""
+    """On the rows after the first n_train: alone, mixture, the least leave-one-out error, the best of all, and each way."""
     train, test = np.arange(n_train), np.arange(n_train, len(y))
     fits = rows.everything(y, train)
     risk = lambda theta: np.mean((rows.predict(theta, y, train, test) - y[test]) ** 2)
     risks = [risk(fit.theta) for fit in fits]
-    return np.array([risks[0], risk(mixture(fits)), risks[int(np.argmin([fit.error for fit in fits]))], min(risks)])
+    picked = risks[int(np.argmin([fit.error for fit in fits]))]
+    return np.array([risks[0], risk(mixture(fits)), picked, min(risks), *risks])
+
+
+def best_of(direct: np.ndarray, others: np.ndarray) -> float:
+    """The true gain, from gains of independent draws and from the means over splits of other targets, by their variances."""
+    variances = [max(one.var(ddof=1) / len(one), 1e-300) for one in (direct, others)]
+    return float(np.average([direct.mean(), others.mean()], weights=1 / np.asarray(variances)))
 
 
 def against_truth(n_sets: int) -> None:
@@ -64,42 +73,60 @@ def against_truth(n_sets: int) -> None:
         rng = np.random.default_rng(seed)
         draws, sizes = make_tasks(rng), rng.choice([60, 130, 300, 1000], 6)
         data = [draw(rng, int(n)) for draw, n in zip(draws, sizes, strict=True)]
-        target = int(rng.integers(6))
-        n = int(rng.choice([42, 130]))
-        data[target] = draws[target](rng, n)
-        tasks = {f"task {k}": pair for k, pair in enumerate(data)}
-        study = mtl.compare_tasks(tasks, targets=f"task {target}", key=jax.random.key(seed))
-        own = study.data.isel(task=0)
+        target, n = int(rng.integers(6)), int(rng.choice([42, 130]))
+        told = []
+        for again in range(N_TARGETS):
+            data[target] = draws[target](rng, n)
+            tasks = {f"task {k}": pair for k, pair in enumerate(data)}
+            own = mtl.compare_tasks(tasks, targets=f"task {target}", key=jax.random.key(N_TARGETS * seed + again)).data.isel(task=0)
+            told.append([float(own[name]) for name in ("gain", "low", "high", "sign")])
         gathered = gather(tasks)
         table, n_train, found = Table(gathered, METHODS), round(0.8 * n), []
         together, unit = Together(table, target), gathered.units[target]
         for _ in range(N_TRUTH):
             X, y = draws[target](rng, n_train + N_TESTED)
             found.append(unit**2 * risks_of(together.on(X / (table.scale * gathered.columns)), y / unit, n_train))
-        risks = np.mean(found, 0)
-        truth = risks[0] - risks[1]
-        rows.append((truth / risks[0], float(own.gain), float(own.low), float(own.high), int(own.sign), truth))
-        earned.append((1 - np.asarray(found)[:, 1:] / np.asarray(found)[:, :1]).mean(0))
-    share, gain, low, high, sign, truth = np.array(rows).T
-    clear, decided = np.abs(share) > 0.005, sign != 0
-    print(f"{n_sets} targets, {int(clear.sum())} with a true gain beyond 0.5 % of the risk alone")
-    print(f"sign of the gain right where clear: {np.mean(np.sign(gain[clear]) == np.sign(truth[clear])):.3f}")
-    large = np.abs(share) > 0.05
-    print(
-        f"decided: {np.mean(decided):.3f} of all, {np.mean(decided[large]) if large.any() else np.nan:.3f} of true gains over 5 %"
-    )
-    wrong = int(np.sum(sign[decided] != np.sign(truth[decided])))
-    print(f"decided and wrong: {wrong} of {int(decided.sum())}")
-    print(f"the interval covers the truth: {np.mean((low <= truth) & (truth <= high)):.3f}")
-    mix, picked, oracle = np.array(earned).T
-    for name, gains in (("mixture", mix), ("least leave-one-out error", picked), ("oracle", oracle)):
+        risks, told = np.asarray(found), np.asarray(told)
+        spread = told[:, 0].std(ddof=1)
+        for i, one in enumerate(told):
+            truth = best_of(risks[:, 0] - risks[:, 1], np.delete(told[:, 0], i))
+            rows.append((seed, n, X.shape[1], truth / risks[:, 0].mean(), *one, truth, spread))
+        gains = (1 - risks[:, 1:] / risks[:, :1]).mean(0)
+        earned.append((*gains[:3], gains[3:].max()))
+    every = np.array(rows)
+    print(f"{n_sets} sets of tasks, {N_TARGETS} targets each")
+    print("rows, features: covered (standard error), sign right, decided of all, of gains beyond 5 %, at most; decided and wrong")
+    for name, kept in (
+        *((f"{n}, {d}", (every[:, 1] == n) & (every[:, 2] == d)) for n in (42, 130) for d in (20, 60)),
+        *((f"{n}", every[:, 1] == n) for n in (42, 130)),
+        ("all", every[:, 0] >= 0),
+    ):
+        if kept.any():
+            print(f"  {name:<8} {told_of(every[kept])}")
+    names = "mixture", "least leave-one-out error", "best way of each draw", "best way on average"
+    for name, gains in zip(names, np.array(earned).T, strict=True):
         about = f"worst target {100 * gains.min():+.2f} %, below -1 %: {np.mean(gains < -0.01):.3f}"
         print(f"{name:<26} earns {100 * gains.mean():+.2f} % over alone; {about}")
 
 
+def told_of(rows: np.ndarray) -> str:
+    """How often what was told is right; at most: the share that intervals of the estimates' own spread over targets decide."""
+    seeds, _, _, share, gain, low, high, sign, truth, spread = rows.T
+    covers, clear, large = (low <= truth) & (truth <= high), np.abs(share) > 0.005, np.abs(share) > 0.05
+    by_set = [covers[seeds == seed].mean() for seed in np.unique(seeds)]
+    error = np.std(by_set, ddof=1) / np.sqrt(len(by_set)) if len(by_set) > 1 else np.nan
+    decided, mean = sign != 0, lambda values: np.mean(values) if len(values) else np.nan
+    most = mean(stats.norm.sf(1.96 - np.abs(truth[large]) / spread[large]))
+    wrong = int(np.sum(sign[decided] != np.sign(truth[decided])))
+    return (
+        f"{covers.mean():.3f} ({error:.3f}), {mean(np.sign(gain[clear]) == np.sign(truth[clear])):.3f}, {decided.mean():.3f}, "
+        f"{mean(decided[large]):.3f}, {most:.3f}; {wrong} of {int(decided.sum())}"
+    )
+
+
 def against_curves(n_sets: int) -> None:
     d, rows, n = 10, (10, 20, 40, 80, 160, 300), 400
-    covers, wrong, found, truths = [], [], [], []
+    covers, widths, wrong, found, truths = [], [], [], [], []
     for seed in range(n_sets):
         rng = np.random.default_rng(seed)
         theta = rng.normal(size=d) / np.sqrt(d)
@@ -109,14 +136,15 @@ def against_curves(n_sets: int) -> None:
             return X, X @ theta + rng.normal(size=n)
 
         near, far = theta + rng.uniform(0.3, 1) * rng.normal(size=d) / np.sqrt(d), rng.normal(size=d) / np.sqrt(d)
-        tasks = {"near": draw(200, near), "far": draw(60, far), "target": draw(n, theta)}
-        study = mtl.compare_tasks(tasks, targets="target", curve=rows, key=jax.random.key(seed))
-        own = study.data.isel(task=0)
+        tasks, told = {"near": draw(200, near), "far": draw(60, far)}, []
+        for again in range(N_TARGETS):
+            tasks["target"] = draw(n, theta)
+            told.append(mtl.compare_tasks(tasks, targets="target", curve=rows, key=jax.random.key(N_TARGETS * seed + again)))
         gathered = gather(tasks)
         table = Table(gathered, METHODS)
-        together, unit, truth = Together(table, 2), gathered.units[2], np.zeros((2, len(rows)))
-        (way,) = table.ways(2, ("pooled",)).of((0, 1))
-        for _ in range(N_TRUTH):
+        together, unit, direct = Together(table, 2), gathered.units[2], np.zeros((N_TRUTH, 2, len(rows)))
+        (way,) = table.ways(2, ("weighted-rows",)).of((0, 1))
+        for i in range(N_TRUTH):
             X, y = draw(max(rows) + N_TESTED, theta)
             drawn = together.on(X / (table.scale * gathered.columns))
             seen = see([way._replace(strengths=np.ones(1))], drawn.X)
@@ -125,18 +153,24 @@ def against_curves(n_sets: int) -> None:
                 fits = drawn.everything(y / unit, train)
                 thetas = fits[0].theta, mixture(fits), drawn.fit(seen, y / unit, train)[0].theta
                 errors = [unit**2 * np.mean((drawn.predict(one, y / unit, train, test) - y[test] / unit) ** 2) for one in thetas]
-                truth[:, j] += (errors[0] - np.array(errors[1:])) / N_TRUTH
-        covers.append((own.curve_low.values <= truth) & (truth <= own.curve_high.values))
-        wrong.append((own.curve_sign_joint.values * truth < 0).any(1))
-        turns = crossing(np.asarray(rows, float), truth[1], np.zeros(len(rows), int)).at
-        if np.isfinite(turns):
-            truths.append(turns)
-            found.append(study.crossing("target", "pooled")[1:3])
-    print(f"{n_sets} targets of {n} rows, gains at {rows} of them")
-    for name, cover, bad in zip(LEARNERS, np.mean(covers, 0), np.mean(wrong, 0), strict=True):
+                direct[i, :, j] = errors[0] - np.array(errors[1:])
+        gains = np.stack([study.data.isel(task=0).curve_gain.values for study in told])
+        for i, study in enumerate(told):
+            own, others = study.data.isel(task=0), np.delete(gains, i, 0)
+            truth = np.array([[best_of(direct[:, k, j], others[:, k, j]) for j in range(len(rows))] for k in range(2)])
+            covers.append((own.curve_low.values <= truth) & (truth <= own.curve_high.values))
+            widths.append((own.curve_high.values - own.curve_low.values) / own.curve_alone.values)
+            wrong.append((own.curve_sign_joint.values * truth < 0).any(1))
+            turns = crossing(np.asarray(rows, float), truth[1], np.zeros(len(rows), int)).at
+            if np.isfinite(turns):
+                truths.append(turns)
+                found.append(study.crossing("target", "pooled")[1:3])
+    print(f"{n_sets} sets of sources, {N_TARGETS} targets of {n} rows each, gains at {rows} of them")
+    for name, cover, width, bad in zip(LEARNERS, np.mean(covers, 0), np.median(widths, 0), np.mean(wrong, 0), strict=True):
         print(
-            f"{name}: intervals cover {', '.join(f'{share:.2f}' for share in cover)}; a joint sign is wrong in {bad:.3f} of curves"
+            f"{name}: intervals cover {', '.join(f'{share:.3f}' for share in cover)}; a joint sign is wrong in {bad:.3f} of curves"
         )
+        print(f"  their width, % of the error alone: {', '.join(f'{100 * one:.1f}' for one in width)}")
     points, lows = np.reshape(found, (-1, 2)).T
     told = np.isfinite(points)
     near = int(np.sum(np.abs(np.log(points[told] / np.asarray(truths)[told])) < np.log(2)))
@@ -191,7 +225,7 @@ def time_it() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--truth", type=int, default=sized(200, 3))
+    parser.add_argument("--truth", type=int, default=sized(60, 3))
     parser.add_argument("--curve", type=int, default=0)
     parser.add_argument("--time", action="store_true")
     given = parser.parse_args()

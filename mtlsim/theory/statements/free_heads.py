@@ -74,9 +74,15 @@ def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> F
     u = u - rate / jnp.where(curvature > 0, curvature, jnp.inf)
     ratio = sign * jnp.exp(u)
     least, predicted = at_ratio(form, n_samples, noise, weights, ratio)
-    around = jax.lax.map(lambda factor: at_ratio(*held, factor * ratio)[0], jnp.array([0.5, 2.0]))
+    factors = jnp.concatenate([jnp.array([0.5, 2.0]), jnp.exp(NUDGE * jnp.array([-1.0, 0.0, 1.0]))])
+
+    def near_and_far(factor):  # in one loop, as every copy of the predictor takes a second to compile
+        loss, found = at_ratio(*held, factor * ratio)
+        return loss, found.risk[1]
+
+    around, risks = jax.lax.map(near_and_far, factors)
+    around, risks = around[:2], risks[2:]
     unit = largest_of(weights * noise**2)
-    risks = jax.lax.map(lambda step: at_ratio(*held, ratio * jnp.exp(step))[1].risk[1], NUDGE * jnp.array([-1.0, 0.0, 1.0]))
     bend = (risks[0] - 2 * risks[1] + risks[2]) / NUDGE**2
     omitted = unit * jnp.abs(bend) / jnp.where(curvature > 0, curvature, 1) / risks[1]
     other = smallest_of(jnp.where((signs == sign) | ~jnp.isfinite(losses), jnp.inf, losses))

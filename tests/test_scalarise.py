@@ -1,0 +1,209 @@
+"""Tuned scalarisation against grids of weights, by least squares on the rows, and against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import close
+from scipy import optimize
+
+import mtlsim as mtl
+from mtlsim.experiments import optimiser_bench
+from mtlsim.solvers.scalarise import Scalarised, WorstLoss, least_scaled_loss
+from mtlsim.theory.statements.scalarisation_gap import Alike, balanced_loss, weighted_loss
+
+KEY = jax.random.key(0)
+SCALES = np.array([1.0, 0.4, 2.0])
+tuned_worst = jax.jit(lambda moments, scales: mtl.tune_weights(moments, 2, WorstLoss(scales), KEY, 12))
+
+
+def some_rows(seed, n_tasks=3, correlation=0.7):
+    """Rows, and labels that have much in common."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 5)) @ np.diag([1, 2, 1, 0.5, 1])
+    common, own = rng.normal(size=(5, 1)), rng.normal(size=(5, n_tasks))
+    return X, X @ (correlation * common + (1 - correlation) * own) + 0.3 * rng.normal(size=(40, n_tasks))
+
+
+def optimum_on_rows(X, Y, weights, rank):
+    """Parameters (K, d) and mean losses of reduced-rank regression, from the rows."""
+    Q, R = np.linalg.qr(X)
+    left = np.linalg.svd(Q.T @ Y * np.sqrt(weights))[0][:, :rank]
+    fitted = Q @ left @ left.T @ Q.T @ Y
+    return np.linalg.solve(R, Q.T @ fitted).T, ((Y - fitted) ** 2).mean(0)
+
+
+def least_on_grid(X, Y, rank, criterion, n=70):
+    """The least criterion over a grid of logarithms of weights, closer and closer around the best."""
+    K = Y.shape[1]
+    centre, width = np.zeros(K - 1), 10.0
+    best = np.inf
+    for _ in range(5):
+        sides = [c + width * np.linspace(-1, 1, n if K == 3 else 400) for c in centre]
+        for logs in np.stack(np.meshgrid(*sides), -1).reshape(-1, K - 1):
+            value = criterion(*optimum_on_rows(X, Y, np.exp([0, *logs]), rank))
+            if value < best:
+                best, where = value, logs
+        centre, width = where, width / 8
+        n = 24
+    return best
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_best_weights_for_the_worst_loss_against_a_grid_on_the_rows(seed):
+    X, Y = some_rows(seed)
+    tuned = tuned_worst(mtl.Moments.from_shared_rows(X, Y), jnp.asarray(SCALES))
+    parameters, losses = optimum_on_rows(X, Y, np.asarray(tuned.weights), 2)
+    np.testing.assert_allclose((losses / SCALES).max(), tuned.value, rtol=1e-8)
+    np.testing.assert_allclose(tuned.solution.parameters, parameters, rtol=1e-6, atol=1e-8)
+    wanted = least_on_grid(X, Y, 2, lambda _, losses: (losses / SCALES).max())
+    assert float(tuned.value) <= wanted * (1 + 1e-5)
+    assert float(tuned.bound) <= float(tuned.value) and tuned.certificate < 2 and tuned.status == 0
+    assert abs(float(tuned.value) / wanted - 1) < 1e-3  # the grid's own error
+
+
+@pytest.mark.parametrize("cosine", [-0.4, -0.1, 0.2, 0.5, 0.9])
+def test_three_tasks_alike_reach_what_theory_says_and_no_more(cosine):
+    moments = Alike(cosine, jnp.full(3, 8.0)).draw(key=KEY)  # mean losses of one
+    tuned = tuned_worst(moments, jnp.ones(3))
+    close(tuned.value, weighted_loss(cosine), 2)
+    close(tuned.bound, balanced_loss(cosine), 2)
+    assert int(tuned.certificate) == (cosine > 0)  # exact, or an interval
+    # a tenth more energy of two is another problem
+    other = tuned_worst(Alike(cosine, jnp.array([8.0, 8.8, 8.8])).draw(key=KEY), jnp.ones(3))
+    assert abs(float(other.value / tuned.value) - 1) > 1e-3
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_the_best_weights_for_a_risk(rank):
+    """Of one task, and the mean: against a grid on the rows; the criterion sees parameters and losses."""
+    X, Y = some_rows(5, 2 if rank == 1 else 3)
+    truth = np.random.default_rng(9).normal(size=5)
+    risk = lambda parameters, losses: ((parameters[-1] - truth) ** 2).sum() + losses[0]
+    tuned = jax.jit(lambda moments: mtl.tune_weights(moments, rank, risk, KEY, 8, 100))(mtl.Moments.from_shared_rows(X, Y))
+    wanted = least_on_grid(X, Y, rank, risk)
+    assert wanted * (1 - 1e-5) < float(tuned.value) <= wanted * (1 + 1e-6)
+    close(risk(*optimum_on_rows(X, Y, np.asarray(tuned.weights), rank)), tuned.value, 3)
+    assert np.isneginf(tuned.bound) and tuned.certificate == 2
+
+
+def test_two_tasks_on_rows_of_their_own():
+    """Against a grid over weights and head ratios, on the rows."""
+    rng = np.random.default_rng(4)
+    pairs = [(X := rng.normal(size=(n, 3)), X @ rng.normal(size=3) + 0.1 * rng.normal(size=n)) for n in (12, 20)]
+    tuned = mtl.tune_weights([mtl.Moments.from_data(*pair) for pair in pairs], 1, n_starts=4, n_steps=30)
+    grams, sides = [X.T @ X / len(X) for X, _ in pairs], [X.T @ y / len(X) for X, y in pairs]
+    ratios = np.tan(np.linspace(-np.pi / 2, np.pi / 2, 4001)[1:-1])
+
+    def worst(weight):
+        G = weight * grams[0] + ratios[:, None, None] ** 2 * grams[1]
+        c = weight * sides[0] + ratios[:, None] * sides[1]
+        B = np.linalg.solve(G, c[..., None])[..., 0]
+        best = np.argmax((c * B).sum(1))
+        heads = [(side @ B[best]) / (B[best] @ gram @ B[best]) for gram, side in zip(grams, sides, strict=True)]
+        return max(np.mean((y - X @ B[best] * a) ** 2) for (X, y), a in zip(pairs, heads, strict=True))
+
+    wanted = min(worst(weight) for weight in np.exp(np.linspace(-4, 4, 400)))
+    assert wanted * (1 - 1e-2) < float(tuned.value) <= wanted * (1 + 1e-6)
+    assert 0 < float(tuned.bound) <= float(tuned.value) and tuned.solution.route == "secular"
+
+
+@pytest.mark.parametrize("n_tasks", [2, 3, 4])
+def test_what_one_direction_left_out_must_cost(n_tasks):
+    """Against a search of SciPy's over all directions that a layer of one column less than tasks may leave out."""
+    X, Y = some_rows(n_tasks, n_tasks)
+    scales = np.exp(np.random.default_rng(n_tasks).normal(size=n_tasks) / 2)
+    problem = Scalarised.of(mtl.Moments.from_shared_rows(X, Y), n_tasks - 1)
+    found = float(least_scaled_loss(problem, jnp.asarray(scales)))
+    Q = np.linalg.qr(X)[0]
+    U, fixed = Y.T @ Q, ((Y - Q @ (Q.T @ Y)) ** 2).sum(0)
+    span = np.linalg.qr(U.T)[0]
+
+    def worst(v):
+        n = span @ v / np.linalg.norm(v)
+        return ((fixed + (U @ n) ** 2) / 40 / scales).max()
+
+    rng = np.random.default_rng(0)
+    options = {"xatol": 1e-10, "fatol": 1e-12, "maxiter": 4000}
+    starts = sorted(rng.normal(size=(400, n_tasks)), key=worst)[:12]
+    least = min(optimize.minimize(worst, v, method="Nelder-Mead", options=options).fun for v in starts)
+    assert found <= least * (1 + 1e-9)
+    np.testing.assert_allclose(found, least, rtol=1e-6)
+
+
+def test_with_a_column_for_each_task_weights_change_nothing():
+    X, Y = some_rows(0)
+    tuned = mtl.tune_weights(mtl.Moments.from_shared_rows(X, Y), 3)
+    residual = Y - X @ np.linalg.lstsq(X, Y, rcond=None)[0]
+    close(tuned.value, (residual**2).mean(0).max())
+    assert tuned.certificate == 0 and tuned.bound == tuned.value
+    one = mtl.tune_weights(mtl.Moments.from_shared_rows(X, Y[:, :1]), 1)
+    close(one.value, (residual[:, 0] ** 2).mean())
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e100])
+def test_units_of_labels_change_the_value_and_nothing_else(unit):
+    X, Y = some_rows(1)
+    scales = jnp.asarray(SCALES)
+    plain, scaled = (tuned_worst(mtl.Moments.from_shared_rows(X, unit**p * Y), scales) for p in (0, 1))
+    np.testing.assert_allclose([scaled.value / unit**2, scaled.bound / unit**2], [plain.value, plain.bound], rtol=1e-5)
+
+
+def test_tasks_in_another_order_and_a_silent_one():
+    X, Y = some_rows(2)
+    order = np.array([2, 0, 1])
+    first = tuned_worst(mtl.Moments.from_shared_rows(X, Y), jnp.asarray(SCALES))
+    second = tuned_worst(mtl.Moments.from_shared_rows(X, Y[:, order]), jnp.asarray(SCALES[order]))
+    close(second.value, first.value, 4)
+    silent = tuned_worst(mtl.Moments.from_shared_rows(X, Y * [1, 1, 0]), jnp.asarray(SCALES))
+    residual = Y - X @ np.linalg.lstsq(X, Y, rcond=None)[0]
+    close(silent.value, ((residual**2).mean(0) / SCALES)[:2].max(), 4)  # two columns for two tasks
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"n_starts": 0}, "n_starts must be a whole number >= 1, but is 0"),
+        ({"n_steps": 0}, "n_steps must be a whole number >= 1, but is 0"),
+        ({"criterion": WorstLoss(np.ones(2))}, "scales must be one number or 3, but is of shape"),
+    ],
+)
+def test_bad_options_are_refused_in_one_sentence(options, sentence):
+    X, Y = some_rows(0)
+    with pytest.raises(ValueError, match=sentence):
+        mtl.tune_weights(mtl.Moments.from_shared_rows(X, Y), 2, **options)
+
+
+def test_two_columns_on_different_rows_are_refused():
+    parts = [mtl.Moments.from_data(*(some_rows(seed)[0], some_rows(seed)[1][:, 0])) for seed in range(3)]
+    with pytest.raises(ValueError, match="rank must be 1 on different rows, but is 2; use rank=1, or labels on the same rows"):
+        mtl.tune_weights(parts, 2)
+
+
+def test_the_bench_of_optimisers_says_the_same_of_the_same_weights(monkeypatch):
+    """Two tasks, equal weights and tuned ones: losses, front and risk against reduced-rank regression of the same moments."""
+    monkeypatch.setattr(optimiser_bench, "scheme_names", lambda: ["equal"])
+    bench = optimiser_bench.Bench(2, mtl.WeightedTraining(n_steps=1000))
+    found = jax.jit(bench)(key=KEY)
+    columns = [optimiser_bench.SHOWN.index(name) for name in ("equal", "tuned: worst loss", "tuned: mean risk")]
+    assert np.isnan(np.delete(np.asarray(found["risk"]), columns, 1)).all() and not np.asarray(found["unsettled"])[:, columns].any()
+    for pattern, noise in enumerate(([0.5, 0.5], [2.0, 0.5], [0.25, 2.0])):
+        moments, truth = bench.draw(jnp.asarray(noise), KEY)
+        rows, labels = np.asarray(moments.factor).T, np.asarray(moments.scores).T
+        risks = lambda weights, rows=rows, labels=labels, truth=truth: (
+            ((optimum_on_rows(rows, labels, weights, 1)[0] - np.asarray(truth)) ** 2).sum(1).mean()
+        )
+        least = min(risks(np.array([1, w])) for w in np.exp(np.linspace(-12, 12, 4001)))
+        equal, _, oracle = np.asarray(found["risk"])[pattern, columns]
+        np.testing.assert_allclose([equal, oracle], [risks(np.ones(2)) / least, 1], rtol=1e-3)
+        # both tasks on shared rows: every end under weights is on the front and on its hull, and no weights do better
+        for name in ("front", "hull", "weights"):
+            np.testing.assert_allclose(np.asarray(found[name])[pattern, columns[:2]], 1, rtol=1e-3)
+        assert (np.asarray(found["weights"])[pattern, columns] < 1.001).all()
+
+
+def test_medians_and_shares_have_intervals():
+    assert optimiser_bench.median(np.append(np.arange(101.0), np.nan)) == (50, 40, 60)  # order statistics 41 and 61 of 101
+    assert np.isnan(optimiser_bench.median(np.full(3, np.nan))).all()
+    middle, low, high = optimiser_bench.share(np.arange(20) < 5)
+    close([middle, low, high], [0.25, 0.11186, 0.46870], 6)

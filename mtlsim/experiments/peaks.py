@@ -100,7 +100,7 @@ def draw(data):
             style = {"color": SERIES[i], "marker": MARKERS[i], "markersize": 4, "linewidth": 1, "linestyle": line}
             ax.errorbar(places, values.mean(1), error, label=labels[float(shuffled)] if line == "-" else "_nolegend_", **style)
     ax.axhline(0, color="black", linewidth=0.8)
-    ax.set_xticks([0, 1, 2, 3, 5, 6], ["0", "1", "2", "3", "1, the IF\nof both", "1, another"])
+    ax.set_xticks([0, 1, 2, 3, 5, 6], ["0", "1", "2", "3", "1: IF\nof both", "1: other\nroles"])
     ax.set(xlabel="variables that two functions have in common", ylabel="rank correlation of the sensitivities\nto hidden units")
     bar_entry(ax)
     legend(fig)

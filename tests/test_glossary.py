@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mtlsim import Verdict, cli, define
-from mtlsim.core.words import counted
+from mtlsim.core.words import counted, with_article
 from mtlsim.glossary import GLOSSARY
 from mtlsim.verification import rules
 
@@ -46,6 +46,8 @@ def test_one_is_one():
     written = {1.0: "1 chunk a minute", 0.996: "0.996 chunks a minute", 12.3: "12.3 chunks a minute"}
     assert {rate: f"{counted(rate, 'chunk', '.3g')} a minute" for rate in written} == written
     assert "interval -1 to 1, 1 seed; positive" in str(Verdict(0.0, 1.0, -1.0, 1.0, 0, 1, 0.95))
+    names = ("Adapted", "OneTask", "ndarray", "Transfer", "int")
+    assert [with_article(name).split()[0] for name in names] == ["an", "a", "an", "a", "an"]
     by_hand = re.compile(r"""(['"])(s|es)\1 (if|\*) """)
     found = [path.name for path in Path(cli.__file__).parent.rglob("*.py") if by_hand.search(path.read_text(encoding="utf-8"))]
     assert not found

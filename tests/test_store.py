@@ -153,7 +153,7 @@ def test_shards_merge_to_the_whole_and_missing_ones_are_named(tmp_path):
         assert not (tmp_path / f"s{i}.nc").exists()
     pieces = [tmp_path / "s1.nc", tmp_path / "s2.nc.parts"]
     with pytest.raises(
-        ValueError, match=r"pieces must hold all 3 chunks of the sweep, but 1 are missing \(chunk-000-00002-000.npz\)"
+        ValueError, match=r"pieces must hold all 3 chunks of the sweep, but 1 is missing \(chunk-000-00002-000.npz\)"
     ):
         mtl.merge(pieces, tmp_path / "merged.nc")
     assert not (tmp_path / "merged.nc").exists()

@@ -28,11 +28,12 @@ def with_article(name: str) -> str:
     """The name of a class after a or an, as it is spoken.
 
     >>> from mtlsim.core.words import with_article
-    >>> with_article("Adapted"), with_article("OneTask"), with_article("Transfer")
-    ('an Adapted', 'a OneTask', 'a Transfer')
+    >>> with_article("Adapted"), with_article("OneTask"), with_article("ndarray"), with_article("Transfer")
+    ('an Adapted', 'a OneTask', 'an ndarray', 'a Transfer')
     """
-    spoken_like_you = name.lower().startswith(("one", "uni", "use", "eu"))
-    return f"{'an' if name[:1].lower() in tuple('aeiou') and not spoken_like_you else 'a'} {name}"
+    first = name.lower()
+    vowel = first.startswith(("a", "e", "i", "o", "u", "nd")) and not first.startswith(("one", "uni", "use", "eu"))
+    return f"{'an' if vowel else 'a'} {name}"
 
 
 def verb(number: Number, one: str) -> str:

@@ -58,6 +58,7 @@ TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their ow
     "representation": ("cells.representation", "Representation", None),
     "merged": ("cells.merged", "Merged", None),
     "task-vectors": ("cells.merged", "TaskVectors", None),
+    "safe-sharing": ("cells.safe_sharing", "SafeSharing", None),
     "zero-shot": ("cells.zero_shot", "ZeroShot", None),
     "words": ("cells.words", "Words", None),
     "label-shift": ("cells.label_shift", "LabelShift", None),

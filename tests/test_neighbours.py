@@ -14,6 +14,7 @@ from mtlsim.cells.groups import Groups
 from mtlsim.cells.label_shift import LabelShift
 from mtlsim.cells.merged import Merged, TaskVectors, best_scale, effective_rows
 from mtlsim.cells.representation import Representation, diversity_cost
+from mtlsim.cells.safe_sharing import SafeSharing, pull_by_norm
 from mtlsim.cells.semantic_alignment import SemanticAlignment, expected_gain, turning_signal
 from mtlsim.cells.words import Words, shared_dimensions, trace_bound
 from mtlsim.cells.zero_shot import ZeroShot, best_design, expected_risks, identified, leverage, worth_in_rows
@@ -508,3 +509,51 @@ def test_a_layer_from_many_tasks_is_that_of_rows():
     assert np.isnan(alike["risk_multi"]).all() and (alike["status"] == Status.degenerate).all()
     with pytest.raises(ValueError, match="K >= r >= 1"):
         Representation(np.ones((1, 2)), target)
+
+
+# ------------------------------------------------------------------------------------------------ safe sharing
+@pytest.mark.parametrize("length", [0.0, 0.3, 1.0, 3.0])
+def test_no_centre_and_no_estimates_are_better_than_those_pulled_by_the_norm(length):
+    """The penalised sum against a search of SciPy, and no task moves by more than the length."""
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(6, 4)) + 8.0 * (np.arange(6) == 5)[:, None]
+
+    def cost(estimates, centre):
+        return np.sum((estimates - seen) ** 2) / 2 + length * np.linalg.norm(estimates - centre, axis=1).sum()
+
+    def huber(centre):
+        far = np.linalg.norm(seen - centre, axis=1)
+        return np.where(far <= length, far**2 / 2, length * far - length**2 / 2).sum()
+
+    pulled, moving = pull_by_norm(jnp.asarray(seen), jnp.asarray(length))
+    best = min((optimize.minimize(huber, start, tol=1e-12) for start in (*seen, seen.mean(0))), key=lambda found: found.fun)
+    mine = np.asarray(pulled)
+    assert not moving and cost(mine, best.x) <= best.fun * (1 + 1e-7) + 1e-12
+    assert np.all(np.linalg.norm(mine - seen, axis=1) <= length * (1 + 1e-12))
+    for _ in range(200):
+        assert cost(mine + 1e-3 * rng.normal(size=mine.shape), best.x + 1e-3 * rng.normal(size=4)) >= best.fun * (1 - 1e-7)
+
+
+def test_under_a_square_no_outlier_is_safe():
+    """Mean risks in expectation: (1 - c)^2 + c (2 - c) / K, and the square of what the mean is off."""
+    K, off, drift, strength = 5, 1, 4.0, 1.5
+    cell = SafeSharing(strength, drift, penalty="square", n_features=8, n_tasks=K, n_outliers=off)
+    found = draws(cell, 4000)
+    c = strength / (1 + strength)
+    spread = (1 - c) ** 2 + c * (2 - c) / K
+    for name, away in (("clean", off / K), ("outlier", 1 - off / K)):
+        assert abs(z_score(found[name], spread + (c * away * drift) ** 2)) < Z_LIMIT
+        assert abs(z_score(found[name], spread + (c * away * drift) ** 2 * 1.1)) > Z_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"n_outliers": 5}, "n_outliers must be from 1 to less than half of n_tasks = 10, but is 5; use 1"),
+        ({"penalty": "cube"}, "penalty must be"),
+        ({"strength": -1.0}, "strength must be a number >= 0, but is -1.0"),
+    ],
+)
+def test_unsafe_sharing_is_refused(fields, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        SafeSharing(**fields)

@@ -18,7 +18,7 @@ def setting(options: Options) -> Setting:
 
 
 def draw(data):
-    fig, (axes,) = figure(2, 3.4, 3.4, sharey=True)
+    fig, (axes,) = figure(data.sizes[NOISE], 3.4, 3.4, sharey=True)
     xs, count = data[START].values, data.sizes["seed"]
     for ax, noise in zip(axes, data[NOISE].values, strict=True):
         for i, (words, name) in enumerate(WAYS.items()):

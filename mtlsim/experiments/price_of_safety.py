@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtlsim.cells.safe_sharing import SafeSharing
+from mtlsim.cells.safe_sharing import PENALTIES, SafeSharing
 from mtlsim.core.verdict import summarise
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.curves import tint_gains
@@ -13,7 +13,6 @@ from mtlsim.theory.statements.price_of_safety import risks
 
 STRENGTH, DRIFT, PENALTY, OUTLIERS = "strength", "drift", "penalty", "n_outliers"
 GROUPS = {"gain": "tasks alike", "gain_outlier": "an outlier"}
-PENALTIES = {"norm": "norm", "square": "square"}
 HELD = 0.5  # pull where the drift varies
 LEAST = -3.0  # of what is shown
 
@@ -31,17 +30,21 @@ def draw(data):
     far, pulls, drifts = float(data[DRIFT].max()), data[STRENGTH].values, data[DRIFT].values
     fine = np.linspace(pulls.min(), pulls.max(), 100)
     for i, off in enumerate(data[OUTLIERS].values):
+        if "norm" not in data[PENALTY].values:
+            break
         several = data.sel({PENALTY: "norm", OUTLIERS: off, DRIFT: far})
         known = np.array([risks(SafeSharing(pull, far, n_outliers=int(off))) for pull in fine.tolist()]).T
         for j, (name, group) in enumerate(GROUPS.items()):
             look = {"color": SERIES[2 * i + j], "marker": MARKERS[2 * i + j]}
             _points(left, pulls, several[name], f"{group}, {off} of 10 off", look)
             left.plot(fine, 1 - known[j], color=look["color"], linestyle=DASHES)
-    for i, (penalty, word) in enumerate(PENALTIES.items()):
-        own = data.sel({PENALTY: penalty, OUTLIERS: 1}).sel({STRENGTH: HELD}, method="nearest")
+    off = data[OUTLIERS].values[0]
+    for penalty in map(str, data[PENALTY].values):
+        own = data.sel({PENALTY: penalty, OUTLIERS: off}).sel({STRENGTH: HELD}, method="nearest")
+        first = 0 if penalty == "norm" else 4
         for j, (name, group) in enumerate(GROUPS.items()):
-            look = {"color": SERIES[j] if i == 0 else SERIES[4 + j], "marker": MARKERS[j] if i == 0 else MARKERS[4 + j]}
-            _points(right, drifts, own[name], None if i == 0 else f"{group}, 1 of 10 off, penalty on the {word}", look)
+            label = None if penalty == "norm" else f"{group}, {off} of 10 off, penalty on the square"
+            _points(right, drifts, own[name], label, {"color": SERIES[first + j], "marker": MARKERS[first + j]})
     left.set(xlabel="pull, over the length of an error alone", title=f"penalty on the norm, drift {far:g}")
     right.set(xscale="log", xlabel="drift of the outliers, over the length of an error", title=f"pull {HELD:g}", ylim=(LEAST, 1.1))
     left.set_ylabel("gain over the risk alone\n(positive helps)")

@@ -38,7 +38,7 @@ def test_a_notebook_runs_and_keeps_the_rules(path, kernel, monkeypatch):
     assert not re.search(r"\b_\w+", "".join(code).replace("__", "")), "private names in a notebook"
     assert path.stat().st_size < 300_000
     monkeypatch.setenv("MTLSIM_FAST", "1")
-    monkeypatch.setenv("XLA_FLAGS", QUICKLY)  # compiles faster; devices are set by prepare()
+    monkeypatch.setenv("XLA_FLAGS", f"{QUICKLY} --xla_force_host_platform_device_count=1")  # which compiles faster
     notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))  # a notebook knows nothing of the one before it
     NotebookClient(notebook, km=kernel, timeout=240).execute()
 

@@ -14,7 +14,7 @@ from mtlsim.theory.statements.pooled_sign import largest_shift
 from mtlsim.verification.rules import judge
 from mtlsim.verification.run import examine
 
-# ten seconds and more each, left to `mtlsim verify --fast`
+# the longest, left to `mtlsim verify --fast` or judged elsewhere
 LONG = {
     "alignment-claim",  # refuted by a search in `test_theory.py`
     "beyond-weights",  # `test_scalarise.py` holds both of its numbers against their closed forms, and twins
@@ -23,12 +23,16 @@ LONG = {
     "frozen-layer",
     "held-mixing",
     "local-minima-different",  # `test_statements_of_the_paper.py` reaches such minima and the optimum of `proposition-1`
+    "local-minima-shared",  # confirmed in notebook 03
     "mean-regularised",
+    "normalisation-amplitude",  # `test_normalisation.py` holds both at their scale and beside it
+    "normalisation-tied",
     "optimal-weight",
     "plateau",
     "proposition-1",
     "relu-critical-angle",  # `test_relu.py` holds both against another search
     "relu-frontier",
+    "scalarisation-gap",  # `test_fronts.py` and `test_scalarise.py` hold both of its numbers, and twins
     "theorem-2",
     "theorem-2-at-its-covariance",
     "theorem-2-at-its-parameters",
@@ -41,7 +45,6 @@ RUN_LONG = {
     "multilinear-threshold",
     "noise-task",
     "reduced-rank",
-    "scalarisation-gap",
 }
 TESTED = [name for name in statement_names() if name not in LONG]
 

@@ -497,6 +497,12 @@ def test_separators_are_recognised(tmp_path):
         assert y.isna().tolist() == [False, True, False] and y[0] == "up"
 
 
+def test_a_stray_word_stands_in_the_line_where_its_cells_begin(tmp_path):
+    (tmp_path / "t.csv").write_text('x,name,y\n1,"a\nb",2\noops,"c\nd",4\n5,"e",6\n')
+    with pytest.raises(ValueError, match=r"'oops' stands in line 4"):
+        read_tasks([tmp_path / "t.csv"], task="name")
+
+
 def test_methods_may_be_fewer():
     for method in METHODS:
         one = mtl.compare_tasks({name: TASKS[name] for name in "ab"}, methods=method, n_splits=3)

@@ -224,3 +224,25 @@ def test_with_a_column_for_every_task_the_front_is_one_point():
         front = mtl.pareto_front(mtl.Moments.from_shared_rows(X, labels), 50, rank)
         assert front.losses.shape == (1, 3) and front.reachable.all()
         close(front.losses[0], np.mean((labels - X @ np.linalg.lstsq(X, labels, rcond=None)[0]) ** 2, 0))
+
+
+@pytest.mark.parametrize("sizes", [(30, 20, 1), (4, 3, 2)])
+def test_losses_of_few_rows_are_those_on_the_rows(sizes):
+    tasks = uneven(3, sizes, 4)
+    front = mtl.pareto_front(moments_of(tasks), n_points=100)
+    np.testing.assert_allclose(losses_of(tasks, front.directions), front.losses, rtol=1e-8, atol=1e-10)
+    assert front.reachable.any()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_units_of_labels_and_rows_change_nothing(shared):
+    rng, units = np.random.default_rng(4), np.array([1e-6, 1.0, 1e6])
+    tasks = uneven(4, THREE, 4)
+    if shared:
+        X, Y = tasks[0][0], tasks[0][0] @ rng.normal(size=(4, 3)) + rng.normal(size=(THREE[0], 3))
+        plain, other = (mtl.pareto_front(mtl.Moments.from_shared_rows(X, part), n_points=50) for part in (Y, Y * units))
+    else:
+        moments = moments_of(tasks), moments_of([(X * unit, y * unit) for (X, y), unit in zip(tasks, units, strict=True)])
+        plain, other = (mtl.pareto_front(one, n_points=50) for one in moments)
+    np.testing.assert_allclose(other.losses / units**2, plain.losses, rtol=1e-6)
+    assert np.array_equal(other.reachable, plain.reachable) and plain.reachable.mean() > 0.05

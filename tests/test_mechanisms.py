@@ -32,7 +32,7 @@ from mtlsim.experiments.peaks import PAIRS, TASKS, PeaksNet, rank_correlations
 from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
 from mtlsim.experiments.stopping_rates import CommonStop
 from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
-from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, consider, judge, rank_correlation
+from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, _percent, consider, judge, rank_correlation
 from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
 from mtlsim.sweeps.instances import over_instances
 from mtlsim.theory.statements.harder_gain_more import TwoNoises, relative_gains
@@ -710,3 +710,7 @@ def test_a_mechanism_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         planted().name = "other"
     assert untyped(find_mechanism)("tide").name == "tide"
+
+
+def test_shares_have_no_minus_before_a_zero():
+    assert [_percent(share) for share in (-2e-16, -4e-4, 0.1234, -0.02)] == ["0.0", "0.0", "12.3", "-2.0"]

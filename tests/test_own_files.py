@@ -11,8 +11,10 @@ from conftest import close
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.core.registry import file_of, forget, own_thing, use
+from mtlsim.results.grid import Axis, Grid
 from mtlsim.sharing import find_sharing, sharing_names
 from mtlsim.theory import find_statement, statement_names
+from mtlsim.verification.binding import _where, as_text
 from mtlsim.verification.conformance import check_file
 from mtlsim.verification.counterexample import load_counterexample, search_counterexample
 from mtlsim.weighting import find_scheme
@@ -144,6 +146,10 @@ def test_statements_say_in_which_cells_of_a_grid_they_apply():
     assert not found["plateau"].applies and "it assumes a source without end of rows (margin at most" in found["plateau"].why
     many = mtl.statements_for(cell, names=names[1:2], grid={"tasks.noise": np.linspace(0.5, 1, 300)})
     assert many[0].share == 1 and "cells looked at, of 300" in many[0].where
+    line = Axis("x", (0.1, 0.5, 0.9), False)
+    where = _where(np.array([True, False, True]), Grid((line,)), Grid((line,)))
+    assert where == "in 2 of 3 cells: x from 0.1 to 0.9 (at 2 of 3 values)"
+    assert as_text(many).endswith("1 of 1 statement applies")
 
 
 @pytest.mark.parametrize(

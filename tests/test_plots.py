@@ -337,6 +337,11 @@ def test_both_doors_take_the_words_of_both(tmp_path, monkeypatch):
     assert [fig.axes[0].get_xlabel() for fig in drawn] == ["source samples (rows)"] * 3
     with pytest.raises(ValueError, match=r"'source-sample'; did you mean 'source-samples'"):
         axis_of("source-sample", list(rows), "x", axis_words(data))
+    with pytest.raises(
+        ValueError, match=r"one axis, but is 'n_samples'; choose among tasks.n_samples\[0\], tasks.n_samples\[1\]\.$"
+    ):
+        axis_of("n_samples", ["tasks.n_samples[0]", "tasks.n_samples[1]"], "x")
+    assert select(data, ["noise=1,1"]).sizes["tasks.noise"] == 1
     three = data.assign_attrs(settings='{"cell": {"tasks": {"n_samples": [10, 9, 8]}}}')
     assert axis_words(three) == {"target-samples": "tasks.n_samples[2]"}  # which of the sources, no word says
 

@@ -376,6 +376,15 @@ def test_shortest_mixtures_of_gradients_of_lengths_far_apart_end_in_few_steps(n_
     assert abs(mixture @ step - (G @ step).min()) < 1e-6 * (mean @ mean)
 
 
+def test_the_shortest_of_gradients_a_million_times_as_long_is_found():
+    rng, run = np.random.default_rng(0), jax.jit(lambda M: shortest_mixture(M)[0])
+    for _ in range(30):
+        G = rng.normal(size=(3, 6)) * np.array([[1.0], [1e3], [1e6]])
+        M = G @ G.T
+        weights = run(jnp.asarray(M))
+        assert float(weights @ M @ weights) < shortest_by_enumeration(M) * (1 + 1e-3)
+
+
 def test_the_cap_is_counted_and_opposite_gradients_are_pareto_stationary():
     facts, losses, gradients = some_run(5, 1)
     assert answers(find_scheme("mgda")(n_iterations=1), facts, losses, gradients)[1] == 1

@@ -98,7 +98,10 @@ def _read(file: Path) -> tuple[Any, list[tuple[int, int]]]:
         separator = max(widths, key=lambda sign: widths[sign])  # of two alike the first
         text.seek(0)
         reader = csv.reader(text, delimiter=separator)
-        lines = [(reader.line_num, len(row)) for row in reader if row]
+        lines, ended = [], 0
+        for row in reader:
+            lines += [(ended + 1, len(row))] if row else []
+            ended = reader.line_num
     if len({width for _, width in lines}) > 1:  # which pandas refuses, or fills up in silence
         return None, lines
     return pandas.read_csv(file, sep=separator, index_col=False, low_memory=False), lines

@@ -3,7 +3,7 @@
 from numbers import Number
 
 HISSING = ("s", "x", "ch", "sh")
-SEVERAL = {"is": "are", "was": "were", "has": "have", "does": "do", "teaches": "teach"}
+SEVERAL = {"is": "are", "was": "were", "has": "have", "does": "do", "teaches": "teach", "applies": "apply"}
 
 
 def counted(number: Number, noun: str, shown: str = "") -> str:

@@ -134,8 +134,8 @@ def _worst_of(parts: Mapping[str, tuple[str, float, float, float]]) -> tuple[str
 def _control(here: Draws, controls: Mapping[str, Draws]) -> Clause:
     parts = {name: _within(draws["gain"], here["gain"], LEFT) for name, draws in controls.items()}
     name, state, share, low, high = _worst_of(parts)
-    seen = "; ".join(f"{one}: {100 * part[1]:.1f} %" for one, part in parts.items())
-    about = f"share of the effect left, at worst {100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f}) with {name} [{seen}]"
+    seen = "; ".join(f"{one}: {_percent(part[1])} %" for one, part in parts.items())
+    about = f"share of the effect left, at worst {_percent(share)} % ({_percent(low)} to {_percent(high)}) with {name} [{seen}]"
     return Clause("control", state, share, low, high, about)
 
 
@@ -161,10 +161,15 @@ def _mediator(mechanism: Mechanism, here: Draws, controls: Mapping[str, Draws]) 
     parts = {name: _within(draws[mechanism.mediator], moved, LEFT) for name, draws in controls.items()}
     name, state, share, *_ = _worst_of(parts)
     states.append(state)
-    about += f" ({100 * share:.1f} % of that with {name})"
+    about += f" ({_percent(share)} % of that with {name})"
     if mechanism.beyond is not None:
         rest, gain = here[mechanism.beyond], here["gain"]
         states.append(_mean(BEYOND * gain - rest)[3])
-        about += f"; {100 * (1 - rest.mean() / gain.mean()):.1f} % of the effect comes by it"
+        about += f"; {_percent(1 - rest.mean() / gain.mean())} % of the effect comes by it"
     state = FAILS if FAILS in states else HOLDS if set(states) == {HOLDS} else OPEN
     return Clause("mediator", state, mean, low, high, about)
+
+
+def _percent(share: float) -> str:
+    """With one digit, and no minus before a zero."""
+    return f"{round(100 * share, 1) + 0.0:.1f}"

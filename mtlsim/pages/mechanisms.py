@@ -68,10 +68,10 @@ def _curves(seen: dict[str, list[dict[str, Any]]], data: "xr.Dataset") -> Any:
     dots = dose.scatter("label", "mean", source=sources["doses"], size=8, fill_color=SERIES[0], line_color="white")
     dose.scatter("label", "mean", source=place, size=15, fill_color=None, line_color="black", line_width=2)
     dose.xaxis.axis_label, dose.yaxis.axis_label = doses[first], "effect (positive as claimed)"
-    other = figure(y_range=every[first]["others"]["label"][::-1], height=320, title="effect at other points", **options)
+    other = figure(y_range=every[first]["others"]["label"][::-1], height=320, title="at other points", **options)
     other.segment("low", "label", "high", "label", source=sources["others"], line_color=SERIES[1], line_width=2)
     marks = other.scatter("mean", "label", source=sources["others"], size=8, fill_color=SERIES[1], line_color="white")
-    other.xaxis.axis_label = "effect (positive as claimed)"
+    other.xaxis.axis_label = "effect"  # as above, and short, for narrow windows
     for fig, drawn, dimension in ((dose, dots, "width"), (other, marks, "height")):
         fig.toolbar.logo = None
         fig.add_layout(zero(dimension))
@@ -129,6 +129,7 @@ def _section(data: "xr.Dataset") -> str:
         for clause in data["clause"].values
     )
     table = f"<table><tr><th>clause</th><th>state</th><th>numbers</th><th>rule</th></tr>{rows}</table>"
-    harm = paragraph(f"{data['harm'].item()!s}.".capitalize())
+    hurts = str(data["harm"].item())
+    harm = paragraph(f"{hurts[:1].upper()}{hurts[1:]}.")  # names of parameters keep their letters
     verdict = _coloured(str(data["verdict"].item()))
     return f'<section id="{name}"><h2>{name}: {verdict}</h2>{words}<div style="overflow-x: auto">{table}</div>{harm}</section>'

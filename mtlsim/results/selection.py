@@ -35,7 +35,7 @@ def select(
         require(axis in free, "only", "an axis of which one value is a picture", f"{axis} ({why})", cure)
         one = values in [str(value) for value in data[axis].values]  # names may hold commas
         chosen = [values] if one else values.split(",")
-        data = data.isel({axis: [_place(value, data[axis].values, axis) for value in chosen]})
+        data = data.isel({axis: list(dict.fromkeys(_place(value, data[axis].values, axis) for value in chosen))})
     return data
 
 
@@ -72,7 +72,10 @@ def axis_of(name: str, axes: Sequence[str], argument: str, words: Mapping[str, s
         if len(ending) == 1:
             return ending[0]
     ends = [axis.rsplit(".", 1)[-1] for axis in axes]
-    require(False, argument, "the name of an axis", repr(name), nearest(name, dict.fromkeys([*axes, *ends, *words])))
+    several = [axis for axis, end in zip(axes, ends, strict=True) if name in (end, end.split("[")[0])]
+    known = dict.fromkeys([*axes, *(end for end in ends if ends.count(end) == 1), *words])
+    cure = f"choose among {', '.join(several)}" if several else nearest(name, known)
+    require(False, argument, "the name of one axis" if several else "the name of an axis", repr(name), cure)
     raise AssertionError
 
 

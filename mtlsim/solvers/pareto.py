@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require
@@ -62,23 +63,27 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
     moments = stack(moments)
     n_tasks, d = moments.n_tasks, moments.n_features
     require(n_tasks > 1, "moments", "of two tasks or more", f"of {n_tasks}", "pass a source and a target")
-    n = np.asarray(moments.n_samples)
-    grams = np.broadcast_to(np.asarray(moments.gram), (n_tasks, d, d)) / n[:, None, None]
-    crosses, energies = np.asarray(moments.cross) / n[:, None], np.asarray(moments.energy) / n
+    n = np.asarray(moments.n_samples, float)
+    grams = np.broadcast_to(np.asarray(moments.gram, float), (n_tasks, d, d))
+    crosses, energies = np.asarray(moments.cross, float), np.asarray(moments.energy, float)
     require(bool(np.all(np.any(crosses, 1))), "moments", "of labels that depend on the rows", "X'y = 0", "leave that task out")
-    values = np.linalg.eigvalsh(grams.sum(0))
-    full = values[0] > d * np.finfo(values.dtype).eps * values[-1]
+    # in units in which every task's labels have energy one, and rows of its own: heads turn other units into these
+    sizes = np.einsum("kii->k", grams)
+    grams, crosses = grams / sizes[:, None, None], crosses / np.sqrt(sizes * energies)[:, None]
+    values, rounding = np.linalg.eigvalsh(grams.sum(0)), d * float(jnp.finfo(moments.gram.dtype).eps)
+    full = values[0] > rounding * values[-1]
     require(bool(full), "moments", "of full rank together", f"of {int(n.sum())} rows that miss a direction", "add rows")
     _check_rank(moments, rank)
 
     if moments.shared_covariates:
-        points, is_optimum = on_shared_rows(grams[0], crosses, energies, rank, n_points)
+        points, is_optimum = on_shared_rows(grams[0], crosses, np.ones(n_tasks), rank, n_points, rounding)
     else:
-        points, is_optimum = of_one_direction(grams, crosses, energies, n_points), None
-    kept = _unbeaten(points.losses, energies)
-    losses, layers = points.losses[kept], points.layers[kept]
-    weights = points.weights[kept] / points.weights[kept].mean(1, keepdims=True)
-    reachable = _is_least(weights, losses, energies) if is_optimum is None else is_optimum[kept]
+        points, is_optimum = of_one_direction(grams, crosses, np.ones(n_tasks), n_points, rounding), None
+    kept = _unbeaten(points.losses)
+    losses, layers, weights = points.losses[kept], points.layers[kept], points.weights[kept]
+    reachable = _is_least(weights, losses) if is_optimum is None else is_optimum[kept]
+    losses, weights = losses * energies / n, weights * n / energies
+    weights = weights / weights.mean(1, keepdims=True)
     directions = layers[:, :, 0] / np.linalg.norm(layers[:, :, 0], axis=1, keepdims=True) if rank == 1 else layers
     return ParetoFront(losses, weights, directions, reachable)
 
@@ -90,13 +95,13 @@ def _check_rank(moments: Moments, rank: int) -> None:
     require(offered, "rank", "1 where tasks have rows of their own", rank, "use Moments.from_shared_rows, or rank=1")
 
 
-def _unbeaten(losses: np.ndarray, energies: np.ndarray) -> np.ndarray:
+def _unbeaten(losses: np.ndarray) -> np.ndarray:
     """Indices of the points that no other is at least as good as in all losses; the first of equal ones; by the first loss."""
     order = np.lexsort(losses.T[::-1])
     if losses.shape[1] == 2:
         best = np.minimum.accumulate(np.append(np.inf, losses[order, 1]))[:-1]
         return order[losses[order, 1] < best]
-    left, kept = order[np.argsort((losses[order] / energies).sum(1), kind="stable")], []
+    left, kept = order[np.argsort(losses[order].sum(1), kind="stable")], []
     while len(left):  # the least of the sum is beaten by none that is left
         size = max(1, min(256, BLOCK // len(left)))
         block = left[:size]
@@ -111,8 +116,8 @@ def _unbeaten(losses: np.ndarray, energies: np.ndarray) -> np.ndarray:
     return kept[np.lexsort(losses[kept].T[::-1])]
 
 
-def _is_least(weights: np.ndarray, losses: np.ndarray, energies: np.ndarray) -> np.ndarray:
+def _is_least(weights: np.ndarray, losses: np.ndarray) -> np.ndarray:
     """Whether no other point has a smaller sum under the weights of each."""
     blocks = np.array_split(weights, max(1, len(weights) * len(losses) // BLOCK))
     least = np.concatenate([(block @ losses.T).min(1) for block in blocks])
-    return np.sum(weights * losses, 1) <= least + SLACK * (weights @ energies)
+    return np.sum(weights * losses, 1) <= least + SLACK * weights.sum(1)

@@ -47,7 +47,7 @@ def _evenly(n_dimensions: int, n_points: int) -> np.ndarray:
 
 
 def on_shared_rows(
-    gram: np.ndarray, crosses: np.ndarray, energies: np.ndarray, rank: int, n_points: int
+    gram: np.ndarray, crosses: np.ndarray, energies: np.ndarray, rank: int, n_points: int, rounding: float = ROUNDING
 ) -> tuple[Points, np.ndarray]:
     """Of r columns on the same rows: for every mix of the tasks, any r of the directions in which the mixed labels vary.
 
@@ -55,10 +55,10 @@ def on_shared_rows(
     if P is made of eigenvectors of sum_k w_k u_k u_k'. The second answer: whether these are the r largest, the weights' optimum.
     """
     values, turn = np.linalg.eigh(gram)
-    seen = values > len(values) * np.finfo(values.dtype).eps * values[-1]
+    seen = values > rounding * values[-1]
     root = turn[:, seen] / np.sqrt(values[seen])
     _, sizes, span = np.linalg.svd(crosses @ root, full_matrices=False)
-    span = span[sizes > np.finfo(values.dtype).eps * max(crosses.shape) * sizes[0]]
+    span = span[sizes > rounding * sizes[0]]
     sides, root = crosses @ root @ span.T, root @ span.T  # (K, m), (d, m)
     n_tasks, m = sides.shape
     columns = min(rank, m)
@@ -132,7 +132,9 @@ def _curves_up(drops: np.ndarray, slopes: np.ndarray, sizes: np.ndarray) -> np.n
     return least >= -EQUAL * sizes
 
 
-def of_one_direction(grams: np.ndarray, crosses: np.ndarray, energies: np.ndarray, n_points: int) -> Points:
+def of_one_direction(
+    grams: np.ndarray, crosses: np.ndarray, energies: np.ndarray, n_points: int, rounding: float = ROUNDING
+) -> Points:
     """Of one column on rows of their own: for every mix s of the tasks and all signs of the heads but the first.
 
     With s_k = w_k a_k^2 and t_k = w_k a_k, B = (sum_k s_k S_k)^-1 sum_k t_k c_k, and the heads are the best ones if and only if
@@ -144,8 +146,10 @@ def of_one_direction(grams: np.ndarray, crosses: np.ndarray, energies: np.ndarra
     n_tasks = len(crosses)
     values, turn = np.linalg.eigh(grams.sum(0))
     root = turn / np.sqrt(values)  # whitens the sum
+    seen, scores = _seen(grams, crosses, rounding)
+    seen = np.einsum("ia,kij->kaj", root, seen)
     grams, crosses = np.einsum("ia,kij,jb->kab", root, grams, root), crosses @ root
-    alone = [np.linalg.lstsq(gram, cross, rcond=ROUNDING)[0] for gram, cross in zip(grams, crosses, strict=True)]
+    alone = [np.linalg.lstsq(own.T, said, rcond=np.sqrt(rounding))[0] for own, said in zip(seen, scores, strict=True)]
     found = [(np.stack(alone), np.eye(n_tasks))]
     n_blocks = max(1, n_points * crosses.shape[1] ** 2 // BLOCK)
     for mixes in np.array_split(mixes_of(n_tasks, n_points), n_blocks):
@@ -159,9 +163,25 @@ def of_one_direction(grams: np.ndarray, crosses: np.ndarray, energies: np.ndarra
             layers = np.einsum("tdk,tk->td", sides[solved], scales[solved])
             found.append((layers, scales[solved] ** 2 / mixes[solved]))
     layers, weights = map(np.concatenate, zip(*found, strict=True))
-    sizes = np.maximum(np.einsum("ti,kij,tj->tk", layers, grams, layers, optimize=True), np.finfo(float).tiny)
-    losses = energies - (layers @ crosses.T) ** 2 / sizes
+    losses = np.stack(
+        [energy - _explained(layers @ own, said) for own, said, energy in zip(seen, scores, energies, strict=True)], 1
+    )
     return Points(losses, weights, (layers @ root.T)[:, :, None])
+
+
+def _seen(grams: np.ndarray, crosses: np.ndarray, rounding: float) -> tuple[np.ndarray, np.ndarray]:
+    """F (K, d, d) with S_k = F_k F_k', zero in directions that rows miss up to rounding, and q (K, d) with c_k = F_k q_k."""
+    values, turn = np.linalg.eigh(grams)
+    there = values > rounding * values[:, -1:]
+    roots = np.sqrt(np.where(there, values, 1))
+    return turn * np.where(there, roots, 0)[:, None, :], np.where(there, np.einsum("kij,ki->kj", turn, crosses) / roots, 0)
+
+
+def _explained(seen: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(q'v)^2 / v'v for v (T, d): by Cauchy and Schwarz at most q'q, also where a layer is all but outside of the rows."""
+    sizes = np.max(np.abs(seen), 1, keepdims=True)
+    seen = seen / np.where(sizes > 0, sizes, 1)  # as squares of small numbers are zero
+    return (seen @ scores) ** 2 / np.maximum(np.sum(seen**2, 1), 1)
 
 
 def _scaled(matrices: np.ndarray, sums: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Key
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.words import counted
+from mtlsim.core.words import counted, verb
 from mtlsim.results.grid import Axis, Grid, at_point, make_grid
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory import find_statement, statement_names
@@ -173,7 +173,9 @@ def _where(holds: np.ndarray, looked_at: Grid, axes: Grid) -> str:
             parts.append(f"{axis.name} = {' or '.join(map(_text, values))}")
         else:
             low, high = sorted(values)[:: len(values) - 1]
-            parts.append(f"{axis.name} from {_text(low)} to {_text(high)}")
+            between = sum(low <= value <= high for value in axis.values)
+            gaps = "" if between == len(values) else f" (at {len(values)} of {between} values)"
+            parts.append(f"{axis.name} from {_text(low)} to {_text(high)}{gaps}")
     within = f": {', '.join(parts)}" if parts else ""
     return f"in {holds.sum()} of {of}{within}"
 
@@ -191,7 +193,7 @@ def as_text(bindings: list[Binding], reasons: bool = True) -> str:
     for one in listed:
         lines.append(f"{'applies ' if one.applies else 'does not'}  {one.statement:<{width}}  {one.why}")
         lines += [f"{'':10}{'':{width}}  {one.where}"] if one.where else []
-    lines.append(f"{len(apply)} of {counted(len(bindings), 'statement')} apply")
+    lines.append(f"{len(apply)} of {counted(len(bindings), 'statement')} {verb(len(apply), 'applies')}")
     kinds = [one.is_of_kind for one in other]
     if other and not reasons:
         speak, foreign = sum(kinds), len(kinds) - sum(kinds)

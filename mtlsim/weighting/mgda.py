@@ -20,8 +20,8 @@ def shortest_mixture(
 ) -> tuple[Float[Array, " K"], Float[Array, ""]]:
     """w (K,) on the simplex with the least w'Mw, and its gap w'Mw - min_k (Mw)_k: w'Mw is at most twice that above the least.
 
-    Frank-Wolfe from equal weights until the gap is at most tolerance * trace(M). "plain" steps go towards the best vertex
-    [sener2018multi]; "pairwise" steps take the mass from the worst vertex in use, so that the gap falls geometrically
+    Frank-Wolfe from equal weights until the gap is at most tolerance * w'Mw, or rounding of the trace. "plain" steps go towards the
+    best vertex [sener2018multi]; "pairwise" steps take the mass from the worst vertex in use, so that the gap falls geometrically
     [lacostejulien2015global], each followed by a step towards the best point of the plane through the vertices in use, as far as
     all weights stay positive: so it ends after few steps, however long and short the gradients are [wolfe1976finding]. Two tasks
     need one pairwise step. A gap near w'Mw = 0 means Pareto stationary [desideri2012multiple].
@@ -51,7 +51,13 @@ def shortest_mixture(
     weights = jnp.full((n_tasks,), 1 / n_tasks, gram.dtype)
     pulls = multiply(matrix, weights)
     state = (weights, pulls, gap_of(weights, pulls), 0)
-    weights, _, gap, _ = jax.lax.while_loop(lambda s: (s[2] > tolerance) & (s[3] < n_iterations), step, state)
+    rounding = n_tasks * jnp.finfo(gram.dtype).eps
+
+    def unfinished(state):
+        weights, pulls, gap, iteration = state
+        return (gap > jnp.maximum(tolerance * multiply(weights, pulls), rounding)) & (iteration < n_iterations)
+
+    weights, _, gap, _ = jax.lax.while_loop(unfinished, step, state)
     return jnp.where(jnp.isnan(scale), jnp.nan, weights), gap * scale
 
 

@@ -42,7 +42,7 @@ def pure_noise(cell):
     moves = jnp.sqrt((2 * alone**2 + 4 * alone + 2 * extra**2) / cell.n_features)
     return {
         "extra labels without a signal": 1e-9 - jnp.asarray(cell.extra_size, float),
-        "independent noise": 1e-9 - jnp.abs(jnp.asarray(cell.correlation, float)),
+        "independent noise": 1e-9 - jnp.asarray(cell.correlation, float),
         "a single task as it is": 1e-9 - jnp.abs(jnp.asarray(cell.shrinkage, float) - 1),
         "noise tasks that stand out less than the main task": 1 + alone - extra - STAND_OUT * moves,
     }

@@ -22,7 +22,7 @@ def assume(cell, key):
     return {
         "two tasks": 1.0 if cell.n_extra == 1 else -1.0,
         "of one length and one noise": 1e-9 - same,
-        "independent noise": 1e-9 - jnp.abs(jnp.asarray(cell.correlation, float)),
+        "independent noise": 1e-9 - jnp.asarray(cell.correlation, float),
         "a single task as it is": 1e-9 - jnp.abs(jnp.asarray(cell.shrinkage, float) - 1),
         "a small angle": jnp.asarray(cell.cosine, float) - 0.9 + 1e-9,
         "and a smaller one of least squares": 0.2 - cell.n_features * jnp.asarray(cell.noise, float) ** 2 / cell.n_samples,

@@ -270,3 +270,20 @@ def test_rows_of_the_other_kind_are_refused_with_a_cure_that_cures():
     ):
         statement.cells.check(apart)
     statement.cells.check(Transfer(two(8, (20, 20), shared_covariates=True, **COMMON)))
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("selection-area", "correlation"),
+        ("joint-selection-area", "correlation"),
+        ("copies-are-a-rate", "apart"),
+        ("waiting-time", "beside"),
+    ],
+)
+def test_what_must_be_zero_may_not_be_below_it(name, part):
+    statement = find_statement(name)
+    inside = statement.instance(INSIDE, np.random.default_rng(0))
+    for value, holds in ((0.0, True), (-0.1, False)):
+        margins = statement.assume(dataclasses.replace(inside, **{part: value}), jax.random.key(0))
+        assert all(float(margin) >= 0 for margin in margins.values()) is holds, (value, margins)

@@ -15,6 +15,7 @@ from conftest import untyped
 import mtlsim as mtl
 from mtlsim.core.containers import column_names, numbers_of
 from mtlsim.core.labels import class_codes
+from mtlsim.core.words import counted
 from mtlsim.samples.moments import stack
 
 RNG = np.random.default_rng(0)
@@ -102,7 +103,7 @@ def test_names_of_classes_get_a_cure_that_cures():
 
 @pytest.mark.parametrize("masked", [np.ma.array(X, mask=MASK[:, None] & np.ones(3, bool)), [np.ma.array(X[0], mask=[1, 0, 0])]])
 def test_masked_entries_are_never_used(masked):
-    assert f"masked in 1 of {len(masked)} rows; leave those rows out of X and y alike" in words(masked)
+    assert f"masked in 1 of {counted(len(masked), 'row')}; leave those rows out of X and y alike" in words(masked)
     if len(masked) > 1:
         keep = ~np.ma.getmaskarray(masked).any(1)
         np.testing.assert_array_equal(numbers_of(masked[keep], "X"), X[~MASK])

@@ -11,6 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
 import mtlsim as mtl
+from mtlsim.arrays.decisions import decisions
 from mtlsim.arrays.gather import gather
 from mtlsim.arrays.learners import METHODS
 from mtlsim.arrays.metrics import (
@@ -23,6 +24,7 @@ from mtlsim.arrays.metrics import (
     right_decisions,
 )
 from mtlsim.arrays.pairs import transfer_between_arrays
+from mtlsim.arrays.resampling import Splits
 from mtlsim.arrays.splits import compare
 from mtlsim.arrays.together import Table, Target
 from mtlsim.core.keys import stream
@@ -206,3 +208,13 @@ def test_a_study_of_two_valued_labels_says_every_measure():
     assert "\nc: the more" not in str(study)
     assert len(study.to_dict()["measure_gain"]) == 4
     assert "base_rate" not in mtl.compare_tasks({"c": tasks["c"], "d": (tasks["a"][0], tasks["a"][0][:, 0])}, n_splits=2).data
+
+
+def test_decisions_that_never_differ_on_few_rows_may_differ_on_others():
+    """Alike on all of 20 rows a share of decisions may still differ: no interval is narrower than one row."""
+    tests = np.stack([np.random.default_rng(j).permutation(20)[:4] for j in range(25)])
+    scores, positive = np.linspace(-1, 1, 20)[tests], (np.linspace(-1, 1, 20) > 0)[tests]
+    found = decisions(scores, scores + 1e-3, positive, 0.0, Splits(16, tests))
+    for name in ("accuracy", "balanced accuracy"):
+        gain = found[name].gain
+        assert gain.mean == 0 and gain.low < -0.05 and gain.high > 0.05 and gain.sign == 0

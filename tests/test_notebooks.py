@@ -24,6 +24,7 @@ def kernel():
     yield manager
     if manager.has_kernel:
         run_sync(manager.shutdown_kernel)(now=True)
+    manager.context.destroy()
 
 
 @pytest.mark.filterwarnings(*QUIET)
@@ -40,7 +41,11 @@ def test_a_notebook_runs_and_keeps_the_rules(path, kernel, monkeypatch):
     monkeypatch.setenv("MTLSIM_FAST", "1")
     monkeypatch.setenv("XLA_FLAGS", f"{QUICKLY} --xla_force_host_platform_device_count=1")  # which compiles faster
     notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))  # a notebook knows nothing of the one before it
-    NotebookClient(notebook, km=kernel, timeout=240).execute()
+    client = NotebookClient(notebook, km=kernel, timeout=240)
+    try:
+        client.execute()
+    finally:
+        client.kc.stop_channels()
 
 
 @each

@@ -75,6 +75,7 @@ def test_where_the_learners_differ_there_is_a_reason(gain, sign, words):
     data["gain"][:], data["sign"][:], data["network_sign"][:] = gain, int(gain), sign
     found = [one for one in Study(data).reasons if "network" in one]
     assert found == [] if words is None else found[0].startswith(words) and f"  {words}" in str(Study(data))
+    assert Study(data).to_frame()["network_sign"]["target"] == sign
 
 
 @pytest.mark.parametrize(

@@ -35,15 +35,17 @@ def decisions(
 ) -> dict[str, Compared]:
     """Accuracy, balanced accuracy and area under the curve of scores on the rows of J splits, labelled `positive`: more is better.
 
-    by_unit: from numbers of rows to (J, n_test) of what the splits count, rows or groups.
+    by_unit: from numbers of rows to (J, n_test) of what the splits count, rows or groups. On few rows both sides may decide all
+    alike, and an interval of no width would say that they always do: as if one row more differed [agresti2005simple].
     """
     metrics = {name: partial(metric, threshold=threshold) for name, metric in SHARES.items()} | {"AUC": areas_under_the_curve}
-    found = {}
+    found, n, share = {}, len(np.unique(splits.tests)), float(np.mean(np.concatenate([np.ravel(p) for p in positive])))
     for name, metric in metrics.items():
+        rows = n if name == "accuracy" else 2 * n * min(share, 1 - share)  # which count: of each label, half
         losses = [
             1 - by_unit([metric(s[None], p[None])[0].astype(s.dtype) for s, p in zip(scores, positive, strict=True)])
             for scores in (alone, together)
         ]
-        gain, *errors = paired(*losses, splits)
+        gain, *errors = paired(*losses, splits._replace(unresolved=float(np.hypot(splits.unresolved, 1 / max(rows, 1)))))
         found[name] = Compared(gain, *(1 - error for error in errors))
     return found

@@ -150,8 +150,9 @@ class Study:
         return rows @ own["coefficients"].values + float(own["intercept"])
 
     def to_frame(self):
-        """One row per task, as a pandas data frame: numbers of the mixture, and of pooling where there is a curve."""
+        """One row per task, as a pandas data frame: numbers of the mixture, and of pooling and a network where they were asked."""
         names = ["risk_alone", "risk_together", "gain", "low", "high", "sign", "sign_joint", "group", "group_gain"]
+        names += [f"network_{part}" for part in ("alone", "together", "gain", "low", "high", "sign")]
         frame = self.data[[name for name in names if name in self.data]].to_dataframe()
         advice = [one for _, one in self._advice()]
         told = {"sources": [", ".join(one.sources) or "leave alone" for one in advice], "method": [one.method for one in advice]}

@@ -49,7 +49,7 @@ def _drawn(case, key):
 
 def assume(case, key):
     return {
-        "heads that start alike": 1e-9 - jnp.asarray(case.apart, float),
+        "heads that start alike": 1e-9 - jnp.abs(jnp.asarray(case.apart, float)),
         "steps that do not diverge": 0.15 - case.n_copies * jnp.asarray(case.rate, float),
     }
 

@@ -49,7 +49,7 @@ def _strength(case):
 
 def assume(case, key):
     return {
-        "independent noise": 1e-9 - jnp.asarray(case.correlation, float),
+        "independent noise": 1e-9 - jnp.abs(jnp.asarray(case.correlation, float)),
         "a strength for which the sum is complete": 100 - _strength(case),
         "some pairs in the wrong order": 0.999 - joint_area(_strength(case), case.n_tasks),
     }

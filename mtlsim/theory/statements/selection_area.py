@@ -38,7 +38,7 @@ def selection_area(strength):
 
 
 def assume(case, key):
-    return {"independent noise": 1e-9 - jnp.asarray(case.correlation, float)}
+    return {"independent noise": 1e-9 - jnp.abs(jnp.asarray(case.correlation, float))}
 
 
 def predict(case, key):

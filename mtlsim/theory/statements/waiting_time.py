@@ -37,7 +37,7 @@ def assume(case, key):
         "a start on the right side": start - 0.01,
         "below the end": end - start,
         "an end before all is learned": 0.999 - end,
-        "no easy task beside it": 1e-9 - jnp.asarray(case.beside, float),
+        "no easy task beside it": 1e-9 - jnp.abs(jnp.asarray(case.beside, float)),
     }
 
 

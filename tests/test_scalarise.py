@@ -178,6 +178,14 @@ def test_labels_of_units_far_apart_are_weighed_as_those_of_one_unit():
     close(apart.value, tuned_worst(mtl.Moments.from_shared_rows(X, Y), jnp.asarray(SCALES)).value, 5)
 
 
+def test_in_float32_the_search_ends_where_it_does_in_float64():
+    X, Y = some_rows(0, 4)
+    exact = mtl.tune_weights(mtl.Moments.from_shared_rows(X, Y), 3, n_starts=4)
+    with jax.enable_x64(False):
+        found = mtl.tune_weights(mtl.Moments.from_shared_rows(X, Y), 3, n_starts=4)
+    np.testing.assert_allclose(float(found.value), float(exact.value), rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -41,7 +41,7 @@ from mtlsim.weighting.mgda import shortest_mixture
 
 FURTHEST = 2.0  # of a step in the logarithms of weights
 WIDEST = 25.0  # of a weight's logarithm from where a search starts
-DIFFERENCE = 1e-6  # of logarithms, for slopes
+DIFFERENCE = 1e-6  # of logarithms, for slopes; in float32 the root of its rounding, in which less is lost
 TIED = 1e-9  # of the largest eigenvalue: nearer ones make an optimum that is not unique
 MOST_SIGNS = 10  # tasks, for which all patterns of signs are gone through
 N_HALVINGS = 60
@@ -199,6 +199,7 @@ def search(
     """The best end of all starts: log weights, value, bound of all weights seen, share that agrees, and its last gain."""
     scales = criterion.scales if isinstance(criterion, WorstLoss) else None
     identity = jnp.eye(starts.shape[1], dtype=starts.dtype)
+    nudge = max(DIFFERENCE, float(jnp.finfo(starts.dtype).eps) ** 0.5)
 
     def see(logs):
         parameters, losses, least = problem.optimum(logs)
@@ -208,8 +209,8 @@ def search(
 
     def around(logs):
         """Costs and their slopes; none where costs or neighbours are unknown."""
-        costs, bounds = jax.lax.map(see, jnp.concatenate([logs[None], logs + DIFFERENCE * identity]))
-        slopes = (costs[1:] - costs[0]).T / DIFFERENCE
+        costs, bounds = jax.lax.map(see, jnp.concatenate([logs[None], logs + nudge * identity]))
+        slopes = (costs[1:] - costs[0]).T / nudge
         return costs[0], jnp.where(jnp.isfinite(slopes), slopes, 0), largest_of(bounds)
 
     def step(centre, state, turn):

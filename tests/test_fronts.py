@@ -83,6 +83,23 @@ def test_ranks_without_a_front_are_refused(rank, sentence):
         mtl.pareto_front(moments_of(uneven(2)), rank=rank)
 
 
+def test_what_no_front_can_say_is_refused():
+    moments = moments_of(uneven(2))
+    for n_points in (1, -1, True):
+        with pytest.raises(ValueError, match=f"n_points must be a whole number >= 2, but is {n_points}; leave it out"):
+            mtl.pareto_front(moments, n_points)
+    with pytest.raises(
+        ValueError, match="n_points must be at most 1562 for 7 tasks, 100000 points in all, but is 2000; use n_points=1562"
+    ):
+        mtl.pareto_front(moments_of(uneven(2, (9,) * 7)))
+    front = mtl.pareto_front(moments, 20)
+    for measure in (front.behind, front.beyond_weights):
+        with pytest.raises(ValueError, match="losses must be one for each of the 2 tasks"):
+            measure([1.0, 2.0, 3.0])
+        with pytest.raises(ValueError, match="losses must be finite, but is NaN or infinite somewhere; leave out runs"):
+            measure([[1.0, 2.0], [np.nan, 1.0]])
+
+
 # ------------------------------------------------------------------------------------------------ more tasks
 THREE = (30, 20, 15)
 

@@ -65,15 +65,19 @@ class ExtraLabel(eqx.Module):
         plain = error(within[0], 0.0)
         as_input = error(within[0] - of_z * within[1], of_z**2 - 2 * of_z * rho)
         as_output = error(shared - factor.T @ theta, 0.0)
-        return {
-            "gain": plain - as_output,
-            "gain_input": plain - as_input,
-            "output_better": as_input - as_output,
-            "error_plain": plain,
-            "error_input": as_input,
-            "error_output": as_output,
-            "status": flag(tie, Status.degenerate),
-        }
+        return compare_ways(plain, as_input, as_output) | {"status": flag(tie, Status.degenerate)}
+
+
+def compare_ways(plain: Array, as_input: Array, as_output: Array) -> dict[str, Array]:
+    """Errors without the second label, with it as an input and as an output, and what each way gains (positive helps)."""
+    return {
+        "gain": plain - as_output,
+        "gain_input": plain - as_input,
+        "output_better": as_input - as_output,
+        "error_plain": plain,
+        "error_input": as_input,
+        "error_output": as_output,
+    }
 
 
 def expected_errors(n_samples, n_features, correlation) -> dict[str, Array]:

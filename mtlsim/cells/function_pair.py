@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from mtlsim.cells.extra_label import compare_ways
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key, normal, stream
@@ -68,8 +69,8 @@ class FunctionPair(eqx.Module):
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
         key = check_key(key)
-        learned, *others = (self.draw(stream(key, name), count) for name, count in (
-            ("samples", self.n_samples), ("stopping", HELD_OUT), ("held out", HELD_OUT)))  # fmt: skip
+        counts = {"samples": self.n_samples, "stopping": HELD_OUT, "held out": HELD_OUT}
+        learned, *others = (self.draw(stream(key, name), count) for name, count in counts.items())
         method, start = make_optimiser("adam", RATE), self.begin(stream(key, "start"))
 
         def outputs(params, X, y, as_input):
@@ -98,12 +99,5 @@ class FunctionPair(eqx.Module):
         zero, one = jnp.zeros(()), jnp.ones(())
         ways = jnp.stack([jnp.stack([zero, zero]), jnp.stack([one, zero]), jnp.stack([zero, jnp.asarray(self.weight, float)])])
         plain, as_input, as_output = jax.lax.map(error, ways)
-        return {
-            "gain": plain - as_output,
-            "gain_input": plain - as_input,
-            "output_better": as_input - as_output,
-            "error_plain": plain,
-            "error_input": as_input,
-            "error_output": as_output,
-            "status": flag(~jnp.isfinite(plain + as_input + as_output), Status.not_converged),
-        }
+        diverged = ~jnp.isfinite(plain + as_input + as_output)
+        return compare_ways(plain, as_input, as_output) | {"status": flag(diverged, Status.not_converged)}

@@ -26,7 +26,8 @@ class SafeSharing(eqx.Module):
     over theta_k and the centre beta, lambda = strength * unit, unit = noise sqrt(d / n) the usual length of an error. Under the
     norm beta is the least of sum_k huber_lambda(|theta^_k - beta|), and no task moves by more than lambda.
 
-    n_samples: n. n_tasks: K, of which n_outliers are drift * unit away from the rest, in one direction, the worst for it.
+    All lengths are in this unit, so that noise and n are no fields: both change nothing else. n_tasks: K, of which n_outliers are
+    drift * unit away from the rest, in one direction, the worst for it.
 
     Returns mean risks |estimate - theta_k|^2 over unit^2, alone one in expectation, of the rest and of the outliers: clean,
     outlier; and gain = 1 - clean, gain_outlier = 1 - outlier (positive helps). Status not_converged where the centre still moved.
@@ -34,8 +35,6 @@ class SafeSharing(eqx.Module):
 
     strength: Array | float = 1.0
     drift: Array | float = 10.0
-    n_samples: Array | float = 100.0
-    noise: Array | float = 1.0
     penalty: str = eqx.field(default="norm", static=True)
     n_features: int = eqx.field(default=50, static=True)
     n_tasks: int = eqx.field(default=10, static=True)
@@ -44,8 +43,6 @@ class SafeSharing(eqx.Module):
     def __check_init__(self):
         for name in ("strength", "drift"):
             require_one(getattr(self, name), lambda v: (v >= 0) & np.isfinite(v), name, "a number >= 0", "use 1.0")
-        for name in ("n_samples", "noise"):
-            require_one(getattr(self, name), lambda v: (v > 0) & np.isfinite(v), name, "a number > 0", "use 1.0")
         require_choice(self.penalty, PENALTIES, "penalty")
         require(is_whole(self.n_features) and self.n_features >= 1, "n_features", "a whole number >= 1", self.n_features, "use 50")
         require(is_whole(self.n_tasks) and self.n_tasks >= 3, "n_tasks", "a whole number >= 3", self.n_tasks, "use 10")

@@ -1,17 +1,19 @@
 """The Pareto front of linear tasks that share a layer, also where no weights lead to it."""
 
 from collections.abc import Sequence
+from math import comb
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import is_whole, require
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.stationary import of_one_direction, on_shared_rows
 
 SLACK = 1e-9  # of the weighted energy: less is rounding
 BLOCK = 2**22  # comparisons at once
+MOST_POINTS = 100_000
 
 
 class ParetoFront(NamedTuple):
@@ -27,13 +29,22 @@ class ParetoFront(NamedTuple):
 
     def behind(self, losses) -> np.ndarray:
         """How much all losses (..., K) can be lowered at once; zero on the front, as far as its points are fine."""
-        return np.asarray(np.max(np.min(np.asarray(losses)[..., None, :] - self.losses, -1), -1))
+        return np.asarray(np.max(np.min(self._checked(losses) - self.losses, -1), -1))
 
     def beyond_weights(self, losses) -> np.ndarray:
         """How much some loss rises at least from losses (..., K) to any optimum under weights. Positive: no weights, tuned as well
         as they may be, are as good for all tasks; an optimum between two points of the front may rise less by their distance.
         """
-        return np.asarray(np.min(np.max(self.losses[self.reachable] - np.asarray(losses)[..., None, :], -1), -1))
+        return np.asarray(np.min(np.max(self.losses[self.reachable] - self._checked(losses), -1), -1))
+
+    def _checked(self, losses) -> np.ndarray:
+        losses, n_tasks = np.asarray(losses, float), self.losses.shape[1]
+        fits = losses.shape[-1:] == (n_tasks,)
+        require(
+            fits, "losses", f"one for each of the {n_tasks} tasks, (..., {n_tasks})", f"of shape {losses.shape}", "pass (..., K)"
+        )
+        require(bool(np.all(np.isfinite(losses))), "losses", "finite", "NaN or infinite somewhere", "leave out runs that diverged")
+        return losses[..., None, :]
 
 
 def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, rank: int = 1) -> ParetoFront:
@@ -51,7 +62,7 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
 
     moments: of K >= 2 tasks, stacked or in a sequence, whose grams together have full rank. n_points: mixes that are tried; each
     gives 2^(K - 1) points, or as many as there are ways to choose the columns. Runs in NumPy. Raises ValueError for one task, rows
-    that miss a direction, labels without any, and a rank above one on rows of their own.
+    that miss a direction, labels without any, a rank above one on rows of their own, and more than 100 000 points.
 
     >>> rng = np.random.default_rng(0)
     >>> X1, X2 = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
@@ -62,6 +73,8 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
     """
     moments = stack(moments)
     n_tasks, d = moments.n_tasks, moments.n_features
+    enough = is_whole(n_points) and n_points >= 2
+    require(enough, "n_points", "a whole number >= 2", repr(n_points), "leave it out")
     require(n_tasks > 1, "moments", "of two tasks or more", f"of {n_tasks}", "pass a source and a target")
     n = np.asarray(moments.n_samples, float)
     grams = np.broadcast_to(np.asarray(moments.gram, float), (n_tasks, d, d))
@@ -74,6 +87,7 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
     full = values[0] > rounding * values[-1]
     require(bool(full), "moments", "of full rank together", f"of {int(n.sum())} rows that miss a direction", "add rows")
     _check_rank(moments, rank)
+    _check_size(moments, rank, n_points)
 
     if moments.shared_covariates:
         points, is_optimum = on_shared_rows(grams[0], crosses, np.ones(n_tasks), rank, n_points, rounding)
@@ -90,9 +104,18 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
 
 def _check_rank(moments: Moments, rank: int) -> None:
     sizes = f"a whole number from 1 to n_features = {moments.n_features}"
-    require(isinstance(rank, (int, np.integer)) and 1 <= rank <= moments.n_features, "rank", sizes, rank, "use 1 to force sharing")
+    require(is_whole(rank) and 1 <= rank <= moments.n_features, "rank", sizes, rank, "use 1 to force sharing")
     offered = moments.shared_covariates or rank == 1
     require(offered, "rank", "1 where tasks have rows of their own", rank, "use Moments.from_shared_rows, or rank=1")
+
+
+def _check_size(moments: Moments, rank: int, n_points: int) -> None:
+    """All points are compared with each other."""
+    n_tasks = moments.n_tasks
+    ways = comb(n_tasks, rank) if 1 < rank < n_tasks - 1 else 2 ** (n_tasks - 1) if rank < n_tasks else 1
+    most = MOST_POINTS // ways
+    cure = f"use n_points={most}" if most > 1 else "ask for fewer tasks"
+    require(n_points <= most, "n_points", f"at most {most} for {n_tasks} tasks, {MOST_POINTS} points in all", n_points, cure)
 
 
 def _unbeaten(losses: np.ndarray) -> np.ndarray:

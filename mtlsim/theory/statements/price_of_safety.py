@@ -67,7 +67,7 @@ def trust(cell) -> float:
 def instance(place: str, rng: np.random.Generator) -> SafeSharing:
     """At the edge outliers barely out of reach; outside they are within it."""
     pull, n_outliers = float(rng.uniform(0.2, 1.6)), int(rng.choice([1, 3]))
-    cell = SafeSharing(pull, 1.0, float(rng.uniform(20, 500)), float(rng.uniform(0.5, 2)), "norm", 200, 10, n_outliers)
+    cell = SafeSharing(pull, 1.0, "norm", 200, 10, n_outliers)
     reach = (1 + turn(cell)[1]) * max(pull, 1.0)
     drift = reach * {INSIDE: rng.uniform(20, 100), EDGE: rng.uniform(1.05, 1.3) * FAR, OUTSIDE: rng.uniform(0.3, 1) * NEAR}[place]
     return replace(cell, drift=float(drift))

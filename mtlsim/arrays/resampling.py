@@ -42,7 +42,9 @@ def variance_of_mean(differences: np.ndarray, n_train: int, balanced: bool = Fal
 class Splits(NamedTuple):
     """How J splits were made: rows that train in each, and the numbers of those that test, (J, n_test); level of the intervals.
     disjoint: whether no row is tested twice, so that split means are taken to be independent. balanced: whether all are tested
-    equally often. unresolved: a gain that a learner may miss on the training rows of one split.
+    equally often. unresolved: a gain that a learner may miss on the training rows of one split. variance_above: what the variance
+    of the mean would be if the gain were larger than it looks. n_fitted: parameters fitted to the training rows beside what is
+    compared, which makes the variance of the rows too small by n_fitted of n_train degrees.
     """
 
     n_train: int
@@ -51,6 +53,8 @@ class Splits(NamedTuple):
     disjoint: bool = False
     balanced: bool = False
     unresolved: float = 0.0
+    variance_above: float = 0.0
+    n_fitted: int = 0
 
 
 def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 0.0) -> Verdict:
@@ -58,9 +62,11 @@ def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 
 
     The ends are turned by Hall's transform [hall1992removal] of the skewness of the rows' own mean differences: a source that
     harms does so by few rows, and then mean and error are both too small where these are missing. What is unresolved adds to the
-    variance, once for all splits as far as these share training rows. differences: (J, n_test),
-    positive helps; splits that are not finite are left out. rounding: a mean difference within it has no sign. Fewer than two
-    splits leave an infinite interval. `n_seeds` of the verdict is the number of splits.
+    variance, once for all splits as far as these share training rows. The upper end asks whether a larger gain could look like
+    this, as the interval of a share does [wilson1927probable], and takes the variance that a larger gain would have where that is
+    larger: gains that look small on few rows look certain too. differences: (J, n_test), positive helps; splits that are not
+    finite are left out. rounding: a mean difference within it has no sign. Fewer than two splits leave an infinite interval.
+    `n_seeds` of the verdict is the number of splits.
     """
     require(0 < splits.level < 1, "level", "between 0 and 1", splits.level, "use 0.95")
     differences = np.asarray(differences, np.float64)
@@ -71,13 +77,14 @@ def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 
     if count > 1:
         seen = float(np.var(kept.mean(1), ddof=1)) / count
         seen = seen if splits.disjoint else variance_of_mean(kept, splits.n_train, splits.balanced)
+        seen *= splits.n_train / max(splits.n_train - splits.n_fitted, 1)
         share = max(splits.n_train / (splits.n_train + kept.shape[1]), 1 / count)
-        variance = seen + splits.unresolved**2 * share
+        variance, above = (one + splits.unresolved**2 * share for one in (seen, max(seen, splits.variance_above)))
         error = float(np.sqrt(variance))
         quantile = stats.t.ppf(0.5 + splits.level / 2, count - 1)
         pull = _pull(kept, splits.tests[fine]) * (seen / variance if variance > 0 else 1.0) ** 1.5  # what is added is not skewed
         low = mean - max(error * float(turn(quantile, pull)), rounding)
-        high = mean + max(-error * float(turn(-quantile, pull)), rounding)
+        high = mean + max(float(-np.sqrt(above) * turn(-quantile, pull)), rounding)
     sign = POSITIVE if low > 0 else NEGATIVE if high < 0 else UNDECIDED
     return Verdict(mean, error, low, high, sign, count, splits.level)
 

@@ -93,3 +93,15 @@ def test_intervals_cover_on_few_rows_of_unequal_lengths_and_in_log_loss(labels, 
 def scaled(splits, unit):
     """For differences times the unit."""
     return splits._replace(unresolved=splits.unresolved * unit, variance_above=splits.variance_above * unit**2)
+
+
+def test_rows_by_their_means_where_few_train():
+    """Noise of the training rows of each split, which the means over ten splits lose, is not counted as that of the rows."""
+    rng = np.random.default_rng(5)
+    tests = np.stack([rng.permutation(60)[:50] for _ in range(10)])
+    row, split = rng.normal(size=60), 3 * rng.normal(size=(10, 50))
+    differences = row[tests] + split
+    found = decide_resampled(differences, Splits(10, tests, balanced=True, of_rows=True))
+    means = [np.mean(differences[tests == i]) for i in range(60)]
+    assert found.standard_error**2 == pytest.approx(differences.mean(1).var(ddof=1) / 10 + np.var(means, ddof=1) / 60)
+    assert found.standard_error < 0.7 * decide_resampled(differences, Splits(10, tests, balanced=True)).standard_error

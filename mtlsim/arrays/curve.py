@@ -55,7 +55,7 @@ def gain_curves(measured: list[Target], units: np.ndarray, asked: tuple[int, ...
     for i, (one, own, unit) in enumerate(zip(measured, steps, units, strict=True)):
         errors = [_errors(one, n) for n in own]
         splits = [[_splits(one, n, level, at) for n, at in zip(own, errors, strict=True)]]
-        splits += [[split._replace(unresolved=0.0, variance_above=0.0) for split in splits[0]]]  # pooling has nothing to choose
+        splits += [[split._replace(unresolved=0.0, variance_above=0.0, of_rows=False) for split in splits[0]]]  # nothing to choose
         numbers["rows"][i, : len(own)] = own
         numbers["alone"][i, : len(own)] = [unit**2 * at.alone.mean() for at in errors]
         for k, learner in enumerate(LEARNERS):
@@ -120,7 +120,8 @@ class _Errors(NamedTuple):
 
 def _splits(one: Target, n_train: int, level: float, found: _Errors) -> Splits:
     """The rows that do not train test: those of the plan and others, which chance draws, so that all are tested about as often."""
-    return one.splits(level, found.mixture, found.apart, n_train)._replace(tests=_orders(one)[:, n_train:])
+    tests, few = _orders(one)[:, n_train:], 2 * n_train <= len(one.y)
+    return one.splits(level, found.mixture, found.apart, n_train)._replace(tests=tests, of_rows=few)
 
 
 def _orders(one: Target) -> np.ndarray:

@@ -11,8 +11,8 @@ from scipy import stats
 from mtlsim.arrays.learners import TEMPERATURE
 
 UPPER_RISK = 0.05  # share of targets whose error is taken to be further below its mean
-TIMES_FOUND = 6.0  # squared distance of both predictions that other targets may have, over the one found
-WORTH = 2.5  # of the variance above; fitted to pairs of other seeds than those of the benchmark
+TIMES_FOUND, TIMES_FALL = 6.0, 35.0  # squared distance of both predictions that other targets may have, over the one found
+WORTH = 3.75  # of the variance above; fitted to pairs of other seeds than those of the benchmark
 NATS_OF_A_PARAMETER = 0.5  # times n, what fitting one costs in log loss
 CURVE_FITTED = 5  # slope and offset of either side's logistic curve, and the mean
 
@@ -48,11 +48,12 @@ def variance_above(apart: float, n_train: int, n: int, d: int, lengths: float, r
     A gain E in squared error, from predictions that differ by delta, is delta^2 + 2 delta e in a row, of variance 4 sigma^2 E and a
     term of its square; in log loss, where a gain is a mean of log likelihood ratios, 2 E. E is at most what learning alone has
     left open on n_train rows, sigma^2 d / (d + n_train), or half of d / (d + n_train) nats [wilks1938large], times the
-    `length_factor`; and at most six times `apart`, the squared distance of both predictions found (in nats: half the sum of both
-    divergences), so that sources that are clearly left out widen little. sigma^2: the upper end of what risk, the mean squared
-    error together, may be; None for log losses.
+    `length_factor`; and at most 1 + 35 / sqrt(n) times, or six times, `apart`, the squared distance of both predictions found (in
+    nats: half the sum of both divergences), so that sources that are clearly left out widen little. Splits that train few of the
+    rows say of many targets each what few rows do. sigma^2: the upper end of what risk, the mean squared error together, may be;
+    None for log losses.
     """
     share = d / (d + n_train) * lengths
     unit = 1.0 if risk is None else risk * n / stats.chi2.ppf(UPPER_RISK, n)
-    gain = min((NATS_OF_A_PARAMETER if risk is None else unit) * share, TIMES_FOUND * apart)
-    return float(WORTH * lengths * unit * gain * n_train / n**2)
+    gain = min((NATS_OF_A_PARAMETER if risk is None else unit) * share, min(TIMES_FOUND, 1 + TIMES_FALL / np.sqrt(n)) * apart)
+    return float(WORTH * lengths * unit * gain * (n_train / n) ** 2 / n)

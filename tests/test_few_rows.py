@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import mtlsim as mtl
 from mtlsim.arrays.few_rows import length_factor, variance_above
 from mtlsim.arrays.gather import gather
 from mtlsim.arrays.learners import METHODS
@@ -105,3 +106,14 @@ def test_rows_by_their_means_where_few_train():
     means = [np.mean(differences[tests == i]) for i in range(60)]
     assert found.standard_error**2 == pytest.approx(differences.mean(1).var(ddof=1) / 10 + np.var(means, ddof=1) / 60)
     assert found.standard_error < 0.7 * decide_resampled(differences, Splits(10, tests, balanced=True)).standard_error
+
+
+def test_the_mean_over_tasks_keeps_the_ends_of_its_tasks():
+    rng = np.random.default_rng(6)
+    tasks = {name: (X := rng.normal(size=(20, 3)), X.sum(1) + rng.normal(size=20)) for name in "ab"}
+    for targets in (["a"], ["a", "b"]):
+        data = mtl.compare_tasks(tasks, targets=targets, n_splits=3).data
+        gain, low, high = (data[name].values / data.risk_alone.values for name in ("gain", "low", "high"))
+        ends = [data.attrs[name] - data.attrs["total"] for name in ("total_low", "total_high")]
+        assert data.attrs["total"] == pytest.approx(gain.mean())
+        assert ends == pytest.approx([-np.linalg.norm(gain - low) / len(gain), np.linalg.norm(high - gain) / len(gain)])

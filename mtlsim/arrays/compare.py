@@ -25,7 +25,7 @@ from mtlsim.arrays.study import FORMAT, Study
 from mtlsim.arrays.together import MOST_PAIRS, Table, Target, shares_of
 from mtlsim.core.checks import is_whole, require, require_choice
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.verdict import Verdict, half_width, in_units
+from mtlsim.core.verdict import Verdict, in_units
 
 GROUPED_BY = ("layer", "weighted-rows")  # methods by which the worth of every group is found
 
@@ -140,7 +140,7 @@ def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[in
     units = gathered.units[[one.target for one in measured]]
     splits = [one.splits(level, one.multi, one.apart) for one in measured]
     verdicts = [decide_resampled(one.alone - one.multi, own) for one, own in zip(measured, splits, strict=True)]
-    total, total_low, total_high = _total(measured, verdicts, level)
+    total, total_low, total_high = _total(measured, verdicts)
     fields: dict[str, Any] = {
         **_told("", [in_units(v, unit**2) for v, unit in zip(verdicts, units, strict=True)]),
         "sign_joint": ("task", decide_jointly([one.alone - one.multi for one in measured], splits, level)),
@@ -263,11 +263,11 @@ def _grouped(measured: list[Target], units: np.ndarray, K: int) -> dict[str, Any
     return {"group": ("task", [number[t] for t in range(K)]), "group_gain": ("task", gains)}
 
 
-def _total(measured: list[Target], verdicts: list[Verdict], level: float) -> tuple[float, float, float]:
-    """Mean over tasks of the gain over the error alone, with an interval that takes the targets' own rows to be independent."""
+def _total(measured: list[Target], verdicts: list[Verdict]) -> tuple[float, float, float]:
+    """Mean over tasks of the gain over the error alone, with an interval that takes the targets' own rows to be independent: each
+    end is as far from it as the root of the sum of squares of how far the tasks' ends are from theirs.
+    """
     risks = np.array([one.alone.mean() for one in measured])
-    gains = np.array([v.mean for v in verdicts]) / risks
-    errors = np.array([v.standard_error for v in verdicts]) / risks
-    error = float(np.sqrt(np.sum(errors**2))) / len(risks)
-    half = half_width(error, min(len(one.plan.tests) for one in measured), level)
-    return float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+    gains, lows, highs = (np.array([getattr(v, name) for v in verdicts]) / risks for name in ("mean", "low", "high"))
+    below, above = (float(np.sqrt(np.sum((gains - ends) ** 2))) / len(risks) for ends in (lows, highs))
+    return float(gains.mean()), float(gains.mean()) - below, float(gains.mean()) + above

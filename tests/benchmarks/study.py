@@ -6,9 +6,10 @@
 truth of a target's gain is the mean over independent targets of the same size with the same sources, of the same learners; twelve
 targets each are asked, and the others of them tell the truth too. Printed: how often the interval covers, the sign is right where
 the gain is beyond 0.5 % of the risk alone, and the verdict is decided; what share can be decided at most; and what learning by
-the mixture, by the single way of least leave-one-out error, by the best way of each draw and by that on the average over draws,
-which are known only afterwards, earn over learning alone. --curve: sets of two sources, one like the target and one not, and the
-target's gain at 10 to 300 rows: how often intervals cover and joint signs are wrong, and where pooling turns from help to harm.
+the mixture, always or as `Study.best` advises, by the single way of least leave-one-out error, by the best way of each draw and by
+that on the average over draws, which are known only afterwards, earn over learning alone.
+--curve: sets of two sources, one like the target and one not, and the target's gain at 10 to 300 rows: how often intervals cover
+and joint signs are wrong, and where pooling turns from help to harm.
 --intervals: so many targets each of 20, 42 and 130 rows of thirteen kinds of pairs, among them rows of unequal lengths, noise with
 heavy or skewed tails, and labels of two values, for which the log loss is printed too: how often the interval covers, lies wholly
 above and wholly below the mean gain, and its mean width over that of an interval of the estimates' own spread.
@@ -101,8 +102,10 @@ def against_truth(n_sets: int) -> None:
         for again in range(N_TARGETS):
             data[target] = draws[target](rng, n)
             tasks = {f"task {k}": pair for k, pair in enumerate(data)}
-            own = mtl.compare_tasks(tasks, targets=f"task {target}", key=jax.random.key(N_TARGETS * seed + again)).data.isel(task=0)
-            told.append([float(own[name]) for name in ("gain", "low", "high", "sign")])
+            name = f"task {target}"
+            study = mtl.compare_tasks(tasks, targets=name, key=jax.random.key(N_TARGETS * seed + again))
+            own, advised = study.data.isel(task=0), float(len(study.best(name).sources) > 0)
+            told.append([*(float(own[name]) for name in ("gain", "low", "high", "sign")), advised])
         gathered = gather(tasks)
         table, n_train, found = Table(gathered, METHODS), round(0.8 * n), []
         together, unit = Together(table, target), gathered.units[target]
@@ -126,6 +129,12 @@ def against_truth(n_sets: int) -> None:
     ):
         if kept.any():
             print(f"  {name:<8} {told_of(every[kept])}")
+    for name, kept in (("42", every[:, 1] == 42), ("130", every[:, 1] == 130), ("all", every[:, 0] >= 0)):
+        shares, advised = every[kept][:, 3], every[kept][:, 8] > 0
+        for rule, gains in (("always together", shares), ("as advised", np.where(advised, shares, 0))):
+            if len(gains):
+                below = np.mean(gains < -0.01)
+                print(f"  {name} rows, {rule}: earns {100 * gains.mean():+.2f} %, below -1 % in {below:.3f} of targets")
     names = "mixture", "least leave-one-out error", "best way of each draw", "best way on average"
     for name, gains in zip(names, np.array(earned).T, strict=True):
         about = f"worst target {100 * gains.min():+.2f} %, below -1 %: {np.mean(gains < -0.01):.3f}"
@@ -134,7 +143,7 @@ def against_truth(n_sets: int) -> None:
 
 def told_of(rows: np.ndarray) -> str:
     """How often what was told is right; at most: the share that intervals of the estimates' own spread over targets decide."""
-    seeds, _, _, share, gain, low, high, sign, truth, spread = rows.T
+    seeds, _, _, share, gain, low, high, sign, _, truth, spread = rows.T
     covers, clear, large = (low <= truth) & (truth <= high), np.abs(share) > 0.005, np.abs(share) > 0.05
     by_set = [covers[seeds == seed].mean() for seed in np.unique(seeds)]
     error = np.std(by_set, ddof=1) / np.sqrt(len(by_set)) if len(by_set) > 1 else np.nan

@@ -18,8 +18,9 @@ LOSES_NAN = ("0.11.2", "0.12.")  # releases that take the maximum of NaN and a n
 def prepare(n_devices: int | None = None) -> None:
     """One BLAS thread, one host device per core, float64, and compiled programs kept between runs.
 
-    What the user has set in the environment stays. One BLAS thread, where numpy is loaded already too: with two, any other load
-    makes small solves 40 to 1000 times slower. Host devices: batched LAPACK calls run on one core each, so cores are used as devices.
+    What the user has set in the environment stays. One BLAS thread, also where numpy is loaded already: with two, any other load
+    makes small solves 40 to 1000 times slower. Host devices: batched LAPACK calls run on one core each, so cores are used as
+    devices.
 
     Raises RuntimeError where jax is loaded already in float32, since nothing set now would reach it: all numbers would be other
     draws in float32. Warns where it is loaded and `n_devices` comes too late.

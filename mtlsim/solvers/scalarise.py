@@ -122,17 +122,23 @@ class Scalarised(eqx.Module):
 
 
 class Solved(eqx.Module):
-    """The same on different rows, for one column, by the exact solver of two tasks and the search of more."""
+    """The same on different rows, by `mtlsim.solvers.solve`: exact of two tasks and one column, else the best that it finds."""
 
     moments: Moments
     key: Key[Array, ""]
+    rank: int = eqx.field(default=1, static=True)
 
     def optimum(self, logs):
         weights, n = jnp.exp(logs - largest_of(logs)), self.moments.n_samples
-        found = solve(self.moments, 1, weights / n, key=self.key)
+        found = solve(self.moments, self.rank, weights / n, key=self.key)
         losses = penalised_losses(self.moments, found.parameters, jnp.zeros_like(n)) / n
         last_digits = ROUNDINGS * jnp.finfo(n.dtype).eps * jnp.sum(weights / n * self.moments.energy)
         return found.parameters, jnp.maximum(losses, 0), found.loss - found.gap - last_digits
+
+
+def optima_of(moments: Moments, rank: int, key: Key[Array, ""]) -> Scalarised | Solved:
+    """Layers under all weights, for `search`."""
+    return Scalarised.of(moments, rank) if moments.shared_covariates else Solved(moments, key, rank)
 
 
 def tune_weights(
@@ -172,8 +178,8 @@ def tune_weights(
         criterion = WorstLoss(per_task(criterion.scales, 1.0, moments.n_tasks, "scales", moments.cross.dtype))
     if rank >= moments.n_tasks:
         return _without_choice(moments, rank, criterion)
-    problem = Scalarised.of(moments, rank) if moments.shared_covariates else Solved(moments, stream(key, "solver"))
-    starts = _starts(moments, stream(key, "weights"), n_starts)
+    problem = optima_of(moments, rank, stream(key, "solver"))
+    starts = starts_of(moments, stream(key, "weights"), n_starts)
     logs, value, bound, agreement, last = search(problem, criterion, starts, n_steps)
     solution = solve(moments, rank, jnp.exp(logs) / moments.n_samples, key=stream(key, "solver"))
     if isinstance(criterion, WorstLoss) and moments.shared_covariates and rank == moments.n_tasks - 1 <= MOST_SIGNS - 1:
@@ -211,7 +217,8 @@ def _without_choice(moments: Moments, rank: int, criterion: Criterion) -> Tuned:
     return Tuned(ones, value, bound, certificate, jnp.ones_like(value), solution, solution.status)
 
 
-def _starts(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Array, "n K"]:
+def starts_of(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Array, "n K"]:
+    """Logarithms of weights: in inverse proportion to the energies, equal, and random ones."""
     energies = moments.energy / moments.n_samples
     inverse = -jnp.log(jnp.where(energies > 0, energies, largest_of(energies)))  # no task starts with all of the weight
     inverse = jnp.where(jnp.isfinite(inverse), inverse, 0)
@@ -220,7 +227,7 @@ def _starts(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Array
 
 
 def search(
-    problem: Scalarised | Solved, criterion: Criterion, starts: Float[Array, "n K"], n_steps: int
+    problem: Scalarised | Solved, criterion: Criterion, starts: Float[Array, "n K"], n_steps: int, n_onwards: int = N_ONWARDS
 ) -> tuple[Float[Array, " K"], Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """The best end of all starts: log weights, value, bound of all weights seen, share that agrees, and its last gain."""
     scales = criterion.scales if isinstance(criterion, WorstLoss) else None
@@ -269,7 +276,7 @@ def search(
         better = value < least
         return (jnp.where(better, logs, best), jnp.where(better, value, least)), (value, bound, last)
 
-    onwards = jnp.full((N_ONWARDS, starts.shape[1]), jnp.nan, starts.dtype)
+    onwards = jnp.full((n_onwards, starts.shape[1]), jnp.nan, starts.dtype)
     end, (values, bounds, lasts) = jax.lax.scan(
         run, (starts[0] - jnp.mean(starts[0]), zero + jnp.inf), jnp.concatenate([starts, onwards])
     )

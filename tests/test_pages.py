@@ -484,6 +484,7 @@ def test_mechanisms_are_a_page_with_their_clauses_and_effects(browser, tmp_path)
         "4.5 (0.25 to 4.75)" in text
         and "the mean effect at the stated point is positive" in text
         and html.escape(find_mechanism("tide").claim) in text
+        and "<b>Known of it:</b> tide-turns: A task" in text
     )
     open_page(browser, tmp_path / "mechanisms.html")
     words = "return Bokeh.documents[0].get_model_by_name('words').text"

@@ -65,6 +65,7 @@ def as_table(trials: list[Trial], settings: dict[str, Any]) -> "xr.Dataset":
         "verdict": [trial.verdict for trial in trials],
         "harm": [trial.harm for trial in trials],
         **{part: [getattr(trial.mechanism, part) for trial in trials] for part in ("claim", "says", "inferred")},
+        "known": [trial.mechanism.known_words for trial in trials],
         "dose": [trial.mechanism.dose.name for trial in trials],
         "effects": [json.dumps([asdict(effect) for effect in trial.effects]) for trial in trials],
     }

@@ -119,7 +119,7 @@ def _verdicts(data: "xr.Dataset") -> str:
 def _section(data: "xr.Dataset") -> str:
     """One mechanism: what is claimed and said, and every clause with its number and rule."""
     name = html.escape(str(data["mechanism"].item()))
-    texts = {"Tried here": "claim", "The text says": "says", "Inferred here": "inferred"}
+    texts = {"Tried here": "claim", "The text says": "says", "Inferred here": "inferred", "Known of it": "known"}
     said = {title: str(data[part].item()) for title, part in texts.items() if part in data}
     words = "".join(f"<p><b>{title}:</b> {html.escape(text)}</p>" for title, text in said.items() if text)
     rules = {str(clause): data["rule"].sel(clause=clause).item() if "rule" in data else "" for clause in data["clause"].values}

@@ -33,6 +33,7 @@ from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
 from mtlsim.experiments.stopping_rates import CommonStop
 from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, _percent, consider, judge, rank_correlation
+from mtlsim.plots.verdicts import number_in_words
 from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
 from mtlsim.sweeps.instances import over_instances
 from mtlsim.theory.statements import waiting_slope
@@ -732,3 +733,5 @@ def test_a_mechanism_is_frozen():
 
 def test_shares_have_no_minus_before_a_zero():
     assert [_percent(share) for share in (-2e-16, -4e-4, 0.1234, -0.02)] == ["0.0", "0.0", "12.3", "-2.0"]
+    written = [number_in_words(share, "control") for share in (-2e-16, -4e-4, 0.1234)] + [number_in_words(-4e-4, "effect")]
+    assert written == ["0.0%", "0.0%", "12.3%", "-0.0004"]

@@ -54,6 +54,8 @@ class Experiment:
     other axis, of which a curve or a panel is made for each value, all that the full figure has.
     words: of a figure whose axes are chosen, the words of the options for them: {word: dotted name}.
     whole: further axes of which the picture needs every value, because it compares them.
+    title: the sentence above the picture, said of the very data that are drawn; the claim if there is none. A claim that fewer
+    seeds or points may turn wrong needs one.
     """
 
     name: str
@@ -64,6 +66,11 @@ class Experiment:
     models: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    title: Callable[["xr.Dataset"], str] | None = None
+
+    def says(self, data: "xr.Dataset") -> str:
+        """What may be said of these data."""
+        return self.claim if self.title is None else self.title(data)
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""
@@ -109,7 +116,8 @@ def find_experiment(name: str) -> Experiment:
 
 def picture(experiment: Experiment, data: "xr.Dataset", only: Sequence[str] = ()) -> Any:
     """The finished figure of an experiment's data, or of some values of its axes, see `mtlsim.results.selection.select`."""
-    return finish(experiment.draw(select(data, only, experiment.lines(data.attrs), experiment.whole)), experiment.claim)
+    shown = select(data, only, experiment.lines(data.attrs), experiment.whole)
+    return finish(experiment.draw(shown), experiment.says(shown))
 
 
 def make_figure(

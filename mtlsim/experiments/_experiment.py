@@ -11,6 +11,7 @@ import jax
 import mtlsim.experiments as experiments
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.registry import find, names
+from mtlsim.core.words import counted
 from mtlsim.plots.sheet import finish, save
 from mtlsim.plots.style import PLAIN, Look, wearing
 from mtlsim.results.dataset import load
@@ -54,8 +55,8 @@ class Experiment:
     other axis, of which a curve or a panel is made for each value, all that the full figure has.
     words: of a figure whose axes are chosen, the words of the options for them: {word: dotted name}.
     whole: further axes of which the picture needs every value, because it compares them.
-    title: the sentence above the picture, said of the very data that are drawn; the claim if there is none. A claim that fewer
-    seeds or points may turn wrong needs one.
+    title: the sentence above the picture, said of the very data that are drawn. If there is none it is the claim, which was found
+    on the full figure; on fewer draws that is said.
     """
 
     name: str
@@ -69,8 +70,13 @@ class Experiment:
     title: Callable[["xr.Dataset"], str] | None = None
 
     def says(self, data: "xr.Dataset") -> str:
-        """What may be said of these data."""
-        return self.claim if self.title is None else self.title(data)
+        """What may be said of these data: no more than they show, or whose claim it is."""
+        if self.title is not None:
+            return self.title(data)
+        full = self.setting(Options(model=data.attrs.get("model") or None)).n_seeds
+        drawn = data.sizes.get("seed", full)
+        fewer = f" (Said of the full figure, of {counted(full, 'draw')} a point; this one has {drawn}.)"
+        return self.claim + fewer * (drawn < full)
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""

@@ -1,5 +1,7 @@
 """How alike two tasks are: covariance similarity (literal and normalised), cosine of parameters, principal angles, labels."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,7 +40,14 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
     require(
         sizes[0] == sizes[1], "second", f"of {sizes[0]} features like first", f"of {sizes[1]}", "give both tasks the same columns"
     )
-    (values1, vectors1), (values2, vectors2) = (_low_rank(gram, kept) for gram in grams)
+    return _covariance_similarity(*grams, kept, normalized)
+
+
+@partial(jax.jit, static_argnames="normalized")
+def _covariance_similarity(
+    first: Float[Array, "d d"], second: Float[Array, "d d"], kept: Float[Array, ""] | float, normalized: bool
+) -> Float[Array, ""]:
+    (values1, vectors1), (values2, vectors2) = (_low_rank(gram, kept) for gram in (first, second))
     overlap = linalg.multiply(vectors1.T, vectors2)
     shared = jnp.sum(values1[:, None] * values2[None] * overlap**2)
     if normalized:  # the sums cancel
@@ -139,7 +148,7 @@ def scatter(X, argument: str, centred: bool) -> Float[Array, "d d"]:
     return jnp.asarray(gram - np.outer(total, total) / len(X) if centred else gram, float)
 
 
-def _low_rank(gram: Float[Array, "d d"], kept: float) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+def _low_rank(gram: Float[Array, "d d"], kept: Float[Array, ""] | float) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
     """Eigenvalues in falling order, those past the kept share set to zero, and their eigenvectors."""
     values, vectors = jnp.linalg.eigh(gram)
     values, vectors = jnp.maximum(values[::-1], 0), vectors[:, ::-1]

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # tests compile much and run little: the passes that make programs fast cost much of the compile time; benchmarks need them.
@@ -21,6 +22,7 @@ if not any("benchmarks" in argument for argument in sys.argv):
         # what one process of this run has compiled, the others need not
         PROGRAMS = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mtlsim-programs-")
         os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.02", "TF_CPP_MIN_LOG_LEVEL": "3"}
+MAPPED, MOST_MAPPED = Path("/proc/self/maps"), 10_000  # areas of memory of this process, some six for each program; 65 530 at most
 HASTE = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")  # no benchmark, or one that is only tried
 
 import gc
@@ -101,9 +103,10 @@ def pytest_runtest_setup(item) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs():
-    """Compiled programs of a file are dropped after it: thousands of them in one process crash the compiler."""
+    """Compiled programs are dropped after a file that leaves many: they take memory, and thousands of them crash the compiler."""
     yield
-    jax.clear_caches()
+    if not MAPPED.exists() or MAPPED.read_bytes().count(b"\n") > MOST_MAPPED:
+        jax.clear_caches()
 
 
 def pytest_collection_modifyitems(items) -> None:

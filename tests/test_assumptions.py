@@ -279,6 +279,7 @@ def test_rows_of_the_other_kind_are_refused_with_a_cure_that_cures():
         ("joint-selection-area", "correlation"),
         ("copies-are-a-rate", "apart"),
         ("waiting-time", "beside"),
+        ("waiting-slope", "beside"),
     ],
 )
 def test_what_must_be_zero_may_not_be_below_it(name, part):

@@ -244,7 +244,10 @@ def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, mon
         assert call("plot", files[-1], "--out", tmp_path / "again") == 0
         assert (tmp_path / "again" / files[0].name).read_bytes() == before
         return
-    assert drawn == [([], experiment.claim)]
+    assert drawn == [([], experiment.says(data))]
+    fewer = data.sizes.get("seed", 4) < experiment.setting(Options(model=model)).n_seeds
+    assert experiment.title is not None or drawn[0][1].startswith(experiment.claim)
+    assert experiment.title is not None or ("this one has 4.)" in drawn[0][1]) == fewer
     kept = (*experiment.along, *experiment.whole, "seed")
     parts = [axis for axis in data.dims if data.sizes[axis] > 1 and axis in data.coords and axis not in kept]
     for axis in parts[-1:]:

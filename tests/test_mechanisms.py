@@ -33,8 +33,10 @@ from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
 from mtlsim.experiments.stopping_rates import CommonStop
 from mtlsim.mechanisms import Dose, Mechanism, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, _percent, consider, judge, rank_correlation
+from mtlsim.plots.verdicts import number_in_words
 from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
 from mtlsim.sweeps.instances import over_instances
+from mtlsim.theory.statements import waiting_slope
 from mtlsim.theory.statements.harder_gain_more import TwoNoises, relative_gains
 from mtlsim.theory.statements.joint_selection_area import joint_area
 from mtlsim.theory.statements.selection_area import selection_area
@@ -186,6 +188,10 @@ def test_a_mechanism_is_verified_by_its_name(tmp_path, capsys):
     page, row = (tmp_path / "report.html").read_text(), json.loads((tmp_path / "report.json").read_text())[0]
     assert row == json.loads(json.dumps(trial_as_json(trial)))
     assert [clause["clause"] for clause in row["clauses"]] == list(CLAUSES) and row["hurts"]
+    assert row["known"] == ["tide-turns"] and "known of it: tide-turns" in said
+    assert "<b>Known of it:</b> tide-turns: A task that could use either" in page
+    with pytest.raises(ValueError, match="did you mean 'tide-turns'"):
+        dataclasses.replace(find_mechanism("tide"), known=("tide-turn",))
     for clause in trial.clauses:
         assert str(clause) in said and clause.state == HOLDS and clause.about.split(" (")[0] in page.replace("&#x27;", "'")
     with pytest.raises(ValueError, match="did you mean 'tide"):
@@ -368,6 +374,19 @@ def test_waiting_times_are_integrals(degree):
     np.testing.assert_allclose(overlap_flow(0.07, 0.0, 1.0, wanted, degree)[-1], 0.6, rtol=1e-7)
     with pytest.raises(ValueError, match="degree must be 1, 2 or 3"):
         waiting_time(0.1, 0.5, 4)
+
+
+def test_the_wait_from_a_random_start_grows_as_a_power_of_the_features():
+    """Its slope for the third degree, of starts that are vectors in NumPy, and a tenth off on either side."""
+    rng, wanted, g = np.random.default_rng(20), [], np.abs(np.random.default_rng(21).normal(size=4000))
+    for d in (400, 1600):
+        start = g / np.sqrt(g**2 + np.concatenate([np.sum(rng.normal(size=(500, d - 1)) ** 2, 1) for _ in range(8)]))
+        wanted.append((1 / start - 2 + np.arctanh(0.5) - np.arctanh(start)) / 3)
+    slopes = np.log(wanted[1] / wanted[0]) / np.log(4)
+    (found,) = over_instances(waiting_slope.measure, [waiting_slope.Growth(400.0)], KEY, 4000)
+    error = slopes.std() / 4000**0.5
+    assert abs(z_score(found["slope"], slopes.mean(), error)) < Z_LIMIT and abs(slopes.mean() - 0.5) < 0.06
+    assert min(abs(z_score(found["slope"], share * slopes.mean(), error)) for share in (0.95, 1.05)) > Z_LIMIT
 
 
 def test_a_flow_is_of_fourth_order():
@@ -714,3 +733,5 @@ def test_a_mechanism_is_frozen():
 
 def test_shares_have_no_minus_before_a_zero():
     assert [_percent(share) for share in (-2e-16, -4e-4, 0.1234, -0.02)] == ["0.0", "0.0", "12.3", "-2.0"]
+    written = [number_in_words(share, "control") for share in (-2e-16, -4e-4, 0.1234)] + [number_in_words(-4e-4, "effect")]
+    assert written == ["0.0%", "0.0%", "12.3%", "-0.0004"]

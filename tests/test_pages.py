@@ -473,7 +473,7 @@ def test_mechanisms_are_a_page_with_their_clauses_and_effects(browser, tmp_path)
         points = [("effect", "")] + [("dose", str(value)) for value in mechanism.dose.values]
         points += [("control", one) for one in mechanism.controls] + [("opponent", "x = 1")]
         effects = tuple(Effect(*point, shift + i, shift + i - 0.5, shift + i + 0.5) for i, point in enumerate(points))
-        trials.append(Trial(mechanism, "confirmed", clauses, (), 1, 0, 16, 0.1, effects))
+        trials.append(Trial(mechanism, "confirmed" if name == "tide" else "undecided", clauses, (), 1, 0, 16, 0.1, effects))
     options = {"fast": True, "n_seeds": 40, "seed": 0}
     data = as_table(trials, {"options": options}).assign_attrs(experiment="mechanisms", claim="Two hold.", level=0.99)
     save(data, tmp_path / "mechanisms.nc")
@@ -484,6 +484,8 @@ def test_mechanisms_are_a_page_with_their_clauses_and_effects(browser, tmp_path)
         "4.5 (0.25 to 4.75)" in text
         and "the mean effect at the stated point is positive" in text
         and html.escape(find_mechanism("tide").claim) in text
+        and "<h1>2 mechanisms, each by 5 clauses: 1 confirmed, none refuted, 1 undecided.</h1>" in text
+        and "<b>Known of it:</b> tide-turns: A task" in text
     )
     open_page(browser, tmp_path / "mechanisms.html")
     words = "return Bokeh.documents[0].get_model_by_name('words').text"

@@ -18,7 +18,7 @@ import mtlsim as mtl
 from mtlsim import cli, plots
 from mtlsim.experiments import _experiment
 from mtlsim.experiments._experiment import Options, find_experiment
-from mtlsim.plots import curves, maps, sheet, style
+from mtlsim.plots import curves, legends, maps, sheet, style
 from mtlsim.plots.predictions import overlay
 from mtlsim.plots.style import SERIES, are_words, is_logarithmic, places, symmetric_ticks
 from mtlsim.results.selection import axis_of, check_only, select
@@ -172,6 +172,22 @@ def test_a_figure_as_wide_as_a_column_has_every_panel_and_is_whole(width):
     first = [ax for ax in drawn if round(ax.get_position().x0, 2) == min(places_of)]
     assert all(ax.get_ylabel() for ax in first)
     fig.savefig(io.BytesIO())
+
+
+ONCE_OR_EACH = [(False, "linear", ["", "x"]), (True, "linear", ["x", "x"]), (False, "log", ["x", "x"])]
+
+
+@pytest.mark.parametrize(("between", "scale", "words"), ONCE_OR_EACH)
+def test_panels_one_below_the_other_say_what_is_along_them_once_or_each(between, scale, words):
+    with style.wearing(style.Look(width="single")):
+        fig, (axes,) = style.figure(2)
+        for ax in axes:
+            ax.plot([1, 2], [1, 2], label="a line")
+            ax.set_xlabel("x")
+            legends.legend(ax, "below" if between else "best")
+        axes[1].set_xscale(scale)
+        sheet.finish(fig)
+    assert [ax.get_xlabel() for ax in axes] == words and problems(fig) == []
 
 
 def test_a_claim_stands_above_and_can_be_left_out():

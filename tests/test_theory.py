@@ -16,6 +16,7 @@ from mtlsim.plots import curves, maps, style
 from mtlsim.plots.predictions import overlay
 from mtlsim.results.grid import at_point
 from mtlsim.solvers.expected_risk import single_risk
+from mtlsim.sweeps.cheap import cheap_margins, may_hold
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
 from mtlsim.theory.statement import PLACES
@@ -254,6 +255,36 @@ def test_predictions_over_a_grid_are_those_one_by_one():
     assert (mtl.predict(prediction, {"tasks.n_samples[1]": [21, 40]}, 1).margin.values > 0).tolist() == [False, True]
     with pytest.raises(ValueError, match="did you mean 'tasks.cosine'"):
         mtl.predict(prediction, {"tasks.cosin": [0.5]})
+
+
+def test_predictions_inside_are_the_same_and_leave_out_what_cannot_hold(monkeypatch):
+    prediction, x = theory.pooled_least_squares(pooled_cell()), "tasks.n_samples[1]"
+    grid = {x: [20, 40, 60], "tasks.cosine": [0.5, 0.9]}
+    every, inside = (mtl.predict(prediction, grid, 5, inside=inside) for inside in (False, True))
+    holds = every.margin.values >= 0
+    assert holds.any(1).tolist() == [False, True, True]
+    np.testing.assert_array_equal(np.isfinite(inside.gain.values), holds)
+    for name in ("gain", "gain_spread", "margin"):
+        np.testing.assert_allclose(inside[name].values[holds], every[name].values[holds], rtol=1e-12, atol=1e-15)
+    monkeypatch.setattr("mtlsim.sweeps.predict._compile", lambda *_: pytest.fail("compiled"))
+    nowhere = mtl.predict(prediction, {x: [18, 20]}, 5, inside=True)
+    assert np.isnan(nowhere.gain.values).all() and np.isnan(nowhere.margin.values).all() and "risk_multi" in nowhere
+
+
+def test_cheap_assumptions_are_told_from_long_ones():
+    """Of the plateau without a draw of its own: rows are cheap, and what needs a spectrum is not; numbers are those of all."""
+    statement, key = theory.find_statement("plateau"), jax.random.key(3)
+    cell = as_leaves(statement.instance("inside", np.random.default_rng(0)))
+    values = np.array([[1e13, 40.0], [1e3, 40.0], [1e13, 2.0]])
+    names = ("tasks.n_samples[0]", "tasks.n_samples[1]")
+    found = cheap_margins(statement.assume, cell, names, values, key)
+    assert {"a source without end of rows", "more target rows than 2"} <= found.keys()
+    assert not any("prevails" in name for name in found)
+    assert may_hold(statement.assume, cell, names, values, key).tolist() == [True, False, False]
+    for i, point in enumerate(values):
+        wanted = statement.assume(at_point(cell, dict(zip(names, map(float, point), strict=True)), check=False), key)
+        for name, margins in found.items():
+            np.testing.assert_allclose(margins[i], wanted[name], rtol=1e-12)
 
 
 def test_overlay_draws_the_prediction_and_hatches_where_it_does_not_hold():

@@ -164,7 +164,24 @@ def test_a_run_settles_by_holm_and_says_so():
     found = settle([dataclasses.replace(one, statement=name, verdict=verdict, p_value=p) for name, verdict, p in named])
     assert [one.verdict for one in found] == ["refuted", "refuted", "confirmed"]
     sentence = family_wise(found)
-    assert "3 statements, 2 refuted" in sentence and f"{FAMILY:g}" in sentence and "c is nearest" in sentence
+    assert "3 statements, 2 refuted" in sentence and f"{FAMILY:g}" in sentence
+    level = f"{FAMILY:g}, over all statements (Holm), instances and looks"
+    sure, by_chance = f" at a level of {level}", f"any of them is so by chance is at most {level}"
+    for some, words in (
+        (found[2:], f"1 statement, none refuted{sure}; c has an adjusted p-value of 0.5"),
+        (found[2:] * 2, f"2 statements, none refuted{sure}; c is nearest, at an adjusted p-value of 0.5"),
+        (found[:2], f"2 statements, 2 refuted: the probability that {by_chance}"),
+        (
+            found[1:],
+            f"2 statements, 1 refuted: the probability that {by_chance.replace('any of them', 'it')}; c is not, at an "
+            "adjusted p-value of 0.5",
+        ),
+        (
+            [*found, found[2]],
+            f"4 statements, 2 refuted: the probability that {by_chance}; of the others c is nearest, at an adjusted p-value of 0.5",
+        ),
+    ):
+        assert family_wise(some) == words
 
 
 # ------------------------------------------------------------------------------------------------ drawing on

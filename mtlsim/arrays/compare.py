@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
+from threadpoolctl import threadpool_limits
 
 from mtlsim.arrays.affinity import ALL, check_affinities, score_affinities
 from mtlsim.arrays.curve import LEARNERS, check_steps, gain_curves
@@ -30,6 +31,7 @@ from mtlsim.core.verdict import Verdict, in_units
 GROUPED_BY = ("layer", "weighted-rows")  # methods by which the worth of every group is found
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # it has threads of its own, and small decompositions
 def compare_tasks(
     tasks: Mapping[str, Any],
     *,

@@ -35,6 +35,7 @@ class Explore:
 
         from mtlsim.arrays.study import Study, is_study
         from mtlsim.core.checks import require
+        from mtlsim.experiments._experiment import experiment_names, find_experiment
         from mtlsim.pages._page import check_bokeh
         from mtlsim.pages.explore import explore
         from mtlsim.pages.mechanisms import explore_mechanisms
@@ -58,6 +59,8 @@ class Explore:
             again = " ".join([f"mtlsim figure {data.attrs['experiment']}", *(["--fast"] if options["fast"] else []), *more])
             return report([explore_mechanisms(data, out, again)])
         made = reproduce(data)
+        if (name := data.attrs.get("experiment")) in experiment_names():
+            data = data.assign_attrs(claim=find_experiment(name).says(data))
         predictions = list(_predictions(made.cell, self.quantity, self.theory))
         again = made.command if made.toml is None else f"# again.toml, run by: {made.command}\n\n{made.toml}"
         return report([explore(data, out, x=self.x, y=self.y, quantity=self.quantity, predictions=predictions, again=again)])

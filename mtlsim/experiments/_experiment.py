@@ -11,6 +11,7 @@ import jax
 import mtlsim.experiments as experiments
 from mtlsim.core.checks import require, require_choice
 from mtlsim.core.registry import find, names
+from mtlsim.core.words import counted
 from mtlsim.plots.sheet import finish, save
 from mtlsim.plots.style import PLAIN, Look, wearing
 from mtlsim.results.dataset import load
@@ -54,6 +55,8 @@ class Experiment:
     other axis, of which a curve or a panel is made for each value, all that the full figure has.
     words: of a figure whose axes are chosen, the words of the options for them: {word: dotted name}.
     whole: further axes of which the picture needs every value, because it compares them.
+    title: the sentence above the picture, said of the very data that are drawn. If there is none it is the claim, which was found
+    on the full figure; on fewer draws that is said.
     """
 
     name: str
@@ -64,6 +67,16 @@ class Experiment:
     models: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    title: Callable[["xr.Dataset"], str] | None = None
+
+    def says(self, data: "xr.Dataset") -> str:
+        """What may be said of these data: no more than they show, or whose claim it is."""
+        if self.title is not None:
+            return self.title(data)
+        full = self.setting(Options(model=data.attrs.get("model") or None)).n_seeds
+        drawn = data.sizes.get("seed", full)
+        fewer = f" (Said of the full figure, of {counted(full, 'draw')} a point; this one has {drawn}.)"
+        return self.claim + fewer * (drawn < full)
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""
@@ -109,7 +122,8 @@ def find_experiment(name: str) -> Experiment:
 
 def picture(experiment: Experiment, data: "xr.Dataset", only: Sequence[str] = ()) -> Any:
     """The finished figure of an experiment's data, or of some values of its axes, see `mtlsim.results.selection.select`."""
-    return finish(experiment.draw(select(data, only, experiment.lines(data.attrs), experiment.whole)), experiment.claim)
+    shown = select(data, only, experiment.lines(data.attrs), experiment.whole)
+    return finish(experiment.draw(shown), experiment.says(shown))
 
 
 def make_figure(

@@ -108,6 +108,30 @@ def facts(pairs) -> str:
     )
 
 
+def found(data) -> str:
+    """How often the gain of what is drawn has the sign of what sharing had cost, and how it follows the score, over all panels."""
+    learned = [way for way in np.atleast_1d(data[WAY].values) if way != "coral"]
+    shares, ranks = [], []
+    for way in learned or ["coral"]:
+        for mode in np.atleast_1d(data[MODE].values):
+            pairs = data.sel({WAY: [way], MODE: [mode]}).squeeze([WAY, MODE])
+            gains = pairs["gain"].values
+            known = np.isfinite(gains)
+            cost = (pairs["risk_without"] - pairs["risk_alone"]).values
+            shares.append(float((cost * gains > 0)[known].mean()))
+            ranks.append(rank_correlation(pairs["score_before"].values[known], gains[known])[0])
+    kind, way = "ReLU" if data.attrs.get("model") == "relu" else "linear", "Learned alignment" if learned else "Recolouring"
+    return (
+        f"{way} of {kind} tasks earns just where sharing had cost on {_range(shares, '{:.0%}')} of the pairs; the rank "
+        f"correlation of its gain with the score before is {_range(ranks, '{:+.2f}')}."
+    )
+
+
+def _range(numbers: list[float], form: str) -> str:
+    low, high = form.format(min(numbers)), form.format(max(numbers))
+    return low if low == high else f"{low} to {high}"
+
+
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
     """Spearman's rank correlation with its 95 % interval, by Fisher's transformation."""
     rank = float(spearmanr(first, second).statistic)
@@ -121,4 +145,5 @@ EXPERIMENT = Experiment(
     setting,
     draw,
     models=("linear", "relu"),
+    title=found,
 )

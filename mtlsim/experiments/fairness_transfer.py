@@ -71,7 +71,8 @@ def draw(data):
                 found = summarise(cells[f"{name}_{side}"].values)
                 ax.fill_between(xs, found["low"], found["high"], color=SERIES[i], alpha=0.2, linewidth=0)
                 band_entry(ax)
-                ax.plot(xs, found["mean"], line, color=SERIES[i], marker=MARKERS[i], label=f"{what}, {how}")
+                marker = MARKERS[i] if side == "multi" else None  # marks would hide the dashes in the legend
+                ax.plot(xs, found["mean"], line, color=SERIES[i], marker=marker, label=f"{what}, {how}")
         ax.set(xlabel="shift of the source's parameters", ylim=(0, 0.24), title=f"the task lies {place}")
     axes[0].set_ylabel("share of rows (lower is better)")
     ax, cells = axes[-1], data.sel({LIES: data[LIES].values[0]})
@@ -82,7 +83,9 @@ def draw(data):
         bars = np.stack([found["mean"] - found["low"], found["high"] - found["mean"]])
         look = {"color": SERIES[2 + i], "marker": MARKERS[2 + i], "linestyle": "none"}
         ax.errorbar(xs, found["mean"], bars, label=f"{group}, simulated", **look)
-        ax.plot(fine, single[:, i] - multi[:, i], color=SERIES[2 + i], linestyle=DASHES, label=f"{group}, predicted")
+        ax.plot(
+            fine, single[:, i] - multi[:, i], color=SERIES[2 + i], linestyle=DASHES, label=f"{group}, predicted (many features)"
+        )
     finish_gain_axis(ax, SHIFT, xs)
     ax.set(xlabel="shift of the source's parameters", title="gain of each group")
     bar_entry(axes[-1])
@@ -93,7 +96,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "fairness-transfer",
-    "A source of the majority's kind halves the mean error; whether the gap grows depends on the task, and the minority loses "
+    "A near source of the majority's kind halves the mean error; whether the gap grows depends on the task, and the minority loses "
     "first.",
     setting,
     draw,

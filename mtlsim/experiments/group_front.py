@@ -53,7 +53,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "group-front",
-    "No weight of a source serves both groups of a task: between their best weights one can only gain what the other loses.",
+    "No one weight of a source is best for both groups of a task: between their best weights one gains only while the other loses.",
     setting,
     draw,
     along=(WEIGHT,),

@@ -11,7 +11,7 @@ from mtlsim.core.registry import file_of
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.mechanisms import Trial, find_mechanism, mechanism_names, try_mechanism
 from mtlsim.mechanisms._clauses import CLAUSES, LEVEL, RULES
-from mtlsim.plots.verdicts import verdict_page
+from mtlsim.plots.verdicts import verdict_page, verdicts_in_words
 from mtlsim.results.dataset import load, save, table
 from mtlsim.results.settings import facts
 from mtlsim.results.store import check_same
@@ -65,6 +65,7 @@ def as_table(trials: list[Trial], settings: dict[str, Any]) -> "xr.Dataset":
         "verdict": [trial.verdict for trial in trials],
         "harm": [trial.harm for trial in trials],
         **{part: [getattr(trial.mechanism, part) for trial in trials] for part in ("claim", "says", "inferred")},
+        "known": [trial.mechanism.known_words for trial in trials],
         "dose": [trial.mechanism.dose.name for trial in trials],
         "effects": [json.dumps([asdict(effect) for effect in trial.effects]) for trial in trials],
     }
@@ -79,7 +80,8 @@ def setting(options: Options) -> Setting:
 
 EXPERIMENT = Page(
     "mechanisms",
-    "Five classic mechanisms hold, clause by clause; that noise tasks regularise better than a single task can does not.",
+    "The classic explanations of why sharing helps are confirmed or refuted, each by five clauses.",
     setting,
     verdict_page,
+    title=verdicts_in_words,
 )

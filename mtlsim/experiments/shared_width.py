@@ -55,7 +55,7 @@ def draw(data):
     fine = np.arange(1, TASKS + 1)
     for i, kind in enumerate(data[MODES].values):
         risk = data["risk"].sel({MODES: kind})
-        bars = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none", "markersize": 4, "label": f"modes {kind}"}
+        bars = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none", "markersize": 4, "label": f"modes: {kind}"}
         ax.errorbar(widths, risk.mean("seed"), 1.96 * risk.std("seed") / np.sqrt(count), **bars)
         law = [expected_risk(r, KINDS[str(kind)]) for r in fine]
         ax.plot(fine, law, color=SERIES[i], linestyle="--", linewidth=1)

@@ -80,7 +80,8 @@ def draw(data):
             ax.errorbar(xs, values.mean("seed"), error, label=f"second task's noise {noise:g}", **style)
         for place, words in ((0, "equal rates"), (1, "rates by the tasks' own stops")):
             ax.axvline(place, color="0.5", linestyle=(":", "--")[place], linewidth=0.9, label=words)
-        ax.set(xlabel="exponent of the rates", title=title, ylabel=f"{label}\n(lower is better)", ylim=(0, None))
+        ax.set(xlabel="exponent of the rates", title=title, ylabel=f"{label}\n(lower is better)")
+        ax.set_ylim(-0.03 * ax.get_ylim()[1], None)  # marks at zero are seen whole
     bar_entry(axes[1])
     legend(fig, "outside lower center", 3)
     return fig

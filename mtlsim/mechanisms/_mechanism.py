@@ -9,6 +9,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require, require_choice
 from mtlsim.results.grid import at_point, make_grid
+from mtlsim.theory import find_statement
 
 Point = Mapping[str, Any]
 
@@ -43,6 +44,7 @@ class Mechanism:
     beyond: the output that holds the part of the gain that does not come by it (None: it has no such output). harm: parameters
     and values over all of which a report looks for effects of the opposite sign. n_seeds: draws of every point.
     expected: the verdict that the evidence supports. says: what the source states, in our words. inferred: what is ours.
+    known: names of the statements that say in closed form what is known of it.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Mechanism:
     expected: str = "confirmed"
     says: str = ""
     inferred: str = ""
+    known: tuple[str, ...] = ()
 
     def __post_init__(self):
         require_choice(self.expected, ("confirmed", "refuted", "undecided"), "expected")
@@ -69,8 +72,15 @@ class Mechanism:
         for point in self.points():  # so that a name or value that the cell does not take is refused before anything is run
             make_grid(self.cell, {name: [value] for name, value in point.items()})
         outputs = self.outputs()
+        for name in self.known:
+            find_statement(name)
         for name in ("gain", self.mediator, *([] if self.beyond is None else [self.beyond])):
             require_choice(name, outputs, "the cell's outputs")
+
+    @property
+    def known_words(self) -> str:
+        """What is known of it, each statement with its claim."""
+        return " ".join(f"{name}: {find_statement(name).claim}" for name in self.known)
 
     def outputs(self) -> list[str]:
         """Names of what the cell returns."""

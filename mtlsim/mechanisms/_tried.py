@@ -58,6 +58,7 @@ class Trial:
             f"{self.mechanism.name}: {self.verdict}{note}; {counted(self.n_seeds, 'seed')}",
             *map(str, self.clauses),
             self.harm,
+            *([f"known of it: {', '.join(self.mechanism.known)}"] if self.mechanism.known else []),
         ]
         return "\n  ".join(lines)
 

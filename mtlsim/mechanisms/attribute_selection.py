@@ -26,4 +26,5 @@ MECHANISM = Mechanism(
     "they give more evidence. It is a consequence of data amplification.",
     inferred="The model (equal parameters, orthonormal rows, the inputs of the highest scores are kept), and what must be left. "
     "Labels dealt to other rows are no control here: under one shared direction they hurt by themselves.",
+    known=("selection-area",),
 )

@@ -26,4 +26,5 @@ MECHANISM = Mechanism(
     expected="refuted",
     says="Extra tasks may act as noise does, and so keep a net from overfitting; it is named as an explanation to be ruled out.",
     inferred="Noise tasks on orthonormal rows under one shared direction, and a number that multiplies least squares beside them.",
+    known=("noise-task", "noise-task-sign"),
 )

@@ -24,4 +24,5 @@ MECHANISM = Mechanism(
     n_seeds=1000,
     says="Nets learn tasks stochastically. If T can be learned by the minima A or B and T' by A or C, then both together prefer A.",
     inferred="A network without crossing weights, of which the flow and the probability are known; which start is small enough.",
+    known=("shared-feature",),
 )

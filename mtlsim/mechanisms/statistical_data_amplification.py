@@ -31,4 +31,5 @@ MECHANISM = Mechanism(
     n_seeds=2000,
     says="Sample size is amplified by the extra signals of related tasks whose noise is independent: their average is less noisy.",
     inferred="The model (orthonormal rows, one direction), and what of the error is amplified.",
+    known=("amplified-direction",),
 )

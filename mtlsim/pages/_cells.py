@@ -205,12 +205,12 @@ def predicted(shown: Shown, prediction: Any) -> np.ndarray:
         except ValueError:  # of another rank, say
             continue
         moved = {name: [value] for name, value in held.items() if not kinds.get(name)}
-        data = predict(bound, moved | {name: grid[name] for name in axes if name not in static}, check=False)
+        data = predict(bound, moved | {name: grid[name] for name in axes if name not in static}, check=False, inside=True)
         name, found = shown.quantity, ", ".join(map(str, data.data_vars))
         require(name in data, "predictions", f"statements about the {name}", f"one about {found}", "draw its own quantity")
         data = data.squeeze(list(moved), drop=True).transpose(*(axis for axis in axes if axis not in static))
         where = tuple(place[static.index(axis)] if axis in static else slice(None) for axis in axes)
-        gains[where] = np.where(data["margin"].values >= 0, data[name].values, np.nan)
+        gains[where] = data[name].values
     return gains.ravel()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtlsim.pages._page import as_wide_as_the_page, check_bokeh, folded, listing, paragraph, script, write_page
 from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED
+from mtlsim.plots.verdicts import number_in_words, verdicts_in_words
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +36,7 @@ def explore_mechanisms(data: "xr.Dataset", path: Path | str, again: str = "") ->
     table = "<h2>Verdicts</h2>" + _verdicts(data)
     sections = "".join(_section(data.sel(mechanism=name)) for name in data["mechanism"].values)
     after = table + sections + (folded("How to make it again", listing(again)) if again else "")
-    return write_page(path, data.attrs["claim"], model, paragraph(HELP) if seen else "", after)
+    return write_page(path, verdicts_in_words(data), model, paragraph(HELP) if seen else "", after)
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, list]:
@@ -92,9 +93,7 @@ def _curves(seen: dict[str, list[dict[str, Any]]], data: "xr.Dataset") -> Any:
 
 def _numbers(data: "xr.Dataset", clause: str) -> str:
     one = data.sel(clause=clause)
-    show = "{:.1%}".format if clause == "control" else "{:.3g}".format
-    rounded = lambda value: 0.0 if clause == "control" and abs(value) < 5e-4 else value  # no minus before a zero
-    number, low, high = (show(rounded(float(one[part]))) for part in ("number", "low", "high"))
+    number, low, high = (number_in_words(float(one[part]), clause) for part in ("number", "low", "high"))
     return f"{number} ({low} to {high})"
 
 
@@ -119,7 +118,7 @@ def _verdicts(data: "xr.Dataset") -> str:
 def _section(data: "xr.Dataset") -> str:
     """One mechanism: what is claimed and said, and every clause with its number and rule."""
     name = html.escape(str(data["mechanism"].item()))
-    texts = {"Tried here": "claim", "The text says": "says", "Inferred here": "inferred"}
+    texts = {"Tried here": "claim", "The text says": "says", "Inferred here": "inferred", "Known of it": "known"}
     said = {title: str(data[part].item()) for title, part in texts.items() if part in data}
     words = "".join(f"<p><b>{title}:</b> {html.escape(text)}</p>" for title, text in said.items() if text)
     rules = {str(clause): data["rule"].sel(clause=clause).item() if "rule" in data else "" for clause in data["clause"].values}

@@ -91,6 +91,11 @@ def again(where: Axes | Figure, old: Legend, **changes) -> Legend | None:
     return legend(where, **asked)
 
 
+def stands_below(ax: Axes) -> bool:
+    """Whether a legend made here stands below the panel."""
+    return any(where is ax and _ASKED[one]["place"] == "below" for where, one in legends_of(ax.figure))
+
+
 def legends_of(fig: Figure) -> list[tuple[Axes | Figure, Legend]]:
     """Every legend made here, and the panel or figure that it belongs to."""
     found: list = [(fig, one) for one in fig.legends]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from mtlsim.plots.legends import fit_legends
+from mtlsim.plots.legends import fit_legends, stands_below
 from mtlsim.plots.style import look_now, panels_of
 from mtlsim.plots.words import wrap
 
@@ -81,7 +81,10 @@ def _wrap_labels(fig: Figure) -> bool:
 
 
 def _label_rows(fig: Figure) -> None:
-    """Where panels went into further rows: the first of each row says what is up it, and the last of a column what is along it."""
+    """Where panels went into further rows: the first of each row says what is up it, and the last of a column what is along it.
+
+    A panel says it too if a legend stands between, or the same parameter runs on another scale below.
+    """
     shape = panels_of(fig)
     if shape is None or shape[2] >= shape[1]:
         return
@@ -91,7 +94,8 @@ def _label_rows(fig: Figure) -> None:
         if i % columns == 0 and not ax.get_ylabel():
             ax.set_ylabel(axes[i - i % n_columns].get_ylabel())
         below: Axes | None = axes[i + columns] if i + columns < len(axes) else None
-        if below is not None and below.get_xlabel() == ax.get_xlabel():
+        apart = stands_below(ax) or (below is not None and below.get_xscale() != ax.get_xscale())
+        if below is not None and below.get_xlabel() == ax.get_xlabel() and not apart:
             ax.set_xlabel("")
 
 

@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from mtlsim.core.words import counted
 from mtlsim.plots.style import HELPS, HURTS, UNDECIDED, use_style
 
 if TYPE_CHECKING:
@@ -16,6 +19,18 @@ HEADS = {
     "opponent": "effect over the\nbest single task",
     "mediator": "mediator\nmoves by",
 }
+
+
+def verdicts_in_words(data: "xr.Dataset") -> str:
+    """How many of what was tried are confirmed, refuted and undecided: one sentence, which says no more than these verdicts."""
+    found = [str(verdict) for verdict in np.atleast_1d(data["verdict"].values)]
+    counts = [f"{found.count(verdict) or 'none'} {verdict}" for verdict in ("confirmed", "refuted", "undecided")]
+    return f"{counted(len(found), 'mechanism')}, each by {counted(data.sizes['clause'], 'clause')}: {', '.join(counts)}."
+
+
+def number_in_words(value: float, clause: str) -> str:
+    """A number of a clause, a share in per cent, where a zero has no minus before it."""
+    return f"{0.0 if abs(value) < 5e-4 else value:.1%}" if clause in SHARES else f"{value:.3g}"
 
 
 def verdict_page(data: "xr.Dataset"):
@@ -38,8 +53,7 @@ def verdict_page(data: "xr.Dataset"):
         for j, clause in enumerate(clauses):
             cell = row.sel(clause=clause)
             state = str(cell["state"].item())
-            show = "{:.1%}".format if clause in SHARES else "{:.3g}".format
-            number, low, high = (show(cell[part].item()) for part in ("number", "low", "high"))
+            number, low, high = (number_in_words(cell[part].item(), clause) for part in ("number", "low", "high"))
             numbers = f"{number}\n({low} to {high})"
             box = {"facecolor": COLOURS[state], "alpha": 0.15, "edgecolor": "white"}
             ax.add_patch(plt.Rectangle((j + 0.03, i + 0.04), 0.94, 0.6, **box))

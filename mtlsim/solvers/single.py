@@ -41,6 +41,7 @@ def _ridge_regression(factor: Float[Array, "d d"], scores: Float[Array, " d"], r
     return linalg.multiply(factor, linalg.solve_positive(linalg.with_missing_directions(inner), scores))
 
 
+@jax.jit
 def penalised_losses(moments: Moments, parameters: Float[Array, "K d"], ridge: Float[Array, " K"]) -> Float[Array, " K"]:
     """|X_i theta_i - y_i|^2 + ridge_i |theta_i|^2 of each task, of its own rows where its moments carry them."""
     sizes = ridge * jnp.sum(parameters**2, -1)

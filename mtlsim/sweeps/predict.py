@@ -13,21 +13,31 @@ from jaxtyping import Array, Key
 from mtlsim.core.checks import require
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.results.grid import at_point, make_grid
+from mtlsim.sweeps.cheap import may_hold
 from mtlsim.sweeps.execute import as_leaves
 
 BATCH_POINTS = 256
+DRAWS = 4  # at a time, where points outside the assumptions are left out
 
 
 def predict(
-    prediction: Callable, grid: Mapping[str, Any], n_draws: int = 16, key: Key[Array, ""] | None = None, *, check: bool = True
+    prediction: Callable,
+    grid: Mapping[str, Any],
+    n_draws: int = 16,
+    key: Key[Array, ""] | None = None,
+    *,
+    check: bool = True,
+    inside: bool = False,
 ) -> xr.Dataset:
     """What a statement predicts at every point of a grid, such as `predict(theory.plateau(cell), {"tasks.cosine": cosines})`.
 
     prediction: a statement bound to a cell. grid: dotted parameter names to values, as for `mtlsim.sweep`. n_draws: recipes that
     draw their parameters are averaged over so many draws, those of a sweep with the same key (default jax.random.key(0)). check:
     refuse values that the cell refuses, such as a sample size that is no whole number.
+    inside: no number where an assumption fails in some draw, which costs less: such points are left out as soon as that is known,
+    and a statement whose cheap assumptions fail everywhere is not compiled.
     The result has the predicted numbers, their spread over draws (`NAME_spread`, a standard deviation), and `margin`: positive
-    where all assumptions hold in every draw; elsewhere the numbers are an extrapolation.
+    where all assumptions hold in every draw (inside: NaN elsewhere); elsewhere the numbers are an extrapolation.
 
     >>> from mtlsim.theory import pooled_least_squares
     >>> tasks = mtl.LinearTasks(n_features=5, n_samples=(50, 20), relation="same", design=mtl.Isotropic())
@@ -46,7 +56,8 @@ def predict(
     for static in axes.static_points():
         fixed = dict(zip([axis.name for axis in axes.static], static, strict=True))
         cell = as_leaves(at_point(prediction.cell, fixed, check))
-        blocks.append(_over_points(prediction.statement, cell, names, values, key, n_draws))
+        over_points = _inside if inside else _over_points
+        blocks.append(over_points(prediction.statement, cell, names, values, key, n_draws))
     ordered = [*axes.static, *axes.traced]
     shape = [len(axis.values) for axis in ordered]
     dims = [axis.name for axis in ordered]
@@ -71,6 +82,31 @@ def _over_points(statement, cell, names: tuple[str, ...], values: np.ndarray, ke
         points = values[np.arange(start, start + size) % len(values)]
         parts.append(run(jnp.asarray(points), cell, key, jnp.arange(n_draws, dtype=jnp.uint32)))
     return {name: np.concatenate([np.asarray(part[name]) for part in parts])[: len(values)] for name in parts[0]}
+
+
+def _inside(statement, cell, names: tuple[str, ...], values: np.ndarray, key, n_draws: int) -> dict[str, np.ndarray]:
+    """The same, where all assumptions hold in every draw: a few draws at a time, of the points that are left."""
+    left = np.flatnonzero(may_hold(statement.assume, cell, names, values, jax.random.fold_in(key, np.uint32(0))))
+    moved = at_point(cell, dict(zip(names, values[0], strict=True)), check=False)
+    made = jax.eval_shape(lambda cell, key: statement(cell)(key=key), moved, key) if len(left) == 0 else {}
+    found = {name: np.full((len(values), n_draws), np.nan) for name in made}
+    for first in range(0, n_draws if len(left) else 0, DRAWS):
+        seeds = np.arange(first, min(first + DRAWS, n_draws))
+        run, size, parts = _compile(statement, names), min(BATCH_POINTS, len(values)), []
+        for start in range(0, len(left), size):  # of one shape throughout, the last by repetition
+            points = values[left[np.arange(start, start + size) % len(left)]]
+            padded = jnp.asarray(seeds[np.arange(min(DRAWS, n_draws)) % len(seeds)], jnp.uint32)
+            parts.append(run(jnp.asarray(points), cell, key, padded))
+        drawn = {name: np.concatenate([np.asarray(part[name]) for part in parts])[: len(left), : len(seeds)] for name in parts[0]}
+        for name, numbers in drawn.items():
+            found.setdefault(name, np.full((len(values), n_draws), np.nan))[np.ix_(left, seeds)] = numbers
+        outside = left[~(drawn["margin"] >= 0).all(1)]
+        for numbers in found.values():
+            numbers[outside] = np.nan
+        left = np.setdiff1d(left, outside)
+        if not len(left):
+            break
+    return found
 
 
 @functools.cache

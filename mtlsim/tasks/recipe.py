@@ -123,7 +123,7 @@ class Recipe(eqx.Module):
         parameters=None,
         shared_covariates=False,
         angle=None,
-    ):
+    ) -> None:
         require(
             isinstance(n_features, (int, np.integer)) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40"
         )
@@ -246,6 +246,7 @@ class Recipe(eqx.Module):
         related = [relate(target, relation, self.alignment[i], stream(key, "rotation", i), self.order) for i in every]
         return (*(covariance for covariance, _ in related), target), worst(ok, *(status for _, status in related))
 
+    @jax.jit
     def _draw_parameters(self, key) -> Float[Array, "K d"]:
         if self.parameters is not None:
             return self.parameters

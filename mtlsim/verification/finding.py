@@ -70,11 +70,19 @@ def settle(findings: Sequence[Finding], level: float = FAMILY) -> list[Finding]:
 
 
 def family_wise(findings: Sequence[Finding]) -> str:
-    """One sentence on the error of all verdicts together."""
-    kept = [(one.adjusted, one.statement.name) for one in findings if one.verdict != REFUTED]
-    nearest = f"; of the others {min(kept)[1]} is nearest, at an adjusted p-value of {min(kept)[0]:.2g}" if kept else ""
-    n_refuted = len(findings) - len(kept)
-    return (
-        f"{counted(len(findings), 'statement')}, {n_refuted} refuted: the probability that any of them is so by chance "
-        f"is at most {FAMILY:g}, over all statements (Holm), instances and looks{nearest}"
-    )
+    """One sentence on the error of all verdicts together: of those that are refuted, and of which is nearest to being so."""
+    kept = sorted((one.adjusted, one.statement.name) for one in findings if one.verdict != REFUTED)
+    n_refuted, level = len(findings) - len(kept), f"{FAMILY:g}, over all statements (Holm), instances and looks"
+    said = f"{counted(len(findings), 'statement')}, {n_refuted or 'none'} refuted"
+    if n_refuted:
+        said += f": the probability that {'any of them' if n_refuted > 1 else 'it'} is so by chance is at most {level}"
+    else:
+        said += f" at a level of {level}"
+    if not kept:
+        return said
+    (p_value, name), *others = kept
+    if others:
+        nearest = f"{'of the others ' if n_refuted else ''}{name} is nearest, at"
+    else:
+        nearest = f"{name} is not, at" if n_refuted else f"{name} has"
+    return f"{said}; {nearest} an adjusted p-value of {p_value:.2g}"

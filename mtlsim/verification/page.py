@@ -158,6 +158,7 @@ def _trial(trial: Trial) -> str:
     """A mechanism: the claim, the text's words, what must hold and whether it does, and where it hurts."""
     mechanism = trial.mechanism
     texts = {"Tried here": mechanism.claim, "The text says": mechanism.says, "Inferred here": mechanism.inferred}
+    texts |= {"Known of it": mechanism.known_words}
     words = "".join(f"<p><b>{title}:</b> {html.escape(text)}</p>" for title, text in texts.items() if text)
     lines = "".join(
         f"<tr><td>{clause.name}</td><td>{clause.state}</td><td>{html.escape(clause.about)}</td>"

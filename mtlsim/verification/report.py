@@ -87,6 +87,7 @@ def trial_as_json(trial: Trial) -> dict:
         "claim": mechanism.claim,
         "says": mechanism.says,
         "inferred": mechanism.inferred,
+        "known": list(mechanism.known),
         "source": list(mechanism.source),
         "kind": "mechanism",
         "verdict": trial.verdict,

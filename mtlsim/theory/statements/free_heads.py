@@ -40,6 +40,7 @@ class FreeHeads(eqx.Module):
     margin: Float[Array, ""]
 
 
+@jax.jit  # so that it is traced once for all its copies below
 def at_ratio(form: Spectra | Matrices, n_samples, noise, weights, ratio):
     """(training loss over both tasks, prediction) at the head ratio t."""
     scale = jnp.stack([ratio, jnp.ones_like(ratio)])
@@ -48,6 +49,7 @@ def at_ratio(form: Spectra | Matrices, n_samples, noise, weights, ratio):
     return jnp.sum(weights * scale**2 * predicted.training), predicted
 
 
+@jax.jit  # and this once for the numbers and their margin
 def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> FreeHeads:
     held = jax.lax.stop_gradient((form, n_samples, noise, weights))
     sizes = jnp.sqrt(n_samples * weights * jnp.sum(form.parameters**2, -1))

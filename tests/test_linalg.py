@@ -23,6 +23,7 @@ def test_solves(shape):
     factor = np.linalg.cholesky(matrix)
     close(linalg.cholesky(jnp.asarray(matrix)), factor)
     close(linalg.solve_lower(jnp.asarray(factor), jnp.asarray(right)), np.linalg.solve(factor, right), 1)
+    close(linalg.solve_lower_beside(jnp.asarray(factor), jnp.asarray(right)), np.linalg.solve(factor, right), 1)
     close(linalg.solve_upper(jnp.asarray(factor), jnp.asarray(right)), np.linalg.solve(factor.T, right), 1)
     close(linalg.solve_positive(jnp.asarray(matrix), jnp.asarray(right)), np.linalg.solve(matrix, right), 1)
 

@@ -45,6 +45,13 @@ def solve_upper(factor: Float[Array, "*b d d"], right: Float[Array, "..."]) -> F
     return lax_linalg.triangular_solve(upper, columns, left_side=True, lower=False).reshape(right.shape)
 
 
+def solve_lower_beside(factor: Float[Array, "*b d d"], right: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`solve_lower` where `solve_upper` reads the same factor: in the order of the transpose, so that one copy serves both."""
+    columns = right if right.ndim == factor.ndim else right[..., None]
+    upper = jnp.swapaxes(factor, -1, -2)
+    return lax_linalg.triangular_solve(upper, columns, left_side=True, lower=False, transpose_a=True).reshape(right.shape)
+
+
 def solve_lower_right(factor: Float[Array, "d d"], left: Float[Array, "n d"]) -> Float[Array, "n d"]:
     """R L'^-1 for lower triangular L."""
     return lax_linalg.triangular_solve(factor, left, left_side=False, lower=True, transpose_a=True)

@@ -48,7 +48,7 @@ class Heads(NamedTuple):
     def fit(self, heads: Float[Array, "n K"]) -> tuple[Float[Array, "n d d"], Float[Array, "n d"], Float[Array, " n"]]:
         """The factor of G, the best direction x and V."""
         factor = self.factorise(heads)
-        half = linalg.solve_lower(factor, linalg.multiply(heads, self.sides))
+        half = linalg.solve_lower_beside(factor, linalg.multiply(heads, self.sides))
         return factor, linalg.solve_upper(factor, half), jnp.sum(half**2, 1)
 
     def overlaps(self, directions: Float[Array, "n d"]) -> tuple[Float[Array, "n K"], Float[Array, "n K"], Float[Array, "n K d"]]:
@@ -62,7 +62,7 @@ class Heads(NamedTuple):
         heads = unit(heads)
         factor, directions, value = self.fit(heads)
         p, q, images = self.overlaps(directions)
-        residuals = linalg.solve_lower(factor, jnp.swapaxes(self.sides - 2 * heads[..., None] * images, 1, 2))
+        residuals = linalg.solve_lower_beside(factor, jnp.swapaxes(self.sides - 2 * heads[..., None] * images, 1, 2))
         bends = 2 * jnp.einsum("ndj,ndk->njk", residuals, residuals, precision="highest")
         bends = bends - 2 * q[..., None] * jnp.eye(heads.shape[1], dtype=q.dtype)
         slope = 2 * (p - heads * q)

@@ -69,9 +69,10 @@ class CAGrad(Scheme):
             return level, *reached(level), low, high, iteration + 1
 
         def is_far(state):
-            _, _, length, _, _, iteration = state
+            _, _, length, low, high, iteration = state
             too_short = (length < radius * (1 - WITHIN)) & (iteration > 0)  # at the bound no more can be gained
-            return ((length > radius * (1 + WITHIN)) | too_short) & (iteration < N_STEPS)
+            resolved = high - low > n * eps * jnp.trace(gram)  # by the gains themselves
+            return ((length > radius * (1 + WITHIN)) | too_short) & resolved & (iteration < N_STEPS)
 
         begin = (most, *reached(most), smallest_of(gains), most, 0)  # at the worst gain of the mean gradient z is zero
         _, z, length, *_ = jax.lax.while_loop(is_far, step, begin)

@@ -362,6 +362,14 @@ def test_both_doors_take_the_words_of_both(tmp_path, monkeypatch):
     assert axis_words(three) == {"target-samples": "tasks.n_samples[2]"}  # which of the sources, no word says
 
 
+def test_a_map_claims_no_more_than_its_cells_show():
+    figure, rows = find_experiment("transfer-map"), "tasks.n_samples[0]"
+    data = result(**{"tasks.noise": [0.5, 1.0], "tasks.alignment": [0.5, 1.0], rows: [10, 20, 30]})
+    assert figure.says(data) == figure.claim
+    assert figure.says(data.sel({"tasks.noise": [1.0]})) == "6 settings of two tasks: 6 help, 0 hurt, 0 undecided."
+    assert figure.says(abs(data)) == "12 settings of two tasks: 12 help, 0 hurt, 0 undecided."
+
+
 def test_the_picture_of_a_part_leaves_that_of_the_whole_alone(tmp_path, monkeypatch):
     data = result(**{name: STORED[name] for name in ("tasks.relation", "tasks.noise")})
     data.assign_attrs(settings="{}").to_netcdf(tmp_path / "a.nc", engine="h5netcdf")

@@ -174,6 +174,17 @@ def test_a_figure_as_wide_as_a_column_has_every_panel_and_is_whole(width):
     fig.savefig(io.BytesIO())
 
 
+def test_a_short_logarithmic_axis_has_numbers_written_out():
+    """A decade or less; a longer axis keeps its powers of ten."""
+    for ends, words in (((2.7, 15.0), ["3", "5", "10"]), ((0.011, 0.09), ["0.02", "0.03", "0.05"]), ((0.5, 300.0), None)):
+        fig, ((ax,),) = style.figure(1)
+        ax.plot([1, 2], ends)
+        ax.set(yscale="log", ylim=ends)
+        sheet.finish(fig)
+        drawn = [text.get_text() for text in (*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)) if text.get_text()]
+        assert drawn == words if words else any("10^{2}" in text for text in drawn)
+
+
 ONCE_OR_EACH = [(False, "linear", ["", "x"]), (True, "linear", ["x", "x"]), (False, "log", ["x", "x"])]
 
 

@@ -17,6 +17,8 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+from threadpoolctl import threadpool_info
+
 LOWEST = (0, 8, 3)
 EXCLUDED = ((0, 9), (0, 10), (0, 11, 0), (0, 11, 1))
 INSTALL = "pip install 'jax>=0.8.3,!=0.9.*,!=0.10.*,!=0.11.0,!=0.11.1'"
@@ -128,7 +130,7 @@ def check_hang(
 
 
 def check_threads(running: Mapping[str, int] | None = None, environment: Mapping[str, str] | None = None) -> Finding:
-    """Threads of OpenBLAS: as it runs where threadpoolctl can ask it, else as the environment asked for."""
+    """Threads of BLAS: as it runs where threadpoolctl knows it, else as the environment asked for."""
     environment = os.environ if environment is None else environment
     running = _running_threads() if running is None else running
     asked = environment.get("OPENBLAS_NUM_THREADS") or environment.get("OMP_NUM_THREADS")
@@ -142,7 +144,7 @@ def check_threads(running: Mapping[str, int] | None = None, environment: Mapping
     if running:
         return Finding("BLAS threads", Grade.ok, f"One thread in {' and '.join(running)}.")
     if asked == "1":
-        return Finding("BLAS threads", Grade.ok, "One thread was asked for; install threadpoolctl to see what runs.")
+        return Finding("BLAS threads", Grade.ok, "One thread was asked for; what runs is not known.")
     return Finding("BLAS threads", Grade.warn, f"OPENBLAS_NUM_THREADS is {asked or 'not set'}.", cure)
 
 
@@ -236,10 +238,6 @@ def _running_threads() -> dict[str, int]:
     import numpy  # noqa: F401
     import scipy.linalg  # noqa: F401  jax calls its LAPACK
 
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return {}
     return {Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 

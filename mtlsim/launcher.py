@@ -10,20 +10,25 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 LOSES_NAN = ("0.11.2", "0.12.")  # releases that take the maximum of NaN and a number for the number, and know the flag against it
 
 
 def prepare(n_devices: int | None = None) -> None:
     """One BLAS thread, one host device per core, float64, and compiled programs kept between runs.
 
-    What the user has set in the environment stays. One BLAS thread: with two, any other load makes small solves 40 to 1000
-    times slower. Host devices: batched LAPACK calls run on one core each, so cores are used as devices.
+    What the user has set in the environment stays. One BLAS thread, also where numpy is loaded already: with two, any other load
+    makes small solves 40 to 1000 times slower. Host devices: batched LAPACK calls run on one core each, so cores are used as
+    devices.
 
     Raises RuntimeError where jax is loaded already in float32, since nothing set now would reach it: all numbers would be other
     draws in float32. Warns where it is loaded and `n_devices` comes too late.
     """
     _check_in_time(n_devices)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if "numpy" in sys.modules and "OPENBLAS_NUM_THREADS" not in os.environ:
+        threadpool_limits(1, user_api="blas")  # a library that is loaded does not read the environment again
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files; a notebook's kernel has set its own

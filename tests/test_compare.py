@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import close, untyped
 from scipy import sparse
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import mtlsim as mtl
 from mtlsim import cli
@@ -155,6 +157,25 @@ def test_tasks_that_are_one_are_found_and_others_left_alone():
     close((data.risk_alone - data.risk_together).values, data.gain.values, 2)
     close(data.weight.sum("way").values, np.ones(5))
     assert "leave alone" in str(STUDY) and "{a, b, c}" in str(STUDY)
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core has one thread")
+def test_small_decompositions_run_on_one_thread_each(monkeypatch):
+    """Else BLAS threads under threads of its own wait for each other: ten tasks took 16 times longer."""
+    seen = []
+
+    class Counted(Table):
+        def __init__(self, *everything):
+            seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+            super().__init__(*everything)
+
+    tasks = {"a": rows(20, np.ones(D)), "b": rows(20, np.ones(D))}
+    monkeypatch.setattr("mtlsim.arrays.compare.Table", Counted)
+    monkeypatch.setattr("mtlsim.arrays.estimators.Table", Counted)
+    with threadpool_limits(2, user_api="blas"):
+        mtl.compare_tasks(tasks, n_splits=2)
+        mtl.SharingRegressor().fit(np.concatenate([X for X, _ in tasks.values()]), np.ones((40, 2)))
+    assert len(seen) >= 2 and set(seen) == {1}
 
 
 def test_predictions_are_in_the_units_of_the_labels():

@@ -243,6 +243,60 @@ def test_with_a_column_for_every_task_the_front_is_one_point():
         close(front.losses[0], np.mean((labels - X @ np.linalg.lstsq(X, labels, rcond=None)[0]) ** 2, 0))
 
 
+def of_labels(X, Y):
+    return [(X, y) for y in Y.T]
+
+
+@pytest.mark.parametrize("copies", [(0, 1, 1), (0, 0, 1, 1), (0, 1, 1, 1)])
+@pytest.mark.parametrize("shared", [True, False])
+def test_tasks_alike_leave_the_front_as_fine_as_one_of_them(shared, copies):
+    """Copies in other units and of the other sign, and all but copies, against the front of two tasks by directions on rows."""
+    rng = np.random.default_rng(1)
+    two = uneven(3)
+    if shared:
+        X = two[0][0]
+        two = of_labels(X, X @ rng.normal(size=(5, 2)) + rng.normal(size=(len(X), 2)))
+    fine, coarse = (mtl.pareto_front(moments_of(two), n) for n in (2000, 200))
+    units = rng.choice([-3.0, 0.1, 1.0], len(copies))
+
+    def furthest(front, tasks):
+        """How far a point of the fine front is from the nearest of this, as shares of each task's energy."""
+        energies = np.array([np.mean(y**2) for _, y in tasks])
+        return np.min(np.max((front.losses[:, None] - losses_of(tasks, fine.directions)) / energies, -1), 0).max()
+
+    for off in (0, 1e-12, 1e-6, 1e-3):
+        tasks = [
+            (X, unit * (y + off * y.std() * rng.normal(size=len(y))))
+            for (X, y), unit in zip([two[i] for i in copies], units, strict=True)
+        ]
+        moments = mtl.Moments.from_shared_rows(X, np.stack([y for _, y in tasks], 1)) if shared else moments_of(tasks)
+        assert furthest(mtl.pareto_front(moments, 200), tasks) < 1.2 * furthest(coarse, two)
+
+
+@pytest.mark.parametrize(("n_tasks", "rank"), [(3, 1), (4, 1), (4, 2)])
+def test_fronts_of_labels_that_depend_on_each_other(n_tasks, rank):
+    """The last is the sum of the others: no direction is better, nor left out with less, of many that fill the span."""
+    rng = np.random.default_rng(n_tasks)
+    X = np.linalg.qr(rng.normal(size=(30, 6)))[0]
+    Y = X[:, : n_tasks - 1] @ rng.normal(size=(n_tasks - 1, n_tasks - 1)) + 0.1 * X[:, -1:]
+    Y = np.concatenate([Y, Y.sum(1, keepdims=True)], 1)
+    front = mtl.pareto_front(mtl.Moments.from_shared_rows(X, Y), 600, rank)
+    span, energies = np.linalg.svd(Y, full_matrices=False)[0][:, : n_tasks - 1], np.sum(Y**2, 0)
+    parts = (span.T @ Y).T @ (each := rng.normal(size=(n_tasks - 1, 20_000)) * rng.choice([1, 10, 100], (n_tasks - 1, 1)))
+    parts = parts.T**2 / np.sum(each**2, 0)[:, None]
+    losses = (energies - parts if rank == 1 else parts) / 30
+    behind = np.concatenate(
+        [np.max(np.min((part[:, None] - front.losses) / energies * 30, -1), 1) for part in np.array_split(losses, 40)]
+    )
+    spacing = 0.01 if n_tasks == 3 else 0.1
+    assert behind.min() > -spacing
+    layers = front.directions[:, :, None] if rank == 1 else front.directions
+    for i in rng.permutation(len(layers))[:20]:
+        fit = np.linalg.qr(X @ layers[i])[0]
+        np.testing.assert_allclose(front.losses[i], (energies - np.sum((fit.T @ Y) ** 2, 0)) / 30, rtol=1e-8, atol=1e-10)
+    assert not any(np.any(np.all(losses < point - spacing * energies / 30, 1)) for point in front.losses)
+
+
 @pytest.mark.parametrize("sizes", [(30, 20, 1), (4, 3, 2)])
 def test_losses_of_few_rows_are_those_on_the_rows(sizes):
     tasks = uneven(3, sizes, 4)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import close
 from instances import random_tasks
+from scipy.optimize import minimize
 
 import mtlsim as mtl
 from mtlsim import Certificate, Moments, Status, WeightedTraining
@@ -15,6 +16,7 @@ from mtlsim.sharing import conformance, find_sharing, sharing_names
 from mtlsim.sharing._sharing import MixedSharing, Problem
 from mtlsim.sharing.adapters import Adapters
 from mtlsim.sharing.branched import Branched
+from mtlsim.sharing.covariance_alignment import CovarianceAlignment
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.gated_experts import GatedExperts
 from mtlsim.sharing.mean_regularised import MeanRegularised
@@ -132,6 +134,26 @@ def test_a_given_task_covariance_is_soft_sharing_with_a_ridge(rho):
         close(multilinear.parameters, soft.parameters, 3)
     opposite = mtl.fit([pairs[0], (pairs[1][0], -pairs[1][1])], MultilinearRelationship(np.array([[1, -rho], [-rho, 1]]), decay))
     close(opposite.parameters[1], -multilinear.parameters[1], 3)  # turning one task round turns the correlation
+
+
+@pytest.mark.parametrize(("strength", "rank"), [(0.3, 2), (2.0, 1)])
+def test_alignments_of_linear_tasks_are_a_penalty_on_angles(strength, rank):
+    """The matrices taken out by hand, and searched over parameters and directions without them."""
+
+    def objective(flat):
+        thetas, span = flat[: K * D].reshape(K, D), np.linalg.qr(flat[K * D :].reshape(D, rank))[0]
+        sines = [1 - np.sum((span.T @ theta) ** 2) / (theta @ theta) for theta in thetas]
+        return sum(np.sum((X @ theta - y) ** 2) for (X, y), theta in zip(PAIRS, thetas, strict=True)) + strength * sum(sines)
+
+    rng = np.random.default_rng(3)
+    best = min(minimize(objective, rng.normal(size=K * D + D * rank), options={"gtol": 1e-8}).fun for _ in range(15))
+    found = mtl.fit(PAIRS, CovarianceAlignment(strength), rank=rank)
+    assert abs(found.loss - best) < 1e-7 and found.status == Status.ok and found.certificate == Certificate.none
+    assert abs(objective(np.concatenate([np.ravel(found.parameters), np.ravel(found.params.shared)])) - best) < 1e-7
+    alone, hard = (mtl.fit(PAIRS, CovarianceAlignment(end), rank=rank) for end in (0.0, 1e5))
+    np.testing.assert_allclose(alone.parameters, ALONE, atol=1e-6)
+    assert abs(hard.loss - mtl.fit(PAIRS, "hard", rank=rank).loss) < 1e-4
+    assert best < np.sum(alone.losses) + K * strength
 
 
 def test_the_learned_task_covariance_keeps_and_drops_modes():

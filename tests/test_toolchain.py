@@ -67,11 +67,12 @@ def test_no_release_but_the_known_ones_loses_nan():
     assert lost == {} or (lost == every and Version(jaxlib.__version__) >= Version("0.11"))
 
 
-def test_a_prepared_process_keeps_nan():
-    code = "from mtlsim.launcher import prepare; prepare(); from mtlsim.probes import lost_nan; print(lost_nan())"
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+def test_a_prepared_process_keeps_nan_and_one_blas_thread_though_numpy_came_first():
+    code = "import numpy; from mtlsim.launcher import prepare; prepare(); from mtlsim.probes import lost_nan; print(lost_nan())"
+    code += "; from mtlsim import doctor; print(set(doctor._running_threads().values()))"
+    environment = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "OPENBLAS_NUM_THREADS")}
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "{}"
+    assert run.stdout.split("\n")[:2] == ["{}", "{1}"]
 
 
 def test_canary_crosses_the_rows_where_the_fault_sits():

@@ -14,6 +14,7 @@ from mtlsim.cells.network import held_out_risk
 from mtlsim.samples.data import Rows
 from mtlsim.sharing._sharing import Shape, identity
 from mtlsim.sharing.attention import Masked, MultiTaskAttention
+from mtlsim.sharing.covariance_alignment import CovarianceAlignment
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
@@ -38,6 +39,7 @@ SHARINGS = {
     "such gates on two levels": MixtureOfExperts(2, 1, "nothing", levels=2),
     "hard, three layers": Hard(3),
     "stitches, two layers": CrossStitch(depth=2),
+    "alignments": CovarianceAlignment(0.7),
     "sluice": Sluice(learned=True, decay=0.3, orthogonality=0.7),
     "sluice, three layers": Sluice("balanced", 0.3, True, 0.7, 3),
 }
@@ -62,6 +64,8 @@ def by_hand(sharing, params, x, task, unit):
         for columns in params.columns:
             x = unit(columns.T @ x)
         return x @ params.heads[task]
+    if isinstance(sharing, CovarianceAlignment):
+        return unit(params.shared.T @ params.alignments[task].T @ x) @ params.heads[task]
     if isinstance(sharing, MultiTaskAttention):
         below, refined = x, []
         for layer, columns in enumerate(params.columns):

@@ -306,6 +306,36 @@ def test_gradient_surgery_is_what_its_definition_says(n_tasks):
         assert np.max(np.abs(direction("pcgrad", G) - np.mean(orders, 0)) / error) < 5
 
 
+@pytest.mark.parametrize("n_tasks", [2, 3, 5])
+def test_where_gradients_cancel_the_worst_task_still_gains_what_it_can(n_tasks):
+    """Two opposed, or a mixture of all that is zero, or a copy: the worst gain against SciPy's within the ball, and the ball."""
+    rng, run = np.random.default_rng(n_tasks), jax.jit(lambda M, c: find_scheme("cagrad")(c).weights(Signals(M[0], M, 0), ())[::2])
+    for case in range(9):
+        G, reach = rng.normal(size=(n_tasks, n_tasks + 1)) * np.exp(rng.normal(size=(n_tasks, 1)) / 2), (0.2, 0.4, 0.9)[case // 3]
+        if case % 3 == 0:
+            G[1] = -rng.uniform(0.3, 3) * G[0]
+        elif case % 3 == 1:
+            G[-1] = -rng.dirichlet(np.ones(n_tasks - 1)) @ G[:-1] * rng.uniform(0.5, 2)
+        else:
+            G[-1] = G[0]
+        weights, n_still = run(jnp.asarray(G @ G.T), reach)
+        assert n_still == (case % 3 < 2)
+        mean, step = G.mean(0), np.asarray(weights) @ G
+        radius = reach * np.linalg.norm(mean)
+        inside = [
+            {"type": "ineq", "fun": lambda x, G=G: G @ x[:-1] - x[-1]},
+            {"type": "ineq", "fun": lambda x, mean=mean, radius=radius: radius**2 - np.sum((x[:-1] - mean) ** 2)},
+        ]
+        start, options = np.append(mean, (G @ mean).min()), {"ftol": 1e-15, "maxiter": 500}
+        found = optimize.minimize(lambda x: -x[-1], start, method="SLSQP", constraints=inside, options=options)
+        assert (G @ step).min() > found.x[-1] - 1e-7 * mean @ mean
+        assert np.linalg.norm(step - mean) <= radius * (1 + 1e-9)
+        if n_tasks == 3:
+            with jax.enable_x64(False):
+                rough, _ = run(jnp.asarray(G @ G.T, jnp.float32), reach)
+            np.testing.assert_allclose(np.asarray(rough) @ G, step, atol=1e-2 * np.linalg.norm(step))
+
+
 def test_no_order_of_seven_tasks():
     with pytest.raises(ValueError, match="'upgrad', which needs no order"):
         direction("pcgrad", np.eye(7))

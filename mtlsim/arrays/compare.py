@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
+from threadpoolctl import threadpool_limits
 
 from mtlsim.arrays.affinity import ALL, check_affinities, score_affinities
 from mtlsim.arrays.curve import LEARNERS, check_steps, gain_curves
@@ -25,11 +26,12 @@ from mtlsim.arrays.study import FORMAT, Study
 from mtlsim.arrays.together import MOST_PAIRS, Table, Target, shares_of
 from mtlsim.core.checks import is_whole, require, require_choice
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.verdict import Verdict, half_width, in_units
+from mtlsim.core.verdict import Verdict, in_units
 
 GROUPED_BY = ("layer", "weighted-rows")  # methods by which the worth of every group is found
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # it has threads of its own, and small decompositions
 def compare_tasks(
     tasks: Mapping[str, Any],
     *,
@@ -54,8 +56,8 @@ def compare_tasks(
     of them and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that
     sources that do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and
     the rest test, all equally often, and everything that depends on labels is decided by the training rows: ridges, sources,
-    weights. gain = held-out squared error alone less together, positive helps, with an interval over the splits that counts what
-    the mixture may not find on so few rows (`mtlsim.arrays.resampling`, `unresolved` of `mtlsim.arrays.together`). Columns are
+    weights. gain = held-out squared error alone less together, positive helps, with an interval over the splits for its mean over
+    targets of as many rows, and counts what so few do not show (`mtlsim.arrays.resampling`, `mtlsim.arrays.few_rows`). Columns are
     scaled once, by the root of the tasks' mean variance, labels unseen; every task is centred by its own means.
 
     y: one label per row; several columns are several tasks, words and integers of few values one task per class against the rest,
@@ -138,9 +140,9 @@ def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[in
     gathered, names = table.gathered, table.names
     tasks, K = [names[one.target] for one in measured], len(names)
     units = gathered.units[[one.target for one in measured]]
-    splits = [one.splits(level, one.multi) for one in measured]
+    splits = [one.splits(level, one.multi, one.apart) for one in measured]
     verdicts = [decide_resampled(one.alone - one.multi, own) for one, own in zip(measured, splits, strict=True)]
-    total, total_low, total_high = _total(measured, verdicts, level)
+    total, total_low, total_high = _total(measured, verdicts)
     fields: dict[str, Any] = {
         **_told("", [in_units(v, unit**2) for v, unit in zip(verdicts, units, strict=True)]),
         "sign_joint": ("task", decide_jointly([one.alone - one.multi for one in measured], splits, level)),
@@ -194,7 +196,7 @@ def _pairs(measured: list[Target], units: np.ndarray, K: int, level: float) -> d
     signs = {name: np.zeros((K, len(measured)), int) for name in ("pair_sign", "pair_sign_joint")}
     places = [(s, i) for i, one in enumerate(measured) for s in one.singles]
     differences = [measured[i].alone - measured[i].singles[s] for s, i in places]
-    splits = [measured[i].splits(level, measured[i].singles[s]) for s, i in places]
+    splits = [measured[i].splits(level, measured[i].singles[s], measured[i].singles_apart[s]) for s, i in places]
     joint = decide_jointly(differences, splits, level)
     for (s, i), difference, own, sign in zip(places, differences, splits, joint, strict=True):
         verdict = in_units(decide_resampled(difference, own), units[i] ** 2)
@@ -221,7 +223,7 @@ def _decided(measured: list[Target], level: float) -> dict[str, Any]:
             one.plan.by_unit([log_losses(*three) for three in zip(scores, positive, one.curves[:, side], strict=True)])
             for side, scores in enumerate(one.scores)
         ]
-        gain, *means = paired(*losses, own)
+        gain, *means = paired(*losses, one.splits_of_log_loss(level))
         for row, each in enumerate([*compared.values(), Compared(gain, *means)]):
             numbers = each.single, each.multi, each.gain.mean, each.gain.low, each.gain.high, each.gain.sign
             for name, value in zip(found, numbers, strict=True):
@@ -263,11 +265,11 @@ def _grouped(measured: list[Target], units: np.ndarray, K: int) -> dict[str, Any
     return {"group": ("task", [number[t] for t in range(K)]), "group_gain": ("task", gains)}
 
 
-def _total(measured: list[Target], verdicts: list[Verdict], level: float) -> tuple[float, float, float]:
-    """Mean over tasks of the gain over the error alone, with an interval that takes the targets' own rows to be independent."""
+def _total(measured: list[Target], verdicts: list[Verdict]) -> tuple[float, float, float]:
+    """Mean over tasks of the gain over the error alone, with an interval that takes the targets' own rows to be independent: each
+    end is as far from it as the root of the sum of squares of how far the tasks' ends are from theirs.
+    """
     risks = np.array([one.alone.mean() for one in measured])
-    gains = np.array([v.mean for v in verdicts]) / risks
-    errors = np.array([v.standard_error for v in verdicts]) / risks
-    error = float(np.sqrt(np.sum(errors**2))) / len(risks)
-    half = half_width(error, min(len(one.plan.tests) for one in measured), level)
-    return float(gains.mean()), float(gains.mean() - half), float(gains.mean() + half)
+    gains, lows, highs = (np.array([getattr(v, name) for v in verdicts]) / risks for name in ("mean", "low", "high"))
+    below, above = (float(np.sqrt(np.sum((gains - ends) ** 2))) / len(risks) for ends in (lows, highs))
+    return float(gains.mean()), float(gains.mean()) - below, float(gains.mean()) + above

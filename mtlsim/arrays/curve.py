@@ -54,12 +54,12 @@ def gain_curves(measured: list[Target], units: np.ndarray, asked: tuple[int, ...
     signs = {name: np.zeros((2, *shape), int) for name in ("sign", "sign_joint")}
     for i, (one, own, unit) in enumerate(zip(measured, steps, units, strict=True)):
         errors = [_errors(one, n) for n in own]
-        splits = [[_splits(one, n, level, by_mixture) for n, (_, by_mixture, _) in zip(own, errors, strict=True)]]
-        splits += [[split._replace(unresolved=0.0) for split in splits[0]]]  # pooling has nothing to choose
+        splits = [[_splits(one, n, level, at) for n, at in zip(own, errors, strict=True)]]
+        splits += [[split._replace(unresolved=0.0, variance_above=0.0, of_rows=False) for split in splits[0]]]  # nothing to choose
         numbers["rows"][i, : len(own)] = own
-        numbers["alone"][i, : len(own)] = [unit**2 * alone.mean() for alone, *_ in errors]
-        for k in range(len(LEARNERS)):
-            differences = [alone - together[k] for alone, *together in errors]
+        numbers["alone"][i, : len(own)] = [unit**2 * at.alone.mean() for at in errors]
+        for k, learner in enumerate(LEARNERS):
+            differences = [at.alone - getattr(at, learner) for at in errors]
             signs["sign_joint"][k, i, : len(own)] = decide_jointly(differences, splits[k], level)
             for j, (difference, split) in enumerate(zip(differences, splits[k], strict=True)):
                 verdict = in_units(decide_resampled(difference, split), unit**2)
@@ -109,9 +109,19 @@ def _chosen(one: Target, asked: tuple[int, ...]) -> list[int]:
     return np.unique(np.geomspace(min(LEAST, one.plan.n_train), one.plan.n_train, N_STEPS).round().astype(int)).tolist()
 
 
-def _splits(one: Target, n_train: int, level: float, errors: np.ndarray) -> Splits:
+class _Errors(NamedTuple):
+    """Squared errors (J, n - n_train) on the rows that do not train, and how far the mixture is from learning alone there."""
+
+    alone: np.ndarray
+    mixture: np.ndarray
+    pooled: np.ndarray
+    apart: float
+
+
+def _splits(one: Target, n_train: int, level: float, found: _Errors) -> Splits:
     """The rows that do not train test: those of the plan and others, which chance draws, so that all are tested about as often."""
-    return one.splits(level, errors, n_train)._replace(tests=_orders(one)[:, n_train:])
+    tests, few = _orders(one)[:, n_train:], 2 * n_train <= len(one.y)
+    return one.splits(level, found.mixture, found.apart, n_train)._replace(tests=tests, of_rows=few)
 
 
 def _orders(one: Target) -> np.ndarray:
@@ -119,16 +129,17 @@ def _orders(one: Target) -> np.ndarray:
     return np.stack([np.concatenate(parts) for parts in zip(one.plan.trains, one.plan.tests, strict=True)])
 
 
-def _errors(one: Target, n_train: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Squared errors (J, n - n_train) alone, by the mixture, and pooled as one."""
+def _errors(one: Target, n_train: int) -> _Errors:
+    """Alone, by the mixture, and pooled as one."""
     (way,) = one.table.ways(one.target, ("weighted-rows",)).of(tuple(one.together.others))
     seen = see([way._replace(strengths=np.ones(1))], one.rows.X)
-    found: list[list[np.ndarray]] = [[], [], []]
+    said: list[list[np.ndarray]] = [[], [], []]
     for order in _orders(one):
         train, test = order[:n_train], order[n_train:]
         fits = one.rows.everything(one.y, train)
         (pooled,) = fit_ways(seen, one.y, train)
-        for errors, theta in zip(found, (fits[0].theta, mixture(fits), mixed([pooled], np.ones(1))), strict=True):
-            errors.append((one.rows.predict(theta, one.y, train, test) - one.y[test]) ** 2)
-    alone, together, pooled_errors = (np.stack(errors) for errors in found)
-    return alone, together, pooled_errors
+        for parts, theta in zip(said, (fits[0].theta, mixture(fits), mixed([pooled], np.ones(1))), strict=True):
+            parts.append(one.rows.predict(theta, one.y, train, test))
+    alone, together, as_one = map(np.stack, said)
+    labels = one.y[_orders(one)[:, n_train:]]
+    return _Errors(*((part - labels) ** 2 for part in (alone, together, as_one)), float(np.mean((alone - together) ** 2)))

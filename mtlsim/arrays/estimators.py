@@ -15,6 +15,7 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mtlsim.arrays.conventions import Conventions, class_of, names_of
 from mtlsim.arrays.gather import LEAST_ROWS, in_common
@@ -200,6 +201,7 @@ class SharingClassifier(Conventions):
         return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def learn_all(model: Conventions, tasks: dict[str, tuple[np.ndarray, np.ndarray]], same_rows: bool) -> dict[str, Learned]:
     """Every task from all of them. same_rows: whether they are labels on the same rows, which are no copies then."""
     found = [Task(X, y, np.dtype(float), None) for X, y in tasks.values()]

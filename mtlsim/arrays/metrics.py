@@ -83,6 +83,11 @@ def log_losses(scores: NDArray, positive: NDArray, curve: NDArray) -> NDArray:
     return np.logaddexp(0, np.where(positive, -1, 1) * (curve[0] * scores + curve[1]))
 
 
+def divergences(first: NDArray, second: NDArray) -> NDArray:
+    """Half the sum of both Kullback-Leibler divergences of two log odds, in nats: (p - q)(log odds p - log odds q) / 2."""
+    return (special.expit(first) - special.expit(second)) * (first - second) / 2
+
+
 def _placements(scores: NDArray, positive: NDArray) -> NDArray:
     """For each row, the share of rows of the other label that it beats; NaN where a label is missing or a score is not finite."""
     if positive.all() or not positive.any() or not np.isfinite(scores).all():

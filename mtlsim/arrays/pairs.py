@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.arrays.decisions import compared, decisions, paired
+from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, variance_above
 from mtlsim.arrays.intake import make_ready, sources_of
-from mtlsim.arrays.metrics import Compared, base_rate, log_losses, logistic_curve
+from mtlsim.arrays.metrics import Compared, base_rate, divergences, log_losses, logistic_curve
 from mtlsim.arrays.resampling import Splits
 from mtlsim.arrays.splits import Outcome, compare, describe
 from mtlsim.core.checks import require
@@ -219,7 +220,7 @@ def transfer_between_arrays(
         gain=in_units(gain, unit**2),
         risk_single=risk_single * unit**2,
         risk_multi=risk_multi * unit**2,
-        **_two_valued(outcome, labels, tasks[-1][1][np.stack(trains)], values, splits),
+        **_two_valued(outcome, labels, tasks[-1][1][np.stack(trains)], values, splits, tasks[-1][0]),
         tuned=None if strengths is None else compared((outcome.tuned - labels) ** 2, squares[1], splits, unit**2),
         **{name: tuple(float(value) for value in values) for name, values in description._asdict().items()},
         ridge_single=float(np.median(outcome.ridge_alone)),
@@ -260,8 +261,10 @@ def run_files(source: Path | str, target: Path | str, *options, as_json: bool = 
     return json.dumps(result.to_dict(), indent=1, allow_nan=False) if as_json else str(result)
 
 
-def _two_valued(outcome: Outcome, labels: np.ndarray, trained: np.ndarray, values: np.ndarray, splits: Splits) -> dict[str, Any]:
-    """What stands beside the squared error for labels of two values; else None. trained: labels of the rows that train."""
+def _two_valued(
+    outcome: Outcome, labels: np.ndarray, trained: np.ndarray, values: np.ndarray, splits: Splits, X: np.ndarray
+) -> dict[str, Any]:
+    """What stands beside the squared error for labels of two values; else None. trained: labels of the rows that train. X: rows."""
     if len(values) != 2:
         return dict.fromkeys(("accuracy_gain", "accuracy_single", "accuracy_multi", "balanced", "area", "log_loss", "base_rate"))
     positive = labels > values.mean()
@@ -269,20 +272,24 @@ def _two_valued(outcome: Outcome, labels: np.ndarray, trained: np.ndarray, value
     accuracy = found["accuracy"]
     parts = {"accuracy_gain": accuracy.gain, "accuracy_single": accuracy.single, "accuracy_multi": accuracy.multi}
     more = {"balanced": found["balanced accuracy"], "area": found["AUC"], "base_rate": base_rate(positive)}
-    return parts | more | {"log_loss": _log_loss(outcome, positive, trained > values.mean(), splits)}
+    return parts | more | {"log_loss": _log_loss(outcome, positive, trained > values.mean(), splits, X)}
 
 
-def _log_loss(outcome: Outcome, positive: np.ndarray, trained: np.ndarray, splits: Splits) -> Compared | None:
+def _log_loss(outcome: Outcome, positive: np.ndarray, trained: np.ndarray, splits: Splits, X: np.ndarray) -> Compared | None:
     """Of both sides' log odds, a logistic curve for each split from its training rows that are left out."""
     if np.isnan(outcome.left).all():
         return None
-    losses = []
+    losses, odds = [], []
     for side, scores in enumerate((outcome.alone, outcome.together)):
-        each = zip(scores, positive, outcome.left[:, side], trained, strict=True)
+        each = zip(scores, outcome.left[:, side], trained, strict=True)
         fine = lambda left, said: np.isfinite(left).all() and np.isfinite(said).all()
-        none = np.full(splits.tests.shape[1], np.nan)
-        losses.append([log_losses(s, p, logistic_curve(left, t)) if fine(left, s) else none for s, p, left, t in each])
-    gain, *means = paired(*(np.stack(one).astype(float) for one in losses), splits)
+        curves = [logistic_curve(left, t) if fine(left, s) else np.full(2, np.nan) for s, left, t in each]
+        losses.append(np.stack([log_losses(*three) for three in zip(scores, positive, curves, strict=True)]).astype(float))
+        odds.append(np.stack([slope * s + offset for s, (slope, offset) in zip(scores, curves, strict=True)]))
+    apart = divergences(*odds)
+    apart = float(apart[np.isfinite(apart)].mean()) if np.isfinite(apart).any() else 0.0
+    above = variance_above(apart, splits.n_train, *X.shape, length_factor(np.asarray(X, float)))
+    gain, *means = paired(*losses, splits._replace(n_fitted=CURVE_FITTED, variance_above=above))
     return Compared(gain, *means)
 
 

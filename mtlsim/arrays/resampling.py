@@ -42,7 +42,11 @@ def variance_of_mean(differences: np.ndarray, n_train: int, balanced: bool = Fal
 class Splits(NamedTuple):
     """How J splits were made: rows that train in each, and the numbers of those that test, (J, n_test); level of the intervals.
     disjoint: whether no row is tested twice, so that split means are taken to be independent. balanced: whether all are tested
-    equally often. unresolved: a gain that a learner may miss on the training rows of one split.
+    equally often. unresolved: a gain that a learner may miss on the training rows of one split. variance_above: what the variance
+    of the mean would be if the gain were larger than it looks. n_fitted: parameters fitted to the training rows beside what is
+    compared, which makes the variance of the rows too small by n_fitted of n_train degrees. of_rows: whether what rows cause is
+    taken from their means over all splits that test them, in place of the T^2 of single splits: where few of the rows train,
+    these means lose what the training rows of one split put into them.
     """
 
     n_train: int
@@ -51,6 +55,9 @@ class Splits(NamedTuple):
     disjoint: bool = False
     balanced: bool = False
     unresolved: float = 0.0
+    variance_above: float = 0.0
+    n_fitted: int = 0
+    of_rows: bool = False
 
 
 def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 0.0) -> Verdict:
@@ -58,9 +65,11 @@ def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 
 
     The ends are turned by Hall's transform [hall1992removal] of the skewness of the rows' own mean differences: a source that
     harms does so by few rows, and then mean and error are both too small where these are missing. What is unresolved adds to the
-    variance, once for all splits as far as these share training rows. differences: (J, n_test),
-    positive helps; splits that are not finite are left out. rounding: a mean difference within it has no sign. Fewer than two
-    splits leave an infinite interval. `n_seeds` of the verdict is the number of splits.
+    variance, once for all splits as far as these share training rows. The upper end asks whether a larger gain could look like
+    this, as the interval of a share does [wilson1927probable], and takes the variance that a larger gain would have where that is
+    larger: gains that look small on few rows look certain too. differences: (J, n_test), positive helps; splits that are not
+    finite are left out. rounding: a mean difference within it has no sign. Fewer than two splits leave an infinite interval.
+    `n_seeds` of the verdict is the number of splits.
     """
     require(0 < splits.level < 1, "level", "between 0 and 1", splits.level, "use 0.95")
     differences = np.asarray(differences, np.float64)
@@ -69,15 +78,19 @@ def decide_resampled(differences: np.ndarray, splits: Splits, rounding: float = 
     mean = float(kept.mean()) if count else float("nan")
     error, low, high = float("inf"), -float("inf"), float("inf")
     if count > 1:
-        seen = float(np.var(kept.mean(1), ddof=1)) / count
-        seen = seen if splits.disjoint else variance_of_mean(kept, splits.n_train, splits.balanced)
+        seen, rows = float(np.var(kept.mean(1), ddof=1)) / count, _row_means(kept, splits.tests[fine])
+        if splits.of_rows:
+            seen += float(np.var(rows, ddof=1)) / len(rows)
+        elif not splits.disjoint:
+            seen = variance_of_mean(kept, splits.n_train, splits.balanced)
+        seen *= splits.n_train / max(splits.n_train - splits.n_fitted, 1)
         share = max(splits.n_train / (splits.n_train + kept.shape[1]), 1 / count)
-        variance = seen + splits.unresolved**2 * share
+        variance, above = (one + splits.unresolved**2 * share for one in (seen, max(seen, splits.variance_above)))
         error = float(np.sqrt(variance))
         quantile = stats.t.ppf(0.5 + splits.level / 2, count - 1)
-        pull = _pull(kept, splits.tests[fine]) * (seen / variance if variance > 0 else 1.0) ** 1.5  # what is added is not skewed
+        pull = _pull(rows) * (seen / variance if variance > 0 else 1.0) ** 1.5  # what is added is not skewed
         low = mean - max(error * float(turn(quantile, pull)), rounding)
-        high = mean + max(-error * float(turn(-quantile, pull)), rounding)
+        high = mean + max(float(-np.sqrt(above) * turn(-quantile, pull)), rounding)
     sign = POSITIVE if low > 0 else NEGATIVE if high < 0 else UNDECIDED
     return Verdict(mean, error, low, high, sign, count, splits.level)
 
@@ -96,10 +109,14 @@ def decide_jointly(differences: list[np.ndarray], splits: list[Splits], level: f
     return signs
 
 
-def _pull(differences: np.ndarray, tests: np.ndarray) -> float:
-    """Skewness of the mean differences of the rows that were tested, over the root of their number."""
+def _row_means(differences: np.ndarray, tests: np.ndarray) -> np.ndarray:
+    """Of every row that was tested, over the splits that test it."""
     sums, counts = np.bincount(tests.ravel(), differences.ravel()), np.bincount(tests.ravel())
-    means = sums[counts > 0] / counts[counts > 0]
+    return sums[counts > 0] / counts[counts > 0]
+
+
+def _pull(means: np.ndarray) -> float:
+    """Skewness of the rows' mean differences over the root of their number."""
     away = means - means.mean()
     spread = np.sqrt(np.mean(away**2))
     return float(np.mean((away / spread) ** 3) / np.sqrt(len(means))) if spread > 0 else 0.0

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, unresolved, variance_above
 from mtlsim.arrays.gather import Gathered
 from mtlsim.arrays.learners import (
-    TEMPERATURE,
     Fit,
     Seen,
     Source,
@@ -23,7 +23,7 @@ from mtlsim.arrays.learners import (
     spread_of,
     weights_of,
 )
-from mtlsim.arrays.metrics import logistic_curve
+from mtlsim.arrays.metrics import divergences, logistic_curve
 from mtlsim.arrays.resampling import Splits
 from mtlsim.arrays.splitting import PLAIN, Beside, make_plan
 
@@ -155,7 +155,8 @@ class Target:
     """One target on its splits: squared errors alone, with every single source, and together; and what all its rows learn.
 
     scores: predictions alone and together, of the rows tested in each of J splits. shares: of all sources (K,) in each. curves
-    (J, 2, 2): for labels of two values the log odds of both, from what they say of training rows that are left out.
+    (J, 2, 2): for labels of two values the log odds of both, from what they say of training rows that are left out. apart, and
+    singles_apart by source: mean squared distance of the predictions together from those alone. lengths: `length_factor`.
     """
 
     def __init__(self, table: Table, target: int, target_samples: int | None, n_splits: int, seed: np.ndarray):
@@ -165,6 +166,7 @@ class Target:
         self.plan = make_plan(name, n, table.beside[target], target_samples, n_splits, rng)
         self.together = Together(table, target)
         self.rows = self.together.on(table.rows[target], table.beside[target])
+        self.lengths = length_factor(self.rows.X)
         values = np.unique(self.y)
         self.middle = float(values.mean()) if len(values) == 2 else None  # between labels of two values
         self._measure()
@@ -193,6 +195,8 @@ class Target:
         self.scores, self.curves = (alone, every), np.asarray(curves)
         self.alone, self.multi = map(self._squares, self.scores)
         self.singles = {s: self._squares(parts) for s, parts in singles.items()}
+        self.apart = self._apart(every)
+        self.singles_apart = {s: self._apart(parts) for s, parts in singles.items()}
 
     def _rows_of_splits(self) -> list[Rows]:
         """The ways on the target's rows in every split: with all rows of the sources, or with those that were before its tests."""
@@ -211,16 +215,36 @@ class Target:
             squares = [part * weights[test] for part, test in zip(squares, self.plan.tests, strict=True)]
         return self.plan.by_unit(squares)
 
+    def _apart(self, together: list[np.ndarray]) -> float:
+        return float(np.mean(np.concatenate([(a - b) ** 2 for a, b in zip(self.scores[0], together, strict=True)])))
+
     def _left_out(self, own: list[Fit], fits: list[Fit], train: np.ndarray) -> list[np.ndarray]:
         """What alone and together say of every training row that is left out, the weights of the ways held."""
         errors = sum(weight * fit.errors for weight, fit in zip(weights_of(fits), fits, strict=True))
         return [self.y[train] - own[0].errors, self.y[train] - errors]
 
-    def splits(self, level: float, errors: np.ndarray, n_train: int | None = None) -> Splits:
-        """How it was split, and what the mixture of these held-out errors may miss; n_train where it is not the plan's."""
-        own = self.plan.splits(level)
-        n_train = own.n_train if n_train is None else n_train
-        return own._replace(n_train=n_train, unresolved=unresolved(float(np.mean(errors)), n_train, self.rows.X.shape[1]))
+    def splits(self, level: float, errors: np.ndarray, apart: float, n_train: int | None = None) -> Splits:
+        """How it was split, and what few rows do not show of the mixture of these held-out errors, which is so far `apart` from
+        learning alone; n_train where it is not the plan's.
+        """
+        own, d = self.plan.splits(level), self.rows.X.shape[1]
+        n_train, risk = own.n_train if n_train is None else n_train, float(np.mean(errors))
+        above = variance_above(apart, n_train, self._n_units, d, self.lengths, risk)
+        return own._replace(n_train=n_train, unresolved=unresolved(risk, n_train, d), variance_above=above)
+
+    def splits_of_log_loss(self, level: float) -> Splits:
+        """The same for the log loss, where the training rows fit both logistic curves too."""
+        own, odds = self.plan.splits(level), []
+        for side, scores in enumerate(self.scores):
+            odds.append(np.concatenate([c[0] * s + c[1] for c, s in zip(self.curves[:, side], scores, strict=True)]))
+        apart = float(np.mean(divergences(*odds)))
+        above = variance_above(apart, own.n_train, self._n_units, self.rows.X.shape[1], self.lengths)
+        return own._replace(balanced=False, variance_above=above, n_fitted=CURVE_FITTED)
+
+    @property
+    def _n_units(self) -> int:
+        """Rows, or groups, that are taken to be independent."""
+        return len(self.y) if self.plan.groups is None else int(self.plan.groups.max()) + 1
 
     def in_group(self, others: tuple[int, ...]) -> np.ndarray:
         """Squared errors on all splits with just these sources."""
@@ -240,15 +264,6 @@ class Target:
         ways = Ways(plain.sources, plain.size, methods)
         fits = self.rows.fit(see(ways.of(others), self.rows.X), self.y, every)
         return 1 - free_error(own + fits, own[0].error) / own[0].error if own[0].error > 0 else 0.0
-
-
-def unresolved(risk: float, n_train: int, d: int) -> float:
-    """A gain that the mixture may or may not find on n_train rows: ways whose sums of squares differ by less than the temperature
-    4 sigma^2 are not told apart, and of the 4 sigma^2 / n_train a row learning alone has left open the share d / (d + n_train).
-
-    Splits do not show it, as they share rows: where these happen to say little of the sources all splits find little, and agree.
-    """
-    return TEMPERATURE * risk / n_train * d / (d + n_train)
 
 
 def shares_of(fits: Sequence[Fit], weights: np.ndarray, n_tasks: int) -> np.ndarray:

@@ -1,5 +1,8 @@
 """Training curves: what several tasks know after so many steps, on rows, on sums over them or on the whole population."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -61,7 +64,7 @@ class TrainingCurve(eqx.Module):
     training: WeightedTraining = WeightedTraining("sgd", 2000, 0.05, decay=False)
     population: bool = eqx.field(default=False, static=True)
     n_points: int = eqx.field(default=50, static=True)
-    sharing: Sharing = eqx.field(default=Hard(), converter=as_sharing)
+    sharing: Sharing | str | Mapping[str, Any] = eqx.field(default=Hard(), converter=as_sharing)  # a Sharing from then on
     weights: tuple | Array | None = None
     capacity: int | None = eqx.field(default=None, static=True)
 

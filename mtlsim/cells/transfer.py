@@ -1,5 +1,8 @@
 """The transfer cell: one draw of the tasks and their samples, learned alone and together, with exact risks."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -43,7 +46,7 @@ class Transfer(eqx.Module):
     target: int = eqx.field(default=-1, static=True)
     weights: tuple | Array | None = None
     ridge: tuple | Array | float | None = None
-    sharing: Sharing = eqx.field(default=Hard(), converter=as_sharing)
+    sharing: Sharing | str | Mapping[str, Any] = eqx.field(default=Hard(), converter=as_sharing)  # a Sharing from then on
     training: Training | None = None
     loss: str | None = eqx.field(default=None, static=True)
 

@@ -33,6 +33,7 @@ may have rows of its own; pairs, `Moments` and `Rows` are the same to it.
 | `cross-stitch`, `sluice`, `gated-experts` with their mixing held | one ridge regression in the task covariance of the mixing |
 | `cross-stitch`, `sluice` learned | every task alone: what they gain, they gain by stopping early (`fit(..., training=WeightedTraining(...))`) |
 | `attention`, `mixture-of-experts` (MMoE, CGC, PLE) | no linear function of x: their masks and gates look at it, and are trained on rows |
+| `covariance-alignment` | a penalty on the angle between every task's parameters and the shared layer, whatever the covariances; trained |
 | `modular` | residual blocks in an order, or a mixture, of each task's own; trained |
 | `normalised` | any of those with hidden units, which are normalised row by row (layer-norm, ada-norm, ...): `{name = "normalised", of = "hard"}` |
 | `branched` | hard sharing inside groups of tasks; `mtlsim.solvers.partitions` lists and chooses them |

@@ -12,7 +12,8 @@ a free head with a bias of its own they are redundant (`normalisation-redundant`
 turn it the slower the longer it is, and a decay of the columns decays no function.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -31,7 +32,7 @@ class Normalised(Sharing):
     "detach-norm". where: "before" or "after" the unit; of linear units that is the same.
     """
 
-    of: Sharing = eqx.field(default=Hard(), converter=as_sharing)
+    of: Sharing | str | Mapping[str, Any] = eqx.field(default=Hard(), converter=as_sharing)  # a Sharing from then on
     rule: str = eqx.field(default="layer-norm", static=True)
     where: str = eqx.field(default="before", static=True)
 

@@ -13,6 +13,7 @@ so that every architecture whose mixing is not learned is known exactly, at a co
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -60,6 +61,7 @@ def mixing_of_covariance(covariance: Float[Array, "K K"], decay: Float[Array, ""
     return Mixing(roots[:, None] * vectors.T, jnp.full_like(values, decay))
 
 
+@jax.jit
 def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"], lengths: Float[Array, " K"] | float = 0.0) -> Mixed:
     """The best columns, of least norm where neither rows nor ridges determine them.
 

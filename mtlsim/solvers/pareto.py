@@ -60,6 +60,9 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
     reaches only the front's convex hull; reachable is False where another layer is better under the point's own weights (a proof),
     and on rows of their own True as far as the points found are fine.
 
+    Tasks alike, up to sign and unit, share one part of the mixes, so that copies leave the front as fine as it is without them. Of
+    more columns than one and fewer than directions of the labels less one, points lie where weights lead, which may be uneven.
+
     moments: of K >= 2 tasks, stacked or in a sequence, whose grams together have full rank. n_points: mixes that are tried; each
     gives 2^(K - 1) points, or as many as there are ways to choose the columns. Runs in NumPy. Raises ValueError for one task, rows
     that miss a direction, labels without any, a rank above one on rows of their own, and more than 100 000 points.

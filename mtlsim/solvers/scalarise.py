@@ -14,8 +14,8 @@ Of the largest loss max_k L_k / p_k a lower bound is proven, for any layer and s
     rank K - 1, shared rows   `least_scaled_loss`: what one direction left out must cost, exactly
     all others                max over w seen of (min over layers of w'L) / w'p, by weak duality
 
-The optimum under the best weights may lie above both: no weights reach a point of the front above its convex hull
-(`mtlsim.theory.statements.scalarisation_gap`).
+less what rounding of rows, labels and decompositions may have added to either. The optimum under the best weights may lie above
+both: no weights reach a point of the front above its convex hull (`mtlsim.theory.statements.scalarisation_gap`).
 """
 
 from collections.abc import Callable, Sequence
@@ -34,8 +34,10 @@ from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.objective import observed_rows, per_task
-from mtlsim.solvers.rows import look
-from mtlsim.solvers.solution import EXACT_WITHIN, Solution, penalised_loss
+from mtlsim.solvers.rows import ROUNDINGS, look, unexplained
+from mtlsim.solvers.separate import explained_alone
+from mtlsim.solvers.single import penalised_losses
+from mtlsim.solvers.solution import EXACT_WITHIN, LAST_DIGITS, Solution
 from mtlsim.solvers.solve import solve
 from mtlsim.weighting.mgda import shortest_mixture
 
@@ -63,9 +65,9 @@ class WorstLoss(eqx.Module):
 class Tuned(eqx.Module):
     """weights (K,) of mean one, the criterion's value at their optimum, and a proven lower bound on it (-inf: none is known).
 
-    certificate: exact (the bound is met to 10^-6), interval, or none. agreement: share of the starts that end within 10^-6 of the
-    best: a search that few starts agree on may have missed better weights. solution: the optimum under them. Weights under which
-    many layers are optimal are not among those searched.
+    certificate: exact (the bound is met to 10^-6, or in the last three digits of all energy), interval, or none. agreement: share
+    of the starts that end within 10^-6 of the best: a search that few starts agree on may have missed better weights. solution:
+    the optimum under them. Weights under which many layers are optimal are not among those searched.
     status: not_converged where the best start still gained by 10^-6 in its last step.
     """
 
@@ -81,12 +83,13 @@ class Tuned(eqx.Module):
 class Scalarised(eqx.Module):
     """The optima under all weights, on shared rows: what rows see of the labels (K, q), q = min(d, K), and the way back.
 
-    hidden (K,): mean losses that no layer lowers.
+    hidden (K,): mean losses that no layer lowers. rounding (K,): by how much it may have moved the mean losses of any layer.
     """
 
     sides: Float[Array, "K q"]
     lift: Float[Array, "d q"]
     hidden: Float[Array, " K"]
+    rounding: Float[Array, " K"]
     n_samples: Float[Array, " K"]
     rank: int = eqx.field(static=True)
 
@@ -96,10 +99,14 @@ class Scalarised(eqx.Module):
         sight = look(moments, jnp.zeros((), moments.cross.dtype), rows)
         basis, inner = jnp.linalg.qr(sight.sides.T)
         hidden = jnp.maximum(moments.energy - jnp.sum(inner**2, 0), 0) / moments.n_samples
-        return cls(inner.T, sight.solve(basis), hidden, moments.n_samples, rank)
+        # a layer may mix directions, so that what one is off by counts with the size of all
+        lengths, noise = jnp.sqrt(moments.energy), jnp.sqrt(jnp.sum(jnp.where(sight.seen, sight.noise, 0) ** 2))
+        off = ROUNDINGS * lengths * jnp.sqrt(sight.energies()) * noise + unexplained(moments, sight, rows, lengths)
+        off = off + ROUNDINGS * len(sight.seen) * jnp.finfo(off.dtype).eps * moments.energy
+        return cls(inner.T, sight.solve(basis), hidden, off / moments.n_samples, moments.n_samples, rank)
 
     def optimum(self, logs: Float[Array, " K"]) -> tuple[Float[Array, "K d"], Float[Array, " K"], Float[Array, ""]]:
-        """Parameters, mean losses and the least weighted sum of losses, under weights exp(logs); a tie is NaN."""
+        """Parameters, mean losses and what no weighted sum of losses is less than, under weights exp(logs); a tie is NaN."""
         weights = jnp.exp(logs - largest_of(logs)) / self.n_samples
         values, vectors = jnp.linalg.eigh(linalg.multiply(self.sides.T * weights, self.sides))
         n_left = max(len(values) - self.rank, 0)
@@ -109,20 +116,29 @@ class Scalarised(eqx.Module):
         tie = values[n_left] - values[n_left - 1] <= TIED * values[-1] if n_left else jnp.zeros((), bool)
         tie = tie & (values[n_left] > len(values) * jnp.finfo(values.dtype).eps * values[-1])  # else nothing is left to explain
         unknown = jnp.where(tie, jnp.nan, 0.0)
-        return parameters + unknown, losses + unknown, jnp.sum(weights * self.n_samples * losses)
+        least = jnp.sum(weights * self.n_samples * (losses - self.rounding))
+        last_digits = ROUNDINGS * len(values) * jnp.finfo(values.dtype).eps * jnp.sum(values)  # of an eigendecomposition
+        return parameters + unknown, losses + unknown, least - last_digits
 
 
 class Solved(eqx.Module):
-    """The same on different rows, for one column, by the exact solver of two tasks and the search of more."""
+    """The same on different rows, by `mtlsim.solvers.solve`: exact of two tasks and one column, else the best that it finds."""
 
     moments: Moments
     key: Key[Array, ""]
+    rank: int = eqx.field(default=1, static=True)
 
     def optimum(self, logs):
         weights, n = jnp.exp(logs - largest_of(logs)), self.moments.n_samples
-        found = solve(self.moments, 1, weights / n, key=self.key)
-        losses = penalised_loss(self.moments, found.parameters) / n
-        return found.parameters, jnp.maximum(losses, 0), found.loss - found.gap
+        found = solve(self.moments, self.rank, weights / n, key=self.key)
+        losses = penalised_losses(self.moments, found.parameters, jnp.zeros_like(n)) / n
+        last_digits = ROUNDINGS * jnp.finfo(n.dtype).eps * jnp.sum(weights / n * self.moments.energy)
+        return found.parameters, jnp.maximum(losses, 0), found.loss - found.gap - last_digits
+
+
+def optima_of(moments: Moments, rank: int, key: Key[Array, ""]) -> Scalarised | Solved:
+    """Layers under all weights, for `search`."""
+    return Scalarised.of(moments, rank) if moments.shared_covariates else Solved(moments, key, rank)
 
 
 def tune_weights(
@@ -162,30 +178,47 @@ def tune_weights(
         criterion = WorstLoss(per_task(criterion.scales, 1.0, moments.n_tasks, "scales", moments.cross.dtype))
     if rank >= moments.n_tasks:
         return _without_choice(moments, rank, criterion)
-    problem = Scalarised.of(moments, rank) if moments.shared_covariates else Solved(moments, stream(key, "solver"))
-    starts = _starts(moments, stream(key, "weights"), n_starts)
+    problem = optima_of(moments, rank, stream(key, "solver"))
+    starts = starts_of(moments, stream(key, "weights"), n_starts)
     logs, value, bound, agreement, last = search(problem, criterion, starts, n_steps)
     solution = solve(moments, rank, jnp.exp(logs) / moments.n_samples, key=stream(key, "solver"))
     if isinstance(criterion, WorstLoss) and moments.shared_covariates and rank == moments.n_tasks - 1 <= MOST_SIGNS - 1:
         bound = jnp.maximum(bound, least_scaled_loss(problem, criterion.scales))
-    bound = jnp.minimum(bound, value)  # but for rounding it is
-    met = jnp.isfinite(value) & (value - bound <= EXACT_WITHIN * jnp.abs(value))
-    known = jnp.where(jnp.isfinite(bound), int(Certificate.interval), int(Certificate.none))
-    certificate = jnp.where(met, int(Certificate.exact), known).astype(jnp.int32)
+    certificate = _certificate(value, bound, _scaled_energies(moments, criterion))
     moving = flag((last > EXACT_WITHIN * jnp.abs(value)) | ~jnp.isfinite(value), Status.not_converged)
     weights = jnp.exp(logs) / jnp.mean(jnp.exp(logs))
     return Tuned(weights, value, bound, certificate, agreement, solution, worst(solution.status, moving))
 
 
+def _certificate(value: Float[Array, ""], bound: Float[Array, ""], energies: Float[Array, " K"]) -> Int[Array, ""]:
+    """exact, interval or none, of a value and what it is proven not to be less than."""
+    last_digits = LAST_DIGITS * jnp.finfo(value.dtype).eps * jnp.sum(energies)
+    exact = value - bound <= jnp.maximum(EXACT_WITHIN * jnp.abs(value), last_digits)
+    known = jnp.where(exact, int(Certificate.exact), int(Certificate.interval))
+    return jnp.where(jnp.isfinite(value) & jnp.isfinite(bound), known, int(Certificate.none)).astype(jnp.int32)
+
+
+def _scaled_energies(moments: Moments, criterion: Criterion) -> Float[Array, " K"]:
+    """What the criterion of the worst loss makes of labels of which nothing is explained; zero of others."""
+    return moments.energy / moments.n_samples / criterion.scales if isinstance(criterion, WorstLoss) else 0 * moments.energy
+
+
 def _without_choice(moments: Moments, rank: int, criterion: Criterion) -> Tuned:
     """With a column for each task weights change nothing."""
     solution, ones = solve(moments, rank), jnp.ones_like(moments.energy)
-    losses = jnp.maximum(penalised_loss(moments, solution.parameters), 0) / moments.n_samples
+    losses = penalised_losses(moments, solution.parameters, 0 * ones) / moments.n_samples
     value = largest_of(jnp.atleast_1d(criterion(solution.parameters, losses)))
-    return Tuned(ones, value, value, jnp.zeros((), jnp.int32), jnp.ones_like(value), solution, solution.status)
+    bound, certificate = value, solution.certificate
+    if isinstance(criterion, WorstLoss):
+        explained, off, _ = explained_alone(moments, ones, 0 * ones, observed_rows(moments, 0 * ones))
+        off = off + ROUNDINGS * moments.n_features * jnp.finfo(off.dtype).eps * moments.energy
+        bound = largest_of((moments.energy - explained - off) / moments.n_samples / criterion.scales)
+        certificate = _certificate(value, bound, _scaled_energies(moments, criterion))
+    return Tuned(ones, value, bound, certificate, jnp.ones_like(value), solution, solution.status)
 
 
-def _starts(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Array, "n K"]:
+def starts_of(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Array, "n K"]:
+    """Logarithms of weights: in inverse proportion to the energies, equal, and random ones."""
     energies = moments.energy / moments.n_samples
     inverse = -jnp.log(jnp.where(energies > 0, energies, largest_of(energies)))  # no task starts with all of the weight
     inverse = jnp.where(jnp.isfinite(inverse), inverse, 0)
@@ -194,17 +227,18 @@ def _starts(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Array
 
 
 def search(
-    problem: Scalarised | Solved, criterion: Criterion, starts: Float[Array, "n K"], n_steps: int
+    problem: Scalarised | Solved, criterion: Criterion, starts: Float[Array, "n K"], n_steps: int, n_onwards: int = N_ONWARDS
 ) -> tuple[Float[Array, " K"], Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """The best end of all starts: log weights, value, bound of all weights seen, share that agrees, and its last gain."""
     scales = criterion.scales if isinstance(criterion, WorstLoss) else None
     identity = jnp.eye(starts.shape[1], dtype=starts.dtype)
-    nudge = max(DIFFERENCE, float(jnp.finfo(starts.dtype).eps) ** 0.5)
+    eps = float(jnp.finfo(starts.dtype).eps)
+    nudge, shrink = max(DIFFERENCE, eps**0.5), 1 - 4 * starts.shape[1] * eps
 
     def see(logs):
         parameters, losses, least = problem.optimum(logs)
         costs = jnp.atleast_1d(criterion(parameters, losses))
-        proven = -jnp.inf if scales is None else least / jnp.sum(jnp.exp(logs - largest_of(logs)) * scales)
+        proven = -jnp.inf if scales is None else least * shrink / jnp.sum(jnp.exp(logs - largest_of(logs)) * scales)
         return jnp.where(jnp.isfinite(costs), costs, jnp.inf), jnp.where(jnp.isnan(proven), -jnp.inf, proven)
 
     def around(logs):
@@ -242,7 +276,7 @@ def search(
         better = value < least
         return (jnp.where(better, logs, best), jnp.where(better, value, least)), (value, bound, last)
 
-    onwards = jnp.full((N_ONWARDS, starts.shape[1]), jnp.nan, starts.dtype)
+    onwards = jnp.full((n_onwards, starts.shape[1]), jnp.nan, starts.dtype)
     end, (values, bounds, lasts) = jax.lax.scan(
         run, (starts[0] - jnp.mean(starts[0]), zero + jnp.inf), jnp.concatenate([starts, onwards])
     )
@@ -261,28 +295,34 @@ def _proximal(costs: Float[Array, " J"], slopes: Float[Array, "J K"], rho: Float
 
 
 def least_scaled_loss(problem: Scalarised, scales: Float[Array, " K"]) -> Float[Array, ""]:
-    """The least max_k L_k / scales_k of any layer of K - 1 columns on shared rows.
+    """The least max_k L_k / scales_k of any layer of K - 1 columns on shared rows, less what rounding may have added to it.
 
     Such a layer leaves out one direction n of length one, and of task k the part z_k = u_k'n: L_k = hidden_k + z_k^2 / n_samples.
     For a level t there is one if and only if some z with |z_k| <= b_k(t) has |U^-1 z| >= 1, a convex function that is largest
-    at a corner of the box: all signs are tried, and t is halved to the last digit, from below. Where labels are nearly
-    dependent, so that U^-1 has lost its digits, less is proven; zero where they are dependent.
+    at a corner of the box: all signs are tried, and t is halved to the last digit, from below. Of the computed inverse X and
+    N = |U X - I|, U^-1 z = X z' with z' in a box of half sides b + N b + N^2 b + ..., which is tried in place of b: less is
+    proven where labels are nearly dependent, and nothing but what no layer lowers where they are dependent.
     """
-    n_tasks = len(scales)
+    n_tasks, eps = len(scales), jnp.finfo(problem.sides.dtype).eps
+    floor = largest_of(problem.hidden / scales)
+    moved = largest_of(problem.rounding / scales)
     if n_tasks > problem.sides.shape[1]:
-        return smallest_of(jnp.zeros_like(scales))
+        return jnp.maximum(floor - moved, 0)
     signs = np.array([[1 - 2 * (pattern >> k & 1) for k in range(n_tasks)] for pattern in range(2 ** (n_tasks - 1))], float)
-    sides = problem.sides / jnp.sqrt(problem.n_samples)[:, None]
-    singular = jnp.linalg.svd(sides, compute_uv=False)
-    inverse = jnp.linalg.inv(sides)
+    lengths = jnp.sqrt(jnp.sum(problem.sides**2, 1))
+    units = problem.sides / jnp.where(lengths > 0, lengths, 1)[:, None]
+    inverse = jnp.linalg.inv(units)
+    error = jnp.abs(linalg.multiply(units, inverse) - jnp.eye(n_tasks, dtype=units.dtype))
+    error = error + 2 * n_tasks * eps * linalg.multiply(jnp.abs(units), jnp.abs(inverse))
+    widening = jnp.linalg.inv(jnp.eye(n_tasks, dtype=units.dtype) - error)  # I + N + N^2 + ... where N is small
+    is_small = largest_of(jnp.sum(error, 1)) < 0.5
 
     def is_reached(level):
-        room = jnp.sqrt(jnp.maximum(level * scales - problem.hidden, 0))
-        corners = linalg.multiply(jnp.asarray(signs, room.dtype) * room, inverse.T)
-        return largest_of(jnp.sum(corners**2, 1)) >= 1
+        room = jnp.sqrt(jnp.maximum(level * scales - problem.hidden, 0) * problem.n_samples) / lengths
+        corners = linalg.multiply(jnp.asarray(signs, room.dtype) * linalg.multiply(widening, room), inverse.T)
+        return largest_of(jnp.sum(corners**2, 1)) >= 1 - 16 * n_tasks**2 * eps
 
-    floor = largest_of(problem.hidden / scales)
-    most = largest_of((problem.hidden + jnp.sum(sides**2, 1)) / scales)
+    most = largest_of((problem.hidden + lengths**2 / problem.n_samples) / scales)
 
     def halve(_, ends):
         low, high = ends
@@ -291,6 +331,4 @@ def least_scaled_loss(problem: Scalarised, scales: Float[Array, " K"]) -> Float[
         return jnp.where(reached, low, middle), jnp.where(reached, middle, high)
 
     low, _ = jax.lax.fori_loop(0, N_HALVINGS, halve, (floor, most))
-    lost = 16 * n_tasks * jnp.finfo(low.dtype).eps * singular[0] / jnp.where(singular[-1] > 0, singular[-1], 1)
-    proven = floor + (low - floor) * jnp.maximum(1 - lost, 0)
-    return jnp.where(jnp.isfinite(proven) & (singular[-1] > 0), proven, 0)
+    return jnp.maximum(jnp.where(is_small, low, floor) * (1 - 4 * eps) - moved, 0)

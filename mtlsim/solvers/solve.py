@@ -75,8 +75,8 @@ def solve(
     >>> X, y = np.eye(2), np.array([1.0, 1.0])
     >>> moments = [mtl.Moments.from_data(X, y), mtl.Moments.from_data(X, -3 * y)]
     >>> solution = mtl.solve(moments, rank=1)  # one direction, and heads of both signs
-    >>> solution.route, solution.parameters.round(6).tolist()
-    ('secular', [[1.0, 1.0], [-3.0, -3.0]])
+    >>> solution.route.startswith("secular"), solution.parameters.round(6).tolist()  # its form depends on the processor
+    (True, [[1.0, 1.0], [-3.0, -3.0]])
     """
     moments = stack(moments)
     n_tasks, d = moments.n_tasks, moments.n_features

@@ -16,6 +16,7 @@ BLOCK = 2**24  # numbers at once
 ROUNDING = 1e-12  # of the largest eigenvalue
 CLOSE = 1e-9  # largest error of a solution over its own size
 EQUAL = 1e-9  # of the largest eigenvalue: closer ones are one, and slopes and curvatures below it are none
+ALIKE = 0.05  # largest distance between tasks alike, of grams and of sides of length one: a mix of both is all but one's
 
 
 class Points(NamedTuple):
@@ -26,8 +27,16 @@ class Points(NamedTuple):
     layers: np.ndarray
 
 
-def mixes_of(n_tasks: int, n_points: int) -> np.ndarray:
-    """Shares (T, K) of sum one: of two tasks a fine line; of more, points that fill the simplex evenly and its corners finely."""
+def mixes_of(n_tasks: int, n_points: int, kinds: np.ndarray | None = None) -> np.ndarray:
+    """Shares (T, K) of sum one: of two tasks a fine line; of more, points that fill the simplex evenly and its corners finely.
+
+    kinds (K,): tasks of one number are alike, so that what they have together is what counts: it is as fine as if they were one.
+    """
+    n_kinds = n_tasks if kinds is None else int(kinds.max()) + 1
+    if n_kinds < n_tasks:
+        shares = mixes_of(n_kinds, n_points) if n_kinds > 1 else np.ones((n_points, 1))
+        within = -np.log1p(-_evenly(n_tasks, len(shares)))
+        return shares[:, kinds] * within / (within @ (kinds[:, None] == np.arange(n_kinds)))[:, kinds]
     if n_tasks == 2:
         line = np.linspace(-REACH, REACH, n_points)
         return 1 / (1 + np.exp(np.stack([line, -line], 1)))
@@ -46,6 +55,16 @@ def _evenly(n_dimensions: int, n_points: int) -> np.ndarray:
     return (0.5 + np.arange(1, n_points + 1)[:, None] * root ** -np.arange(1.0, n_dimensions + 1)) % 1
 
 
+def _kinds(grams: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """A number (K,) for each task, the same for those whose grams (K, d, d) and sides (K, d) of length one are ALIKE."""
+    unit = lambda parts: parts / np.maximum(np.linalg.norm(parts, axis=1, keepdims=True), np.finfo(float).tiny)
+    grams, sides = unit(grams.reshape(len(grams), -1)), unit(sides)
+    alike = np.linalg.norm(grams[:, None] - grams, axis=-1) <= ALIKE
+    # heads turn sides round
+    alike &= np.minimum(*(np.linalg.norm(sides[:, None] - sign * sides, axis=-1) for sign in (1, -1))) <= ALIKE
+    return np.unique(np.argmax(alike, 1), return_inverse=True)[1]
+
+
 def on_shared_rows(
     gram: np.ndarray, crosses: np.ndarray, energies: np.ndarray, rank: int, n_points: int, rounding: float = ROUNDING
 ) -> tuple[Points, np.ndarray]:
@@ -62,8 +81,8 @@ def on_shared_rows(
     sides, root = crosses @ root @ span.T, root @ span.T  # (K, m), (d, m)
     n_tasks, m = sides.shape
     columns = min(rank, m)
-    mixes = mixes_of(n_tasks, n_points)
-    if columns in (1, m - 1) and m == n_tasks:
+    mixes = mixes_of(n_tasks, n_points, _kinds(np.ones((n_tasks, 1)), sides))
+    if columns in (1, m - 1) and columns < m:
         inside, weights, is_optimum, left = _by_scaling(sides, columns, mixes)
     else:
         inside, weights, is_optimum, left = _by_eigenvectors(sides, columns, mixes)
@@ -76,26 +95,36 @@ def _by_scaling(sides: np.ndarray, columns: int, mixes: np.ndarray) -> tuple[np.
 
     With U of rows u_k, one column is U't where t_k (U U't)_k = s_k, and all but one leave U^-1 z where z_k (M z)_k = s_k with
     M = (U U')^-1; the weighted covariance has the eigenvalue one there. Each choice of signs has exactly one solution, the scaling
-    of a positive matrix to given row sums [marshall1968scaling], and spreads as evenly over the front as s does.
+    of a positive matrix to given row sums [marshall1968scaling], and spreads as evenly over the front as s does. Of dependent u_k
+    both are U't; some choices have no solution, and some solutions are no local optima.
     """
-    n_tasks = len(sides)
+    n_tasks, m = sides.shape
     inner = sides @ sides.T
-    parts = inner if columns == 1 else np.linalg.inv(inner)
-    parts = np.broadcast_to(parts, (len(mixes), n_tasks, n_tasks))
-    t = np.concatenate([sign * _scaled(parts * sign[:, None] * sign, mixes) for sign in _signs(n_tasks)])
-    weights = np.tile(mixes, (2 ** (n_tasks - 1), 1)) / t**2
-    if columns == 1:
-        weights, directions = 1 / weights, t @ sides
-        along = directions @ sides.T
-        left = np.sum(sides**2, 1) - along**2 / np.sum(directions**2, 1, keepdims=True)
-        layers = directions[:, :, None]
-    else:
-        directions = np.linalg.solve(sides, t.T).T
-        left = t**2 / np.sum(directions**2, 1, keepdims=True)
-        layers = np.linalg.svd(directions[:, None])[2][:, 1:].swapaxes(1, 2)
-    spectra = np.linalg.eigvalsh(np.einsum("tk,ki,kj->tij", weights, sides, sides))
-    is_optimum = spectra[:, -1] <= 1 + EQUAL if columns == 1 else spectra[:, 0] >= 1 - EQUAL * spectra[:, -1]
-    return layers, weights, is_optimum, left
+    by_t = columns == 1 or m < n_tasks
+    parts = inner if by_t else np.linalg.inv(inner)
+    signed = [parts * sign[:, None] * sign for sign in _signs(n_tasks)]
+    t = np.concatenate([_scaled(np.broadcast_to(part, (len(mixes), n_tasks, n_tasks)), mixes) for part in signed])
+    t = t * np.repeat(_signs(n_tasks), len(mixes), 0)
+    mixes = np.tile(mixes, (len(signed), 1))
+    if m < n_tasks:
+        solved = np.all(np.abs(t * (t @ inner) - mixes) <= CLOSE * mixes, 1)
+        t, mixes = t[solved], mixes[solved]
+    weights = t**2 / mixes if by_t else mixes / t**2
+    directions = t @ sides if by_t else np.linalg.solve(sides, t.T).T
+    along = directions @ sides.T if by_t else t
+    share = along**2 / np.sum(directions**2, 1, keepdims=True)
+    left = np.sum(sides**2, 1) - share if columns == 1 else share
+    across = np.linalg.svd(directions[:, None])[2][:, 1:].swapaxes(1, 2)
+    spectra, turn = np.linalg.eigh(np.einsum("tk,tki,tkj->tij", weights, *[sides @ across] * 2))
+    drops = 1 - spectra if columns == 1 else spectra - 1
+    sizes = np.maximum(spectra[:, -1], 1)
+    is_optimum = np.all(drops >= -EQUAL * sizes[:, None], 1)
+    found = directions[:, :, None] if columns == 1 else across, weights, is_optimum, left
+    if m == n_tasks:
+        return found
+    slopes = along[:, :, None] / np.linalg.norm(directions, axis=1)[:, None, None] * (sides @ across @ turn)
+    local = _curves_up(drops, slopes, sizes)
+    return tuple(part[local] for part in found)
 
 
 def _by_eigenvectors(sides: np.ndarray, columns: int, mixes: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -152,7 +181,7 @@ def of_one_direction(
     alone = [np.linalg.lstsq(own.T, said, rcond=np.sqrt(rounding))[0] for own, said in zip(seen, scores, strict=True)]
     found = [(np.stack(alone), np.eye(n_tasks))]
     n_blocks = max(1, n_points * crosses.shape[1] ** 2 // BLOCK)
-    for mixes in np.array_split(mixes_of(n_tasks, n_points), n_blocks):
+    for mixes in np.array_split(mixes_of(n_tasks, n_points, _kinds(grams, crosses)), n_blocks):
         mixed = np.einsum("tk,kij->tij", mixes, grams)
         sides = np.linalg.solve(mixed, np.broadcast_to(crosses.T, (len(mixes), *crosses.T.shape)))  # (T, d, K)
         inner = np.einsum("kd,tdj->tkj", crosses, sides)
@@ -215,6 +244,8 @@ def _followed(inner: np.ndarray, within: np.ndarray, mixes: np.ndarray, start: n
 
 def _solve(matrices: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """As np.linalg.solve for vectors (T, K), zero where a matrix is singular."""
+    sizes = np.max(np.abs(matrices), (1, 2), keepdims=True)  # or determinants overflow where there is no solution
+    matrices = matrices / np.where(sizes > 0, sizes, 1)
     singular = ~(np.abs(np.linalg.det(matrices)) > 0)
     matrices = np.where(singular[:, None, None], np.eye(matrices.shape[1]), matrices)
-    return np.where(singular[:, None], 0, np.linalg.solve(matrices, sides[:, :, None])[:, :, 0])
+    return np.where(singular[:, None], 0, np.linalg.solve(matrices, sides[:, :, None] / np.where(sizes > 0, sizes, 1))[:, :, 0])

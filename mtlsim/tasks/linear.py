@@ -27,3 +27,5 @@ class LinearTasks(Recipe):
     >>> round(float(mtl.cosine_similarity(*tasks.parameters)), 6)
     0.9
     """
+
+    __init__ = Recipe.__init__  # else type checkers take the fields for it

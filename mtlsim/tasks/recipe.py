@@ -123,7 +123,7 @@ class Recipe(eqx.Module):
         parameters=None,
         shared_covariates=False,
         angle=None,
-    ):
+    ) -> None:
         require(
             isinstance(n_features, (int, np.integer)) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40"
         )

@@ -10,6 +10,7 @@ which is solved in closed form. A quarter turn of all pairs reverses the spectru
 """
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ def lowest_alignment(target: Covariance) -> Float[Array, ""]:
     return jnp.sqrt(values @ values[::-1] / (values @ values))
 
 
+@partial(jax.jit, static_argnames=("relation", "order"))
 def relate(target: Covariance, relation: str, alignment, key, order: str = "rdq"):
     """The source's covariance, and a status: out_of_range where the wanted alignment is below the lowest."""
     ok = jnp.zeros((), jnp.int32)

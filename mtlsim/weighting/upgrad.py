@@ -1,6 +1,5 @@
 """UPGrad: every task's gradient moved to where no task loses, and the mean of them."""
 
-import jax
 import jax.numpy as jnp
 
 from mtlsim.weighting._quadratic import LEAST, nonnegative_minimum
@@ -19,10 +18,9 @@ class UPGrad(Scheme):
         norms = jnp.sqrt(jnp.diagonal(signals.gram))
         n, none = len(norms), norms < FLOOR
         norms = jnp.where(none, 1, norms)
-        eye = jnp.eye(n, dtype=norms.dtype)
         matrix = signals.gram / (norms[:, None] * norms) + jnp.diag(jnp.where(none, 1.0, LEAST))
         # in units of each gradient: v = e_k + z with z >= 0
-        added = jax.lax.map(lambda own: nonnegative_minimum(matrix, matrix @ own), eye)
+        added = nonnegative_minimum(matrix, matrix.T)
         lengths = jnp.where(none, 0, norms[:, None] * added / norms)  # of task k in its own length, of others in theirs
         return (1 + jnp.sum(lengths, 0)) / n, state, jnp.sum(none)
 

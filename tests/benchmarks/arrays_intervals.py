@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from smoke import sized
 
+from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, variance_above
+from mtlsim.arrays.metrics import divergences, log_losses, logistic_curve
 from mtlsim.arrays.resampling import Splits, decide_resampled
 from mtlsim.arrays.splits import compare
 
@@ -34,6 +36,7 @@ KINDS = {
     "few rows": (24, 200, 0.9, 0.5, 1.0, "real"),
     "heavy noise": (60, 200, 0.6, 0.3, 1.0, "student"),
     "classes": (60, 200, 0.9, 0.5, 1.0, "classes"),
+    "classes, few rows": (24, 200, 0.9, 0.5, 1.0, "classes"),
     "classes, not alike": (60, 200, 0.2, 0.3, 0.5, "classes"),
 }
 
@@ -45,13 +48,22 @@ def draw(rng: np.random.Generator, n: int, parameters: np.ndarray, noise: float,
 
 
 def predictions(outcome):
-    return outcome.alone, outcome.together
+    return outcome.alone, outcome.together, outcome.left
 
 
-def differences(alone, together, labels):
-    """Loss alone minus together of each test row: squared errors, and wrong signs."""
+def differences(alone, together, left, labels, trained):
+    """Loss alone minus together of each test row: squared errors, and for classes wrong signs and log losses, which come with how
+    far the odds are apart. left (2, m): what both say of training rows that are left out, whose labels are `trained`.
+    """
+    found = {"squared error": (alone - labels) ** 2 - (together - labels) ** 2}
+    if len(np.unique(labels)) > 2:
+        return found, 0.0
     wrong = lambda predicted: ((predicted > 0) != (labels > 0)).astype(float)
-    return {"squared error": (alone - labels) ** 2 - (together - labels) ** 2, "accuracy": wrong(alone) - wrong(together)}
+    curves = [logistic_curve(own, trained > 0) for own in left]
+    losses = [log_losses(said, labels > 0, curve) for said, curve in zip((alone, together), curves, strict=True)]
+    odds = [slope * said + offset for said, (slope, offset) in zip((alone, together), curves, strict=True)]
+    found |= {"accuracy": wrong(alone) - wrong(together), "log loss": losses[0] - losses[1]}
+    return found, float(divergences(*odds).mean())
 
 
 def cover(kind: str, n_datasets: int, seed: int = 7) -> None:
@@ -67,17 +79,25 @@ def cover(kind: str, n_datasets: int, seed: int = 7) -> None:
     for _ in range(N_TRUTH // BLOCK):
         drawn = [draw(rng, n_train + N_TESTED, parameters[1], noise, labels) for _ in range(BLOCK)]
         X, y = (np.stack(part) for part in zip(*drawn, strict=True))
-        for name, values in differences(*map(np.asarray, of_targets(X, y)), y[:, n_train:]).items():
-            truths.setdefault(name, []).append(values.mean(1))
-    truths = {name: np.concatenate(parts) for name, parts in truths.items()}
+        for parts in zip(*map(np.asarray, of_targets(X, y)), y[:, n_train:], y[:, :n_train], strict=True):
+            for name, values in differences(*parts)[0].items():
+                truths.setdefault(name, []).append(values.mean())
+    truths = {name: np.array(parts) for name, parts in truths.items()}
     found = {name: [] for name in truths}
     for _ in range(n_datasets):
         X, y = draw(rng, n, parameters[1], noise, labels)
         order = np.stack([rng.permutation(n) for _ in range(N_SPLITS)])
         tests = order[:, n_train:]
         predicted = map(np.asarray, of_splits(X, y, order[:, :n_train], tests))
-        for name, values in differences(*predicted, y[tests]).items():
-            verdict = decide_resampled(values, Splits(n_train, tests))
+        parts = [differences(*own) for own in zip(*predicted, y[tests], y[order[:, :n_train]], strict=True)]
+        above = variance_above(float(np.mean([apart for _, apart in parts])), n_train, n, D, length_factor(X))
+        for name in truths:
+            splits = Splits(n_train, tests)
+            if name == "log loss":
+                splits = splits._replace(n_fitted=CURVE_FITTED, variance_above=above)
+            elif name == "accuracy":  # which counts what no row has shown, as if one row more differed
+                splits = splits._replace(unresolved=1 / n)
+            verdict = decide_resampled(np.stack([losses[name] for losses, _ in parts]), splits)
             found[name].append((verdict.low > truths[name].mean(), verdict.high < truths[name].mean(), verdict.sign))
     for name, truth in truths.items():
         above, below, sign = np.array(found[name]).T

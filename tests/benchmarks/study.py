@@ -1,14 +1,18 @@
 """What `compare_tasks` is worth: its verdicts against known truth, what its advice earns, and how long it takes beside peers.
 
-    python tests/benchmarks/study.py [--truth SETS] [--curve SETS] [--time]
+    python tests/benchmarks/study.py [--truth SETS] [--curve SETS] [--intervals TARGETS [--kinds NAME ...]] [--time]
 
 --truth: sets of six tasks with 60 to 1000 rows of 20 or 60 features, four of them alike to a degree and two that are not. The
 truth of a target's gain is the mean over independent targets of the same size with the same sources, of the same learners; twelve
 targets each are asked, and the others of them tell the truth too. Printed: how often the interval covers, the sign is right where
 the gain is beyond 0.5 % of the risk alone, and the verdict is decided; what share can be decided at most; and what learning by
-the mixture, by the single way of least leave-one-out error, by the best way of each draw and by that on the average over draws,
-which are known only afterwards, earn over learning alone. --curve: sets of two sources, one like the target and one not, and the
-target's gain at 10 to 300 rows: how often intervals cover and joint signs are wrong, and where pooling turns from help to harm.
+the mixture, always or as `Study.best` advises, by the single way of least leave-one-out error, by the best way of each draw and by
+that on the average over draws, which are known only afterwards, earn over learning alone.
+--curve: sets of two sources, one like the target and one not, and the target's gain at 10 to 300 rows: how often intervals cover
+and joint signs are wrong, and where pooling turns from help to harm.
+--intervals: so many targets each of 20, 42 and 130 rows of thirteen kinds of pairs, among them rows of unequal lengths, noise with
+heavy or skewed tails, and labels of two values, for which the log loss is printed too: how often the interval covers, lies wholly
+above and wholly below the mean gain, and its mean width over that of an interval of the estimates' own spread.
 --time: three shapes, beside scikit-learn's RidgeCV and MultiTaskLassoCV.
 """
 
@@ -26,10 +30,30 @@ from smoke import sized
 import mtlsim as mtl
 from mtlsim.arrays.curve import LEARNERS, crossing
 from mtlsim.arrays.gather import gather
-from mtlsim.arrays.learners import METHODS, see
+from mtlsim.arrays.learners import METHODS, mixed, see, weights_of
+from mtlsim.arrays.metrics import log_losses, logistic_curve
 from mtlsim.arrays.together import Table, Together, mixture
 
 jax.config.update("jax_enable_x64", True)
+# features, sources (rows, cosine with the target, noise), noise of the target, spread of the logarithm of rows' lengths, labels
+KINDS = {
+    "alike": (10, [(150, 1.0, 1.0)], 1.0, 0.0, "real"),
+    "one of three alike": (15, [(150, 1.0, 1.0), (150, 0.0, 1.0), (150, 0.0, 1.0)], 1.0, 0.0, "real"),
+    "lengths exp(z / 4)": (10, [(150, 1.0, 1.0)], 1.0, 0.25, "real"),
+    "lengths exp(z / 2)": (10, [(150, 1.0, 1.0)], 1.0, 0.5, "real"),
+    "lengths, one of three": (10, [(150, 1.0, 1.0), (150, 0.0, 1.0), (150, 0.0, 1.0)], 1.0, 0.5, "real"),
+    "Student noise": (10, [(150, 0.9, 1.0)], 1.0, 0.0, "student"),
+    "skewed noise": (10, [(150, 0.9, 1.0)], 1.0, 0.0, "skewed"),
+    "not alike": (10, [(150, 0.0, 1.0), (150, -0.3, 1.0)], 0.5, 0.0, "real"),
+    "classes": (4, [(100, 1.0, 0.1)], 0.1, 0.0, "classes"),
+    "classes, noisy": (4, [(100, 1.0, 1.0)], 1.0, 0.0, "classes"),
+    "classes, lengths": (6, [(150, 0.95, 0.5)], 0.5, 0.5, "classes"),
+    "classes, 1 in 7": (6, [(300, 0.95, 0.5)], 0.5, 0.0, "rare"),
+    "classes, not alike": (6, [(150, 0.0, 0.5)], 0.5, 0.0, "classes"),
+}
+ROWS = sized((20, 42, 130), (20,))
+BORDERS = {"classes": 0.0, "rare": 1.1}  # above which a label is one
+LEAST_OF_A_LABEL = 3
 N_TESTED, N_TRUTH, N_TARGETS = 1000, sized(20, 3), sized(12, 3)
 
 
@@ -78,8 +102,10 @@ def against_truth(n_sets: int) -> None:
         for again in range(N_TARGETS):
             data[target] = draws[target](rng, n)
             tasks = {f"task {k}": pair for k, pair in enumerate(data)}
-            own = mtl.compare_tasks(tasks, targets=f"task {target}", key=jax.random.key(N_TARGETS * seed + again)).data.isel(task=0)
-            told.append([float(own[name]) for name in ("gain", "low", "high", "sign")])
+            name = f"task {target}"
+            study = mtl.compare_tasks(tasks, targets=name, key=jax.random.key(N_TARGETS * seed + again))
+            own, advised = study.data.isel(task=0), float(len(study.best(name).sources) > 0)
+            told.append([*(float(own[name]) for name in ("gain", "low", "high", "sign")), advised])
         gathered = gather(tasks)
         table, n_train, found = Table(gathered, METHODS), round(0.8 * n), []
         together, unit = Together(table, target), gathered.units[target]
@@ -103,6 +129,12 @@ def against_truth(n_sets: int) -> None:
     ):
         if kept.any():
             print(f"  {name:<8} {told_of(every[kept])}")
+    for name, kept in (("42", every[:, 1] == 42), ("130", every[:, 1] == 130), ("all", every[:, 0] >= 0)):
+        shares, advised = every[kept][:, 3], every[kept][:, 8] > 0
+        for rule, gains in (("always together", shares), ("as advised", np.where(advised, shares, 0))):
+            if len(gains):
+                below = np.mean(gains < -0.01)
+                print(f"  {name} rows, {rule}: earns {100 * gains.mean():+.2f} %, below -1 % in {below:.3f} of targets")
     names = "mixture", "least leave-one-out error", "best way of each draw", "best way on average"
     for name, gains in zip(names, np.array(earned).T, strict=True):
         about = f"worst target {100 * gains.min():+.2f} %, below -1 %: {np.mean(gains < -0.01):.3f}"
@@ -111,7 +143,7 @@ def against_truth(n_sets: int) -> None:
 
 def told_of(rows: np.ndarray) -> str:
     """How often what was told is right; at most: the share that intervals of the estimates' own spread over targets decide."""
-    seeds, _, _, share, gain, low, high, sign, truth, spread = rows.T
+    seeds, _, _, share, gain, low, high, sign, _, truth, spread = rows.T
     covers, clear, large = (low <= truth) & (truth <= high), np.abs(share) > 0.005, np.abs(share) > 0.05
     by_set = [covers[seeds == seed].mean() for seed in np.unique(seeds)]
     error = np.std(by_set, ddof=1) / np.sqrt(len(by_set)) if len(by_set) > 1 else np.nan
@@ -178,6 +210,82 @@ def against_curves(n_sets: int) -> None:
     print(f"pooling turns in {len(truths)} of them: {about} {int(np.isfinite(lows).sum())}")
 
 
+def make_kind(kind: str, rng: np.random.Generator):
+    """The sources of a kind, and a function that draws rows of its target."""
+    d, sources, noise, spread, labels = KINDS[kind]
+    theta = rng.normal(size=d)
+    theta /= np.linalg.norm(theta)
+
+    def draw(rng, n, theta=theta, noise=noise):
+        X = rng.normal(size=(n, d)) * np.exp(spread * rng.normal(size=(n, 1)))
+        tails = {"student": lambda: rng.standard_t(3, size=n), "skewed": lambda: rng.exponential(size=n) - 1}
+        y = X @ theta + noise * tails.get(labels, lambda: rng.normal(size=n))()
+        return X, (y > BORDERS[labels]).astype(float) if labels in BORDERS else y
+
+    given = {}
+    for s, (n, cosine, own_noise) in enumerate(sources):
+        away = rng.normal(size=d)
+        away -= (away @ theta) * theta
+        given[f"source {s}"] = draw(rng, n, cosine * theta + np.sqrt(1 - cosine**2) * away / np.linalg.norm(away), own_noise)
+    return given, draw
+
+
+def draw_both(draw, rng, n, n_train=None):
+    """Rows of a target whose first n_train hold some of every label, where there are two."""
+    while True:
+        X, y = draw(rng, n)
+        counts = np.unique(y[:n_train], return_counts=True)[1]
+        if len(counts) > 2 or (len(counts) == 2 and counts.min() >= LEAST_OF_A_LABEL):
+            return X, y
+
+
+def gains_of(rows, y, n_train):
+    """What the mixture of the first n_train rows gains on the others, in squared error and, for labels of two values, log loss."""
+    train, test = np.arange(n_train), np.arange(n_train, len(y))
+    fits, middle = rows.everything(y, train), np.unique(y).mean()
+    shares, labels = weights_of(fits), y > middle
+    left = fits[0].errors, sum(share * fit.errors for share, fit in zip(shares, fits, strict=True))
+    said = [rows.predict(theta, y, train, test) for theta in (fits[0].theta, mixed(fits, shares))]
+    found = [[np.mean((one - y[test]) ** 2) for one in said]]
+    if len(np.unique(y)) == 2:
+        curves = [logistic_curve(y[train] - errors, labels[train]) for errors in left]
+        found.append([np.mean(log_losses(one, labels[test], curve)) for one, curve in zip(said, curves, strict=True)])
+    return [alone - together for alone, together in found]
+
+
+def against_kinds(n_targets: int, kinds: list[str], seed: int = 11) -> None:
+    print(f"{n_targets} targets each: covers % (above, below), mean width over the ideal, decided %; gain over the risk together")
+    for kind in kinds:
+        given, draw = make_kind(kind, np.random.default_rng(seed))
+        for n in ROWS:
+            rng, told = np.random.default_rng([seed, n]), []
+            for again in range(n_targets):
+                tasks = {**given, "target": draw_both(draw, rng, n)}
+                own = mtl.compare_tasks(tasks, targets="target", key=jax.random.key(again)).data.isel(task=0)
+                told.append([[float(own[name]) for name in ("gain", "low", "high", "risk_together")]])
+                if "measure_gain" in own:
+                    log = own.sel(measure="log loss")
+                    told[-1].append([float(log[f"measure_{name}"]) for name in ("gain", "low", "high", "together")])
+            gathered = gather(tasks)
+            table, n_train, target = Table(gathered, METHODS), round(0.8 * n), len(given)
+            together, unit, direct = Together(table, target), gathered.units[target], []
+            for _ in range(n_targets):
+                X, y = draw_both(draw, rng, n_train + N_TESTED // 2, n_train)
+                direct.append(gains_of(together.on(X / (table.scale * gathered.columns)), y / unit, n_train))
+            for name, numbers, truths, scale in zip(
+                ("squared error", "log loss"), np.moveaxis(np.array(told), 1, 0), np.array(direct).T, (unit**2, 1.0), strict=False
+            ):
+                gain, low, high, risk = numbers.T
+                truth, ideal = best_of(scale * truths, gain), float(np.diff(np.quantile(gain, [0.025, 0.975]))[0])
+                above, below = np.mean(low > truth), np.mean(high < truth)
+                decided = np.mean((low > 0) | (high < 0))
+                print(
+                    f"{kind:24s}{n:4d} {name:14s} {100 * (1 - above - below):5.1f} ({100 * above:4.1f}, {100 * below:4.1f}), "
+                    f"{np.mean(high - low) / ideal:5.2f}, {100 * decided:3.0f}; {100 * truth / risk.mean():+6.1f} %",
+                    flush=True,
+                )
+
+
 def timed(name: str, run) -> None:
     start, cpu = time.perf_counter(), time.process_time()
     run()
@@ -227,6 +335,15 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--truth", type=int, default=sized(60, 3))
     parser.add_argument("--curve", type=int, default=0)
+    parser.add_argument("--intervals", type=int, default=0)
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--time", action="store_true")
     given = parser.parse_args()
-    time_it() if given.time else against_curves(given.curve) if given.curve else against_truth(given.truth)
+    if given.time:
+        time_it()
+    elif given.intervals:
+        against_kinds(given.intervals, given.kinds)
+    elif given.curve:
+        against_curves(given.curve)
+    else:
+        against_truth(given.truth)

@@ -117,6 +117,8 @@ def test_a_planted_fake_is_not_confirmed(name):
     else:
         assert states[clause] == state and trial.verdict != "confirmed"
         assert (trial.verdict == "refuted") == (FAILS in states.values())
+    if name == "it hurts":  # and nothing of that is left under the control
+        assert states["control"] == HOLDS and trial.clauses[2].number == 0
 
 
 def test_a_dose_without_a_response_and_one_that_turns_are_seen():

@@ -174,6 +174,17 @@ def test_a_figure_as_wide_as_a_column_has_every_panel_and_is_whole(width):
     fig.savefig(io.BytesIO())
 
 
+def test_a_short_logarithmic_axis_has_numbers_written_out():
+    """A decade or less; a longer axis keeps its powers of ten."""
+    for ends, words in (((2.7, 15.0), ["3", "5", "10"]), ((0.011, 0.09), ["0.02", "0.03", "0.05"]), ((0.5, 300.0), None)):
+        fig, ((ax,),) = style.figure(1)
+        ax.plot([1, 2], ends)
+        ax.set(yscale="log", ylim=ends)
+        sheet.finish(fig)
+        drawn = [text.get_text() for text in (*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)) if text.get_text()]
+        assert drawn == words if words else any("10^{2}" in text for text in drawn)
+
+
 ONCE_OR_EACH = [(False, "linear", ["", "x"]), (True, "linear", ["x", "x"]), (False, "log", ["x", "x"])]
 
 
@@ -360,6 +371,14 @@ def test_both_doors_take_the_words_of_both(tmp_path, monkeypatch):
     assert select(data, ["noise=1,1"]).sizes["tasks.noise"] == 1
     three = data.assign_attrs(settings='{"cell": {"tasks": {"n_samples": [10, 9, 8]}}}')
     assert axis_words(three) == {"target-samples": "tasks.n_samples[2]"}  # which of the sources, no word says
+
+
+def test_a_map_claims_no_more_than_its_cells_show():
+    figure, rows = find_experiment("transfer-map"), "tasks.n_samples[0]"
+    data = result(**{"tasks.noise": [0.5, 1.0], "tasks.alignment": [0.5, 1.0], rows: [10, 20, 30]})
+    assert figure.says(data) == figure.claim
+    assert figure.says(data.sel({"tasks.noise": [1.0]})) == "6 settings of two tasks: 6 help, 0 hurt, 0 undecided."
+    assert figure.says(abs(data)) == "12 settings of two tasks: 12 help, 0 hurt, 0 undecided."
 
 
 def test_the_picture_of_a_part_leaves_that_of_the_whole_alone(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import close
+from matplotlib.colors import to_rgba
 
 import mtlsim as mtl
 from mtlsim import theory
@@ -301,6 +302,9 @@ def test_overlay_draws_the_prediction_and_hatches_where_it_does_not_hold():
     truth = mtl.predict(theory.pooled_least_squares(cell), {x: [400]}).gain.values
     np.testing.assert_allclose(ys[-1], truth[0], rtol=1e-6)
     assert any(patch.get_hatch() for patch in ax.patches) and ax.get_ylim() == limits
+    before = len(ax.patches)
+    overlay(ax, theory.pooled_least_squares(cell), style.SERIES[1], "another")
+    assert {patch.get_edgecolor() for patch in ax.patches[before:]} == {to_rgba(style.SERIES[1], 0.6)}
     style.plt.close(fig)
 
 

@@ -123,7 +123,7 @@ def draw(data):
         found = areas(data, low)
         helping = float((data["share"].sel({LOWEST: low}) > 0).mean())
         mean, error = np.array([found[name] for name in SHOWN]).T
-        label = f"cosines from {low:g} ({helping:.0%} help)"
+        label = f"cosines from {low:g} ({100 * helping:.0f} % help)"
         look = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none", "markersize": 5}
         axes[0].errorbar(mean, heights + 0.2 * (i - 1), xerr=1.96 * error, label=label, **look)
     axes[0].axvline(0.5, color="0.5", linewidth=0.8)
@@ -140,7 +140,7 @@ def draw(data):
     axes[1].axhline(1, color="black", linestyle="--", linewidth=1.2, label="from ones and twos (theory: exact)")
     axes[1].set(
         xlabel="lowest cosine of a source and the target",
-        ylabel="squared correlation with the exact\ngains of sets of four sources",
+        ylabel="squared correlation with\nthe exact gains of sets\nof four sources",
     )
     axes[1].set(ylim=(0, 1.05), xticks=lowest)
     bar_entry(axes[1], "marks: median over targets; bars: its quartiles")
@@ -150,7 +150,8 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "affinity-bench",
-    "What a step on a source does for the target at first tells little of its help; sets need what two sources do together.",
+    "What a step on a source does for the target at first tells little of its help, or misleads; sets need what two sources do "
+    "together.",
     setting,
     draw,
     along=(LOWEST,),

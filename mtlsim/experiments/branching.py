@@ -106,7 +106,8 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "branching",
-    "Branching by what tasks find hard together misses the best partition: what it loses hangs on its cost more than on the tasks.",
+    "Branching by what tasks find hard together shares almost nothing, or all, as its cost says; no one cost finds the best "
+    "partition at every cosine and noise.",
     setting,
     draw,
     along=(COSINE,),

@@ -63,7 +63,13 @@ def draw(data):
         look = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none"}
         ax.errorbar(xs, found["mean"], bars, label=f"label noise {noise:g}", **look)
         ax.plot(fine, OUTPUTS * noise**2 / ROWS - lost, color=SERIES[i], linestyle=DASHES)
-    ax.plot([], [], color="black", linestyle=DASHES, label="predicted: r parameters saved, less what order cannot say")
+    ax.plot(
+        [],
+        [],
+        color="black",
+        linestyle=DASHES,
+        label="predicted where both are small: r parameters saved,\nless what order cannot say",
+    )
     finish_gain_axis(ax, PART, xs)
     ax.set_xlabel("part of the second task that leaves the first one's spectrum")
     bar_entry(ax)
@@ -73,7 +79,8 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "modular",
-    "The same blocks in another order help two tasks of one spectrum, and hurt as soon as it costs more than r parameters.",
+    "The same blocks in another order help two tasks of one spectrum, and hurt as soon as what order cannot say costs more than it "
+    "saves.",
     setting,
     draw,
     along=(PART,),

@@ -14,8 +14,8 @@ from mtlsim.plots.style import SERIES, figure
 
 SCALE, LABEL, RULE = "scale", "label", "normalisation"
 PANELS = {
-    "direction": ("(a) labels of the row's direction:\nnormalised rows help at every scale", theory.normalisation_tied),
-    "amplitude": ("(b) labels that grow with the row:\nrows as they are help at every scale", theory.normalisation_amplitude),
+    "direction": ("(a) labels of the row's direction", theory.normalisation_tied),
+    "amplitude": ("(b) labels that grow with the row", theory.normalisation_amplitude),
 }
 RULES = {"none": "rows as they are", "layer-norm": "normalised rows"}
 DEEPEST = -0.6  # gains below are off the axis
@@ -38,7 +38,9 @@ def draw(data):
             overlay(ax, statement(cell), SERIES[i], "_nolegend_", 1)
         ax.set(ylim=(DEEPEST, 0.6), xscale="log")
         finish_gain_axis(ax, SCALE, data[SCALE].values, label=ax is axes[0])
-        ax.set(title=title, xlabel="scale of the source's rows")
+        always = [RULES[rule] for rule in data[RULE].values if (data["gain_sign"].sel({LABEL: label, RULE: rule}) > 0).all()]
+        says = f":\n{' and '.join(always)} help at every scale" if always else ""
+        ax.set(title=f"{title}{says}", xlabel="scale of the source's rows")
         ax.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
         ax.minorticks_off()
     entry(axes[0], legend_handle("theory"))

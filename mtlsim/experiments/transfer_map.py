@@ -5,6 +5,7 @@ import numpy as np
 from mtlsim import theory
 from mtlsim.cells.transfer import Transfer
 from mtlsim.core.checks import require
+from mtlsim.core.words import counted
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.maps import transfer_map
 from mtlsim.plots.predictions import overlay
@@ -78,6 +79,18 @@ def draw(data):
     return fig
 
 
+def found(data) -> str:
+    """The claim where all of its parameters move and both signs are seen; else how many cells help, hurt or are undecided."""
+    signs = data["gain_sign"].values
+    moved = {PARAMETERS[word] for word in ("alignment", "source-samples", "noise")} <= {
+        name for name in data.dims if data.sizes[name] > 1
+    }
+    if moved and (signs > 0).any() and (signs < 0).any():
+        return EXPERIMENT.claim
+    counts = ", ".join(f"{(signs == sign).sum()} {word}" for sign, word in ((1, "help"), (-1, "hurt"), (0, "undecided")))
+    return f"{counted(signs.size, 'setting')} of two tasks: {counts}."
+
+
 EXPERIMENT = Experiment(
     "transfer-map",
     "Whether a source helps depends on alignment, sample sizes and noise together: the same pair of tasks helps or hurts.",
@@ -85,4 +98,5 @@ EXPERIMENT = Experiment(
     draw,
     along=tuple(PARAMETERS.values()),
     words=PARAMETERS,
+    title=found,
 )

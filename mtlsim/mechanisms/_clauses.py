@@ -115,9 +115,11 @@ def rank_correlation(order: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _within(part: np.ndarray, whole: np.ndarray, share: float) -> tuple[str, float, float, float]:
     """Whether the mean part is at most that share of the mean whole, of either sign; and its share with an interval.
 
-    The state is that of two linear contrasts, share * whole - part and share * whole + part, both of which must be positive.
+    The state is that of two linear contrasts, share * whole - part and share * whole + part, both of which must be positive; of a
+    whole that is negative beyond chance, where nothing may be left either, its size takes its place.
     """
-    sides = [_mean(share * whole - sign * part)[3] for sign in (1, -1)]
+    extent = -whole if _mean(whole)[3] == FAILS else whole
+    sides = [_mean(share * extent - sign * part)[3] for sign in (1, -1)]
     state = FAILS if FAILS in sides else HOLDS if sides == [HOLDS, HOLDS] else OPEN
     size = abs(float(np.mean(whole))) or np.nan
     mean, low, high, _ = _mean(part)

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -96,8 +97,9 @@ def _curve(ax: Axes, shown: Shown, prediction, colour: str, label: str, n_draws:
     xs = places(xs)
     ax.plot(xs, curve, color=colour, linestyle=DASHES, linewidth=1.3, label=label, marker="_" if static else "", markersize=14)
     borders = np.concatenate([xs[:1], (xs[1:] + xs[:-1]) / 2, xs[-1:]])
+    dots = "0.6" if colour == "black" else to_rgba(colour, 0.6)  # of several curves, of the one that ends there
     for low, high in _runs(~holds) if hatch else ():
-        ax.axvspan(borders[low], borders[high], facecolor="none", edgecolor="0.6", hatch="..", linewidth=0)
+        ax.axvspan(borders[low], borders[high], facecolor="none", edgecolor=dots, hatch="..", linewidth=0)
     ax.dataLim.set(seen)  # the simulation alone decides what is in view
     ax.autoscale_view()
     return hatch and bool((~holds).any())

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mtlsim.plots.legends import fit_legends, stands_below
 from mtlsim.plots.style import look_now, panels_of
@@ -17,12 +18,14 @@ from mtlsim.plots.words import wrap
 TITLE = "claim"  # group of the title's text, by which it is found again
 PAD = 0.06  # inches between the title and the edge, and the title and what is below
 BESIDE_PANELS = 0.75  # inches of a panel's height that its labels take
+STEPS = (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 7)  # of ticks in a decade, the first of which three or more are in view
 LEAST_SHARE = 0.62  # of the height of a row that its panels have
 
 
 def finish(fig: Figure, claim: str | None = None) -> Figure:
     """Labels and legends are made to fit, and the claim is set above, unless the `Look` has no titles."""
     look = look_now()
+    _write_out_numbers(fig)
     _label_rows(fig)
     fit_legends(fig, of_panels=False)  # one that is too wide leaves panels no room to be laid out in
     if look.width is not None:
@@ -78,6 +81,26 @@ def _wrap_labels(fig: Figure) -> bool:
     if fig._supylabel is not None:
         found |= wrap(fig._supylabel, 0.98 * fig.bbox.height)
     return found
+
+
+def _write_out_numbers(fig: Figure) -> None:
+    """On a logarithmic axis of a decade or less 3, 5 and 10, where matplotlib writes 3 x 10^0, 4 x 10^0 and 6 x 10^0."""
+    for ax in fig.axes:
+        if ax.get_subplotspec() is None:
+            continue
+        for axis in (ax.xaxis, ax.yaxis):
+            if axis.get_scale() != "log" or not isinstance(axis.get_major_locator(), LogLocator):
+                continue
+            low, high = sorted(axis.get_view_interval())
+            if not 0 < low < high <= 10 * low:
+                continue
+            decade = 10.0 ** np.floor(np.log10(low))
+            for steps in STEPS:
+                ticks = [scale * step * decade for scale in (1, 10) for step in steps if low <= scale * step * decade <= high]
+                if len(ticks) >= 3:
+                    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+                    axis.set_minor_locator(NullLocator())
+                    break
 
 
 def _label_rows(fig: Figure) -> None:

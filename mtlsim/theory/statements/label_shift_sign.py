@@ -4,6 +4,8 @@ The sign of `label-shift-errors`: pooled means save variance, and the threshold 
 each head the cost is that of the poorer class means alone.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,9 +49,13 @@ def with_shift(cell: LabelShift, shift: float) -> LabelShift:
 
 def turning_shift(cell: LabelShift) -> float:
     """The shift at which the predicted gain of pooling is zero, the largest possible if there is none."""
-    with_prior = lambda prior: LabelShift(cell.n_source, cell.n_target, prior, 0.5, cell.separation, cell.n_features)
-    gain = jax.jit(lambda shift: predict(with_prior(0.5 + shift), None)["gain_pooled"])
+    gain = lambda shift: float(_gain_at(cell.n_source, cell.n_target, 0.5 + shift, cell.separation, cell.n_features))
     return float(brentq(gain, 0.0, 0.49)) if gain(0.49) < 0 < gain(0.0) else 0.49
+
+
+@functools.partial(jax.jit, static_argnames="d")  # compiled once for all instances of so many features
+def _gain_at(n_source, n_target, prior, separation, d):
+    return predict(LabelShift(n_source, n_target, prior, 0.5, separation, d), None)["gain_pooled"]
 
 
 def _cell(rng: np.random.Generator, d: int) -> LabelShift:

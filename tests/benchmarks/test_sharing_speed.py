@@ -3,6 +3,7 @@
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from smoke import shown, sized
@@ -59,7 +60,7 @@ def test_steps_of_an_architecture_against_a_loop_in_pytorch(name):
     torch.set_num_threads(1)
     sharing, training = as_sharing(name), mtl.WeightedTraining("sgd", LOOP, RATE, decay=False)
     moments = draw_moments(TASKS.draw(key=KEY), key=KEY)
-    found = train_shared(moments, sharing, R, np.ones(K), training, KEY)
+    found = train_shared(moments, sharing, R, jnp.ones(K), training, KEY)
     start = sharing.init(stream(KEY, "start"), Shape(K, D, R), training.start_size)
     theta, step = in_pytorch(torch, name, moments, start)
     off = np.abs(theta - sharing.linear(found.params)).max()

@@ -43,7 +43,10 @@ values. A new theorem is one new file in `theory/statements/`, a new experiment 
 Public names stand in `__init__.pyi` and are loaded on first use, so that importing the package (and `mtlsim --help`) stays quick.
 """  # noqa: E501
 
+from pathlib import Path
+
 import lazy_loader
 
 __version__ = "0.1.0"
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)
+__all__ = [name for name in _names if not Path(__file__).with_name(name).is_dir()]  # but for the rooms

@@ -1,4 +1,4 @@
-"""The public names and where each lives: loaded on first use, and what editors and type checkers see."""
+# the public names and where each lives: loaded on first use, and what editors and type checkers see
 
 from . import experiments as experiments
 from . import plots as plots

@@ -35,7 +35,7 @@ def write_pages(out: Path) -> None:
     rooms = [f"mtlsim.{room.name}" for room in iter_modules(mtlsim.__path__) if room.ispkg and room.name != "commands"]
     for name in ["mtlsim", *rooms]:
         module = import_module(name)
-        if "__getattr__" in vars(module):  # names that are loaded on first use
+        if {"__getattr__", "__all__"} <= vars(module).keys():  # names that are loaded on first use
             vars(module).update({public: getattr(module, public) for public in module.__all__})
     render.configure(docformat="markdown", search=False, show_source=False, math=False)
     pdoc("mtlsim", *rooms, r"!mtlsim\.\w+\..*", output_directory=Path(out))

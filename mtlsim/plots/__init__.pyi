@@ -1,4 +1,4 @@
-"""What draws, and where each lives."""
+# what draws, and where each lives
 
 from . import curves as curves
 from . import diagrams as diagrams

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import jax
@@ -68,7 +69,7 @@ class Boundary:
 class Box:
     """The two parameters in units of their ranges: each from 0 to 1, logarithmic where the range spans a factor of 30."""
 
-    def __init__(self, x: str, x_range: Sequence[float], y: str, y_range: Sequence[float]):
+    def __init__(self, x: str, x_range: Sequence[float | Real], y: str, y_range: Sequence[float | Real]):
         for name, ends in ((x, x_range), (y, y_range)):
             good = len(ends) == 2 and np.isfinite(ends).all() and ends[0] < ends[1]
             require(good, f"range of {name}", "two rising numbers", ends, "give the ends of the part to search")
@@ -86,9 +87,9 @@ class Box:
 def find_boundary(
     source: Any,
     x: str,
-    x_range: Sequence[float],
+    x_range: Sequence[float | Real],
     y: str,
-    y_range: Sequence[float],
+    y_range: Sequence[float | Real],
     *,
     key: Key[Array, ""] | None = None,
     n_draws: int = 16,

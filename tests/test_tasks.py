@@ -316,3 +316,12 @@ def test_an_angle_is_another_word_for_the_cosine():
     for bad, said in (({"angle": 181}, "between 0 and 180 degrees"), ({"angle": 3, "cosine": 0.5}, "left out where a cosine")):
         with pytest.raises(ValueError, match=said):
             mtl.LinearTasks(D, (30, 20), **bad)
+
+
+@pytest.mark.parametrize("x64", [True, False])
+@pytest.mark.parametrize("n", [10**10, 10**20])
+def test_numbers_of_rows_may_exceed_what_whole_numbers_of_the_machine_hold(n, x64):
+    with jax.enable_x64(x64):
+        tasks = mtl.LinearTasks(n_features=3, n_samples=(n, 9), parameter_norm=(n, 1)).draw(key=jax.random.key(0))
+        np.testing.assert_allclose(tasks.n_samples, [float(n), 9], rtol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(np.asarray(tasks.parameters, float), axis=1), [float(n), 1], rtol=1e-5)

@@ -33,6 +33,7 @@ def require_all(values: object, test, argument: str, must_be: str, cure: str) ->
         require(not _is_word(value), argument, must_be, repr(value), cure)
         if is_concrete(value):
             numbers = np.asarray(value)
+            numbers = numbers.astype(float) if numbers.dtype == object else numbers  # whole numbers may exceed 64 bits
             require(bool(np.all(test(numbers))), argument, must_be, _shown(numbers), cure)
 
 

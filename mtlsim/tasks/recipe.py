@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from functools import partial
 from typing import ClassVar
 
 import equinox as eqx
@@ -246,18 +247,23 @@ class Recipe(eqx.Module):
         related = [relate(target, relation, self.alignment[i], stream(key, "rotation", i), self.order) for i in every]
         return (*(covariance for covariance, _ in related), target), worst(ok, *(status for _, status in related))
 
-    @jax.jit
     def _draw_parameters(self, key) -> Float[Array, "K d"]:
         if self.parameters is not None:
             return self.parameters
-        target = _unit(jax.random.normal(stream(key, "parameters"), (self.n_features,)))
-        rows = []
-        for source, cosine in enumerate(self.cosine):
-            other = jax.random.normal(stream(key, "parameters", source + 1), (self.n_features,))
-            other = _unit(other - target * linalg.multiply(target, other))
-            sine = jnp.sqrt(jnp.maximum(1 - jnp.asarray(cosine, float) ** 2, 0))
-            rows.append(cosine * target + sine * other)
-        return jnp.stack([norm * row for norm, row in zip(self.parameter_norm, [*rows, target], strict=True)])
+        cosine, norm = (tuple(jnp.asarray(one, float) for one in part) for part in (self.cosine, self.parameter_norm))
+        return _draw_parameters(cosine, norm, self.n_features, key)
+
+
+@partial(jax.jit, static_argnums=2)
+def _draw_parameters(cosine: tuple, norm: tuple, n_features: int, key: Key[Array, ""]) -> Float[Array, "K d"]:
+    """The target's in a random direction, last, and each source's at its cosine with them."""
+    target = _unit(jax.random.normal(stream(key, "parameters"), (n_features,)))
+    rows = []
+    for source, own in enumerate(cosine):
+        other = jax.random.normal(stream(key, "parameters", source + 1), (n_features,))
+        other = _unit(other - target * linalg.multiply(target, other))
+        rows.append(own * target + jnp.sqrt(jnp.maximum(1 - own**2, 0)) * other)
+    return jnp.stack([length * row for length, row in zip(norm, [*rows, target], strict=True)])
 
 
 def _unit(vector: Float[Array, " d"]) -> Float[Array, " d"]:

@@ -6,7 +6,7 @@ lower bound above it is wrong. Nothing here calls mtlsim.
 
 import numpy as np
 
-FAMILIES = ("rows", "few rows", "diagonal", "collinear", "equal eigenvalues", "zero columns", "scales")
+FAMILIES = ("rows", "few rows", "diagonal", "collinear", "equal eigenvalues", "zero columns", "units", "scales")
 STEP = 0.1  # of the scan, in the log of the head ratio
 WIDE = 25.0  # how far it goes to either side
 
@@ -48,12 +48,20 @@ def pair(rng, family, d, condition):
     if family == "zero columns":
         for i in range(2):
             X[i][:, rng.integers(d)] = 0
+    if family == "units":  # a column is nothing in both tasks, or a mixture of others; each has a unit of its own
+        kind = rng.integers(3)
+        for i in range(2):
+            if kind < 2:
+                X[i][:, 0] = X[i][:, 1:] @ (np.arange(1, d) % 3) if kind else 0
+        units = 10.0 ** (rng.uniform(-40, 40, d) if rng.random() < 0.7 else np.full(d, rng.uniform(-40, 40)))
+        X = [rows * units for rows in X]
     own = rng.normal(size=(2, d)) * 10.0 ** rng.uniform(-2, 2, (2, 1))
     fitted = rng.random() < 0.5
     tasks = []
     for rows, theta in zip(X, own, strict=True):
         noise = rng.normal(size=len(rows))
-        y = rows @ theta + 10.0 ** rng.uniform(-4, 0) * noise if fitted else noise * 10.0 ** rng.uniform(-1, 1)
+        signal = rows / (units if family == "units" else 1) @ theta
+        y = signal + 10.0 ** rng.uniform(-4, 0) * noise if fitted else noise * 10.0 ** rng.uniform(-1, 1)
         tasks.append((rows, y))
     if family == "scales":
         tasks = [(X * 10.0 ** rng.integers(-150, 151), y * 10.0 ** rng.integers(-3, 4)) for X, y in tasks]

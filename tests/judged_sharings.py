@@ -17,21 +17,29 @@ SHARINGS = ("from-source", "frozen", "gated-experts", "mean-regularised", "poole
 
 
 def smallest_loss(rows, labels):
-    """Least squares by Gram-Schmidt with the largest column first, each taken out twice."""
-    rows, left = rows.astype(LONG), labels.astype(LONG)
+    """Least squares by Gram-Schmidt with the largest column first, each taken out twice; the loss that its solution reaches."""
+    rows, labels = rows.astype(LONG), labels.astype(LONG)
     sizes = np.sqrt((rows**2).sum(0))
-    rows, basis = rows / np.where(sizes > 0, sizes, 1), []
+    scaled = rows / np.where(sizes > 0, sizes, 1)
+    left, basis, chosen = scaled, [], []
     for _ in range(rows.shape[1]):
-        lengths = (rows**2).sum(0)
+        lengths = (left**2).sum(0)
         if lengths.max() <= 1e-30:
             break
-        own = rows[:, lengths.argmax()] / np.sqrt(lengths.max())
+        chosen.append(lengths.argmax())
+        own = left[:, chosen[-1]] / np.sqrt(lengths.max())
         for other in basis:
             own = own - other * (other @ own)
         own = own / np.sqrt(own @ own)
         basis.append(own)
-        left, rows = left - own * (own @ left), rows - np.outer(own, own @ rows)
-    return left @ left
+        left = left - np.outer(own, own @ left)
+    if not basis:
+        return (labels**2).sum()
+    triangle, sides = np.array(basis) @ scaled[:, chosen], np.array(basis) @ labels
+    parameters = np.zeros(len(chosen), LONG)
+    for i in reversed(range(len(chosen))):
+        parameters[i] = (sides[i] - triangle[i, i + 1 :] @ parameters[i + 1 :]) / triangle[i, i]
+    return ((labels - scaled[:, chosen] @ parameters) ** 2).sum()
 
 
 def steps_of(name, sharing, tasks, weights, found):
@@ -85,6 +93,12 @@ def judge_sharing(name: str, grams: bool, family: str, tasks, strength: float, w
     )
 
 
+def in_units_of(rows, others):
+    """The rows with every column, where both have one, in units that make it as large as that of others."""
+    own, wanted = np.abs(rows).max(0), np.abs(others).max(0)
+    return rows * np.where((own > 0) & (wanted > 0), wanted / np.where(own > 0, own, 1), 1 / np.where(own > 0, own, 1))
+
+
 def judge_sharings(n_pairs: int, seed: int = 0) -> dict[str, list[Judged]]:
     """Every architecture on each pair, from rows and from their sums alone; mixtures on three tasks of unequal weight, too."""
     rng = np.random.default_rng(seed)
@@ -98,7 +112,8 @@ def judge_sharings(n_pairs: int, seed: int = 0) -> dict[str, list[Judged]]:
             for grams in (False, True):
                 several = tasks
                 if i % 2 and name in MIXTURES:
-                    several = [*adversarial.pair(rng, family, (2, 3, 5)[i % 3], HIGHEST ** rng.uniform())[:1], *tasks]
+                    X, y = adversarial.pair(rng, family, (2, 3, 5)[i % 3], HIGHEST ** rng.uniform())[0]
+                    several = [(in_units_of(X, tasks[0][0]) if family == "units" else X, y), *tasks]
                 weights = 10.0 ** rng.uniform(-3, 3, 3) if len(several) == 3 else None
                 one = judge_sharing(name, grams, family, several, strength, weights)
                 judged[f"{name} of {'sums' if grams else 'rows'}"].append(one)

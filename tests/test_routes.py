@@ -223,3 +223,17 @@ def test_a_form_that_this_backend_does_not_have():
         mtl.solve(
             mtl.draw_moments(mtl.LinearTasks(n_features=D, n_samples=(40, 9)).draw(key=KEY), key=KEY), 1, route="secular-jacobi"
         )
+
+
+@pytest.mark.parametrize("design", [mtl.Isotropic(), mtl.Spiked(1e3, fraction=0.2)], ids=["isotropic", "spiked"])
+def test_shared_rows_fewer_than_features_give_parameters_of_least_norm(design):
+    """Drawn, under jit, and as rows: what no row sees has no part in the parameters, or the risk is that of another layer."""
+    tasks = mtl.LinearTasks(8, (5, 5, 5), noise=0.3, shared_covariates=True, design=design).draw(key=KEY)
+    drawn = mtl.draw_moments(tasks, key=KEY)
+    rows = np.asarray(drawn.factor).T[:5]
+    arrays = mtl.Moments.from_shared_rows(rows, np.asarray(drawn.scores)[:, :5].T)
+    for moments in (drawn, arrays):
+        for found in (mtl.solve(moments, 1), jax.jit(mtl.solve, static_argnums=1)(moments, 2)):
+            parameters = np.asarray(found.parameters)
+            nowhere = np.linalg.svd(rows)[2][5:]
+            assert np.abs(parameters @ nowhere.T).max() < 1e-10 * np.abs(parameters).max()

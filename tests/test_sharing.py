@@ -1,11 +1,14 @@
 """Architectures: worked examples, reductions and conformance over the registry, and least squares on rows beside them."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import close
 from instances import random_tasks
+from judged_sharings import smallest_loss
 from scipy.optimize import minimize
 
 import mtlsim as mtl
@@ -277,6 +280,29 @@ def test_few_rows_zero_columns_and_tasks_of_no_weight(name):
     for pairs, weights in ((few, None), (few, (0.0, 1.0)), (blind, None), (PAIRS[:2], (0.0, 1.0))):
         found = mtl.fit(pairs, name, weights=weights)
         assert np.isfinite(found.parameters).all() and np.isfinite(found.loss) and found.certificate != Certificate.none
+
+
+def test_units_of_features_move_no_optimum():
+    """Beside a column of zeros, and in a column that is a sum of others each in a unit of its own."""
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(2, 9, 3)), rng.normal(size=(2, 9))
+    for last, units in itertools.product((0 * X[..., 0], X[..., 0] + X[..., 1]), ([1, 1, 1], [1e-46] * 3, [1e20, 1e-20, 1e-5])):
+        rows = np.concatenate([X[..., :2], last[..., None]], -1)
+        strength = float(units[0] ** 2 if len(set(units)) == 1 else 0.3)
+        moments = [mtl.Moments.from_data(own * units, labels) for own, labels in zip(rows, y, strict=True)]
+        found = mtl.fit(moments, MeanRegularised(strength))
+        fitted = [own * units @ np.asarray(parameters) for own, parameters in zip(rows, found.parameters, strict=True)]
+        assert found.status == Status.ok and found.certificate == Certificate.exact
+        assert found.loss == pytest.approx(smallest_loss(*stacked_mean(rows, units, y, strength)), rel=1e-9)
+        assert np.sum((np.array(fitted) - y) ** 2) <= found.loss * (1 + 1e-9)
+
+
+def stacked_mean(rows, units, labels, strength):
+    """Rows and labels of the least squares, in the mean of both tasks' parameters and half their difference, that it is."""
+    first, second = np.asarray(rows, np.longdouble) * np.asarray(units, np.longdouble)
+    d = first.shape[1]
+    pull = np.sqrt(2 * np.longdouble(strength)) * np.eye(d)
+    return np.block([[first, first], [second, -second], [np.zeros((d, d)), pull]]), np.concatenate([*labels, np.zeros(d)])
 
 
 def test_lost_digits_are_said():

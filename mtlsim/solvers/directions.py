@@ -22,7 +22,7 @@ from mtlsim.core import linalg
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.pencil import Forms
-from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, orthonormal, rows_of
+from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, rows_of, unseen_directions
 from mtlsim.solvers.secular import Window, range_of_turns
 
 MARGIN = 10.0  # how far the first table goes past the last direction that turns: nothing is left of it there
@@ -154,8 +154,7 @@ def find_directions(problem: Rows) -> Directions:
     parts = jnp.einsum("kmd,km->kd", images, problem.labels, precision="highest")
     unknown = jnp.where(jnp.all(jnp.isfinite(noise)), 0, jnp.nan)  # or what is no number would count as not seen
     parts = jnp.where(seen, parts / jnp.where(seen, lengths, 1), 0) + unknown
-    missing = jnp.where(inside, 0, right.T) / columns[:, None]
-    missing = missing if problem.exact_rank else orthonormal(missing)
+    missing = unseen_directions(right, inside, columns)
     return Directions(*lengths, *parts, basis / columns[:, None], noise, seen, sizes, missing)
 
 

@@ -21,7 +21,7 @@ from mtlsim.core import linalg
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.status import Certificate, Status, flag
 from mtlsim.samples.moments import Moments, stack
-from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, hidden, orthonormal, rows_of
+from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, hidden, rows_of, unseen_directions
 from mtlsim.solvers.single import penalised_losses
 from mtlsim.solvers.solution import LOST, certify
 
@@ -80,7 +80,7 @@ def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"], l
         + unseen(parameters)
         + rounding_of(moments, weights, parameters, loss, energy + penalty, lengths)
     )
-    known = jnp.isfinite(loss) & ~lost
+    known = (gap <= energy + penalty) & ~lost  # or the parameters are nothing but rounding; NaN too
     certificate = jnp.where(known, certify(gap, weights * moments.energy), int(Certificate.none)).astype(jnp.int32)
     return Mixed(columns, parameters, loss, jnp.where(known, gap, loss), certificate, flag(~known, Status.ill_conditioned))
 
@@ -177,11 +177,16 @@ def _by_rows(moments: Moments, mixing: Mixing, weights):
     noise = eps * (spread**2 if moments.factor is None else spread)
     seen = (values > 0) & (noise * (UNSEEN * len(values)) < 1)
     scale = jnp.where(seen, 1 / jnp.where(values > 0, values, 1), 0)
-    missing = orthonormal(jnp.where(seen, 0, right.T) / sizes[:, None])
-    least = lambda found: found - linalg.multiply(missing, linalg.multiply(missing.T, found))
-    found = least(linalg.multiply(right.T, scale * linalg.multiply(left.T, labels)) / sizes)
-    inverse = lambda v: least(linalg.multiply(right.T, scale**2 * linalg.multiply(right, v.reshape(-1) / sizes)) / sizes)
+    missing = unseen_directions(right, seen, sizes)
+    fitting = lambda labels: linalg.multiply(right.T, scale * linalg.multiply(left.T, labels)) / sizes
+    found = fitting(labels)
+    found = found - linalg.multiply(missing, linalg.multiply(missing.T, found))
+    found = found + fitting(labels - linalg.multiply(rows, found))  # what the rounding of `missing` took from what is seen
+    inverse = lambda v: linalg.multiply(right.T, scale**2 * linalg.multiply(right, v.reshape(-1) / sizes)) / sizes
     lost = jnp.any(seen & (noise > LOST)) | ~jnp.all(jnp.isfinite(values)) | _may_hide(moments, values, seen)
+    roots = jnp.repeat(jnp.sqrt(mixing.ridge), d)
+    small = (roots > 0) & (roots <= UNSEEN * len(values) * eps * values[0] * sizes)
+    lost = lost | jnp.any(~seen[:, None] & small & (jnp.abs(right) > eps**0.75))  # a ridge that rounding hides is all that sees it
     unseen = lambda parameters: sum(weights[k] * hidden(moments[k], *each[k], parameters[k]) for k in range(n_tasks))
     return found.reshape(count, d), lost, lambda v: inverse(v).reshape(count, d), unseen
 

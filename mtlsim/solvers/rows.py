@@ -5,6 +5,7 @@ X'X holds half of the digits of X. Where moments carry a factor, R = factor' has
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Num
 
@@ -20,11 +21,12 @@ ROUNDINGS = 16  # of a backward stable factorisation, per direction
 class Sight(NamedTuple):
     """Directions of one set of rows: R back = U with orthonormal columns where seen, and sides = U'y for labels y.
 
-    back (d, d), sides (K, d). noise (d,): relative error that rounding may cause in each direction. missing (d, d): directions
-    that the rows do not see, as orthonormal columns.
+    back (d, d), sides (K, d). ahead (d, d): from parameters to U'R of them. noise (d,): relative error that rounding may cause in
+    each direction. missing (d, d): directions that the rows do not see, as orthonormal columns.
     """
 
     back: Float[Array, "d d"]
+    ahead: Float[Array, "d d"]
     sides: Float[Array, "K d"]
     seen: Bool[Array, " d"]
     noise: Float[Array, " d"]
@@ -37,7 +39,8 @@ class Sight(NamedTuple):
     def solve(self, inner: Float[Array, "d *n"]) -> Float[Array, "d *n"]:
         """The parameters of least norm that are `inner` in the seen directions."""
         found = linalg.multiply(self.back, inner)
-        return found - linalg.multiply(self.missing, linalg.multiply(self.missing.T, found))
+        found = found - linalg.multiply(self.missing, linalg.multiply(self.missing.T, found))
+        return found + linalg.multiply(self.back, inner - linalg.multiply(self.ahead, found))  # what rounding of `missing` took
 
     def rounding(self, lengths: Float[Array, " K"]) -> Float[Array, " K"]:
         """How far the energies may be off, for labels of these lengths."""
@@ -85,11 +88,12 @@ def look(moments: Moments, ridge: Float[Array, ""], rank: Num[Array, ""]) -> Sig
     seen = nonzero & (jnp.arange(d) < rank)
     if not moments.rank_known:
         seen = seen & (noise * (UNSEEN * d) < 1)
-    hidden = jnp.where(seen, 0, right.T) / columns[:, None]
-    missing = hidden if moments.rank_known else orthonormal(hidden)
+    missing = unseen_directions(right, seen, columns)
     unknown = jnp.where(jnp.all(jnp.isfinite(noise)), 0, jnp.nan)  # or what is no number would count as not seen
     sides = jnp.where(seen, linalg.multiply(jnp.atleast_2d(labels), left), 0) + unknown
-    return Sight(jnp.where(seen, back, 0) / columns[:, None] / jnp.where(largest > 0, largest, 1), sides, seen, noise, missing)
+    sizes = columns * jnp.where(largest > 0, largest, 1)
+    ahead = jnp.where(seen, values, 0)[:, None] * right * sizes
+    return Sight(jnp.where(seen, back, 0) / sizes[:, None], ahead, sides, seen, noise, missing)
 
 
 def hidden(
@@ -105,7 +109,19 @@ def hidden(
     return jnp.where(n_kept < jnp.minimum(moments.n_samples, d), (jnp.sqrt(left) + jnp.sqrt(least)) ** 2, 0)
 
 
-def orthonormal(columns: Float[Array, "d d"]) -> Float[Array, "d d"]:
+def unseen_directions(right: Float[Array, "d d"], seen: Bool[Array, " d"], columns: Float[Array, " d"]) -> Float[Array, "d d"]:
+    """Orthonormal columns that span what rows do not see, from right singular vectors of the rows over the sizes of their columns.
+
+    What rounding put into these vectors, a column in smaller units would make the whole of them.
+    """
+    eps = jnp.finfo(right.dtype).eps
+    hidden = jnp.where(seen | (jnp.abs(right.T) < eps**0.75), 0, right.T) / columns[:, None]
+    sizes = largest_of(jnp.abs(hidden), 0)
+    hidden = jax.lax.stop_gradient(hidden / jnp.where(sizes > 0, sizes, 1))
+    return linalg.repair(~jnp.all(seen), _orthonormal, jnp.zeros_like(hidden), hidden)
+
+
+def _orthonormal(columns: Float[Array, "d d"]) -> Float[Array, "d d"]:
     """Orthonormal columns with the span of columns that are zero or, but for a scale of each coordinate, orthogonal; else zero."""
     left, values, _ = jnp.linalg.svd(columns)
     return jnp.where(values > UNSEEN * len(values) * jnp.finfo(values.dtype).eps * values[0], left, 0)

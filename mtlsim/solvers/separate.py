@@ -31,7 +31,7 @@ def solve_separately(moments: Moments, rank: int, weights: Float[Array, " K"], r
         jnp.sum(losses),
         gap,
         certify(gap, energies),
-        flag(lost, Status.ill_conditioned),
+        flag(lost | ~(gap <= jnp.sum(weights * moments.energy)), Status.ill_conditioned),
         "separate",
     )
 

@@ -23,7 +23,7 @@ TABLES = {
     ),
     "cell": (
         "kind", "rank", "target", "weights", "ridge", "method", "sharing", "loss", "training", "scheme", "mode", "population",
-        "n_points", "n_records", "hyperparameters", "joint", "capacity", "share", "threshold", "flip",
+        "n_points", "n_records", "hyperparameters", "joint", "capacity", "share", "threshold", "flip", "n_groups",
     ),
     "grid": None,
     "sweep": ("n_seeds", "seed", "budget", "level", "keep", "chunk_draws"),

@@ -21,6 +21,7 @@ from mtlsim.cells.zero_shot import ZeroShot, best_design, expected_risks, identi
 from mtlsim.configuration import build
 from mtlsim.core.audit import above_and_negative, decision_rates, relative_change
 from mtlsim.core.status import Status
+from mtlsim.results.grid import at_point
 from mtlsim.sharing._sharing import Shape
 from mtlsim.sharing.modular import Modular
 from mtlsim.sweeps.instances import over_instances
@@ -113,6 +114,60 @@ def test_groups_on_drawn_sums_are_groups_of_rows():
     assert not drawn["status"].any()
 
 
+def three_groups(**fields):
+    """A source like the first of three groups; and the variances of all."""
+    variances = np.array([[1.0, 0.1, 1.0], [1.0, 0.1, 1.0], [1.0, 4.0, 1.0], [0.3, 1.0, 2.0]])
+    parameters = np.array([[1.0, 1.0, 0.0], *[[1.0, 0.0, -0.5]] * 3])
+    tasks = mtl.LinearTasks(3, (60, 20, 12, 8), design=tuple(map(mtl.Diagonal, variances)), parameters=parameters)
+    return Groups(tasks, n_groups=3, **fields), variances
+
+
+def test_three_groups_are_three_groups_of_rows():
+    """Every group's risk and rates on explicit rows, the population's as their mean by shares, and the spread of all three."""
+    cell, variances = three_groups(share=(2.0, 1.0, 1.0))
+    rng, truth, S = np.random.default_rng(13), np.asarray(cell.tasks.parameters), 800
+    found = {"single": [], "multi": []}
+    for _ in range(S):
+        X = [np.sqrt(v) * rng.normal(size=(n, 3)) for v, n in zip(variances, (60, 20, 12, 8), strict=True)]
+        y = [rows @ own + rng.normal(size=len(rows)) for rows, own in zip(X, truth, strict=True)]
+        for side, first in (("single", 1), ("multi", 0)):
+            w = np.linalg.lstsq(np.concatenate(X[first:]), np.concatenate(y[first:]), rcond=None)[0]
+            inner = lambda a, b: np.sum(variances[1:] * a * b, 1)
+            cosines = inner(w, truth[-1]) / np.sqrt(inner(w, w) * inner(truth[-1], truth[-1]))
+            found[side].append((inner(w - truth[-1], w - truth[-1]), np.arccos(cosines) / np.pi))
+    drawn = draws(cell, 4000)
+    for side, per_draw in found.items():
+        risks, rates = np.swapaxes(per_draw, 0, 1)
+        for g in range(3):
+            agree(drawn[f"risk_{side}_by_group"][:, g], risks[:, g], 1.3)
+            for name in ("error", "false_positive", "false_negative"):
+                agree(drawn[f"{name}_{side}_by_group"][:, g], rates[:, g])
+        agree(drawn[f"gap_{side}"], np.ptp(rates, 1), 1.3)
+        np.testing.assert_allclose(drawn[f"risk_{side}"], drawn[f"risk_{side}_by_group"] @ [0.5, 0.25, 0.25])
+        np.testing.assert_array_equal(drawn[f"risk_{side}_minority"], drawn[f"risk_{side}_by_group"][:, 2])
+    np.testing.assert_array_equal(drawn["gain_majority"], drawn["gain_by_group"][:, 0])
+    assert not drawn["status"].any()
+
+
+def test_shares_of_groups_are_those_given_or_of_their_rows():
+    cell, _ = three_groups()
+    np.testing.assert_allclose(cell.shares(jnp.asarray([20.0, 12.0, 8.0])), [0.5, 0.3, 0.2])
+    np.testing.assert_allclose(dataclasses.replace(cell, share=(0.0, 3.0, 1.0)).shares(jnp.ones(3)), [0, 0.75, 0.25])
+    shapes = jax.eval_shape(lambda key: cell(key=key), KEY)
+    assert {name for name, value in shapes.items() if value.shape == (3,)} == set(cell.dimensions) and len(cell.dimensions) == 9
+    at = at_point(dataclasses.replace(cell, share=(1.0, 1.0, 1.0)), {"share[2]": 4.0})
+    np.testing.assert_allclose(at.shares(jnp.ones(3)), np.array([1, 1, 4]) / 6)
+    for fields, says in (
+        ({"share": 0.5}, "share must be one number per group, 3, but"),
+        ({"share": (1.0, -1.0, 1.0)}, "share must be numbers >= 0, not all zero"),
+        ({"n_groups": 5}, "tasks must be 5 groups, after any sources, but is 4 tasks"),
+        ({"n_groups": 4}, "tasks must be 4 last tasks with the same parameters"),
+        ({"n_groups": 1}, "n_groups must be a whole number >= 2"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            dataclasses.replace(cell, **fields)
+
+
 def test_whether_a_gap_grows_depends_on_where_the_task_lies():
     """Mean errors halve on both sides; the gap grows where the task lies across the shift, and shrinks where it lies along it."""
     across, along = (draws(two_groups(place)[0], 800) for place in ((1.0, 0.0), (0.5**0.5, 0.5**0.5)))
@@ -142,7 +197,7 @@ def test_groups_without_rows_or_that_are_no_groups():
     ):
         with pytest.raises(ValueError, match=says):
             Groups(wrong)
-    with pytest.raises(ValueError, match="positive for one of the two groups"):
+    with pytest.raises(ValueError, match="positive for one of the groups"):
         Groups(tasks, weights=(1.0, 0.0, 0.0))
     wrongs = (1.0, -1.0), "ab", [[1.0]]
     for wrong, says in zip(wrongs, ("variances must be numbers >= 0", "made of numbers", "one number per feature"), strict=True):

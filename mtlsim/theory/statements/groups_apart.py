@@ -21,8 +21,8 @@ FEATURES = (8, 5)  # of the majority and of the minority
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
-    if tasks.n_tasks != 3:
-        return {"one source": -1.0}
+    if tasks.n_tasks != 3 or cell.n_groups != 2:
+        return {"one source and two groups": -1.0}
     source, many, few = (covariance.matrix() for covariance in tasks.covariances)
     size = lambda matrix: jnp.abs(matrix).sum()
     off = tasks.covariances[0].quadratic(tasks.parameters[0] - tasks.parameters[1])
@@ -46,7 +46,7 @@ def n_used(tasks):
 
 def predict(cell, key):
     tasks = tasks_of(cell, key)
-    if tasks.n_tasks != 3:
+    if tasks.n_tasks != 3 or cell.n_groups != 2:
         return dict.fromkeys(("gain_majority", "risk_single_minority", "risk_multi_minority"), jnp.asarray(jnp.nan))
     source, many, few = tasks.n_samples
     first, second = n_used(tasks)

@@ -11,7 +11,7 @@ from scipy import integrate, optimize, stats
 
 import mtlsim as mtl
 from mtlsim.cells.groups import Groups
-from mtlsim.cells.label_shift import LabelShift
+from mtlsim.cells.label_shift import LabelShift, expected_errors
 from mtlsim.cells.merged import Merged, TaskVectors, best_scale, effective_rows
 from mtlsim.cells.representation import Representation, diversity_cost
 from mtlsim.cells.safe_sharing import SafeSharing, pull_by_norm
@@ -253,6 +253,37 @@ def test_label_shift_on_drawn_means_is_label_shift_on_rows():
     np.testing.assert_allclose(drawn["divergence"], 0.1423, atol=5e-5)
 
 
+def test_classes_that_drift_are_drifting_rows():
+    """Errors of rules from explicit rows, exactly; their limit without end of rows; and a divergence of labels that sees nothing."""
+    cell, rng, S = LabelShift(40.0, 25.0, 0.6, 0.4, 0.9, 3, 1.3), np.random.default_rng(14), 1500
+    means = np.array([[0.9, 1.3, 0], [0.9, 0, 0]])
+    found = []
+    for _ in range(S):
+        labels = [np.where(rng.random(n) < prior, 1, -1) for n, prior in ((40, 0.6), (25, 0.4))]
+        rows = [rng.normal(size=(len(y), 3)) + np.outer(y, m) for y, m in zip(labels, means, strict=True)]
+        X, y = np.concatenate(rows), np.concatenate(labels)
+        p, q = X[y > 0].mean(0), X[y < 0].mean(0)
+        threshold = (p @ p - q @ q) / 2 - np.log(np.mean(y > 0) / np.mean(y < 0))
+        score = means @ (p - q) / np.linalg.norm(p - q), threshold / np.linalg.norm(p - q)
+        errors = [c * stats.norm.cdf(score[1] - s) + (1 - c) * stats.norm.cdf(-score[1] - s) for s, c in zip(score[0], (0.6, 0.4))]
+        found.append([errors[1], abs(errors[0] - errors[1])])
+    endless = dataclasses.replace(cell, n_source=3e9, n_target=1e9, prior_source=0.5, prior_target=0.5)
+    uneven = dataclasses.replace(endless, prior_source=0.9, prior_target=0.4)
+    drawn, limit, other = over_instances(lambda one, key: one(key=key), [cell, endless, uneven], KEY, 3000)
+    for name, wanted in zip(("error_pooled", "difference"), np.transpose(found), strict=True):
+        agree(drawn[name], wanted)
+    wanted = stats.norm.cdf(-(0.9**2) / np.hypot(0.9, 0.75 * 1.3))
+    for name, error in (*expected_errors(endless).items(), *limit.items()):
+        if name in ("error_pooled", "error_multi"):
+            np.testing.assert_allclose(error, wanted, atol=1e-4)
+    for name, error in expected_errors(uneven).items():
+        np.testing.assert_allclose(error, np.mean(other[name]), atol=1e-4)
+    still = float(find_statement("label-shift-bound").assume(endless, KEY)["the same classes in both tasks"])
+    assert endless.divergence == 0 and still < 0
+    with pytest.raises(ValueError, match="drift must be zero with one feature"):
+        LabelShift(n_features=1, drift=0.1)
+
+
 def test_a_class_without_rows_is_never_decided_for():
     one = LabelShift(n_source=3.0, n_target=1.0, prior_source=1.0, prior_target=0.7)
     drawn = draws(one, 200)
@@ -281,6 +312,10 @@ def test_aligned_class_means_are_a_ridge_on_rows():
     strong = SemanticAlignment(strength=1e9)
     for signal, wanted in ((0.0, 0.075), (0.5, 0.325), (1.0, 1.075), (2.0, 4.075)):
         close(0.5 - expected_gain(dataclasses.replace(strong, signal=signal)), wanted, 4)
+    at_ten_thousand = dataclasses.replace(strong, strength=1e4)  # printed, of simulations at this strength
+    printed = {0.0: 0.075, 0.5: 0.309, 1.0: 1.032, 2.0: 3.94}
+    met = [0.5 - expected_gain(dataclasses.replace(at_ten_thousand, signal=signal)) for signal in printed]
+    np.testing.assert_allclose(met, list(printed.values()), atol=0.002)
     np.testing.assert_allclose(float(turning_signal(strong)) ** 2, 0.425)
     np.testing.assert_allclose(0.5 - expected_gain(SemanticAlignment(strength=0.0)), 0.7778, atol=1e-4)
 

@@ -254,7 +254,7 @@ def test_label_shift_on_drawn_means_is_label_shift_on_rows():
 
 
 def test_classes_that_drift_are_drifting_rows():
-    """Errors of rules from explicit rows, exactly; their limit without end of rows; and a divergence of labels that sees nothing."""
+    """Exact errors of rules from explicit rows; their limit without end of rows; and a divergence that sees nothing."""
     cell, rng, S = LabelShift(40.0, 25.0, 0.6, 0.4, 0.9, 3, 1.3), np.random.default_rng(14), 1500
     means = np.array([[0.9, 1.3, 0], [0.9, 0, 0]])
     found = []
@@ -264,8 +264,9 @@ def test_classes_that_drift_are_drifting_rows():
         X, y = np.concatenate(rows), np.concatenate(labels)
         p, q = X[y > 0].mean(0), X[y < 0].mean(0)
         threshold = (p @ p - q @ q) / 2 - np.log(np.mean(y > 0) / np.mean(y < 0))
-        score = means @ (p - q) / np.linalg.norm(p - q), threshold / np.linalg.norm(p - q)
-        errors = [c * stats.norm.cdf(score[1] - s) + (1 - c) * stats.norm.cdf(-score[1] - s) for s, c in zip(score[0], (0.6, 0.4))]
+        reach, threshold = means @ (p - q) / np.linalg.norm(p - q), threshold / np.linalg.norm(p - q)
+        prior = np.array([0.6, 0.4])
+        errors = prior * stats.norm.cdf(threshold - reach) + (1 - prior) * stats.norm.cdf(-threshold - reach)
         found.append([errors[1], abs(errors[0] - errors[1])])
     endless = dataclasses.replace(cell, n_source=3e9, n_target=1e9, prior_source=0.5, prior_target=0.5)
     uneven = dataclasses.replace(endless, prior_source=0.9, prior_target=0.4)

@@ -17,8 +17,8 @@ from mtlsim.similarity import jensen_shannon
 
 
 class LabelShift(eqx.Module):
-    """A cell: labels -1 and 1, rows x | y ~ N(y separation e_1, I_d), the same in both tasks, which differ in P(y = 1) alone; with a
-    drift, rows of the source have the means y (separation e_1 + drift e_2), and its classes are no longer the target's.
+    """A cell: labels -1 and 1, rows x | y ~ N(y separation e_1, I_d), the same in both tasks, which differ in P(y = 1) alone;
+    with a drift, rows of the source have the means y (separation e_1 + drift e_2), and its classes are not the target's.
 
     Discriminant analysis: with class means p, q and counts k, l of the rows it sees, x is decided positive where x'(p - q) exceeds
     (|p|^2 - |q|^2) / 2 - log(k / l). Alone it sees the target's rows; pooled, all rows; together, means are those of all rows, and
@@ -31,7 +31,8 @@ class LabelShift(eqx.Module):
 
     Returns errors on new rows of the target, error_single, error_pooled, error_multi, error_bayes; gain = error_single -
     error_multi, gain_pooled = error_single - error_pooled; difference: of the pooled rule's errors on source and target, absolute;
-    divergence: Jensen-Shannon, of the label marginals, in nats (and of the tasks' laws where nothing drifts). A class without rows is never decided for.
+    divergence: Jensen-Shannon, of the label marginals, in nats (of the tasks' laws too, where nothing drifts). A class without rows
+    is never decided for.
     """
 
     n_source: Array | float = 300.0

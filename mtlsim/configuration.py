@@ -61,6 +61,7 @@ TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their ow
     "safe-sharing": ("cells.safe_sharing", "SafeSharing", None),
     "zero-shot": ("cells.zero_shot", "ZeroShot", None),
     "words": ("cells.words", "Words", None),
+    "order-only": ("cells.order_only", "OrderOnly", None),
     "label-shift": ("cells.label_shift", "LabelShift", None),
     "function-pair": ("cells.function_pair", "FunctionPair", None),
     "extra-outputs": ("cells.extra_outputs", "ExtraOutputs", None),

@@ -13,6 +13,7 @@ import mtlsim as mtl
 from mtlsim.cells.groups import Groups
 from mtlsim.cells.label_shift import LabelShift, expected_errors
 from mtlsim.cells.merged import Merged, TaskVectors, best_scale, effective_rows
+from mtlsim.cells.order_only import OrderOnly
 from mtlsim.cells.representation import Representation, diversity_cost
 from mtlsim.cells.safe_sharing import SafeSharing, pull_by_norm
 from mtlsim.cells.semantic_alignment import SemanticAlignment, expected_gain, turning_signal
@@ -26,6 +27,7 @@ from mtlsim.sharing._sharing import Shape
 from mtlsim.sharing.modular import Modular
 from mtlsim.sweeps.instances import over_instances
 from mtlsim.theory import find_statement
+from mtlsim.theory.statements.order_shares_a_spectrum import own_part
 
 KEY = jax.random.key(5)
 
@@ -367,6 +369,55 @@ def test_order_saves_one_parameter_for_each_eigenvalue():
     assert abs(z_score(found["gain"], 3e-4)) < Z_LIMIT and abs(z_score(found["gain"], 9e-4)) > 10 and not found["status"].any()
 
 
+def test_an_order_is_chosen_by_the_fit_to_rows():
+    """Of all four words, by residuals of explicit orthonormal rows; risks on the target, and how often the right one is found."""
+    blocks, rng, S = np.array([[[1.0, 0.8], [0.0, 0.9]], [[0.7, 0.0], [0.6, 1.1]]]), np.random.default_rng(15), 2000
+    cell = OrderOnly(jnp.asarray(blocks), 6.0, 0.9, 0.4)
+    words = {word: blocks[word[0]] @ blocks[word[1]] for word in ((0, 0), (0, 1), (1, 0), (1, 1))}
+    found = []
+    for _ in range(S):
+        X, aside = np.linalg.qr(rng.normal(size=(6, 2)))[0] * 6**0.5, rng.normal(size=(2, 2))
+        target = words[0, 1] + 0.4 * aside / np.linalg.norm(aside)
+        y = X @ target + 0.9 * rng.normal(size=(6, 2))
+        alone = np.linalg.lstsq(X, y, rcond=None)[0]
+        chosen = min(words.values(), key=lambda W, X=X, y=y: np.sum((X @ W - y) ** 2))
+        risk, best = np.sum((chosen - target) ** 2), min(np.sum((W - target) ** 2) for W in words.values())
+        found.append([np.sum((alone - target) ** 2), risk, best, risk == best])
+    drawn = draws(cell, 4000)
+    for name, wanted in zip(("risk_single", "risk_multi", "lost", "right"), np.transpose(found), strict=True):
+        agree(drawn[name], wanted)
+    assert cell.choices == tuple(words)
+
+
+def test_orders_that_say_the_same_and_words_that_are_none():
+    commuting = OrderOnly(jnp.asarray([np.diag([1.0, 2.0]), np.diag([3.0, 0.5])]), words=((0, 1), (1, 0)))
+    margins = find_statement("order-only").assume(commuting, KEY)
+    assert float(commuting(key=KEY)["right"]) == 1 and margins["words of different products"] < 0
+    for fields, says in (
+        ({"word": (0, 2)}, "word and words must be made of blocks 0 to 1"),
+        ({"word": (0,) * 13}, "words must be given for more than 4096, but is all 8192"),
+        ({"blocks": np.ones((2, 2, 3))}, "blocks must be of shape .J, r, r."),
+        ({"words": ((0, -1),)}, "words must be tuples of block numbers"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            untyped(OrderOnly)(**fields)
+
+
+def test_equal_eigenvalues_leave_no_part_of_its_own():
+    """The least part against singular values of stacked powers; maps of another unit have the same."""
+    rng = np.random.default_rng(16)
+    P, Q = rng.normal(size=(2, 3, 3))
+    maps = np.stack([P @ Q, Q @ P])
+    size = np.linalg.norm(maps[0]) / 3**0.5
+    rows = [np.ravel([np.linalg.matrix_power(one / size, j) for one in maps]) for j in range(3)]
+    values = np.linalg.svd(rows, compute_uv=False)
+    for unit in (1.0, 1e-6, 1e6):
+        np.testing.assert_allclose(own_part(Words(jnp.asarray(unit * maps))), (values[2] / values[0]) ** 2, rtol=1e-9)
+    basis = P + 3 * np.eye(3)
+    equal = basis @ np.diag([1.0, 1.0, 2.0]) @ np.linalg.inv(basis)
+    assert own_part(Words(jnp.asarray([equal, equal]))) < 1e-12
+
+
 @pytest.mark.parametrize("words", [None, ((0, 1), (1, 0))])
 def test_modular_networks_are_products_of_their_blocks(words):
     """Effective parameters by a loop over blocks in NumPy; one head for all leaves the order to tell tasks apart."""
@@ -471,10 +522,17 @@ OUTSIDE_OF = {
         Words(words=((0,), (1,))),
         Words(words=((0, 1), (0, 1))),
         Words(jnp.stack([jnp.eye(2)] * 2), noise=0.1),
+        Words(jnp.asarray([[[2.0]], [[2.0]]]), noise=0.1),
+        Words(jnp.stack([jnp.diag(jnp.asarray([1.0, 1.0, 2.0]))] * 2), noise=0.01),
         Words(jnp.stack([jnp.eye(2)] * 3), words=((0, 1), (1, 0), (0, 0))),
     ],
     "words-sign": [Words(words=((0, 1), (0, 1))), Words(jnp.stack([jnp.eye(2), 1.08 * jnp.eye(2)]), noise=0.6)],
     "trace-of-words": [Words(words=((0,), (1,)))],
+    "order-only": [OrderOnly(), OrderOnly(words=((0, 1), (1, 0)), noise=0.01)],
+    "order-only-sign": [
+        OrderOnly(misfit=0.01, noise=0.01, words=((1, 0), (0, 0))),
+        OrderOnly(misfit=0.1, noise=1.0, n_samples=3.0),
+    ],
     "label-shift-cost": [LabelShift(5e8, 5e8, 0.65, 0.5, 0.1, 4), LabelShift(5e6, 5e6, 0.501, 0.5, 1.0, 4)],
     "label-shift-errors": [LabelShift(400.0, 200.0, 0.6, 0.5, 4.0, 160)],
     "semantic-alignment": [SemanticAlignment(1e10, 20.0, 0.1, 1.0, 1e9), SemanticAlignment(1e6, 20.0, 1e-4, 50.0, 6e8, 0.001)],

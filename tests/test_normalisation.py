@@ -232,10 +232,7 @@ def test_a_curve_of_normalised_units_is_swept_and_named_in_a_table():
             lambda: mtl.fit([mtl.Moments.from_data(*pair) for pair in PAIRS], "normalised", rank=3),
             "tasks must be rows for normalised, which looks at each",
         ),
-        (
-            lambda: NormalisedRows(n_source=500.0),
-            "n_source must be a whole number of rows from 1 to 400, the capac",
-        ),
+        (lambda: NormalisedRows(n_source=50.5), "n_source must be a whole number of rows >= 1"),
         (lambda: NormalisedRows(scale=0.0), "scale must be a number > 0"),
         (lambda: NormalisedRows(spread=1.1), "spread must be from 0 to 1"),
         (lambda: NormalisedRows(n_features=2), "n_features must be a whole number >= 3"),
@@ -326,6 +323,7 @@ def test_few_rows_and_more_than_there_is_room_for():
     gain = jax.jit(lambda cell, n: dataclasses.replace(cell, n_source=n)(key=KEY))
     found = gain(cell, 6.0)  # 10 rows of 11 directions
     assert np.isfinite(found["gain"]) and found["status"] == mtl.Status.heavy_tailed
+    assert at_point(cell, {"n_source": 9.0}).capacity == (9, 6) and cell.with_room({"n_target": 20.0}).capacity == (8, 20)
     beyond = gain(cell, 9.0)
     assert np.isnan(beyond["gain"]) and beyond["status"] == mtl.Status.out_of_range
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import as_array, is_concrete, require, require_finite, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
-from mtlsim.sharing.modular import as_words, check_words
+from mtlsim.sharing.modular import as_word, as_words, check_words
 
 SHEARS = (((1.0, 1.0), (0.0, 1.0)), ((1.0, 0.0), (0.5, 1.0)))
 
@@ -23,7 +23,8 @@ class OrderOnly(eqx.Module):
     orthonormal rows least squares are Y = T + noise Z / sqrt(n), Z standard normal (r, r). Alone: Y. Together: of all words the
     one whose product is nearest to Y, the best fit to the rows; blocks may be used twice, or not at all.
 
-    word: numbers of blocks, from 0. words: those to choose from; all of J^L of the length of `word` if left out. n_samples: n.
+    word: numbers of blocks, from 0, or "01". words: those to choose from; all J^L of the length of `word` if left out.
+    n_samples: n.
 
     Returns risk_single = |Y - T|^2, risk_multi = |product chosen - T|^2, gain, lost: the least of |product - T|^2, and right:
     whether the word chosen is as near to T as that.
@@ -33,7 +34,7 @@ class OrderOnly(eqx.Module):
     n_samples: Array | float = 10.0
     noise: Array | float = 1.0
     misfit: Array | float = 0.0
-    word: tuple[int, ...] = eqx.field(default=(0, 1), converter=as_words, static=True)
+    word: tuple[int, ...] = eqx.field(default=(0, 1), converter=as_word, static=True)
     words: tuple[tuple[int, ...], ...] | None = eqx.field(default=None, converter=as_words, static=True)
 
     def __check_init__(self):

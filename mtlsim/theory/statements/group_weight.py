@@ -7,8 +7,8 @@ one task have a Pareto front of their own.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,7 +59,7 @@ def instance(place: str, rng: np.random.Generator) -> Groups:
     return replace(cell, weights=(float(best_weight(cell, -2)), 1.0, 1.0))
 
 
-@eqx.filter_jit
+@partial(jax.jit, static_argnames="group")
 def best_weight(cell: Groups, group: int) -> Array:
     """Of the source, for one of the two groups (-2 or -1), among `WEIGHTS`, by `group_gain`."""
     key = jax.random.key(0)

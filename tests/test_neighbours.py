@@ -437,6 +437,18 @@ def test_modular_networks_are_products_of_their_blocks(words):
     np.testing.assert_allclose(sharing.outputs(params, jnp.asarray(X), 1, jax.nn.relu), seen @ heads[0], atol=1e-12)
 
 
+def test_blocks_that_commute_make_order_invisible():
+    """Multiples of one block under one head: both orders say the same; two blocks that do not commute tell the tasks apart."""
+    sharing = Modular(words="01 10", tied=True)
+    params = sharing.init(KEY, Shape(2, 5, 3))
+    apart = lambda blocks: np.ptp(np.asarray(sharing.linear(params._replace(blocks=blocks))), 0).max()
+    same = jnp.stack([params.blocks[0], -2 * params.blocks[0]])
+    assert apart(same) < 1e-15 and apart(params.blocks) > 1e-5
+    statement = find_statement("order-is-a-commutator")
+    cell = statement.instance("inside", np.random.default_rng(0))
+    assert statement(dataclasses.replace(cell, blocks=same))(key=KEY)["margin"] < 0 < statement(cell)(key=KEY)["margin"]
+
+
 def test_words_that_are_none_are_refused():
     for wrong, says in (
         ({"words": ((0, 2), (1, 0))}, "made of blocks 0 to 1"),

@@ -19,6 +19,7 @@ from mtlsim.sharing.attention import MultiTaskAttention
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
+from mtlsim.sharing.modular import Modular
 from mtlsim.sharing.normalised import Normalised
 from mtlsim.sharing.sluice import Sluice
 from mtlsim.sweeps.instances import over_instances
@@ -226,6 +227,17 @@ def test_own_gains_before_one_head_are_a_head_for_each_task():
         off = lambda flat, heads=heads: np.concatenate([A @ w - b for A, w, b in zip(H, heads(flat), y, strict=True)])
         found = optimize.least_squares(off, start, xtol=1e-15, ftol=1e-15, gtol=1e-12).x
         np.testing.assert_allclose(heads(found), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("gain", ["shared", "own"])
+def test_one_head_and_one_order_leave_the_gains_to_tell_tasks_apart(gain):
+    """In a network of blocks that two tasks go through alike."""
+    sharing = Normalised(Modular(words="01 01", tied=True), gain=gain)
+    params = sharing.init(KEY, Shape(2, D, R))
+    params = params._replace(gains=params.gains + jnp.arange(params.gains.shape[0])[:, None])
+    assert params.of.heads.shape == (1, R) and params.gains.shape == (2 if gain == "own" else 1, 4 * R)  # two layers of two blocks
+    one, other = (sharing.outputs(params, jnp.asarray(X), task, jax.nn.relu) for task in range(2))
+    assert (np.abs(np.asarray(one - other)).max() > 1e-3) == (gain == "own")
 
 
 OPTIONS = {"units": (Hard(), Normalised(Hard(), "ada-norm", "after")), "own gains": (Normalised(), Normalised(gain="own"))}

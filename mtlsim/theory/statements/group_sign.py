@@ -1,4 +1,4 @@
-"""Where the gain of the smallest group turns: at a shift of the source that is known in that group's metric.
+"""Where the gain of the minority turns: at a shift of the source that is known in that group's metric.
 
 Pooled risk in the metric of a group is a number plus a multiple of the squared shift of the source's parameters (`group-gain`), so
 that the group gains if and only if the shift is below a root. A group that varies strongly where the source is off turns first:
@@ -73,7 +73,7 @@ def _gain_at(cell: Groups, shift):
 
 STATEMENT = Statement(
     name="group-sign",
-    claim="With many features the smallest group gains from a source if and only if the source is off by less than a known shift.",
+    claim="With many features the minority gains from a source if and only if the source is off by less than a known shift.",
     source=("derived",),
     kind="sign",
     instance=instance,

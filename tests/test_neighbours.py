@@ -188,6 +188,8 @@ def test_groups_without_rows_or_that_are_no_groups():
     assert int(together(key=KEY)["status"]) == int(Groups(apart)(key=KEY)["status"]) == Status.heavy_tailed
     silent = Groups(mtl.LinearTasks(13, (40, 30, 20), cosine=1.0, design=(one[0], *one)), weights=(1.0, 1.0, 0.0))(key=KEY)
     assert silent["error_multi_minority"] == 0.5  # all scores are zero: none is above
+    truth = apart.draw(key=KEY).parameters[-1]
+    np.testing.assert_allclose(silent["risk_multi_minority"], np.sum(truth[8:] ** 2), rtol=1e-12)  # nothing is known of it
     tasks = mtl.LinearTasks(6, (30, 30, 30), cosine=(0.3, 1.0))
     assert float(Groups(tasks)(key=KEY)["risk_multi"]) > 0
     for wrong, says in (

@@ -23,7 +23,7 @@ TABLES = {
     ),
     "cell": (
         "kind", "rank", "target", "weights", "ridge", "method", "sharing", "loss", "training", "scheme", "mode", "population",
-        "n_points", "n_records", "hyperparameters", "joint", "capacity", "share", "threshold", "flip",
+        "n_points", "n_records", "hyperparameters", "joint", "capacity", "share", "threshold", "flip", "n_groups",
     ),
     "grid": None,
     "sweep": ("n_seeds", "seed", "budget", "level", "keep", "chunk_draws"),
@@ -61,6 +61,7 @@ TASKLESS = {  # cells of mechanisms and neighbours, which have tasks of their ow
     "safe-sharing": ("cells.safe_sharing", "SafeSharing", None),
     "zero-shot": ("cells.zero_shot", "ZeroShot", None),
     "words": ("cells.words", "Words", None),
+    "order-only": ("cells.order_only", "OrderOnly", None),
     "label-shift": ("cells.label_shift", "LabelShift", None),
     "function-pair": ("cells.function_pair", "FunctionPair", None),
     "extra-outputs": ("cells.extra_outputs", "ExtraOutputs", None),

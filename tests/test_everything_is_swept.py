@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import re
 
 import equinox as eqx
 import jax
@@ -10,7 +11,8 @@ import pytest
 
 import mtlsim as mtl
 from mtlsim import configuration
-from mtlsim.results.grid import at_point, parameters
+from mtlsim.cells.zero_shot import ZeroShot
+from mtlsim.results.grid import at_point, parameters, parse
 from mtlsim.results.settings import facts
 from mtlsim.sweeps.execute import as_leaves, compile_batch
 from mtlsim.sweeps.job import make_job
@@ -131,11 +133,37 @@ def test_a_cell_with_tasks_of_its_own_is_swept(kind, tmp_path):
     for line, says in (("cell.rank=2", "entries of an? .* must be one of"), ("tasks.noise=1.0", "tasks. must be left out for a")):
         with pytest.raises(ValueError, match=says):
             configuration.build(configuration.read(tmp_path / "a.toml", [line]))
-    axes = [name for name, static in parameters(cell) if not static]
+    axes = [name for name, static in parameters(cell) if not static and not re.search(r"\[[1-9]", name)]
     for name in axes:
-        value = getattr(cell, name)
+        field, *place = parse(name)
+        value = float(np.asarray(getattr(cell, field))[tuple(place)])
         other = 1.0 - value if name in ("private", "related") else 1.0 if value == 0 else 0.9 * value
         trace(*configuration.build({"cell": {"kind": kind}, "grid": {name: [value, other]}}))
+
+
+def test_every_number_of_a_cell_is_an_axis():
+    """Of all cells, fields that hold numbers and can be swept by no name; those left out are set by what else is swept."""
+    for kind, (module, name, _) in (configuration.CELLS | configuration.TASKLESS).items():
+        tasks = {} if kind in configuration.TASKLESS else {"tasks": {"n_samples": [9, 6], "cosine": 1.0}}
+        cell, _ = configuration.build({"cell": {"kind": kind}} | tasks)
+        known = {axis.partition("[")[0] for axis, _ in parameters(cell)}
+        numbers = {f.name for f in dataclasses.fields(cell) if eqx.is_array_like(getattr(cell, f.name)) or f.metadata.get("static")}
+        assert {field for field in numbers if getattr(cell, field) is not None} <= known, (module, name)
+
+
+def test_an_entry_of_an_array_and_a_word_are_axes():
+    """Each against the cell that is made with it."""
+    cell = ZeroShot(n_features=4)
+    trace(cell, {"target[1]": [0.5, 3.0]})
+    at = jax.jit(lambda number: at_point(cell, {"target[1]": number}, check=False).target)
+    np.testing.assert_array_equal(at(3.0), [1.0, 3.0])
+    axes = {"words": ["01 10", "01 01"], "maps[1][0][1]": [1.0, 0.5]}
+    words, grid = configuration.build({"cell": {"kind": "words"}, "grid": axes})
+    trace(words, grid)
+    moved = at_point(words, {"words": "01 01", "maps[1][0][1]": 0.5})
+    assert moved.words == ((0, 1), (0, 1)) and moved.maps.tolist() == [[[1.5, 1.0], [0.5, 1.0]], [[1.0, 0.5], [0.5, 1.5]]]
+    with pytest.raises(ValueError, match=r"grid must be made of the cell's parameters, but is 'target\[2\]'"):
+        mtl.sweep(cell, {"target[2]": [0.5, 3.0]}, 3, KEY)
 
 
 def test_every_field_of_tasks_and_cells_may_stand_in_a_file():

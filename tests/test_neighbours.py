@@ -11,8 +11,9 @@ from scipy import integrate, optimize, stats
 
 import mtlsim as mtl
 from mtlsim.cells.groups import Groups
-from mtlsim.cells.label_shift import LabelShift
+from mtlsim.cells.label_shift import LabelShift, expected_errors
 from mtlsim.cells.merged import Merged, TaskVectors, best_scale, effective_rows
+from mtlsim.cells.order_only import OrderOnly
 from mtlsim.cells.representation import Representation, diversity_cost
 from mtlsim.cells.safe_sharing import SafeSharing, pull_by_norm
 from mtlsim.cells.semantic_alignment import SemanticAlignment, expected_gain, turning_signal
@@ -21,10 +22,12 @@ from mtlsim.cells.zero_shot import ZeroShot, best_design, expected_risks, identi
 from mtlsim.configuration import build
 from mtlsim.core.audit import above_and_negative, decision_rates, relative_change
 from mtlsim.core.status import Status
+from mtlsim.results.grid import at_point
 from mtlsim.sharing._sharing import Shape
 from mtlsim.sharing.modular import Modular
 from mtlsim.sweeps.instances import over_instances
 from mtlsim.theory import find_statement
+from mtlsim.theory.statements.order_shares_a_spectrum import own_part
 
 KEY = jax.random.key(5)
 
@@ -113,6 +116,60 @@ def test_groups_on_drawn_sums_are_groups_of_rows():
     assert not drawn["status"].any()
 
 
+def three_groups(**fields):
+    """A source like the first of three groups; and the variances of all."""
+    variances = np.array([[1.0, 0.1, 1.0], [1.0, 0.1, 1.0], [1.0, 4.0, 1.0], [0.3, 1.0, 2.0]])
+    parameters = np.array([[1.0, 1.0, 0.0], *[[1.0, 0.0, -0.5]] * 3])
+    tasks = mtl.LinearTasks(3, (60, 20, 12, 8), design=tuple(map(mtl.Diagonal, variances)), parameters=parameters)
+    return Groups(tasks, n_groups=3, **fields), variances
+
+
+def test_three_groups_are_three_groups_of_rows():
+    """Every group's risk and rates on explicit rows, the population's as their mean by shares, and the spread of all three."""
+    cell, variances = three_groups(share=(2.0, 1.0, 1.0))
+    rng, truth, S = np.random.default_rng(13), np.asarray(cell.tasks.parameters), 800
+    found = {"single": [], "multi": []}
+    for _ in range(S):
+        X = [np.sqrt(v) * rng.normal(size=(n, 3)) for v, n in zip(variances, (60, 20, 12, 8), strict=True)]
+        y = [rows @ own + rng.normal(size=len(rows)) for rows, own in zip(X, truth, strict=True)]
+        for side, first in (("single", 1), ("multi", 0)):
+            w = np.linalg.lstsq(np.concatenate(X[first:]), np.concatenate(y[first:]), rcond=None)[0]
+            inner = lambda a, b: np.sum(variances[1:] * a * b, 1)
+            cosines = inner(w, truth[-1]) / np.sqrt(inner(w, w) * inner(truth[-1], truth[-1]))
+            found[side].append((inner(w - truth[-1], w - truth[-1]), np.arccos(cosines) / np.pi))
+    drawn = draws(cell, 4000)
+    for side, per_draw in found.items():
+        risks, rates = np.swapaxes(per_draw, 0, 1)
+        for g in range(3):
+            agree(drawn[f"risk_{side}_by_group"][:, g], risks[:, g], 1.3)
+            for name in ("error", "false_positive", "false_negative"):
+                agree(drawn[f"{name}_{side}_by_group"][:, g], rates[:, g])
+        agree(drawn[f"gap_{side}"], np.ptp(rates, 1), 1.3)
+        np.testing.assert_allclose(drawn[f"risk_{side}"], drawn[f"risk_{side}_by_group"] @ [0.5, 0.25, 0.25])
+        np.testing.assert_array_equal(drawn[f"risk_{side}_minority"], drawn[f"risk_{side}_by_group"][:, 2])
+    np.testing.assert_array_equal(drawn["gain_majority"], drawn["gain_by_group"][:, 0])
+    assert not drawn["status"].any()
+
+
+def test_shares_of_groups_are_those_given_or_of_their_rows():
+    cell, _ = three_groups()
+    np.testing.assert_allclose(cell.shares(jnp.asarray([20.0, 12.0, 8.0])), [0.5, 0.3, 0.2])
+    np.testing.assert_allclose(dataclasses.replace(cell, share=(0.0, 3.0, 1.0)).shares(jnp.ones(3)), [0, 0.75, 0.25])
+    shapes = jax.eval_shape(lambda key: cell(key=key), KEY)
+    assert {name for name, value in shapes.items() if value.shape == (3,)} == set(cell.dimensions) and len(cell.dimensions) == 9
+    at = at_point(dataclasses.replace(cell, share=(1.0, 1.0, 1.0)), {"share[2]": 4.0})
+    np.testing.assert_allclose(at.shares(jnp.ones(3)), np.array([1, 1, 4]) / 6)
+    for fields, says in (
+        ({"share": 0.5}, "share must be one number per group, 3, but"),
+        ({"share": (1.0, -1.0, 1.0)}, "share must be numbers >= 0, not all zero"),
+        ({"n_groups": 5}, "tasks must be 5 groups, after any sources, but is 4 tasks"),
+        ({"n_groups": 4}, "tasks must be 4 last tasks with the same parameters"),
+        ({"n_groups": 1}, "n_groups must be a whole number >= 2"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            dataclasses.replace(cell, **fields)
+
+
 def test_whether_a_gap_grows_depends_on_where_the_task_lies():
     """Mean errors halve on both sides; the gap grows where the task lies across the shift, and shrinks where it lies along it."""
     across, along = (draws(two_groups(place)[0], 800) for place in ((1.0, 0.0), (0.5**0.5, 0.5**0.5)))
@@ -131,6 +188,8 @@ def test_groups_without_rows_or_that_are_no_groups():
     assert int(together(key=KEY)["status"]) == int(Groups(apart)(key=KEY)["status"]) == Status.heavy_tailed
     silent = Groups(mtl.LinearTasks(13, (40, 30, 20), cosine=1.0, design=(one[0], *one)), weights=(1.0, 1.0, 0.0))(key=KEY)
     assert silent["error_multi_minority"] == 0.5  # all scores are zero: none is above
+    truth = apart.draw(key=KEY).parameters[-1]
+    np.testing.assert_allclose(silent["risk_multi_minority"], np.sum(truth[8:] ** 2), rtol=1e-12)  # nothing is known of it
     tasks = mtl.LinearTasks(6, (30, 30, 30), cosine=(0.3, 1.0))
     assert float(Groups(tasks)(key=KEY)["risk_multi"]) > 0
     for wrong, says in (
@@ -142,7 +201,7 @@ def test_groups_without_rows_or_that_are_no_groups():
     ):
         with pytest.raises(ValueError, match=says):
             Groups(wrong)
-    with pytest.raises(ValueError, match="positive for one of the two groups"):
+    with pytest.raises(ValueError, match="positive for one of the groups"):
         Groups(tasks, weights=(1.0, 0.0, 0.0))
     wrongs = (1.0, -1.0), "ab", [[1.0]]
     for wrong, says in zip(wrongs, ("variances must be numbers >= 0", "made of numbers", "one number per feature"), strict=True):
@@ -198,6 +257,38 @@ def test_label_shift_on_drawn_means_is_label_shift_on_rows():
     np.testing.assert_allclose(drawn["divergence"], 0.1423, atol=5e-5)
 
 
+def test_classes_that_drift_are_drifting_rows():
+    """Exact errors of rules from explicit rows; their limit without end of rows; and a divergence that sees nothing."""
+    cell, rng, S = LabelShift(40.0, 25.0, 0.6, 0.4, 0.9, 3, 1.3), np.random.default_rng(14), 1500
+    means = np.array([[0.9, 1.3, 0], [0.9, 0, 0]])
+    found = []
+    for _ in range(S):
+        labels = [np.where(rng.random(n) < prior, 1, -1) for n, prior in ((40, 0.6), (25, 0.4))]
+        rows = [rng.normal(size=(len(y), 3)) + np.outer(y, m) for y, m in zip(labels, means, strict=True)]
+        X, y = np.concatenate(rows), np.concatenate(labels)
+        p, q = X[y > 0].mean(0), X[y < 0].mean(0)
+        threshold = (p @ p - q @ q) / 2 - np.log(np.mean(y > 0) / np.mean(y < 0))
+        reach, threshold = means @ (p - q) / np.linalg.norm(p - q), threshold / np.linalg.norm(p - q)
+        prior = np.array([0.6, 0.4])
+        errors = prior * stats.norm.cdf(threshold - reach) + (1 - prior) * stats.norm.cdf(-threshold - reach)
+        found.append([errors[1], abs(errors[0] - errors[1])])
+    endless = dataclasses.replace(cell, n_source=3e9, n_target=1e9, prior_source=0.5, prior_target=0.5)
+    uneven = dataclasses.replace(endless, prior_source=0.9, prior_target=0.4)
+    drawn, limit, other = over_instances(lambda one, key: one(key=key), [cell, endless, uneven], KEY, 3000)
+    for name, wanted in zip(("error_pooled", "difference"), np.transpose(found), strict=True):
+        agree(drawn[name], wanted)
+    wanted = stats.norm.cdf(-(0.9**2) / np.hypot(0.9, 0.75 * 1.3))
+    for name, error in (*expected_errors(endless).items(), *limit.items()):
+        if name in ("error_pooled", "error_multi"):
+            np.testing.assert_allclose(error, wanted, atol=1e-4)
+    for name, error in expected_errors(uneven).items():
+        np.testing.assert_allclose(error, np.mean(other[name]), atol=1e-4)
+    still = float(find_statement("label-shift-bound").assume(endless, KEY)["the same classes in both tasks"])
+    assert endless.divergence == 0 and still < 0
+    with pytest.raises(ValueError, match="drift must be zero with one feature"):
+        LabelShift(n_features=1, drift=0.1)
+
+
 def test_a_class_without_rows_is_never_decided_for():
     one = LabelShift(n_source=3.0, n_target=1.0, prior_source=1.0, prior_target=0.7)
     drawn = draws(one, 200)
@@ -226,6 +317,10 @@ def test_aligned_class_means_are_a_ridge_on_rows():
     strong = SemanticAlignment(strength=1e9)
     for signal, wanted in ((0.0, 0.075), (0.5, 0.325), (1.0, 1.075), (2.0, 4.075)):
         close(0.5 - expected_gain(dataclasses.replace(strong, signal=signal)), wanted, 4)
+    at_ten_thousand = dataclasses.replace(strong, strength=1e4)  # printed, of simulations at this strength
+    printed = {0.0: 0.075, 0.5: 0.309, 1.0: 1.032, 2.0: 3.94}
+    met = [0.5 - expected_gain(dataclasses.replace(at_ten_thousand, signal=signal)) for signal in printed]
+    np.testing.assert_allclose(met, list(printed.values()), atol=0.002)
     np.testing.assert_allclose(float(turning_signal(strong)) ** 2, 0.425)
     np.testing.assert_allclose(0.5 - expected_gain(SemanticAlignment(strength=0.0)), 0.7778, atol=1e-4)
 
@@ -276,6 +371,55 @@ def test_order_saves_one_parameter_for_each_eigenvalue():
     assert abs(z_score(found["gain"], 3e-4)) < Z_LIMIT and abs(z_score(found["gain"], 9e-4)) > 10 and not found["status"].any()
 
 
+def test_an_order_is_chosen_by_the_fit_to_rows():
+    """Of all four words, by residuals of explicit orthonormal rows; risks on the target, and how often the right one is found."""
+    blocks, rng, S = np.array([[[1.0, 0.8], [0.0, 0.9]], [[0.7, 0.0], [0.6, 1.1]]]), np.random.default_rng(15), 2000
+    cell = OrderOnly(jnp.asarray(blocks), 6.0, 0.9, 0.4)
+    words = {word: blocks[word[0]] @ blocks[word[1]] for word in ((0, 0), (0, 1), (1, 0), (1, 1))}
+    found = []
+    for _ in range(S):
+        X, aside = np.linalg.qr(rng.normal(size=(6, 2)))[0] * 6**0.5, rng.normal(size=(2, 2))
+        target = words[0, 1] + 0.4 * aside / np.linalg.norm(aside)
+        y = X @ target + 0.9 * rng.normal(size=(6, 2))
+        alone = np.linalg.lstsq(X, y, rcond=None)[0]
+        chosen = min(words.values(), key=lambda W, X=X, y=y: np.sum((X @ W - y) ** 2))
+        risk, best = np.sum((chosen - target) ** 2), min(np.sum((W - target) ** 2) for W in words.values())
+        found.append([np.sum((alone - target) ** 2), risk, best, risk == best])
+    drawn = draws(cell, 4000)
+    for name, wanted in zip(("risk_single", "risk_multi", "lost", "right"), np.transpose(found), strict=True):
+        agree(drawn[name], wanted)
+    assert cell.choices == tuple(words)
+
+
+def test_orders_that_say_the_same_and_words_that_are_none():
+    commuting = OrderOnly(jnp.asarray([np.diag([1.0, 2.0]), np.diag([3.0, 0.5])]), words=((0, 1), (1, 0)))
+    margins = find_statement("order-only").assume(commuting, KEY)
+    assert float(commuting(key=KEY)["right"]) == 1 and margins["words of different products"] < 0
+    for fields, says in (
+        ({"word": (0, 2)}, "word and words must be made of blocks 0 to 1"),
+        ({"word": (0,) * 13}, "words must be given for more than 4096, but is all 8192"),
+        ({"blocks": np.ones((2, 2, 3))}, "blocks must be of shape .J, r, r."),
+        ({"words": ((0, -1),)}, "words must be tuples of block numbers"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            untyped(OrderOnly)(**fields)
+
+
+def test_equal_eigenvalues_leave_no_part_of_its_own():
+    """The least part against singular values of stacked powers; maps of another unit have the same."""
+    rng = np.random.default_rng(16)
+    P, Q = rng.normal(size=(2, 3, 3))
+    maps = np.stack([P @ Q, Q @ P])
+    size = np.linalg.norm(maps[0]) / 3**0.5
+    rows = [np.ravel([np.linalg.matrix_power(one / size, j) for one in maps]) for j in range(3)]
+    values = np.linalg.svd(rows, compute_uv=False)
+    for unit in (1.0, 1e-6, 1e6):
+        np.testing.assert_allclose(own_part(Words(jnp.asarray(unit * maps))), (values[2] / values[0]) ** 2, rtol=1e-9)
+    basis = P + 3 * np.eye(3)
+    equal = basis @ np.diag([1.0, 1.0, 2.0]) @ np.linalg.inv(basis)
+    assert own_part(Words(jnp.asarray([equal, equal]))) < 1e-12
+
+
 @pytest.mark.parametrize("words", [None, ((0, 1), (1, 0))])
 def test_modular_networks_are_products_of_their_blocks(words):
     """Effective parameters by a loop over blocks in NumPy; one head for all leaves the order to tell tasks apart."""
@@ -293,6 +437,18 @@ def test_modular_networks_are_products_of_their_blocks(words):
     for mixture in amounts[1]:
         seen = seen + sum(a * relu(seen @ block) for a, block in zip(mixture, blocks, strict=True))
     np.testing.assert_allclose(sharing.outputs(params, jnp.asarray(X), 1, jax.nn.relu), seen @ heads[0], atol=1e-12)
+
+
+def test_blocks_that_commute_make_order_invisible():
+    """Multiples of one block under one head: both orders say the same; two blocks that do not commute tell the tasks apart."""
+    sharing = Modular(words="01 10", tied=True)
+    params = sharing.init(KEY, Shape(2, 5, 3))
+    apart = lambda blocks: np.ptp(np.asarray(sharing.linear(params._replace(blocks=blocks))), 0).max()
+    same = jnp.stack([params.blocks[0], -2 * params.blocks[0]])
+    assert apart(same) < 1e-15 and apart(params.blocks) > 1e-5
+    statement = find_statement("order-is-a-commutator")
+    cell = statement.instance("inside", np.random.default_rng(0))
+    assert statement(dataclasses.replace(cell, blocks=same))(key=KEY)["margin"] < 0 < statement(cell)(key=KEY)["margin"]
 
 
 def test_words_that_are_none_are_refused():
@@ -380,10 +536,17 @@ OUTSIDE_OF = {
         Words(words=((0,), (1,))),
         Words(words=((0, 1), (0, 1))),
         Words(jnp.stack([jnp.eye(2)] * 2), noise=0.1),
+        Words(jnp.asarray([[[2.0]], [[2.0]]]), noise=0.1),
+        Words(jnp.stack([jnp.diag(jnp.asarray([1.0, 1.0, 2.0]))] * 2), noise=0.01),
         Words(jnp.stack([jnp.eye(2)] * 3), words=((0, 1), (1, 0), (0, 0))),
     ],
     "words-sign": [Words(words=((0, 1), (0, 1))), Words(jnp.stack([jnp.eye(2), 1.08 * jnp.eye(2)]), noise=0.6)],
     "trace-of-words": [Words(words=((0,), (1,)))],
+    "order-only": [OrderOnly(), OrderOnly(words=((0, 1), (1, 0)), noise=0.01)],
+    "order-only-sign": [
+        OrderOnly(misfit=0.01, noise=0.01, words=((1, 0), (0, 0))),
+        OrderOnly(misfit=0.1, noise=1.0, n_samples=3.0),
+    ],
     "label-shift-cost": [LabelShift(5e8, 5e8, 0.65, 0.5, 0.1, 4), LabelShift(5e6, 5e6, 0.501, 0.5, 1.0, 4)],
     "label-shift-errors": [LabelShift(400.0, 200.0, 0.6, 0.5, 4.0, 160)],
     "semantic-alignment": [SemanticAlignment(1e10, 20.0, 0.1, 1.0, 1e9), SemanticAlignment(1e6, 20.0, 1e-4, 50.0, 6e8, 0.001)],

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import Z_LIMIT, close, z_score
+from scipy import optimize
 
 import mtlsim as mtl
 from mtlsim.cells.normalised_rows import NormalisedRows
@@ -18,6 +19,7 @@ from mtlsim.sharing.attention import MultiTaskAttention
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
+from mtlsim.sharing.modular import Modular
 from mtlsim.sharing.normalised import Normalised
 from mtlsim.sharing.sluice import Sluice
 from mtlsim.sweeps.instances import over_instances
@@ -180,11 +182,72 @@ def test_every_module_is_normalised_by_itself():
     close(experts.outputs(params, jnp.asarray(X), 1, jax.nn.relu), np.array(said), 2)
 
 
-@pytest.mark.parametrize("of", [Hard()], ids=lambda of: of.name)
-def test_training_is_another_with_the_option_and_comes_back_from_its_file(of, tmp_path):
+@pytest.mark.parametrize("gain", ["shared", "own"])
+@pytest.mark.parametrize(("of", "sizes"), [(Hard(2), (4, 4)), (CrossStitch(), (12,)), (CrossStitch(depth=2), (12, 12))])
+def test_gains_and_biases_are_of_every_unit(of, sizes, gain):
+    """Outputs by loops; with gains of one and biases of zero those without."""
+    sharing, plain = Normalised(of, gain=gain), Normalised(of)
+    start = sharing.init(KEY, Shape(K, D, R))
+    assert start.gains.shape == start.biases.shape == (K if gain == "own" else 1, sum(sizes))
+    held = plain.outputs(start.of, jnp.asarray(X), 1, jax.nn.relu)
+    np.testing.assert_array_equal(sharing.outputs(start, jnp.asarray(X), 1, jax.nn.relu), held)
+    params = random_params(sharing)
+    p, row = jax.tree.map(np.asarray, params), 1 if gain == "own" else 0
+    g, b = (np.split(part[row], np.cumsum(sizes)[:-1]) for part in (p.gains, p.biases))
+    found = []
+    for x in X:
+        if isinstance(of, Hard):
+            for layer, columns in enumerate(p.of.columns):
+                x = relu(g[layer] * by_hand("layer-norm", columns.T @ x) + b[layer])
+            found.append(x @ p.of.heads[1])
+        elif of.depth == 1:
+            units = [
+                relu(g[0][4 * k : 4 * k + 4] * by_hand("layer-norm", p.of.columns[k].T @ x) + b[0][4 * k : 4 * k + 4])
+                for k in range(K)
+            ]
+            found.append(sum(a * u for a, u in zip(p.of.amounts[1], units, strict=True)) @ p.of.heads[1])
+    if found:
+        close(sharing.outputs(params, jnp.asarray(X), 1, jax.nn.relu), np.array(found), 2)
+    leaves = jax.tree.leaves(params)
+    assert jax.tree.structure(sharing.rebuild(leaves)) == jax.tree.structure(params) == jax.tree.structure(sharing.owned(params))
+    assert sharing.owned(params).gains == (gain == "own") and sharing.n_tasks(params) == K and sharing.n_features(params) == D
+
+
+def test_own_gains_before_one_head_are_a_head_for_each_task():
+    """Least squares over a head and the gains of both tasks, by a search of SciPy: with gains of their own every task is alone,
+    with gains in common all rows are pooled: the price is what sharing had saved."""
+    rng = np.random.default_rng(17)
+    H = [features(rng.normal(size=(n, 4)), "layer-norm")[:, :3] for n in (12, 8)]
+    y = [rows @ np.array([1.0, -0.5, 0.7]) + rng.normal(size=len(rows)) for rows in H]
+    alone = [np.linalg.lstsq(rows, labels, rcond=None)[0] for rows, labels in zip(H, y, strict=True)]
+    pooled = np.linalg.lstsq(np.concatenate(H), np.concatenate(y), rcond=None)[0]
+    start = np.r_[rng.normal(size=3), np.ones(6)]
+    for own, wanted in ((True, alone), (False, [pooled, pooled])):
+        heads = lambda flat, own=own: flat[:3] * flat[3:].reshape(2, 3)[[0, 1] if own else [0, 0]]
+        off = lambda flat, heads=heads: np.concatenate([A @ w - b for A, w, b in zip(H, heads(flat), y, strict=True)])
+        found = optimize.least_squares(off, start, xtol=1e-15, ftol=1e-15, gtol=1e-12).x
+        np.testing.assert_allclose(heads(found), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("gain", ["shared", "own"])
+def test_one_head_and_one_order_leave_the_gains_to_tell_tasks_apart(gain):
+    """In a network of blocks that two tasks go through alike."""
+    sharing = Normalised(Modular(words="01 01", tied=True), gain=gain)
+    params = sharing.init(KEY, Shape(2, D, R))
+    params = params._replace(gains=params.gains + jnp.arange(params.gains.shape[0])[:, None])
+    assert params.of.heads.shape == (1, R) and params.gains.shape == (2 if gain == "own" else 1, 4 * R)  # two layers of two blocks
+    one, other = (sharing.outputs(params, jnp.asarray(X), task, jax.nn.relu) for task in range(2))
+    assert (np.abs(np.asarray(one - other)).max() > 1e-3) == (gain == "own")
+
+
+OPTIONS = {"units": (Hard(), Normalised(Hard(), "ada-norm", "after")), "own gains": (Normalised(), Normalised(gain="own"))}
+
+
+@pytest.mark.parametrize(("of", "sharing"), OPTIONS.values(), ids=list(OPTIONS))
+def test_training_is_another_with_the_option_and_comes_back_from_its_file(of, sharing, tmp_path):
     training = WeightedTraining(n_steps=100, learning_rate=0.05)
     plain = mtl.fit(PAIRS, of, rank=R, training=training, activation="relu")
-    found = mtl.fit(PAIRS, Normalised(of, "ada-norm", "after"), rank=R, training=training, activation="relu")
+    found = mtl.fit(PAIRS, sharing, rank=R, training=training, activation="relu")
     assert np.isfinite(found.loss) and abs(found.loss - plain.loss) > 1e-3 * plain.loss and found.parameters is None
     said = sum(np.sum((np.asarray(found.predict(rows, k)) - y) ** 2) for k, (rows, y) in enumerate(PAIRS))
     close(said, np.asarray(found.loss), 3)
@@ -222,6 +285,7 @@ def test_a_curve_of_normalised_units_is_swept_and_named_in_a_table():
         (lambda: Normalised(CrossStitch(learned=False)), "of must be one with several units a column, but is cross-stitch, whose"),
         (lambda: Normalised(Normalised()), "of must be an architecture whose units are not normalised yet"),
         (lambda: Normalised(rule="batch-norm"), "rule must be one of the known names"),
+        (lambda: Normalised(rule="ada-norm", gain="own"), "gain must be 'held' for ada-norm, which has none, but is 'own'"),
         (lambda: Normalised(where="beside"), "where must be one of the known names"),
         (lambda: mtl.fit(PAIRS, "normalised", rank=1), "units must be at least 3 to be normalised, but is 1"),
         (lambda: mtl.fit(PAIRS, "normalised", rank=2), "units must be at least 3 to be normalised, but is 2"),
@@ -232,10 +296,7 @@ def test_a_curve_of_normalised_units_is_swept_and_named_in_a_table():
             lambda: mtl.fit([mtl.Moments.from_data(*pair) for pair in PAIRS], "normalised", rank=3),
             "tasks must be rows for normalised, which looks at each",
         ),
-        (
-            lambda: NormalisedRows(n_source=500.0),
-            "n_source must be a whole number of rows from 1 to 400, the capac",
-        ),
+        (lambda: NormalisedRows(n_source=50.5), "n_source must be a whole number of rows >= 1"),
         (lambda: NormalisedRows(scale=0.0), "scale must be a number > 0"),
         (lambda: NormalisedRows(spread=1.1), "spread must be from 0 to 1"),
         (lambda: NormalisedRows(n_features=2), "n_features must be a whole number >= 3"),
@@ -326,6 +387,7 @@ def test_few_rows_and_more_than_there_is_room_for():
     gain = jax.jit(lambda cell, n: dataclasses.replace(cell, n_source=n)(key=KEY))
     found = gain(cell, 6.0)  # 10 rows of 11 directions
     assert np.isfinite(found["gain"]) and found["status"] == mtl.Status.heavy_tailed
+    assert at_point(cell, {"n_source": 9.0}).capacity == (9, 6) and cell.with_room({"n_target": 20.0}).capacity == (8, 20)
     beyond = gain(cell, 9.0)
     assert np.isnan(beyond["gain"]) and beyond["status"] == mtl.Status.out_of_range
 

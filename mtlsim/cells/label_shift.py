@@ -10,26 +10,29 @@ import numpy as np
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Key
 
-from mtlsim.core.checks import is_whole, require, require_one
+from mtlsim.core.checks import is_concrete, is_whole, require, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.similarity import jensen_shannon
 
 
 class LabelShift(eqx.Module):
-    """A cell: labels -1 and 1, rows x | y ~ N(y separation e_1, I_d), the same in both tasks, which differ in P(y = 1) alone.
+    """A cell: labels -1 and 1, rows x | y ~ N(y separation e_1, I_d), the same in both tasks, which differ in P(y = 1) alone;
+    with a drift, rows of the source have the means y (separation e_1 + drift e_2), and its classes are not the target's.
 
     Discriminant analysis: with class means p, q and counts k, l of the rows it sees, x is decided positive where x'(p - q) exceeds
     (|p|^2 - |q|^2) / 2 - log(k / l). Alone it sees the target's rows; pooled, all rows; together, means are those of all rows, and
     the proportion k / l that of the target's (one direction, a bias for each head). The Bayes rules of both tasks have one
-    direction, 2 separation e_1, and the thresholds log((1 - prior) / prior). Only counts and means are drawn, at a cost that is
-    flat in n.
+    direction, 2 separation e_1, and the thresholds log((1 - prior) / prior); a drift turns the source's direction, which a bias for
+    each head does not mend. Only counts and means are drawn, at a cost that is flat in n.
 
-    n_source, n_target: rows. prior_source, prior_target: P(y = 1). separation: half the distance of the class means.
+    n_source, n_target: rows. prior_source, prior_target: P(y = 1). separation: half the distance of the class means. drift: how
+    far each class mean of the source lies from the target's, along e_2, the two of them to opposite sides.
 
     Returns errors on new rows of the target, error_single, error_pooled, error_multi, error_bayes; gain = error_single -
     error_multi, gain_pooled = error_single - error_pooled; difference: of the pooled rule's errors on source and target, absolute;
-    divergence: Jensen-Shannon, of the label marginals, in nats. A class without rows is never decided for.
+    divergence: Jensen-Shannon, of the label marginals, in nats (of the tasks' laws too, where nothing drifts). A class without rows
+    is never decided for.
     """
 
     n_source: Array | float = 300.0
@@ -38,6 +41,7 @@ class LabelShift(eqx.Module):
     prior_target: Array | float = 0.5
     separation: Array | float = 1.0
     n_features: int = eqx.field(default=20, static=True)
+    drift: Array | float = 0.0
 
     def __check_init__(self):
         require(is_whole(self.n_features) and self.n_features >= 1, "n_features", "a whole number >= 1", self.n_features, "use 20")
@@ -47,6 +51,16 @@ class LabelShift(eqx.Module):
         for name in ("prior_source", "prior_target"):
             require_one(getattr(self, name), lambda p: (p >= 0) & (p <= 1), name, "a probability", "use 0.5")
         require_one(self.separation, lambda s: (s > 0) & (s <= 1e6), "separation", "a number > 0, up to 1e6", "use 1.0")
+        require_one(self.drift, lambda t: np.abs(t) <= 1e6, "drift", "a number, up to 1e6", "use 0.0")
+        still = self.n_features > 1 or (is_concrete(self.drift) and float(self.drift) == 0)
+        require(still, "drift", "zero with one feature", self.drift, "use n_features=2 or more")
+
+    @property
+    def means(self) -> Float[Array, "2 d"]:
+        """Of the rows with label 1 in the source and in the target."""
+        off = jnp.stack([jnp.asarray(self.drift, float), jnp.zeros(())])
+        first, second = jnp.eye(1, self.n_features)[0], jnp.eye(1, self.n_features, 1)[0]
+        return self.separation * first + off[:, None] * second
 
     @property
     def priors(self) -> Float[Array, " 2"]:
@@ -65,7 +79,7 @@ class LabelShift(eqx.Module):
         signs = jnp.asarray([1.0, -1.0])
         normals = normal(stream(key, "means"), (4, d)).reshape(2, 2, d)
         # sums over the rows of a class: count times mean, and noise of variance count
-        centre = self.separation * signs[:, None] * jnp.eye(1, d)
+        centre = signs[:, None] * self.means[:, None]
         sums = counts[..., None] * centre + jnp.sqrt(counts)[..., None] * normals
         single = self._errors(sums[1], counts[1], counts[1])
         pooled = self._errors(jnp.sum(sums, 0), jnp.sum(counts, 0), jnp.sum(counts, 0))
@@ -91,7 +105,7 @@ class LabelShift(eqx.Module):
         length = jnp.linalg.norm(direction)
         middle = (multiply(means[0], means[0]) - multiply(means[1], means[1])) / 2
         threshold = (middle - jnp.log(proportion[0]) + jnp.log(proportion[1])) / length
-        reach = self.separation * direction[0] / length
+        reach = multiply(self.means, direction) / length
         return threshold_error(reach, self.priors, threshold)
 
 
@@ -108,20 +122,23 @@ def threshold_error(reach, prior, threshold) -> Float[Array, "..."]:
 def expected_errors(cell: LabelShift) -> dict[str, Float[Array, ""]]:
     """Errors of the three rules with many features and rows in proportion to them, where their scores concentrate.
 
-    |p - q|^2 -> 4 separation^2 + d (1 / k + 1 / l), and (|p|^2 - |q|^2) / 2 -> d (1 / k - 1 / l) / 2.
+    With a_k and a_l the shares of the source in the rows of both classes, the means of the rows lie a_k drift and a_l drift off:
+    |p - q|^2 -> 4 separation^2 + (a_k + a_l)^2 drift^2 + d (1 / k + 1 / l), and (|p|^2 - |q|^2) / 2 -> (a_k^2 - a_l^2) drift^2 / 2
+    + d (1 / k - 1 / l) / 2.
     """
     priors, sizes = cell.priors, cell.sizes
     counts = jnp.stack([sizes * priors, sizes * (1 - priors)], -1)
 
-    def error(seen, proportion):
-        length = jnp.sqrt(4 * cell.separation**2 + cell.n_features * jnp.sum(1 / seen))
-        middle = cell.n_features * (1 / seen[0] - 1 / seen[1]) / 2
+    def error(seen, proportion, off):
+        length = jnp.sqrt(4 * cell.separation**2 + jnp.sum(off) ** 2 + cell.n_features * jnp.sum(1 / seen))
+        middle = (off[0] ** 2 - off[1] ** 2 + cell.n_features * (1 / seen[0] - 1 / seen[1])) / 2
         threshold = (middle - jnp.log(proportion[0] / proportion[1])) / length
         return threshold_error(2 * cell.separation**2 / length, priors[1], threshold)
 
     both = jnp.sum(counts, 0)
+    off = counts[0] / both * cell.drift
     return {
-        "error_single": error(counts[1], counts[1]),
-        "error_pooled": error(both, both),
-        "error_multi": error(both, counts[1]),
+        "error_single": error(counts[1], counts[1], 0 * off),
+        "error_pooled": error(both, both, off),
+        "error_multi": error(both, counts[1], off),
     }

@@ -1,5 +1,7 @@
 """One head for two tasks on normalised rows: what normalisation of a representation takes away, and what that does to transfer."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -8,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import k0e
 
-from mtlsim.core.checks import is_whole, require, require_choice, require_one
+from mtlsim.core.checks import is_concrete, is_whole, require, require_choice, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import minimum_norm, multiply, quadratic
 from mtlsim.core.normalisation import EPSILON, NORMALISATIONS, SLOPE
@@ -41,7 +43,7 @@ class NormalisedRows(eqx.Module):
 
         direction  y = sqrt(d) u'theta / |u| + noise,  which no length of x moves;      amplitude  y = x'theta + noise.
 
-    n_source, n_target: rows, at most `capacity` (of either). noise: of both. normalisation: "none" (h = x),
+    n_source, n_target: rows; `capacity` has room for as many or more. noise: of both. normalisation: "none" (h = x),
     "layer-norm", "layer-norm-simple" or "ada-norm", without gain and bias (`mtlsim.core.normalisation`) [xu2019understanding].
     Least squares of least norm: a centred row says nothing of theta along (1, ..., 1), 1 / d of it on average.
 
@@ -61,14 +63,25 @@ class NormalisedRows(eqx.Module):
     n_features: int = eqx.field(default=50, static=True)
     capacity: tuple[int, int] = eqx.field(default=(400, 80), converter=tuple, static=True)
 
+    def __post_init__(self):
+        given = list(self.capacity)
+        for i, n in enumerate((self.n_source, self.n_target)[: len(given)]):
+            if is_concrete(n) and np.ndim(n) == 0 and is_whole(given[i]) and 1 <= n < 2**31:
+                given[i] = max(given[i], int(n))
+        self.capacity = tuple(given)
+
+    def with_room(self, largest: Mapping[str, float]) -> "NormalisedRows":
+        """The same with room for the largest numbers of rows that a sweep asks for."""
+        rooms = zip(("n_source", "n_target"), self.capacity, strict=True)
+        return replace(self, capacity=tuple(max(room, int(largest.get(name, 1))) for name, room in rooms))
+
     def __check_init__(self):
         require(is_whole(self.n_features) and self.n_features >= 3, "n_features", "a whole number >= 3", self.n_features, "use 50")
         two = len(self.capacity) == 2 and all(is_whole(room) and room >= 1 for room in self.capacity)
         require(two, "capacity", "two whole numbers of rows >= 1", self.capacity, "use the largest n_source and n_target")
-        for name, room in zip(("n_source", "n_target"), self.capacity, strict=True):
-            fits = lambda n, room=room: (n >= 1) & (n <= room) & (n == np.round(n))
-            known = f"a whole number of rows from 1 to {room}, the capacity"
-            require_one(getattr(self, name), fits, name, known, "give it more capacity, or fewer rows")
+        for name in ("n_source", "n_target"):
+            fits = lambda n: (n >= 1) & (n == np.round(n)) & np.isfinite(n)
+            require_one(getattr(self, name), fits, name, "a whole number of rows >= 1", "round it")
         require_one(self.scale, lambda s: (s > 0) & np.isfinite(s), "scale", "a number > 0", "use 1.0")
         require_one(self.spread, lambda s: (s >= 0) & (s <= 1), "spread", "from 0 to 1", "use 0.6")
         require_one(self.noise, lambda s: (s >= 0) & np.isfinite(s), "noise", "a number >= 0", "use 0.5")

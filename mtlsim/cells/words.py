@@ -35,8 +35,8 @@ class Words(eqx.Module):
     Two tasks with the words PQ and QP can be any two matrices of the same spectrum (generically): of 2 r^2 parameters order shares
     r, and no more.
 
-    maps: T (K, r, r). words: of every task the numbers of its blocks, from 0. n_samples: n. n_starts: of the search; the first two
-    put one task's least squares into the first block and the identity into the others.
+    maps: T (K, r, r). words: of every task the numbers of its blocks, from 0, or "01 10". n_samples: n. n_starts: of the
+    search; the first two put one task's least squares into the first block and the identity into the others.
 
     Returns sums over tasks of |estimate - T_k|^2: risk_single, risk_multi, and risk_hard with one matrix for all tasks; gain =
     risk_single - risk_multi, gain_hard; loss: sum_k |Y_k - W_k|^2; status: not_converged where the gradient is not small.

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import nearest, require
 
+FEW = 400  # numbers of an array, which are then axes one by one
 UNITS = {
     "noise": "standard deviation of the label noise",
     "n_samples": "rows",
@@ -101,6 +103,8 @@ def parameters(node: Any, prefix: str = "") -> Iterator[tuple[str, bool]]:
                     yield f"{name}[{i}]", False
         elif isinstance(value, Number) or np.ndim(value) == 0:
             yield name, False
+        elif np.size(value) <= FEW:
+            yield from ((name + "".join(f"[{i}]" for i in place), False) for place in np.ndindex(*np.shape(value)))
     for word, (field, _) in other_words(node).items():
         yield prefix + word, False
         yield from ((f"{prefix}{word}[{i}]", False) for i in range(len(getattr(node, field))))
@@ -174,11 +178,13 @@ def at_point(cell: Any, point: Mapping[str, Any], check: bool = True) -> Any:
 
 def _replace_unchecked(node: Any, steps: list[str | int], value: Any) -> Any:
     if not steps:
-        return (value,) * len(node) if isinstance(node, tuple) and not isinstance(value, tuple) else value
+        return (value,) * len(node) if isinstance(node, tuple) and not isinstance(value, (tuple, str)) else value
     head, *rest = steps
     if head in other_words(node):
         head, made_of = other_words(node)[head]
         value = made_of(value)
+    if isinstance(head, int) and not isinstance(node, tuple):
+        return jnp.asarray(node).at[tuple(steps)].set(value)
     if isinstance(head, int):
         return tuple(_replace_unchecked(entry, rest, value) if i == head else entry for i, entry in enumerate(node))
     copy = object.__new__(type(node))
@@ -198,7 +204,10 @@ def _checked(node: Any) -> Any:
 
 
 def with_room(cell: Any, grid: Grid) -> Any:
-    """The cell with room for the largest samples of the grid, where it keeps rows (`ReluTasks.capacity`, `TrainingCurve`)."""
+    """The cell with room for the largest samples of the grid, where it keeps rows (`ReluTasks.capacity`, `TrainingCurve`), or as
+    its own `with_room({name: largest value})` says."""
+    if hasattr(cell, "with_room"):
+        return cell.with_room({axis.name: max(axis.values) for axis in grid.traced})
     sizes = [int(value) for axis in grid.axes if ".n_samples" in axis.name for value in axis.values]
     if getattr(cell, "has_room", False):
         given = [cell.capacity] if cell.capacity is not None else [int(size) for size in cell.tasks.n_samples]

@@ -34,8 +34,8 @@ may have rows of its own; pairs, `Moments` and `Rows` are the same to it.
 | `cross-stitch`, `sluice` learned | every task alone: what they gain, they gain by stopping early (`fit(..., training=WeightedTraining(...))`) |
 | `attention`, `mixture-of-experts` (MMoE, CGC, PLE) | no linear function of x: their masks and gates look at it, and are trained on rows |
 | `covariance-alignment` | a penalty on the angle between every task's parameters and the shared layer, whatever the covariances; trained |
-| `modular` | residual blocks in an order, or a mixture, of each task's own; trained |
-| `normalised` | any of those with hidden units, which are normalised row by row (layer-norm, ada-norm, ...): `{name = "normalised", of = "hard"}` |
+| `modular` | residual blocks in an order (`words = "01 10"`), or a mixture, of each task's own; trained |
+| `normalised` | any of those with hidden units, which are normalised row by row (layer-norm, ada-norm, ...): `{name = "normalised", of = "hard", gain = "own"}` |
 | `branched` | hard sharing inside groups of tasks; `mtlsim.solvers.partitions` lists and chooses them |
 | `trace-norm`, `adapters` | convex, with a proven gap: few common directions; a common base that tasks share exactly or leave |
 | `multilinear` | one ridge regression in the task covariance that is given; learned, a threshold on the modes of all tasks |

@@ -27,8 +27,15 @@ from mtlsim.sharing._sharing import Shape, Sharing, identity, require_depth
 
 
 def as_words(words: object) -> object:
-    """Nested lists, of a TOML file say, as tuples."""
+    """Nested lists, of a TOML file say, as tuples; digits stand for blocks, "01 10" for ((0, 1), (1, 0)), along an axis too."""
+    if isinstance(words, str) and words.replace(" ", "").isdecimal():
+        return tuple(as_word(word) for word in words.split())
     return tuple(as_words(word) for word in words) if isinstance(words, (list, tuple)) else words
+
+
+def as_word(word: object) -> object:
+    """The same of one word: "01" for (0, 1)."""
+    return tuple(map(int, word)) if isinstance(word, str) and word.isdecimal() else as_words(word)
 
 
 class Blocks(NamedTuple):
@@ -42,7 +49,7 @@ class Blocks(NamedTuple):
 
 class Modular(Sharing):
     """n_blocks: J. depth: L, layers of blocks that each task goes through. words: of every task the numbers of its blocks, from 0,
-    one tuple of L per task; None for amounts that are learned. tied: one head for all tasks.
+    one tuple of L per task, or "01 10"; None for amounts that are learned. tied: one head for all tasks.
     """
 
     n_blocks: int = eqx.field(default=2, static=True)

@@ -1,8 +1,8 @@
-"""What each of two groups gains from a source, in its own metric.
+"""What each group of a task gains from a source, in its own metric.
 
-Least squares on the rows of both groups, alone or with those of all sources, is pooled least squares, whose risk in the metric of
+Least squares on the rows of all groups, alone or with those of all sources, is pooled least squares, whose risk in the metric of
 any task `general-predictor` knows. The group that the source's rows see well gains more, and where the source's parameters are
-off in a direction along which one group varies strongly, that group loses while the other gains.
+off in a direction along which one group varies strongly, that group loses while the others gain.
 """
 
 import jax.numpy as jnp
@@ -17,10 +17,10 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, h
 
 
 def predicted_risks(cell: Groups, key):
-    """`Predicted` of both groups' rows together, and of all rows."""
+    """`Predicted` of the rows of all groups together, and of all rows."""
     tasks = tasks_of(cell, key)
     weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", tasks.parameters.dtype)
-    form, groups = simplest_form(tasks, True), jnp.arange(tasks.n_tasks) >= tasks.n_tasks - 2
+    form, groups = simplest_form(tasks, True), jnp.asarray(cell.is_group)
     predicted = lambda used: predict_pooled(form, tasks.n_samples, tasks.noise, used)
     return predicted(jnp.where(groups, weights, 0)), predicted(weights)
 
@@ -29,20 +29,21 @@ def assume(cell, key):
     single, multi = predicted_risks(cell, key)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
-        "rows of both groups away from the number of features": single.margin,
+        "rows of all groups away from the number of features": single.margin,
         "rows in all away from the number of features": multi.margin,
     }
 
 
 def predict(cell, key):
     single, multi = predicted_risks(cell, key)
-    gains = (single.risk - multi.risk)[-2:]
-    return {"risk_single_minority": single.risk[-1], "gain_majority": gains[0], "gain_minority": gains[1]}
+    gains, rows = (single.risk - multi.risk)[cell.is_group], tasks_of(cell, key).n_samples[cell.is_group]
+    mean = jnp.sum(cell.shares(rows) * gains)
+    return {"risk_single_minority": single.risk[-1], "gain_majority": gains[0], "gain_minority": gains[-1], "gain": mean}
 
 
 def measure(cell, key):
     found = cell(key=key)
-    return {name: found[name] for name in ("risk_single_minority", "gain_majority", "gain_minority")}
+    return {name: found[name] for name in ("risk_single_minority", "gain_majority", "gain_minority", "gain")}
 
 
 def trust(cell) -> float:
@@ -50,17 +51,19 @@ def trust(cell) -> float:
 
 
 def instance(place: str, rng: np.random.Generator) -> Groups:
+    """Three groups; outside, as many rows of them as features, or nearly."""
     d = 60
-    few = int(rng.integers(0.3 * d, 0.8 * d))
-    many = int(rng.integers(2 * d, 4 * d)) if place == INSIDE else d + 4 - few
+    few, middle = int(rng.integers(0.2 * d, 0.5 * d)), int(rng.integers(0.1 * d, 0.4 * d))
+    many = int(rng.integers(2 * d, 4 * d)) if place == INSIDE else d + 4 - few - middle
+    decaying = tuple(PowerLaw(float(rng.uniform(0, 1))) for _ in range(3))
     tasks = LinearTasks(
         n_features=d,
-        n_samples=(int(rng.integers(d, 8 * d)), many, few),
-        cosine=(float(rng.uniform(0.3, 1)), 1.0),
+        n_samples=(int(rng.integers(d, 8 * d)), many, middle, few),
+        cosine=(float(rng.uniform(0.3, 1)), 1.0, 1.0),
         noise=float(rng.uniform(0.5, 1.5)),
-        design=(PowerLaw(float(rng.uniform(0, 1))), PowerLaw(float(rng.uniform(0, 1))), Isotropic(float(rng.uniform(0.5, 3)))),
+        design=(*decaying, Isotropic(float(rng.uniform(0.5, 3)))),
     )
-    return Groups(tasks, weights=(float(rng.uniform(0.3, 2)), 1.0, 1.0))
+    return Groups(tasks, weights=(float(rng.uniform(0.3, 2)), 1.0, 1.0, 1.0), n_groups=3)
 
 
 STATEMENT = Statement(

@@ -7,8 +7,8 @@ one task have a Pareto front of their own.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +27,7 @@ WEIGHTS = np.geomspace(1e-3, 2, 60)
 def less_is_better(risk: Callable[[Groups], Array], cell: Groups) -> dict[str, Array]:
     """What the risk falls by where the source has half the weight."""
     weights = per_task(cell.weights, 1.0, cell.tasks.n_tasks, "weights", jnp.zeros(()).dtype)
-    sources = jnp.arange(len(weights)) < len(weights) - 2
+    sources = ~jnp.asarray(cell.is_group)
     factors = jnp.asarray([1.0, 0.5])
     # mapped, for one compile
     as_set, halved = jax.lax.map(lambda factor: risk(replace(cell, weights=jnp.where(sources, factor * weights, weights))), factors)
@@ -59,7 +59,7 @@ def instance(place: str, rng: np.random.Generator) -> Groups:
     return replace(cell, weights=(float(best_weight(cell, -2)), 1.0, 1.0))
 
 
-@eqx.filter_jit
+@partial(jax.jit, static_argnames="group")
 def best_weight(cell: Groups, group: int) -> Array:
     """Of the source, for one of the two groups (-2 or -1), among `WEIGHTS`, by `group_gain`."""
     key = jax.random.key(0)

@@ -7,15 +7,17 @@ difference of the classes' errors. Half of the constant, sqrt(JS / 2), would be 
 differs by TV.
 """
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.label_shift import LabelShift
-from mtlsim.theory.statement import INSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
 
 def assume(cell, key):
-    return {}
+    return {"the same classes in both tasks": 1e-9 - jnp.abs(jnp.asarray(cell.drift, float))}
 
 
 def predict(cell, key):
@@ -31,8 +33,10 @@ def trivial(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> LabelShift:
-    priors = rng.uniform(0.05, 0.95, 2).tolist()
-    return LabelShift(float(rng.integers(1, 400)), float(rng.integers(1, 60)), *priors, float(rng.uniform(0.02, 2)))
+    """Outside, equal proportions and classes that are not the same: the laws differ, and the labels do not."""
+    sizes, priors = (float(rng.integers(1, 400)), float(rng.integers(1, 60))), rng.uniform(0.05, 0.95, 2).tolist()
+    cell = LabelShift(*sizes, *priors, float(rng.uniform(0.02, 2)))
+    return replace(cell, prior_source=priors[1], drift=float(rng.uniform(1, 3))) if place == OUTSIDE else cell
 
 
 STATEMENT = Statement(
@@ -45,5 +49,5 @@ STATEMENT = Statement(
     predict=predict,
     measure=measure,
     trivial=trivial,
-    places=(INSIDE,),
+    places=(INSIDE, OUTSIDE),
 )

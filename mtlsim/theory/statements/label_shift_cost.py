@@ -25,6 +25,7 @@ ROWS = 1e9
 def assume(cell, key):
     move = 2 * cell.sizes[0] / jnp.sum(cell.sizes) * jnp.abs(cell.priors[0] - cell.priors[1]) / cell.separation
     return {
+        "the same classes in both tasks": 1e-9 - jnp.abs(jnp.asarray(cell.drift, float)),
         "a balanced target": 1e-9 - jnp.abs(cell.priors[1] - 0.5),
         "a small move of the threshold": 0.35 - move,
         "rows without limit beside it": cell.divergence * smallest_of(cell.sizes) / cell.n_features - 1e4,

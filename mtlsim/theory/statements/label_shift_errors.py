@@ -2,7 +2,8 @@
 
 Tasks of the same classes in other proportions share the direction of their Bayes rules and differ in the threshold. With many
 features and rows in proportion to them the scores concentrate (`mtlsim.cells.label_shift.expected_errors`): pooling pays for the
-threshold of the wrong proportions, a bias for each head only for class means from unbalanced rows.
+threshold of the wrong proportions, a bias for each head only for class means from unbalanced rows. Where the source's class
+means drift, both pay for a direction that is not the target's.
 """
 
 from dataclasses import replace
@@ -18,7 +19,7 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 def assume(cell, key):
     return {
         "many features": jnp.asarray(cell.n_features - 79.5),
-        "class means that are not far apart": 2.0 - jnp.asarray(cell.separation, float),
+        "class means that are not far apart": 2.0 - jnp.hypot(jnp.asarray(cell.separation, float), cell.drift),
         "rows of every class": smallest_of(cell.sizes * jnp.minimum(cell.priors, 1 - cell.priors)) / cell.n_features - 0.2,
     }
 
@@ -46,7 +47,8 @@ def instance(place: str, rng: np.random.Generator) -> LabelShift:
     d = 10 if place == OUTSIDE else 160
     rows = lambda low, high: 2.0 * round(rng.uniform(low, high) * d / 2)
     priors = float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.35, 0.65))
-    return LabelShift(rows(2, 10), rows(1, 2), *priors, float(rng.uniform(0.8, 1.3)), d)
+    drift = float(rng.choice([0.0, rng.uniform(-1.2, 1.2)]))
+    return LabelShift(rows(2, 10), rows(1, 2), *priors, float(rng.uniform(0.8, 1.3)), d, drift)
 
 
 STATEMENT = Statement(

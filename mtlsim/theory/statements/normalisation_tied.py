@@ -4,7 +4,8 @@ y = sqrt(d) x'theta / |x| in both tasks, and the source's rows are s times as lo
 parameters theta / s and theta, a shift of (1 / s - 1) theta between rows of covariance s^2 I and I: pooling turns from helping to
 hurting at a known s on either side of one. Normalised rows have no s, and the source helps whatever it is [xu2019understanding].
 For labels that grow with the row it is the other way round (`normalisation-amplitude`). A head of its own for each task absorbs
-the factor; then nothing turns.
+the factor; then nothing turns (`normalisation-free-heads`). Own gains of each task before the one head are such heads: they cost
+all that sharing had saved, noise^2 r n_1 / (n_2 (n_1 + n_2)) with many rows.
 """
 
 import numpy as np

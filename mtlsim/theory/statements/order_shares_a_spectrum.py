@@ -2,7 +2,8 @@
 
 PQ and QP have the same eigenvalues, and any two matrices with the same distinct eigenvalues, none of them zero, are such a pair. So
 of the 2 r^2 parameters of two tasks of r outputs the words share r, one for each eigenvalue; with n orthonormal rows and small
-noise learning them together lowers the summed risk 2 r^2 noise^2 / n by r noise^2 / n, one part in 2 r.
+noise learning them together lowers the summed risk 2 r^2 noise^2 / n by r noise^2 / n, one part in 2 r. The r constraints are
+equal traces of powers, whose slopes are the powers themselves: noise is small beside the least part of them that is their own.
 """
 
 from dataclasses import replace
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.words import Words
+from mtlsim.core.linalg import multiply
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
 
@@ -20,23 +22,51 @@ def level(cell):
 
 
 def assume(cell, key):
-    if not cell.is_pair or cell.maps.shape[-1] != 2:
-        return {"two maps of two outputs, as PQ and QP": -1.0}
-    first, second = cell.maps
-    size = jnp.linalg.norm(first)
-    of = lambda one: jnp.stack([jnp.trace(one), jnp.linalg.det(one) / size])
-    off = jnp.sum(jnp.abs(of(first) - of(second)))
+    if not cell.is_pair or cell.maps.shape[-1] < 2:
+        return {"two maps of two outputs or more, as PQ and QP": -1.0}
+    size = jnp.sqrt(mean_square(cell))
+    traces = jnp.trace(powers(cell.maps / size), axis1=-2, axis2=-1)
+    off = size * jnp.sum(jnp.abs(traces[:, 0] - traces[:, 1]))
     return well_apart(cell) | {"one spectrum": 1e-2 * jnp.sqrt(level(cell)) + 1e-12 * size - off}
+
+
+def mean_square(cell):
+    """sum of the squares of the first map, over r."""
+    return jnp.sum(cell.maps[0] ** 2) / cell.maps.shape[-1]
+
+
+def powers(maps):
+    """Of both maps, to the exponents 1..r: (r, 2, r, r)."""
+    found = [maps]
+    while len(found) < maps.shape[-1]:
+        found.append(multiply(found[-1], maps))
+    return jnp.stack(found)
+
+
+def own_part(cell):
+    """Least over largest eigenvalue of the inner products of the slopes of the traces of powers, in units of the first map's
+    size: zero where two eigenvalues are equal."""
+    r = cell.maps.shape[-1]
+    ones = jnp.broadcast_to(jnp.eye(r), cell.maps.shape)
+    slopes = jnp.concatenate([ones[None], powers(cell.maps / jnp.sqrt(mean_square(cell)))[:-1]]).reshape(r, -1)
+    values = jnp.linalg.eigvalsh(multiply(slopes, slopes.T))
+    return jnp.maximum(values[0], 0) / values[-1]
+
+
+def noise_over(cell):
+    """noise^2 / n over the first map's squares and their `own_part`: the order of the relative error."""
+    scale = jnp.sum(cell.maps[0] ** 2) * own_part(cell)
+    return jnp.where(scale > 0, level(cell) / jnp.where(scale > 0, scale, 1), jnp.inf)
 
 
 def well_apart(cell):
     """Margins of eigenvalues of the first map that are apart from each other and from zero, and of noise that is small beside."""
-    first = cell.maps[0]
-    square, trace, determinant = jnp.sum(first**2), jnp.trace(first), jnp.linalg.det(first)
+    size, r = jnp.linalg.norm(cell.maps[0]), cell.maps.shape[-1]
+    determinant = jnp.linalg.det(cell.maps[0] / jnp.where(size > 0, size, 1))
     return {
-        "eigenvalues apart": jnp.abs(trace**2 - 4 * determinant) / square - 0.2,
-        "no eigenvalue near zero": jnp.abs(determinant) / square - 0.05,
-        "noise, and little of it": jnp.where(level(cell) > 0, 2e-3 * square - level(cell), -1.0),
+        "eigenvalues apart": own_part(cell) - 0.02,
+        "no eigenvalue near zero": jnp.abs(determinant) ** (2 / r) - 0.05,
+        "noise, and little of it": jnp.where(level(cell) > 0, 0.0075 - noise_over(cell), -1.0),
     }
 
 
@@ -49,7 +79,8 @@ def measure(cell, key):
 
 
 def trust(cell) -> float:
-    return 25 * float(level(cell))
+    """Measured: up to 3 times `noise_over`, of three outputs and tiny noise."""
+    return 25 * float(noise_over(cell))
 
 
 def more_rows(cell: Words) -> Words:
@@ -58,15 +89,17 @@ def more_rows(cell: Words) -> Words:
 
 
 def instance(place: str, rng: np.random.Generator) -> Words:
-    """Well apart from equal eigenvalues and from zero; outside, a pair whose spectra differ, which cannot be such words."""
-    turn = lambda: (
-        np.linalg.qr(rng.normal(size=(2, 2)))[0] @ np.diag(rng.uniform(0.7, 1.4, 2)) @ np.linalg.qr(rng.normal(size=(2, 2)))[0]
-    )
-    values = np.array([rng.uniform(1.5, 2.5), rng.uniform(-1.5, -0.5)])
+    """Two outputs or three, well apart from equal eigenvalues and from zero; outside, a pair whose spectra differ, which cannot be
+    such words."""
+    r = 3 if rng.random() > 0.7 else 2
+    ortho = lambda: np.linalg.qr(rng.normal(size=(r, r)))[0]
+    turn = lambda: ortho() @ np.diag(rng.uniform(0.7, 1.4, r)) @ ortho()
+    values = [rng.uniform(1.5, 2.5), rng.uniform(-1.5, -0.5)]
+    values = np.array(values if r == 2 else [values[0], values[1] - 0.4, rng.uniform(0.4, 0.6)])
     pair = [basis @ np.diag(values) @ np.linalg.inv(basis) for basis in (turn(), turn())]
     if place == OUTSIDE:
-        pair[1] = pair[1] + rng.uniform(0.3, 0.6) * np.eye(2)
-    return Words(jnp.asarray(np.stack(pair)), float(rng.integers(80, 160)), float(rng.uniform(0.5, 0.7)))
+        pair[1] = pair[1] + rng.uniform(0.3, 0.6) * np.eye(r)
+    return Words(jnp.asarray(np.stack(pair)), float(rng.integers(80, 160)), float(rng.uniform(0.5, 1.1)) * 2 / r)
 
 
 STATEMENT = Statement(

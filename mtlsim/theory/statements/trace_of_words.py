@@ -28,8 +28,8 @@ def trivial(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Words:
-    scale = jnp.asarray(rng.uniform(0.5, 2) * rng.normal(size=(2, 2, 2)))
-    return Words(scale)
+    r = 3 if rng.random() > 0.7 else 2
+    return Words(jnp.asarray(rng.uniform(0.5, 2) * rng.normal(size=(2, r, r))))
 
 
 STATEMENT = Statement(

@@ -14,7 +14,7 @@ import numpy as np
 from mtlsim.cells.words import Words
 from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
 from mtlsim.theory.statements import order_shares_a_spectrum
-from mtlsim.theory.statements.order_shares_a_spectrum import level, well_apart
+from mtlsim.theory.statements.order_shares_a_spectrum import level, own_part, well_apart
 
 
 def residual(cell: Words):
@@ -23,10 +23,10 @@ def residual(cell: Words):
 
 
 def assume(cell, key):
-    if not cell.is_pair or cell.maps.shape[-1] != 2:
-        return {"two maps of two outputs, as PQ and QP": -1.0}
-    lost = residual(cell)
-    return well_apart(cell) | {"spectra near each other": 2e-3 * jnp.sum(cell.maps[0] ** 2) - lost}
+    if not cell.is_pair or cell.maps.shape[-1] < 2:
+        return {"two maps of two outputs or more, as PQ and QP": -1.0}
+    allowed = 0.01 * own_part(cell) * jnp.sum(cell.maps[0] ** 2)
+    return well_apart(cell) | {"spectra near each other": allowed - residual(cell)}
 
 
 def predict(cell, key):
@@ -53,8 +53,9 @@ def threshold(factor: float, rng: np.random.Generator) -> Words:
 def _cell(factor: float, rng: np.random.Generator, shift: float) -> Words:
     """One spectrum, the second map's moved by a multiple of the identity."""
     pair = order_shares_a_spectrum.instance("inside", rng)
-    cell = replace(pair, maps=pair.maps.at[1].add(shift * jnp.eye(2)))
-    return replace(cell, noise=float(jnp.sqrt(_residual(cell) * cell.n_samples / 2 / factor)))
+    r = pair.maps.shape[-1]
+    cell = replace(pair, maps=pair.maps.at[1].add(shift * jnp.eye(r)))
+    return replace(cell, noise=float(jnp.sqrt(_residual(cell) * cell.n_samples / r / factor)))
 
 
 _residual = jax.jit(residual)

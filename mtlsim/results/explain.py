@@ -10,6 +10,8 @@ from mtlsim.core.status import IN_FLOAT32, Certificate, Status
 from mtlsim.core.verdict import half_width
 from mtlsim.core.words import counted
 from mtlsim.results.dataset import counts
+from mtlsim.results.settings import source_of_package
+from mtlsim.results.store import made_by, on_source
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +27,7 @@ def explain(data: "xr.Dataset") -> str:
     3 cells x 10 seeds: tasks.noise 0.5 to 2 (3)
     """
     require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
-    facts = [_on_axes(data), *_on_precision(data), *_on_versions(data), *_on_tasks(data)]
+    facts = [_on_axes(data), *_on_precision(data), *_on_code(data), *_on_versions(data), *_on_tasks(data)]
     return "\n".join([*facts, _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
 
 
@@ -41,8 +43,13 @@ def _on_precision(data: "xr.Dataset") -> list[str]:
     return [] if wide else [f"precision: {IN_FLOAT32}; other draws than in float64"]
 
 
+def _on_code(data: "xr.Dataset") -> list[str]:
+    cure = "move it away and run its command again, if its numbers may be others now"
+    return on_source(json.loads(data.attrs.get("settings", "{}")), source_of_package(), "code: this is what was stored", cure)
+
+
 def _on_versions(data: "xr.Dataset") -> list[str]:
-    first = json.loads(data.attrs.get("settings", "{}")).get("versions", {})
+    first = made_by(json.loads(data.attrs.get("settings", "{}")))
     others = json.loads(data.attrs.get("accepted_versions", "[]"))
     return [
         "other versions went on with it: " + ", ".join(f"{name} {new}" for name, new in own.items() if new != first.get(name))

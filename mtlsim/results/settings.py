@@ -1,9 +1,11 @@
 """Everything that determines a sweep's numbers, as JSON: what a result file says about itself and a resumed sweep is held to."""
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +19,8 @@ from mtlsim.results.outputs import describe_outputs
 from mtlsim.results.plan import Plan
 
 PACKAGES = ("mtlsim", "jax", "jaxlib", "numpy")
+ROOT = Path(__file__).parents[1]
+NO_NUMBERS = ("plots", "pages", "commands")  # rooms that only show what was found
 
 
 def describe_value(value: Any) -> Any:
@@ -43,12 +47,21 @@ def version_of(package: str) -> str:
         return "not installed"
 
 
+@functools.cache
+def source_of_package() -> str:
+    """Hash of the code of mtlsim that numbers come from, for a version has many states of it while it is written."""
+    texts = {file.relative_to(ROOT): file.read_bytes() for file in ROOT.rglob("*.py")}
+    kept = [(file.as_posix(), text) for file, text in texts.items() if file.parts[0] not in NO_NUMBERS]
+    return hashlib.sha256(repr(sorted(kept)).encode()).hexdigest()[:12]
+
+
 def facts(devices: Sequence[jax.Device]) -> dict[str, Any]:
-    """What numbers depend on besides a sweep's own settings: precision, kind of device, versions."""
+    """What numbers depend on besides a sweep's own settings: precision, kind of device, versions, code."""
     return {
         "float64": bool(jax.config.jax_enable_x64),
         "device": f"{devices[0].platform} {devices[0].device_kind}",
         "versions": {package: version_of(package) for package in PACKAGES},
+        "source": source_of_package(),
     }
 
 

@@ -57,6 +57,7 @@ class Experiment:
     whole: further axes of which the picture needs every value, because it compares them.
     title: the sentence above the picture, said of the very data that are drawn. If there is none it is the claim, which was found
     on the full figure; on fewer draws that is said.
+    claims: of a figure of several models, what the picture of each shows; the claim is about all of them.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Experiment:
     along: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     title: Callable[["xr.Dataset"], str] | None = None
+    claims: Mapping[str, str] = field(default_factory=dict)
 
     def says(self, data: "xr.Dataset") -> str:
         """What may be said of these data: no more than they show, or whose claim it is."""
@@ -76,7 +78,7 @@ class Experiment:
         full = self.setting(Options(model=data.attrs.get("model") or None)).n_seeds
         drawn = data.sizes.get("seed", full)
         fewer = f" (Said of the full figure, of {counted(full, 'draw')} a point; this one has {drawn}.)"
-        return self.claim + fewer * (drawn < full)
+        return self.claims.get(data.attrs.get("model", ""), self.claim) + fewer * (drawn < full)
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""

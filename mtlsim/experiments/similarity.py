@@ -48,7 +48,8 @@ def draw(data):
         risk_curve(ax, shifted.sel({panels: value}), distance, "risk_single", "alone (STL)", 0)
         risk_curve(ax, shifted.sel({panels: value}), distance, "risk_multi", "together (MTL, rank 1)", 1)
         ax.set_title(PANELS[panels].format(value))
-        ax.set_xlabel("1 - cosine of the parameters\n(0 = same, 1 = orthogonal, 2 = opposite)")
+        ax.set_xlabel("1 - cosine of the parameters\n(0 same, 1 orthogonal, 2 opposite)")
+        ax.set_ylim(bottom=0)
     axes[0, 0].set_ylabel(RISK_LABEL if panels == NOISE else "share of wrong decisions on the target\n(lower is better)")
     legend(fig, "outside lower center", 2)
     return fig
@@ -61,4 +62,10 @@ EXPERIMENT = Experiment(
     draw,
     along=(COSINE,),
     models=MODELS,
+    claims={
+        model: "Sharing one ReLU unit helps near tasks, not opposite ones, more so the noisier the labels."
+        if "relu" in model
+        else "Sharing one direction helps near tasks and opposite ones, more so the noisier the labels."
+        for model in MODELS
+    },
 )

@@ -11,6 +11,7 @@ from conftest import close
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.core.registry import file_of, forget, own_thing, use
+from mtlsim.results.dataset import load
 from mtlsim.results.grid import Axis, Grid
 from mtlsim.sharing import find_sharing, sharing_names
 from mtlsim.theory import find_statement, statement_names
@@ -74,6 +75,46 @@ def test_a_cell_of_ones_own_in_a_toml_file(own):
     (own / "other" / "b.toml").write_text(text.replace("own_cell.py", "beside.py"))
     (own / "other" / "beside.py").write_text((own / "own_cell.py").read_text())
     assert cli.main(["sweep", "other/b.toml", "--quiet"]) == 0  # found beside the TOML file
+
+
+SCHEMES = """
+[tasks]
+n_features = 3
+n_samples = [12, 8]
+[cell]
+kind = "weighting"
+training = { n_steps = 4 }
+[grid]
+scheme = ["equal", "own_scheme.py"]
+[sweep]
+n_seeds = 2
+"""
+
+
+def test_a_scheme_of_ones_own_by_its_file_and_by_its_name(own, capsys):
+    (own / "s.toml").write_text(SCHEMES)
+    (own / "named.toml").write_text(SCHEMES.replace("own_scheme.py", "own-scheme"))
+    assert cli.main(["sweep", "s.toml", "--quiet"]) == 0
+    first = load("s.nc")
+    files = json.loads(first.attrs["settings"])["files"]
+    assert list(files) == ["own_scheme.py"] and files["own_scheme.py"]["text"] == (own / "own_scheme.py").read_text()
+    assert cli.main(["sweep", "named.toml", "--from", ".", "--quiet"]) == 0
+    again = load("named.nc")
+    assert json.loads(again.attrs["settings"])["files"] == files
+    np.testing.assert_array_equal(again.gain, first.gain)
+    edit(own / "own_scheme.py", "signals.losses / ", "signals.losses**2 / ")
+    capsys.readouterr()
+    assert cli.main(["sweep", "s.toml"]) == 2 and "files.own_scheme.py.sha256 is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["estimate", "s.toml"], ["explain-cell", "s.toml"], ["counterexample", "own-statement"]])
+def test_files_are_named_to_every_command_that_uses_them(own, capsys, words):
+    (own / "s.toml").write_text('[tasks]\nn_features = 3\nn_samples = [12, 8]\n[cell]\nsharing = "own-sharing"\n')
+    words += ["--over", "tasks.nothing=1:2"] if words[0] == "counterexample" else []
+    assert cli.main(words) == 2 and "must be one of the known names, but is 'own-s" in capsys.readouterr().err
+    cli.main([*words, "--from", "."])
+    said = capsys.readouterr()
+    assert "known names" not in said.err and (words[0] != "counterexample" or "'tasks.nothing'" in said.err)
 
 
 def test_files_in_any_folder_find_their_neighbours(own):

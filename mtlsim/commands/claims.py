@@ -67,10 +67,10 @@ class Verify:
 
 @dataclass(frozen=True)
 class Cite:
-    """Print the references of a key, a public name, or (without one) of the project."""
+    """Print the references of a key, of a public name or one in `mtlsim list`, or (without one) of the project."""
 
     thing: Positional[str | None] = None
-    """A key of references.bib or a public name such as Transfer."""
+    """A key of references.bib, a public name such as Transfer, or a name such as plateau."""
 
     def run(self) -> int:
         from mtlsim.citations import cite

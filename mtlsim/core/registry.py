@@ -201,6 +201,13 @@ def file_of(thing: Any) -> OwnFile | None:
     return next((own for own in _files.values() if own.module.__name__ == module), None)
 
 
+def file_of_name(name: object, kind: str) -> OwnFile | None:
+    """The user's file that a word stands for, by its path or by the name of the thing in it; None for all other words."""
+    if is_own(name):
+        return open_own(file_and_name(name)[0])
+    return _owners.get(id(_things[kind].get(name))) if isinstance(name, str) else None
+
+
 def own_thing(name: str, kind: str | None = None) -> Any:
     """What "my_file.py:NAME" names; without NAME the one of that kind in the file."""
     path, attribute = file_and_name(name)

@@ -100,10 +100,10 @@ def _on_seeds(data: "xr.Dataset") -> str:
     parts = []
     if countable.size:
         half, most = np.quantile(countable, [0.5, 0.9], method="inverted_cdf")
+        those = f"half of the {countable.size} open cells and {most:.0f} nine tenths of them"
         parts.append(
             f"at the present means, {counted(half, 'seed', '.0f')} a cell would decide "
-            f"half of the {counted(countable.size, 'open cell')} and {most:.0f} "
-            "nine tenths of them; raise n_seeds, or give a budget so that only open cells go on"
+            f"{those if countable.size > 1 else 'the open cell'}; raise n_seeds, or give a budget so that only open cells go on"
         )
     if countable.size < left.size:
         parts.append(

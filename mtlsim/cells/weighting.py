@@ -37,8 +37,8 @@ class Weighting(eqx.Module):
     """A cell: `cell(key=...)` draws tasks and samples, and compares learning each alone (STL) with learning all under weights.
 
     tasks: `LinearTasks` or `ReluTasks`. scheme: a name of `mtlsim.weighting.scheme_names()`, a file of your own, or "oracle" /
-    "oracle-mean": the weights whose exact optimum has the least risk on the target / over all tasks (see `mtlsim.cells.oracle`), or "given": the
-    exact optimum under `weights`, which sweeps along the Pareto front; these three need linear tasks.
+    "oracle-mean": the weights whose exact optimum has the least risk on the target / over all tasks (see `mtlsim.cells.oracle`), or
+    "given": the exact optimum under `weights`, which sweeps along the Pareto front; these three need linear tasks.
     rank: columns of the shared layer. target: which task is measured. training: how the shared layer is trained, on mean losses.
     hyperparameters: a scheme object instead of the one named `scheme` with the values of its paper. Alone, linear tasks are
     least squares and ReLU tasks are trained likewise. n_records: losses kept along training, a divisor of its steps.

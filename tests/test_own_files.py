@@ -211,7 +211,8 @@ def test_statements_say_in_which_cells_of_a_grid_they_apply():
             "an instance outside must violate an assumption",
         ),
         ("statement", "STATEMENT = Statement(", "STATEMENT = dict(", "it must be a Statement, but is a dict"),
-        ("statement", "n, d = jnp", "n, d = jnq", "it raises NameError"),
+        ("statement", "n, d = jnp", "n, d = jnq", "it raises NameError in line 32: name 'jnq' is not defined"),
+        ("statement", "n, d = jnp", "n, d = float(tasks.noise[0]) + jnp", "in place of np.f and float"),
         (
             "sharing",
             "self.size * jnp.eye(n_tasks)",

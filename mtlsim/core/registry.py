@@ -97,9 +97,9 @@ def open_own(path: Path | str) -> OwnFile:
         raise
     except BaseException as error:  # whatever a user's code may raise, the end of the program too
         sys.modules.pop(module.__name__, None)
-        if isinstance(error, ValueError) and not _lines(error, path):
+        if isinstance(error, ValueError) and not lines_through(error, path):
             raise  # our own sentence
-        line = next((f" in line {line}" for line in _lines(error, path)), "")
+        line = next((f" in line {line}" for line in lines_through(error, path)), "")
         said = f": {str(error).splitlines()[0]}" if str(error) else ""
         raise ValueError(f"file must run, but {path.name} does not{line} ({type(error).__name__}{said}); mend it.") from error
     finally:
@@ -134,7 +134,7 @@ def _join_installed() -> None:
         _files[own.path] = own
 
 
-def _lines(error: BaseException, path: Path) -> list[int]:
+def lines_through(error: BaseException, path: Path) -> list[int]:
     """Lines of the file that the error came through, the last first."""
     steps, step = [], error.__traceback__
     while step is not None:

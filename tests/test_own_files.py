@@ -107,6 +107,38 @@ def test_a_scheme_of_ones_own_by_its_file_and_by_its_name(own, capsys):
     assert cli.main(["sweep", "s.toml"]) == 2 and "files.own_scheme.py.sha256 is" in capsys.readouterr().err
 
 
+LAW = """
+import jax
+
+
+def law(key, n_rows, n_features):
+    return jax.random.rademacher(key, (n_rows, n_features)).astype(float)
+"""
+
+
+def test_a_law_of_rows_of_ones_own(own):
+    (own / "own_rows.py").write_text(LAW)
+    tasks = mtl.LinearTasks(3, (12, 8), rows="own_rows.py:law")
+    rows, _ = mtl.draw_data(tasks.draw(key=jax.random.key(0)), (12, 8), key=jax.random.key(1))
+    assert rows.X.shape == (12, 3)
+    cell = mtl.Transfer(tasks, sharing="pooled")
+    run = lambda *path: mtl.sweep(cell, {"tasks.noise": [0.5, 1.0]}, 4, jax.random.key(0), *path, progress=False)
+    first = run(own / "a.nc")
+    assert json.loads(first.attrs["settings"])["files"]["own_rows.py"]["text"] == LAW
+    edit(own / "own_rows.py", "return jax.random.rademacher(key", "return jax.random.rademacher(jax.random.fold_in(key, 1)")
+    assert not np.isclose(first.gain, run().gain).any()  # what was compiled of the old text is not used again
+    with pytest.raises(ValueError, match=r"files.own_rows.py.sha256 is"):
+        run(own / "a.nc")
+    for old, new, sentence in (
+        ("return jax", "return 3 * jax", "law of mean 0 and covariance I, but is one .* off in the mean and 8 in the covariance"),
+        ("(n_rows, n_features))", "(n_features, n_rows))", r"law that answers with shape \(4096, 2\)"),
+        ("def law", "law = 3\n\n\ndef no_law", "a function .*, but is own_rows.py:law, which is none"),
+    ):
+        edit(own / "own_rows.py", old, new)
+        with pytest.raises(ValueError, match=sentence):
+            mtl.LinearTasks(3, (12, 8), rows="own_rows.py:law")
+
+
 @pytest.mark.parametrize("words", [["estimate", "s.toml"], ["explain-cell", "s.toml"], ["counterexample", "own-statement"]])
 def test_files_are_named_to_every_command_that_uses_them(own, capsys, words):
     (own / "s.toml").write_text('[tasks]\nn_features = 3\nn_samples = [12, 8]\n[cell]\nsharing = "own-sharing"\n')

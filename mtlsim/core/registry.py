@@ -91,6 +91,7 @@ def open_own(path: Path | str) -> OwnFile:
         exec(compile(text, str(path), "exec"), module.__dict__)
         if before is not None:
             _leave(_files.pop(path))
+            _forget_programs()
         own = OwnFile(path, text, sha256, module)
         _join(own)
     except KeyboardInterrupt:
@@ -182,6 +183,13 @@ def _leave(own: OwnFile) -> None:
         del _owners[known]
 
 
+def _forget_programs() -> None:
+    """What was compiled of a file whose text is another now would go on as it was where only its name is part of a cell."""
+    import jax
+
+    jax.clear_caches()
+
+
 def forget() -> None:
     """Let all things of users' files leave the registry."""
     for own in _files.values():
@@ -205,7 +213,7 @@ def file_of_name(name: object, kind: str) -> OwnFile | None:
     """The user's file that a word stands for, by its path or by the name of the thing in it; None for all other words."""
     if is_own(name):
         return open_own(file_and_name(name)[0])
-    return _owners.get(id(_things[kind].get(name))) if isinstance(name, str) else None
+    return _owners.get(id(_things.get(kind, {}).get(name))) if isinstance(name, str) else None
 
 
 def own_thing(name: str, kind: str | None = None) -> Any:

@@ -21,6 +21,7 @@ from mtlsim.results.plan import Plan
 
 PACKAGES = ("mtlsim", "jax", "jaxlib", "numpy")
 ROOT = Path(__file__).parents[1]
+BY_NAME = {"scheme": "SCHEME", "rows": "ROWS"}  # fields that hold a name and not the thing itself
 NO_NUMBERS = ("plots", "pages", "commands")  # rooms that only show what was found
 
 
@@ -42,13 +43,13 @@ def describe_value(value: Any) -> Any:
 
 
 def own_files(value: Any) -> dict[str, dict[str, str]]:
-    """{file name: its hash and text} of all users' files that a cell is made of, with those that a scheme's name stands for."""
+    """{file name: its hash and text} of all users' files that a cell is made of, with those that a name stands for."""
     if isinstance(value, (tuple, list)):
         return {name: file for entry in value for name, file in own_files(entry).items()}
     if not dataclasses.is_dataclass(value):
         return {}
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    found = [file_of(type(value)), file_of_name(fields.get("scheme"), "SCHEME")]
+    found = [file_of(type(value)), *(file_of_name(fields.get(field), kind) for field, kind in BY_NAME.items())]
     here = {own.path.name: {"sha256": own.sha256, "text": own.text} for own in found if own is not None}
     return here | own_files(list(fields.values()))
 

@@ -249,7 +249,7 @@ def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, mon
         return
     assert drawn == [([], experiment.says(data))]
     fewer = data.sizes.get("seed", 4) < experiment.setting(Options(model=model)).n_seeds
-    assert experiment.title is not None or drawn[0][1].startswith(experiment.claim)
+    assert experiment.title is not None or drawn[0][1].startswith(experiment.claims.get(model, experiment.claim))
     assert experiment.title is not None or ("this one has 4.)" in drawn[0][1]) == fewer
     kept = (*experiment.along, *experiment.whole, "seed")
     parts = [axis for axis in data.dims if data.sizes[axis] > 1 and axis in data.coords and axis not in kept]

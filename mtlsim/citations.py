@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 import mtlsim
 from mtlsim.core.checks import nearest
 
+ROOMS = ("theory.statements", "experiments", "mechanisms", "sharing", "weighting")  # of what `mtlsim list` lists
 KEY = re.compile(r"\[([a-z]+[0-9]{4}[a-z]*)\]")
 ENTRY = re.compile(r"^@\w+\{([^,\s]+),.*?^\}$", re.MULTILINE | re.DOTALL)
 
@@ -42,10 +44,12 @@ def cite(thing: object = None) -> str:
     if isinstance(thing, str):
         if thing in entries:
             return entries[thing]
-        if thing not in mtlsim.__all__:
+        thing = getattr(mtlsim, thing) if thing in mtlsim.__all__ else _listed(thing) or thing
+        if isinstance(thing, str):
             choices = nearest(thing, [*entries, *mtlsim.__all__])
-            raise ValueError(f"thing must be a key of references.bib or a public name, but is {thing!r}; {choices}.")
-        thing = getattr(mtlsim, thing)
+            raise ValueError(
+                f"thing must be a key of references.bib, a public name, or a name in `mtlsim list`, but is {thing!r}; {choices}."
+            )
     keys = _keys_of(thing)
     if not keys:
         raise ValueError(
@@ -65,9 +69,19 @@ def keys_in_docstrings(source: str) -> list[str]:
     return list(dict.fromkeys(key for text in texts for key in KEY.findall(text)))
 
 
+def _listed(name: str) -> ModuleType | None:
+    """The module of a statement, figure, mechanism, architecture or scheme of ours."""
+    plain = name.replace("-", "_")
+    rooms = (room for room in ROOMS if plain.isidentifier() and not plain.startswith("_"))
+    found = next((room for room in rooms if importlib.util.find_spec(f"mtlsim.{room}.{plain}")), None)
+    return None if found is None else importlib.import_module(f"mtlsim.{found}.{plain}")
+
+
 def _keys_of(thing: object) -> list[str]:
     if isinstance(thing, ModuleType):
-        return keys_in_docstrings(inspect.getsource(thing))
+        named = getattr(thing, "STATEMENT", getattr(thing, "MECHANISM", None))
+        sources = [key for key in getattr(named, "source", ()) if KEY.fullmatch(f"[{key}]")]
+        return list(dict.fromkeys([*sources, *keys_in_docstrings(inspect.getsource(thing))]))
     thing = thing if isinstance(thing, type) or hasattr(thing, "__qualname__") else type(thing)
     texts = [inspect.getdoc(thing) or ""]
     if isinstance(thing, type):

@@ -1,5 +1,7 @@
 """What is wrong with the layout of a figure: words that overlap or leave the canvas, and artists that no legend explains."""
 
+import re
+
 import numpy as np
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.colors import to_rgba
@@ -81,6 +83,20 @@ def words_on_data(fig):
             points = line.get_transform().transform(np.column_stack([np.asarray(part, float) for part in line.get_data()]))
             if any(box.contains(*point) and ax.bbox.contains(*point) for point in points[np.isfinite(points).all(1)]):
                 found.append(f"the legend lies on {line.get_label()!r}")
+    return found
+
+
+def nameless(fig):
+    """Lowest panels of a column whose x axis has numbers on it, and nowhere a word for them."""
+    panels = [ax for ax in fig.axes if ax.axison and ax.get_label() != "<colorbar>" and ax.get_subplotspec() is not None]
+    places = {ax: ax.get_subplotspec() for ax in panels}
+    found = []
+    for ax, place in places.items():
+        below = [other for other in places.values() if other.rowspan.start > place.rowspan.start]
+        lowest = not any(set(other.colspan) & set(place.colspan) for other in below)
+        words = any(re.search("[a-z]{2}", one.get_text().replace("mathdefault", "")) for one in ax.get_xticklabels())
+        if lowest and not (ax.get_xlabel() or fig._supxlabel or words):
+            found.append(f"no word along {ax.get_title()!r}")
     return found
 
 
@@ -166,4 +182,5 @@ def problems(fig):
     """All of it, as sentences; the figure is drawn for it."""
     fig.draw_without_rendering()
     canvas = [f"{name} leaves the canvas" for name in outside(fig)]
-    return [*overlaps(fig), *canvas, *words_on_data(fig), *(f"no entry for {name}" for name in unexplained(fig))]
+    legends = [f"no entry for {name}" for name in unexplained(fig)]
+    return [*overlaps(fig), *canvas, *words_on_data(fig), *nameless(fig), *legends]

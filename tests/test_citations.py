@@ -60,6 +60,8 @@ def test_no_entry_of_the_file_is_lost():
         (mtlsim.principal_angles, ["bjorck1973numerical"]),
         (similarity, ["wu2020understanding", "bjorck1973numerical", "lin1991divergence"]),
         (wishart, ["bartlett1933"]),
+        ("beyond-weights", ["hu2023revisiting", "kurin2022defense", "xin2022current"]),  # a statement, by its sources
+        ("gradnorm", ["chen2018gradnorm"]),
         (mtlsim.draw_moments, ["bartlett1933"]),  # named by its module
         (None, ["mtlsim", *REFERENCES]),
     ],

@@ -14,8 +14,8 @@ from layout import problems
 
 import mtlsim as mtl
 from mtlsim import cli
-from mtlsim.configuration import CELLS, build, read
-from mtlsim.core.catalogue import claims_of, first_lines
+from mtlsim.configuration import CELLS, TASKLESS, build, read
+from mtlsim.core.catalogue import claims_of, first_lines, kinds_of_cells
 from mtlsim.experiments import _experiment
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment, make_figure, picture
 from mtlsim.experiments.dimension import STATEMENTS
@@ -27,6 +27,7 @@ from mtlsim.results.outputs import outputs
 from mtlsim.sharing import describe_sharing, sharing_names
 from mtlsim.sweeps import execute, predict
 from mtlsim.theory import find_statement, statement_names
+from mtlsim.weighting import describe_scheme, scheme_names
 
 matplotlib.use("Agg")
 TOML = """
@@ -86,6 +87,8 @@ def test_a_list_reads_from_the_files_what_the_registry_holds():
         assert list(read) == list(claims)
         assert all(text.split(" [")[0] == claims[name] for name, text in read.items())
     assert first_lines("sharing") == {name: describe_sharing(name) for name in sharing_names()}
+    assert first_lines("weighting") == {name: describe_scheme(name) for name in scheme_names()}
+    assert kinds_of_cells().keys() == CELLS.keys() | TASKLESS.keys() and "descriptors" in kinds_of_cells()["zero-shot"]
     assert claims_of("STATEMENT")["plateau"].endswith(" [Transfer, hard]")
 
 
@@ -246,7 +249,7 @@ def test_every_figure_writes_its_picture_and_its_data(name, model, tmp_path, mon
         return
     assert drawn == [([], experiment.says(data))]
     fewer = data.sizes.get("seed", 4) < experiment.setting(Options(model=model)).n_seeds
-    assert experiment.title is not None or drawn[0][1].startswith(experiment.claim)
+    assert experiment.title is not None or drawn[0][1].startswith(experiment.claims.get(model, experiment.claim))
     assert experiment.title is not None or ("this one has 4.)" in drawn[0][1]) == fewer
     kept = (*experiment.along, *experiment.whole, "seed")
     parts = [axis for axis in data.dims if data.sizes[axis] > 1 and axis in data.coords and axis not in kept]

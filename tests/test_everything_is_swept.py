@@ -17,8 +17,8 @@ from mtlsim.results.settings import facts
 from mtlsim.sweeps.execute import as_leaves, compile_batch
 from mtlsim.sweeps.job import make_job
 from mtlsim.tasks import covariance
-from mtlsim.tasks.recipe import ROWS
 from mtlsim.tasks.relations import RELATIONS
+from mtlsim.tasks.rows import ROWS
 
 D, KEY = 3, jax.random.key(2)
 ROWS_OF_DATA = np.random.default_rng(0).normal(size=(8, D)) * [1.0, 2.0, 3.0]

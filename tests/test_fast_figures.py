@@ -1,6 +1,7 @@
 """A fast figure has fewer points and seeds, and every curve and panel that the full one has."""
 
 import pytest
+import xarray as xr
 
 from mtlsim.experiments._experiment import Options, experiment_names, find_experiment
 
@@ -31,3 +32,14 @@ def test_what_lies_along_an_axis_is_an_axis():
 def test_both_sides_of_the_critical_angle_are_drawn():
     degrees = find_experiment("relu-critical-angle").setting(Options(fast=True)).grid["degrees"]
     assert any(85 <= angle < 85.4 for angle in degrees) and any(85.4 < angle <= 86 for angle in degrees)
+
+
+def test_the_picture_of_a_model_claims_nothing_of_others():
+    for name, model in FIGURES:
+        experiment = find_experiment(name)
+        assert not experiment.claims or set(experiment.claims) == set(experiment.models)
+        if model and experiment.title is None:
+            n_seeds = experiment.setting(Options(model=model)).n_seeds
+            data = xr.Dataset(coords={"seed": range(n_seeds)}, attrs={"model": model})
+            assert ("ReLU" in experiment.says(data)) == ("relu" in model), (name, model)
+            assert "of the full figure" in experiment.says(data.isel(seed=slice(1)))

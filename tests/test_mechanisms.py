@@ -25,7 +25,7 @@ from mtlsim.cells.hermite_students import HermiteStudents, hermite, overlap_flow
 from mtlsim.cells.marginal_screening import MarginalScreening
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.cells.stopped_flow import StoppedFlow
-from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
+from mtlsim.cells.two_gates import TwoGates, half_open, pull_at_start, turning_point
 from mtlsim.core.flow import follow
 from mtlsim.core.keys import stream
 from mtlsim.experiments.peaks import PAIRS, TASKS, PeaksNet, rank_correlations
@@ -582,6 +582,10 @@ def test_the_tide_is_that_of_small_steps():
     for name, wanted in (("first_multi", z[:, 0] > 0), ("second_multi", z[:, 0] <= z[:, 1])):
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT
     assert float(turning_point(pull_at_start(3.0), 0.1, 3.0)) == 0
+    assert 0.12 < half_open(0.1, 3.0) < 0.13  # from where on the second task, too, at A, opens C more
+    for tilt, low, high in ((0.12, 0.9, 1.0), (0.13, 0.1, 0.4)):
+        drawn = draws(TwoGates(tilt), 2000)
+        assert low <= 1 - drawn["second_multi"][drawn["first_multi"] == 1].mean() <= high
 
 
 def test_stops_are_the_best_ones():

@@ -11,6 +11,7 @@ from conftest import close
 import mtlsim as mtl
 from mtlsim import cli
 from mtlsim.core.registry import file_of, forget, own_thing, use
+from mtlsim.results.dataset import load
 from mtlsim.results.grid import Axis, Grid
 from mtlsim.sharing import find_sharing, sharing_names
 from mtlsim.theory import find_statement, statement_names
@@ -74,6 +75,78 @@ def test_a_cell_of_ones_own_in_a_toml_file(own):
     (own / "other" / "b.toml").write_text(text.replace("own_cell.py", "beside.py"))
     (own / "other" / "beside.py").write_text((own / "own_cell.py").read_text())
     assert cli.main(["sweep", "other/b.toml", "--quiet"]) == 0  # found beside the TOML file
+
+
+SCHEMES = """
+[tasks]
+n_features = 3
+n_samples = [12, 8]
+[cell]
+kind = "weighting"
+training = { n_steps = 4 }
+[grid]
+scheme = ["equal", "own_scheme.py"]
+[sweep]
+n_seeds = 2
+"""
+
+
+def test_a_scheme_of_ones_own_by_its_file_and_by_its_name(own, capsys):
+    (own / "s.toml").write_text(SCHEMES)
+    (own / "named.toml").write_text(SCHEMES.replace("own_scheme.py", "own-scheme"))
+    assert cli.main(["sweep", "s.toml", "--quiet"]) == 0
+    first = load("s.nc")
+    files = json.loads(first.attrs["settings"])["files"]
+    assert list(files) == ["own_scheme.py"] and files["own_scheme.py"]["text"] == (own / "own_scheme.py").read_text()
+    assert cli.main(["sweep", "named.toml", "--from", ".", "--quiet"]) == 0
+    again = load("named.nc")
+    assert json.loads(again.attrs["settings"])["files"] == files
+    np.testing.assert_array_equal(again.gain, first.gain)
+    edit(own / "own_scheme.py", "signals.losses / ", "signals.losses**2 / ")
+    capsys.readouterr()
+    assert cli.main(["sweep", "s.toml"]) == 2 and "files.own_scheme.py.sha256 is" in capsys.readouterr().err
+
+
+LAW = """
+import jax
+
+
+def law(key, n_rows, n_features):
+    return jax.random.rademacher(key, (n_rows, n_features)).astype(float)
+"""
+
+
+def test_a_law_of_rows_of_ones_own(own):
+    (own / "own_rows.py").write_text(LAW)
+    tasks = mtl.LinearTasks(3, (12, 8), rows="own_rows.py:law")
+    rows, _ = mtl.draw_data(tasks.draw(key=jax.random.key(0)), (12, 8), key=jax.random.key(1))
+    assert rows.X.shape == (12, 3)
+    cell = mtl.Transfer(tasks, sharing="pooled")
+    run = lambda *path: mtl.sweep(cell, {"tasks.noise": [0.5, 1.0]}, 4, jax.random.key(0), *path, progress=False)
+    first = run(own / "a.nc")
+    assert json.loads(first.attrs["settings"])["files"]["own_rows.py"]["text"] == LAW
+    edit(own / "own_rows.py", "return jax.random.rademacher(key", "return jax.random.rademacher(jax.random.fold_in(key, 1)")
+    assert not np.isclose(first.gain, run().gain).any()  # what was compiled of the old text is not used again
+    with pytest.raises(ValueError, match=r"files.own_rows.py.sha256 is"):
+        run(own / "a.nc")
+    for old, new, sentence in (
+        ("return jax", "return 3 * jax", "law of mean 0 and covariance I, but is one .* off in the mean and 8 in the covariance"),
+        ("(n_rows, n_features))", "(n_features, n_rows))", r"law that answers with shape \(4096, 2\)"),
+        ("def law", "law = 3\n\n\ndef no_law", "a function .*, but is own_rows.py:law, which is none"),
+    ):
+        edit(own / "own_rows.py", old, new)
+        with pytest.raises(ValueError, match=sentence):
+            mtl.LinearTasks(3, (12, 8), rows="own_rows.py:law")
+
+
+@pytest.mark.parametrize("words", [["estimate", "s.toml"], ["explain-cell", "s.toml"], ["counterexample", "own-statement"]])
+def test_files_are_named_to_every_command_that_uses_them(own, capsys, words):
+    (own / "s.toml").write_text('[tasks]\nn_features = 3\nn_samples = [12, 8]\n[cell]\nsharing = "own-sharing"\n')
+    words += ["--over", "tasks.nothing=1:2"] if words[0] == "counterexample" else []
+    assert cli.main(words) == 2 and "must be one of the known names, but is 'own-s" in capsys.readouterr().err
+    cli.main([*words, "--from", "."])
+    said = capsys.readouterr()
+    assert "known names" not in said.err and (words[0] != "counterexample" or "'tasks.nothing'" in said.err)
 
 
 def test_files_in_any_folder_find_their_neighbours(own):
@@ -170,7 +243,8 @@ def test_statements_say_in_which_cells_of_a_grid_they_apply():
             "an instance outside must violate an assumption",
         ),
         ("statement", "STATEMENT = Statement(", "STATEMENT = dict(", "it must be a Statement, but is a dict"),
-        ("statement", "n, d = jnp", "n, d = jnq", "it raises NameError"),
+        ("statement", "n, d = jnp", "n, d = jnq", "it raises NameError in line 32: name 'jnq' is not defined"),
+        ("statement", "n, d = jnp", "n, d = float(tasks.noise[0]) + jnp", "in place of np.f and float"),
         (
             "sharing",
             "self.size * jnp.eye(n_tasks)",

@@ -389,6 +389,17 @@ def test_the_picture_of_a_part_leaves_that_of_the_whole_alone(tmp_path, monkeypa
         assert [file.name for file in _experiment.redraw(tmp_path / "a.nc", only=only)] == [name]
 
 
+def test_a_part_has_one_name_whatever_its_axis_is_called():
+    rows = "tasks.n_samples[0]"
+    data = result(**{rows: [5, 50], "tasks.cosine": [-0.5, 0.5]}).assign_attrs(
+        settings='{"cell": {"tasks": {"n_samples": [5, 9]}}}'
+    )
+    for word in (rows, "n_samples", "n_samples[0]", "source-samples", "source_samples"):
+        assert _experiment._part(Path("a.nc"), [f"{word}=5,50"], data).name == "a-source-samples-5-50"
+    names = {_experiment._part(Path("a.nc"), [f"cosine={value}"], data).name for value in ("-0.5", "0.5", "-0.5,0.5")}
+    assert names == {"a-cosine-minus-0.5", "a-cosine-0.5", "a-cosine-minus-0.5-0.5"}
+
+
 def test_values_in_any_order_are_drawn_where_they_are():
     cell = mtl.Transfer(mtl.LinearTasks(3, (12, 9)), sharing="pooled")
     grid = {"tasks.noise": [2.0, 0.5, 1.0], "tasks.angle": [90.0, 0.0]}

@@ -1,5 +1,6 @@
 """Results on disk: resumed after a kill with the same numbers, never overwritten, sharded and merged."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import sweep_to_kill
 import xarray as xr
 
 import mtlsim as mtl
-from mtlsim.results import store
+from mtlsim.results import explain, settings, store
 from mtlsim.results.dataset import load
 from mtlsim.sweeps import execute as runs
 
@@ -42,6 +43,36 @@ def test_a_finished_sweep_is_not_computed_again(tmp_path, monkeypatch):
     data = run(tmp_path / "a.nc")
     monkeypatch.setattr(runs, "run_points", lambda *_: pytest.fail("computed again"))
     np.testing.assert_array_equal(run(tmp_path / "a.nc").gain, data.gain)
+
+
+def test_what_other_code_made_is_said(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "a.nc"
+    first = mtl.sweep(CELL, GRID, 4, KEY, path, shard="1/2")  # half of it, in its folder of parts
+    capsys.readouterr()
+    assert "other code" not in mtl.explain(first)
+    here = json.loads(first.attrs["settings"])["source"]
+    for module in (settings, explain):
+        monkeypatch.setattr(module, "source_of_package", lambda: "another")
+    last = mtl.sweep(CELL, GRID, 4, KEY, path)
+    said = f"other code of mtlsim made it (source {here} there, another here)"
+    assert f"going on with {path}.parts, but {said}; the result says so" in capsys.readouterr().err
+    text = mtl.explain(last)
+    assert said in text and "other versions went on with it: source of mtlsim another" in text
+    np.testing.assert_array_equal(run(tmp_path / "b.nc").gain, last.gain)
+    mtl.sweep(CELL, GRID, 4, KEY, path)
+    assert capsys.readouterr().err == f"{path} is taken as it is, but {said}; move it away to have it made anew\n"
+    mtl.sweep(CELL, GRID, 4, KEY, tmp_path / "b.nc")
+    assert "taken as it is" not in capsys.readouterr().err
+
+
+def test_code_that_numbers_come_from_has_a_hash(tmp_path, monkeypatch):
+    (tmp_path / "plots").mkdir()
+    found = []
+    for name, text in (("solve.py", "1"), ("plots/curve.py", "1"), ("plots/curve.py", "2"), ("solve.py", "2"), ("sol.py", "2")):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(settings, "ROOT", tmp_path)
+        found.append(settings.source_of_package.__wrapped__())
+    assert found[0] == found[1] == found[2] and len(set(found)) == 3
 
 
 def interrupt_after(monkeypatch, n_chunks):

@@ -20,7 +20,7 @@ from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.sweeps.cheap import cheap_margins, may_hold
 from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
-from mtlsim.theory.statement import PLACES
+from mtlsim.theory.statement import INSIDE, PLACES, quantities
 from mtlsim.theory.statements.free_heads import predict_free_heads
 from mtlsim.verification.counterexample import Counterexample, load_counterexample, search_counterexample, short_of
 from mtlsim.verification.evidence import Evidence
@@ -414,3 +414,11 @@ def test_a_statement_refuses_cells_it_is_not_about(name, cell, sentence):
 def test_other_rows_are_outside_the_assumptions():
     cell = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(20, 15), rows="rademacher", relation="same"), sharing="pooled")
     assert theory.pooled_least_squares(cell)(key=jax.random.key(0))["margin"] < 0
+
+
+def test_a_statement_that_names_what_it_predicts_does():
+    named = [one for one in map(theory.find_statement, theory.statement_names()) if one.predicts]
+    assert [one.name for one in named] == ["local-minima-different"]
+    for statement in named:
+        cell = statement.instance(INSIDE, np.random.default_rng(0))
+        assert quantities(statement, cell) == quantities(dataclasses.replace(statement, predicts=()), cell)

@@ -21,15 +21,6 @@ FORMAT = "mtlsim study 1"
 LEAVE_ALONE = 0.5  # weight of learning alone from which a task is left alone
 
 
-def is_study(path: Path | str) -> bool:
-    """Whether a file is one that `Study.save` wrote."""
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as data:
-            return data.attrs.get("format") == FORMAT
-    except (OSError, ValueError, KeyError):
-        return False
-
-
 class Study:
     """What several tasks gain from each other: `compare_tasks` makes it.
 

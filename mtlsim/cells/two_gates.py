@@ -96,3 +96,13 @@ def pull_at_start(width):
     """f_0 = a (1 - 2 a), a = e^-Z."""
     a = jnp.exp(-jnp.asarray(width, float))
     return a * (1 - 2 * a)
+
+
+def half_open(well, width):
+    """The tilt at which A, in the first task's well, is half open: a e^z_1 = 1 / 2 at z_1 = Z - log 2.
+
+    Where both tasks end at A, the second is fitted and pulls no more, so that z_1 lies in the first task's well, nearer to zero the
+    larger the tilt. Beyond this one the second task makes up for it by a gate C that is more open than A.
+    """
+    z = width - np.log(2)
+    return 4 * well / width * z * (1 - (z / width) ** 2)

@@ -12,7 +12,7 @@ from mtlsim.cells.draw import WeightingDraw
 from mtlsim.cells.network import measured_risk
 from mtlsim.cells.oracle import best_weights, solve_mean_losses
 from mtlsim.cells.tails import compare_with_expectation
-from mtlsim.core.checks import is_whole, require, require_choice, require_index
+from mtlsim.core.checks import is_whole, require, require_index
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import multiply
@@ -27,7 +27,7 @@ from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe, Tasks
 from mtlsim.tasks.relu import ReluPopulation, ReluTasks
 from mtlsim.training.weighted import WeightedTraining, train_weighted
-from mtlsim.weighting import OneOf, Scheme, find_scheme, scheme_names
+from mtlsim.weighting import OneOf, Scheme, find_scheme, require_scheme
 from mtlsim.weighting.mgda import shortest_mixture
 
 EXACT = ("oracle", "oracle-mean", "given")  # weights of least risk on the target, of least mean risk over all tasks, as given
@@ -36,9 +36,9 @@ EXACT = ("oracle", "oracle-mean", "given")  # weights of least risk on the targe
 class Weighting(eqx.Module):
     """A cell: `cell(key=...)` draws tasks and samples, and compares learning each alone (STL) with learning all under weights.
 
-    tasks: `LinearTasks` or `ReluTasks`. scheme: a name of `mtlsim.weighting.scheme_names()`, or "oracle" / "oracle-mean": the
-    weights whose exact optimum has the least risk on the target / over all tasks (see `mtlsim.cells.oracle`), or "given": the
-    exact optimum under `weights`, which sweeps along the Pareto front; these three need linear tasks.
+    tasks: `LinearTasks` or `ReluTasks`. scheme: a name of `mtlsim.weighting.scheme_names()`, a file of your own, or "oracle" /
+    "oracle-mean": the weights whose exact optimum has the least risk on the target / over all tasks (see `mtlsim.cells.oracle`), or
+    "given": the exact optimum under `weights`, which sweeps along the Pareto front; these three need linear tasks.
     rank: columns of the shared layer. target: which task is measured. training: how the shared layer is trained, on mean losses.
     hyperparameters: a scheme object instead of the one named `scheme` with the values of its paper. Alone, linear tasks are
     least squares and ReLU tasks are trained likewise. n_records: losses kept along training, a divisor of its steps.
@@ -64,7 +64,7 @@ class Weighting(eqx.Module):
         return dict.fromkeys(("path_source", "path_target"), ("record",))
 
     def __check_init__(self):
-        require_choice(self.scheme, [*scheme_names(), *EXACT], "scheme")
+        require_scheme(self.scheme, EXACT)
         linear, kind = isinstance(self.tasks, LinearTasks), type(self.tasks).__name__
         require(linear or isinstance(self.tasks, ReluTasks), "tasks", "linear or ReLU tasks", kind, "use LinearTasks")
         require(linear or self.scheme not in EXACT, "scheme", "trained for ReLU tasks", repr(self.scheme), "use LinearTasks")

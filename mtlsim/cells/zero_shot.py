@@ -4,7 +4,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
-from scipy.optimize import linprog
 
 from mtlsim.core import linalg
 from mtlsim.core.checks import as_array, as_numbers, is_concrete, is_whole, require, require_finite, require_one
@@ -170,6 +169,8 @@ def best_design(descriptors, target) -> tuple[np.ndarray, float]:
     require(t.shape == T.shape[1:], "target", wanted, t.shape, "describe it as the sources are")
     for numbers, name in ((T, "descriptors"), (t, "target")):
         require_finite(numbers, name)
+    from scipy.optimize import linprog  # which is long to load
+
     sizes = np.abs(T).max(0)
     T, t = T / np.where(sizes > 0, sizes, 1), t / np.where(sizes > 0, sizes, 1)
     require(bool(identified(jnp.asarray(T), jnp.asarray(t))), "target", "in the span of the descriptors", t, "add a source")

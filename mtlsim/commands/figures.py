@@ -95,7 +95,7 @@ class Plot(Drawing):
 
 @dataclass(frozen=True)
 class List:
-    """List the figures, the statements, the mechanisms and the architectures, and what each is about."""
+    """List all figures, statements, mechanisms, architectures, weighting schemes and cells, and what each is about."""
 
     sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
     """Files or folders of your own, which are listed with ours."""
@@ -113,14 +113,17 @@ TITLES = (
     "statements (mtlsim verify NAME) [of these cells]",
     "mechanisms (mtlsim verify NAME)",
     "architectures (sharing = NAME)",
+    "weighting schemes (scheme = NAME)",
+    "cells (kind = NAME)",
 )
 
 
 def _ours() -> dict[str, dict[str, str]]:
     """All of ours, without loading any."""
-    from mtlsim.core.catalogue import claims_of, first_lines
+    from mtlsim.core.catalogue import claims_of, first_lines, kinds_of_cells
 
-    found = (*(claims_of(kind) for kind in ("EXPERIMENT", "STATEMENT", "MECHANISM")), first_lines("sharing"))
+    rooms = first_lines("sharing"), first_lines("weighting"), kinds_of_cells()
+    found = (*(claims_of(kind) for kind in ("EXPERIMENT", "STATEMENT", "MECHANISM")), *rooms)
     return dict(zip(TITLES, found, strict=True))
 
 
@@ -131,11 +134,14 @@ def _with_own(sources: tuple[Path, ...]) -> dict[str, dict[str, str]]:
     from mtlsim.mechanisms import find_mechanism, mechanism_names
     from mtlsim.sharing import describe_sharing, sharing_names
     from mtlsim.theory import find_statement, statement_names
+    from mtlsim.weighting import describe_scheme, scheme_names
 
     found = (
         {name: find_experiment(name).claim for name in experiment_names()},
         {name: find_statement(name).claim for name in statement_names()},
         {name: find_mechanism(name).claim for name in mechanism_names()},
         {name: describe_sharing(name) for name in sharing_names()},
+        {name: describe_scheme(name) for name in scheme_names()},
+        {},
     )
     return {title: own | ours for (title, ours), own in zip(_ours().items(), found, strict=True)}

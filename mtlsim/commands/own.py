@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from mtlsim.commands._report import report
+from mtlsim.commands._report import report, use_all
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,11 @@ class ExplainCell:
     """Settings that replace those of the file."""
     all: bool = False
     """Say of every other statement why it does not speak of such a cell."""
+    sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """Files or folders of your own statements, which are asked with ours, and of what the TOML file calls by name."""
 
     def run(self) -> int:
+        use_all(self.sources)
         from mtlsim.configuration import build, read
 
         settings = read(self.config, self.overrides)
@@ -94,8 +97,11 @@ class Counterexample:
     seed: int = 0
     """Random seed of the instance and the draws."""
     out: Annotated[Path | None, arg(help="A .json file that reproduces it.")] = None
+    sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """Files or folders of your own statements, to be called by name."""
 
     def run(self) -> int:
+        use_all(self.sources)
         from mtlsim.core.checks import require
         from mtlsim.theory import find_statement
         from mtlsim.verification.counterexample import VIOLATES, search_counterexample

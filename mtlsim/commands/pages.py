@@ -33,27 +33,29 @@ class Explore:
         use_all(self.sources)
         from json import loads
 
-        from mtlsim.arrays.study import Study, is_study
         from mtlsim.core.checks import require
         from mtlsim.experiments._experiment import experiment_names, find_experiment
         from mtlsim.pages._page import check_bokeh
         from mtlsim.pages.explore import explore
-        from mtlsim.pages.mechanisms import explore_mechanisms
-        from mtlsim.pages.study import explore_study
         from mtlsim.reproduction import reproduce
-        from mtlsim.results.dataset import load
+        from mtlsim.results.dataset import is_study, load
 
         check_bokeh()
         out = self.result.with_suffix(".html") if self.out is None else self.out
         if is_study(self.result):
             given = [name for name in ("x", "y", "theory") if getattr(self, name) is not None]
             require(not given, "x, y and theory", "left out for a study", ", ".join(given), "drop them")
+            from mtlsim.arrays.study import Study
+            from mtlsim.pages.study import explore_study
+
             study = Study.load(self.result)
             return report([explore_study(study.data, out, str(study), study.advice, study.reasons)])
         data = load(self.result)
         if "clause" in data.dims:
             given = [name for name in ("x", "y", "theory") if getattr(self, name) is not None]
             require(not given, "x, y and theory", "left out for mechanisms", ", ".join(given), "drop them")
+            from mtlsim.pages.mechanisms import explore_mechanisms
+
             options = loads(data.attrs["settings"])["options"]
             more = [f"--{name} {options[key]}" for name, key in (("seeds", "n_seeds"), ("seed", "seed")) if options[key]]
             again = " ".join([f"mtlsim figure {data.attrs['experiment']}", *(["--fast"] if options["fast"] else []), *more])
@@ -68,10 +70,9 @@ class Explore:
 
 def _predictions(cell: Any, quantity: str, names: tuple[str, ...] | None) -> Iterator[Any]:
     """Statements bound to the cell: those of these names, else every one that predicts the quantity of such a cell."""
-    import jax
-
     from mtlsim.core.checks import require
     from mtlsim.theory import find_statement, statement_names
+    from mtlsim.theory.statement import quantities
 
     if names:
         cure = "leave --theory away, or draw from Python with mtlsim.pages.explore.explore"
@@ -84,7 +85,7 @@ def _predictions(cell: Any, quantity: str, names: tuple[str, ...] | None) -> Ite
             continue
         try:
             prediction = statement(cell)
-            if quantity in jax.eval_shape(lambda key, statement=statement: statement.predict(cell, key), jax.random.key(0)):
+            if quantity in quantities(statement, cell):
                 yield prediction
         except ValueError:  # another kind of cell
             continue

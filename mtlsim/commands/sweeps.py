@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from mtlsim.commands._report import report
+from mtlsim.commands._report import report, use_all
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Sweep:
     """TOML with [tasks], [cell], [grid] and [sweep] tables; see the README."""
     overrides: Annotated[tuple[str, ...], arg(name="set")] = ()
     """Settings that replace those of the file, such as sweep.n_seeds=50 tasks.noise=2.0."""
+    sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """Files or folders of your own architectures and schemes, to be called by name."""
     out: Path | None = None
     """Result file; the configuration's name with .nc if left out."""
     shard: str | None = None
@@ -33,6 +35,7 @@ class Sweep:
     """Say nothing while it runs."""
 
     def run(self) -> int:
+        use_all(self.sources)
         from mtlsim.configuration import run_configuration
         from mtlsim.core.checks import require
 
@@ -56,10 +59,13 @@ class Estimate:
     """TOML as for `mtlsim sweep`."""
     overrides: Annotated[tuple[str, ...], arg(name="set")] = ()
     """Settings that replace those of the file."""
+    sources: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """Files or folders of your own architectures and schemes, to be called by name."""
     workers: tuple[int, ...] = (10, 100)
     """Numbers of workers like this machine to say the time for."""
 
     def run(self) -> int:
+        use_all(self.sources)
         from mtlsim.configuration import read, sweep_arguments
 
         settings = read(self.config, self.overrides)

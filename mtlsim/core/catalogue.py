@@ -27,6 +27,15 @@ def first_lines(room: str) -> dict[str, str]:
     return {name: text.splitlines()[0] for name, text in sorted(lines.items())}
 
 
+def kinds_of_cells() -> dict[str, str]:
+    """{kind: first line of its module} of the cells that a TOML file may name."""
+    made = ast.parse((ROOT / "configuration.py").read_text(encoding="utf-8")).body
+    tables = [one.value for one in made if isinstance(one, ast.Assign) and one.targets[0].id in ("CELLS", "TASKLESS")]
+    lines = first_lines("cells")
+    kinds = {kind: module for table in tables for kind, (module, *_) in ast.literal_eval(table).items()}
+    return {kind: lines[module.rpartition(".")[2].replace("_", "-")] for kind, module in sorted(kinds.items())}
+
+
 def _files(room: str) -> list[Path]:
     return [file for file in sorted((ROOT / room).glob("*.py")) if not file.name.startswith("_")]
 

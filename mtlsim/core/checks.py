@@ -3,6 +3,7 @@
 import datetime
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from numbers import Number
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 from mtlsim.core.words import counted
 
 
-def require(condition: bool | np.bool_, argument: str, must_be: str, found: object, cure: str) -> None:
+def require(condition: bool | np.bool_, argument: str, must_be: str, found: object, cure: object) -> None:
     """Raise the ValueError of this house unless the condition holds."""
     if not condition:
         raise ValueError(f"{argument} must be {must_be}, but is {found}; {cure}.")
@@ -102,12 +103,22 @@ def require_finite_rows(n_bad: int, n_rows: int, argument: str, where: str = "")
         )
 
 
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """A hint that names the closest choice, for messages about unknown names."""
-    choices = list(choices)
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}choices: {', '.join(choices)}"
+@dataclass(frozen=True)
+class Nearest:
+    """A hint that names the closest choice, looked for only if it is said: that takes a millisecond or more."""
+
+    name: str
+    choices: tuple[str, ...]
+
+    def __str__(self) -> str:
+        close = difflib.get_close_matches(self.name, self.choices, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"{hint}choices: {', '.join(self.choices)}"
+
+
+def nearest(name: str, choices: Iterable[str]) -> Nearest:
+    """The cure of a message about an unknown name."""
+    return Nearest(name, tuple(choices))
 
 
 def require_choice(value: str, choices: Iterable[str], argument: str) -> None:

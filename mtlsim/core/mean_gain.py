@@ -12,7 +12,7 @@ How often the intervals cover: `tests/benchmarks/README.md`.
 """
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
@@ -111,7 +111,7 @@ def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:
         pull = np.where(left > 0, cubes / n / (left / n) ** 1.5, 0) / np.sqrt(n)
         mean = np.where(count > 0, gain - slope * control, np.nan)
     pull = np.where(np.isfinite(pull), pull, 0)
-    quantile = stats.t.ppf(0.5 + level / 2, freedom)
+    quantile = special.stdtrit(freedom, 0.5 + level / 2)
     error = np.where(fine, error, np.inf)
     width = [np.where(fine, np.where(fine, error, 0) * turn(side * quantile, pull), side * np.inf) for side in (1, -1)]
     return {"mean": mean, "standard_error": error, "low": mean - width[0], "high": mean - width[1], "n_seeds": count.astype(int)}

@@ -91,15 +91,16 @@ def open_own(path: Path | str) -> OwnFile:
         exec(compile(text, str(path), "exec"), module.__dict__)
         if before is not None:
             _leave(_files.pop(path))
+            _forget_programs()
         own = OwnFile(path, text, sha256, module)
         _join(own)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a user's code may raise, the end of the program too
         sys.modules.pop(module.__name__, None)
-        if isinstance(error, ValueError) and not _lines(error, path):
+        if isinstance(error, ValueError) and not lines_through(error, path):
             raise  # our own sentence
-        line = next((f" in line {line}" for line in _lines(error, path)), "")
+        line = next((f" in line {line}" for line in lines_through(error, path)), "")
         said = f": {str(error).splitlines()[0]}" if str(error) else ""
         raise ValueError(f"file must run, but {path.name} does not{line} ({type(error).__name__}{said}); mend it.") from error
     finally:
@@ -134,7 +135,7 @@ def _join_installed() -> None:
         _files[own.path] = own
 
 
-def _lines(error: BaseException, path: Path) -> list[int]:
+def lines_through(error: BaseException, path: Path) -> list[int]:
     """Lines of the file that the error came through, the last first."""
     steps, step = [], error.__traceback__
     while step is not None:
@@ -182,6 +183,13 @@ def _leave(own: OwnFile) -> None:
         del _owners[known]
 
 
+def _forget_programs() -> None:
+    """What was compiled of a file whose text is another now would go on as it was where only its name is part of a cell."""
+    import jax
+
+    jax.clear_caches()
+
+
 def forget() -> None:
     """Let all things of users' files leave the registry."""
     for own in _files.values():
@@ -199,6 +207,13 @@ def file_of(thing: Any) -> OwnFile | None:
         return _owners[id(thing)]
     module = getattr(thing if isinstance(thing, type) or callable(thing) else type(thing), "__module__", "")
     return next((own for own in _files.values() if own.module.__name__ == module), None)
+
+
+def file_of_name(name: object, kind: str) -> OwnFile | None:
+    """The user's file that a word stands for, by its path or by the name of the thing in it; None for all other words."""
+    if is_own(name):
+        return open_own(file_and_name(name)[0])
+    return _owners.get(id(_things.get(kind, {}).get(name))) if isinstance(name, str) else None
 
 
 def own_thing(name: str, kind: str | None = None) -> Any:

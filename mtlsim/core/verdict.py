@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import special  # scipy.stats takes half a second to load
 
 from mtlsim.core.checks import require
 from mtlsim.core.mean_gain import Arrays, add_up, estimate
@@ -43,7 +43,7 @@ class Verdict:
 def half_width(standard_error, n_seeds, level: float = 0.95):
     """Half the width of Student's interval for a mean."""
     freedom = np.maximum(np.asarray(n_seeds) - 1, 1)
-    return stats.t.ppf(0.5 + level / 2, freedom) * standard_error
+    return special.stdtrit(freedom, 0.5 + level / 2) * standard_error
 
 
 def summarise(gains, level: float = 0.95, control=None, status=None) -> Arrays:
@@ -71,13 +71,20 @@ def level_of_looks(level: float, n_looks: int) -> float:
     ever outside of its interval with probability 1 - level. Bonferroni's is 1 - (1 - level) / n_looks, for looks that know
     nothing of each other.
     """
+    from scipy.optimize import brentq
+
     require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
     if n_looks == 1:
         return level
     few = min(n_looks, MOST_LOOKS)  # beyond them the level is shared out further as by Bonferroni, which is wider
     outside = lambda limit: _ever_outside(limit, few) - (1 - level) * few / n_looks
-    limit = optimize.brentq(outside, *stats.norm.isf([(1 - level) / 2, (1 - level) / (2 * n_looks * few)]), xtol=1e-6)
-    return float(1 - 2 * stats.norm.sf(limit))
+    limit = brentq(outside, *-special.ndtri([(1 - level) / 2, (1 - level) / (2 * n_looks * few)]), xtol=1e-6)
+    return float(1 - 2 * special.ndtr(-limit))
+
+
+def _density(x):
+    """Of the standard normal law."""
+    return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
 
 def _ever_outside(limit: float, n_looks: int) -> float:
@@ -86,10 +93,10 @@ def _ever_outside(limit: float, n_looks: int) -> float:
     By the recursion of [armitage1969repeated] for the density of a walk that is inside so far.
     """
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    places, density = limit * nodes, stats.norm.pdf(limit * nodes) * limit * weights
+    places, density = limit * nodes, _density(limit * nodes) * limit * weights
     for look in range(2, n_looks + 1):
         reach = limit * np.sqrt(look)
-        density = stats.norm.pdf(reach * nodes[:, None] - places) @ density * reach * weights
+        density = _density(reach * nodes[:, None] - places) @ density * reach * weights
         places = reach * nodes
     return 1 - density.sum()
 

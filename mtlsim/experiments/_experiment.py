@@ -14,7 +14,7 @@ from mtlsim.core.registry import find, names
 from mtlsim.core.words import counted
 from mtlsim.plots.sheet import finish, save
 from mtlsim.plots.style import PLAIN, Look, wearing
-from mtlsim.results.dataset import load
+from mtlsim.results.dataset import is_study, load
 from mtlsim.results.selection import axis_of, check_only, left_out, select, words_of
 from mtlsim.results.store import check_writable
 from mtlsim.sweeps.run import sweep
@@ -57,6 +57,7 @@ class Experiment:
     whole: further axes of which the picture needs every value, because it compares them.
     title: the sentence above the picture, said of the very data that are drawn. If there is none it is the claim, which was found
     on the full figure; on fewer draws that is said.
+    claims: of a figure of several models, what the picture of each shows; the claim is about all of them.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Experiment:
     along: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     title: Callable[["xr.Dataset"], str] | None = None
+    claims: Mapping[str, str] = field(default_factory=dict)
 
     def says(self, data: "xr.Dataset") -> str:
         """What may be said of these data: no more than they show, or whose claim it is."""
@@ -76,7 +78,7 @@ class Experiment:
         full = self.setting(Options(model=data.attrs.get("model") or None)).n_seeds
         drawn = data.sizes.get("seed", full)
         fewer = f" (Said of the full figure, of {counted(full, 'draw')} a point; this one has {drawn}.)"
-        return self.claim + fewer * (drawn < full)
+        return self.claims.get(data.attrs.get("model", ""), self.claim) + fewer * (drawn < full)
 
     def run(self, options: Options, path: Path | None = None, **sweep_options: Any) -> "xr.Dataset":
         """The data of the figure, saved at `path`, or loaded from there if these very settings made it."""
@@ -142,12 +144,19 @@ def make_figure(
     path = Path(out) / f"{experiment.stem(options)}.nc"
     data = experiment.run(options, path, **sweep_options)
     with wearing(look):
-        return [*save(picture(experiment, data, only), _part(path, only)), path]
+        return [*save(picture(experiment, data, only), _part(path, only, data)), path]
 
 
-def _part(path: Path, only: Sequence[str]) -> Path:
-    """Where the picture of a part goes, which leaves that of the whole alone."""
-    names = [re.sub(r"[^\w.]+", "-", text.rsplit("tasks.", 1)[-1]).strip("-") for text in only]
+def _part(path: Path, only: Sequence[str], data: "xr.Dataset") -> Path:
+    """Where the picture of a part goes, which leaves that of the whole alone: one name for a part, whichever word its axis is
+    called by, in hyphens."""
+    words, axes, names = words_of(data), [str(axis) for axis in data.dims if axis in data.coords], []
+    for text in only:
+        name, _, values = text.partition("=")
+        axis = axis_of(name, axes, "only", words)
+        word = next((word for word, one in words.items() if one == axis), axis.rsplit(".", 1)[-1])
+        signed = re.sub(r"(^|,)-", r"\1minus-", values)
+        names.append(re.sub(r"[^a-zA-Z0-9.]+", "-", f"{word}-{signed}").strip("-"))
     return path.with_name("-".join([path.name.removesuffix(".nc"), *names]))
 
 
@@ -165,12 +174,12 @@ def redraw(
     look, only: as for `make_figure`. x, y, panels: for a sweep, the parameters along the axes and of the panels; without y, curves.
     A sweep over more is drawn at the first values of the others, and the picture's title says what it leaves out.
     """
-    from mtlsim.arrays.study import Study, is_study
-    from mtlsim.plots.study import study
-    from mtlsim.plots.study_curves import study_curves
-
     chosen = [name for name in (x, y, panels) if name is not None]
     if is_study(path):
+        from mtlsim.arrays.study import Study
+        from mtlsim.plots.study import study
+        from mtlsim.plots.study_curves import study_curves
+
         require(not chosen and not only, "x, y, panels and only", "left out for a study", [*chosen, *only], "drop them")
         found = Study.load(path).data
         with wearing(look):
@@ -182,13 +191,13 @@ def redraw(
     name = data.attrs.get("experiment")
     with wearing(look):
         if name is None:
-            return _saved(_picture_of_sweep(data, only, x, y, panels), _part(path, only), out)
+            return _saved(_picture_of_sweep(data, only, x, y, panels), _part(path, only, data), out)
         cure = "name its file by --from FILE.py, as a result runs no code of its own"
         require(name in experiment_names(), "result", "of a figure that is known", f"of {name!r}", cure)
         experiment = find_experiment(name)
         cure = f"they are for a sweep of your own; `mtlsim figure {name} --only NAME=VALUE` has parts of this one"
         require(not chosen, "x, y and panels", f"left out for the figure {name}", chosen, cure)
-        return _saved(picture(experiment, data, only), _part(path, only), out)
+        return _saved(picture(experiment, data, only), _part(path, only, data), out)
 
 
 def _picture_of_sweep(data: "xr.Dataset", only: Sequence[str], x: str | None, y: str | None, panels: str | None) -> Any:

@@ -41,7 +41,7 @@ def draw(data):
                 ax.set_title(f"{kind}\nthe source's signal {scale:g} times as large")
         for ax in row:  # after all curves, because the panels share their gain axis
             finish_gain_axis(ax, SOURCE, data[SOURCE].values, label=ax is row[0])
-            if row is not rows[-1]:
+            if row[0] is not rows[-1, 0]:
                 ax.set_xlabel("")
     legend(fig, n_columns=4)
     return fig

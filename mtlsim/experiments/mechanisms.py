@@ -1,6 +1,7 @@
 """One page with the verdict on every mechanism, clause by clause, and where each of them hurts."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from mtlsim.mechanisms._clauses import CLAUSES, LEVEL, RULES
 from mtlsim.plots.verdicts import verdict_page, verdicts_in_words
 from mtlsim.results.dataset import load, save, table
 from mtlsim.results.settings import facts
-from mtlsim.results.store import check_same
+from mtlsim.results.store import check_same, on_source
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +31,9 @@ class Page(Experiment):
         settings = {"page": self.name, "mechanisms": _described(names), "options": asdict(options), **facts(jax.local_devices())}
         if path is not None and path.exists():
             found = load(path)
-            check_same(json.loads(found.attrs["settings"]), settings, path, False)
+            check_same(there := json.loads(found.attrs["settings"]), settings, path, False)
+            for sentence in on_source(there, settings["source"], f"{path} is taken as it is", "move it away to have it made anew"):
+                print(sentence, file=sys.stderr)
             return found
         trials = []
         for name in names:

@@ -33,7 +33,9 @@ def draw(data):
         title, statement = PANELS[label]
         for rule in data[RULE].values:
             i = list(RULES).index(rule)
-            gain_curve(ax, data.sel({LABEL: label, RULE: rule}), SCALE, RULES[rule], i, line=False)
+            lowest = float(data["gain_mean"].sel({RULE: rule}).min())  # in either panel, for both have one legend
+            name = f"{RULES[rule]} (down to {lowest:.1f})" if lowest < DEEPEST else RULES[rule]
+            gain_curve(ax, data.sel({LABEL: label, RULE: rule}), SCALE, name, i, line=False)
             cell = replace(NormalisedRows(), label=str(label), normalisation=str(rule))
             overlay(ax, statement(cell), SERIES[i], "_nolegend_", 1)
         ax.set(ylim=(DEEPEST, 0.6), xscale="log")

@@ -33,6 +33,9 @@ def cell() -> Transfer:
     return Transfer(tasks, training=Training(n_steps=10))
 
 
+VERDICTS = {1: ("the source helps", HELPS), 0: ("undecided", UNDECIDED), -1: ("it hurts", HURTS)}
+
+
 def setting(options: Options) -> Setting:
     return Setting(cell(), {RELATION: list(SOURCES)}, 500 if options.fast else 2000)
 
@@ -47,10 +50,10 @@ def draw(data):
         ax.set_title(title)
     for i, relation in enumerate(SOURCES):  # paired: both learners see the same rows of the target
         mean, low, high, sign = (float(data[f"gain_{part}"].sel({RELATION: relation})) for part in ("mean", "low", "high", "sign"))
-        colour = HELPS if sign > 0 else HURTS if sign < 0 else UNDECIDED
-        axes[2].errorbar(i, mean, [[mean - low], [high - mean]], fmt="o", color=colour, capsize=4)
-    for word, colour in (("the source helps", HELPS), ("undecided", UNDECIDED), ("it hurts", HURTS)):
-        axes[2].plot([], [], color=colour, marker="o", linestyle="none", label=word)
+        axes[2].errorbar(i, mean, [[mean - low], [high - mean]], fmt="o", color=VERDICTS[sign][1], capsize=4)
+    for sign, (word, colour) in VERDICTS.items():
+        if (data["gain_sign"] == sign).any():
+            axes[2].plot([], [], color=colour, marker="o", linestyle="none", label=word)
     tint_gains(axes[2])
     axes[2].set_xticks(range(2), ["source A", "source B"])
     axes[2].set_xlim(-0.5, 1.5)

@@ -65,7 +65,7 @@ def draw(data):
 EXPERIMENT = Experiment(
     "relu-critical-angle",
     "Two equal ReLU tasks share one unit fairly up to 85.4 degrees; beyond, the unit moves towards one of them (at 90 degrees it "
-    "keeps 88 % of one task and 27 % of the other, at 120 hardly any of the other). Linear tasks can always share.",
+    "keeps 88 % of one task and 27 % of the other, at 120 hardly any of the other). Equal linear tasks can always share.",
     setting,
     draw,
     along=(ANGLE,),

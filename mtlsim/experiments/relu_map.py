@@ -15,7 +15,7 @@ from mtlsim.tasks.relu import ReluTasks
 
 COSINE, SOURCE, RELATION = "tasks.cosine", "tasks.n_samples[0]", "tasks.relation"
 N_FEATURES, NOISE, N_TARGET = 20, 0.5, 100
-ROWS = (50, 200, 1000)
+ROWS = {50: "-", 200: "--", 1000: ":"}  # lines that meet where the unit changes sides leave no room for words on them
 UNPROVEN = 0.01  # of the smaller task's energy
 
 
@@ -35,10 +35,9 @@ def draw(data):
     for ax, relation in zip(axes, data[RELATION].values, strict=True):
         panel = data.sel({RELATION: relation}).isel(seed=0).transpose(SOURCE, COSINE)
         mesh = ax.pcolormesh(x, y, 1 - panel["explained_target"].values, cmap="cividis_r", vmin=0, vmax=1, shading="nearest")
-        levels = [NOISE**2 * N_FEATURES / n for n in sorted(ROWS, reverse=True)]
-        lines = ax.contour(x, y, panel["risk_multi"].values, levels=levels, colors="black", linewidths=1.3)
-        names = dict(zip(levels, [f"n = {n}" for n in sorted(ROWS, reverse=True)], strict=True))
-        ax.clabel(lines, fmt=names, fontsize="small")
+        for n, style in ROWS.items():
+            level = NOISE**2 * N_FEATURES / n
+            ax.contour(x, y, panel["risk_multi"].values, levels=[level], colors="black", linewidths=1.3, linestyles=style)
         unproven = panel["gap"].values > UNPROVEN
         if unproven.any():
             veil = np.ma.masked_where(~unproven, np.ones_like(panel["gap"].values))
@@ -49,8 +48,9 @@ def draw(data):
     axes[0].set_ylabel("weight of the source over the target's")
     bar = fig.colorbar(mesh, ax=axes)
     bar.set_label("share of the target's energy lost by sharing\n(0 = nothing, lower is better)")
-    line = "sharing costs a target of n rows as much as learning alone (noise 0.5); more above and left"
-    line_entry(axes[0], line, color="black", linewidth=1.3)
+    for n, style in ROWS.items():
+        line = f"sharing costs as much as learning alone with {n} rows (noise {NOISE:g}); above and left more"
+        line_entry(axes[0], line, color="black", linewidth=1.3, linestyle=style)
     if (data["gap"] > UNPROVEN).any():
         hatch_entry(axes[0], "...", f"not proven to {UNPROVEN:g} of the smaller task's energy")
     legend(fig, n_columns=1)

@@ -15,7 +15,7 @@ from mtlsim.tasks.relu import ReluTasks
 
 COSINE = "tasks.cosine"
 NOISE, FLIP = "tasks.noise", "tasks.flip"
-PANELS = {NOISE: "noise {:g}", FLIP: "{:.0%} of the labels turned round"}
+PANELS = {NOISE: ("noise {:g}", 1), FLIP: ("{:g} % of the labels turned round", 100)}
 MODELS = ("linear", "logistic", "relu", "relu-classification")
 
 
@@ -42,13 +42,14 @@ def draw(data):
     """Risk alone and together over 1 - cosine. With linear units it is symmetric about orthogonal tasks: heads have a sign."""
     panels = NOISE if NOISE in data.sizes else FLIP
     fig, axes = figure(data.sizes[panels], 3.1, 3.0, sharey=panels == FLIP)
-    distance = "1 - cosine"
+    distance, (words, times) = "1 - cosine", PANELS[panels]
     shifted = data.assign_coords({COSINE: 1 - data[COSINE].values}).rename({COSINE: distance})
     for ax, value in zip(axes[0], data[panels].values, strict=True):
         risk_curve(ax, shifted.sel({panels: value}), distance, "risk_single", "alone (STL)", 0)
         risk_curve(ax, shifted.sel({panels: value}), distance, "risk_multi", "together (MTL, rank 1)", 1)
-        ax.set_title(PANELS[panels].format(value))
-        ax.set_xlabel("1 - cosine of the parameters\n(0 = same, 1 = orthogonal, 2 = opposite)")
+        ax.set_title(words.format(times * value))
+        ax.set_xlabel("1 - cosine of the parameters\n(0 same, 1 orthogonal, 2 opposite)")
+        ax.set_ylim(bottom=0)
     axes[0, 0].set_ylabel(RISK_LABEL if panels == NOISE else "share of wrong decisions on the target\n(lower is better)")
     legend(fig, "outside lower center", 2)
     return fig
@@ -61,4 +62,10 @@ EXPERIMENT = Experiment(
     draw,
     along=(COSINE,),
     models=MODELS,
+    claims={
+        model: "Sharing one ReLU unit helps near tasks, more so the noisier the labels; opposite ones it hurts."
+        if "relu" in model
+        else "Sharing one direction helps near tasks and opposite ones, more so the noisier the labels."
+        for model in MODELS
+    },
 )

@@ -52,7 +52,7 @@ def draw(data):
             ax.axhline(float(one["population"].mean()), color=SERIES[i], linestyle=DASHES, linewidth=1)
         ax.set_xscale("log")
         ax.set_xlabel("rows of each task")
-        ax.set_title(f"{kept:.0%} of the variance kept")
+        ax.set_title(f"{100 * kept:.0f} % of the variance kept")
     axes[0].set_ylabel("normalised similarity score (1 = same covariance)\nmedian and middle 95 % of the draws")
     axes[0].plot([], [], color="black", linestyle=DASHES, label="of the populations")
     band_entry(axes[0], "middle 95 % of the draws")
@@ -62,7 +62,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "similarity-score",
-    "Few rows make the score too low: with as many rows as features, one and the same covariance scores 0.84.",
+    "Few rows make the score too low: from 20 rows of 20 features, one and the same covariance scores 0.84.",
     setting,
     draw,
     along=(ROWS,),

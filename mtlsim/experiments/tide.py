@@ -3,13 +3,14 @@
 import numpy as np
 from scipy.stats import norm
 
-from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
+from mtlsim.cells.two_gates import TwoGates, half_open, pull_at_start, turning_point
 from mtlsim.experiments._experiment import Experiment, Options, Setting
 from mtlsim.plots.legends import bar_entry, legend
 from mtlsim.plots.style import MARKERS, SERIES, figure
 
 TILT = "tilt"
 CELL = TwoGates()
+BEYOND = "beyond, the second task uses both"
 
 
 def setting(options: Options) -> Setting:
@@ -32,6 +33,7 @@ def draw(data):
         bars = {"color": SERIES[i], "marker": MARKERS[i], "linestyle": "none", "markersize": 4}
         ax.errorbar(xs + 0.0006 * (i - 1.5), mean, error, label=label, **bars)
     ax.axvline(float(pull_at_start(CELL.width)), color="0.5", linewidth=0.8, label="pull of the second task at the start")
+    ax.axvline(half_open(CELL.well, CELL.width), color="0.5", linestyle="-.", linewidth=0.8, label=BEYOND)
     ax.axhline(0.5, color="0.6", linestyle=(0, (1, 3)), linewidth=0.8, zorder=0, label="half of the starts")
     ax.set(ylim=(0, 1), xlabel="tilt: how much the first task prefers its own representation")
     ax.set_ylabel("share of starts that learn the common one")

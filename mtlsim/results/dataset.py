@@ -27,6 +27,7 @@ DESCRIPTIONS = {
     "certificate": "0 exact, 1 interval, 2 none",
     "status": ", ".join(f"{status.value} {status.name}" for status in Status) + ", -1 not run",
 }
+STUDY = "mtlsim study"  # how the format of a study of `mtlsim.arrays` begins
 CONVENTION = "gain = risk_single - risk_multi; positive helps"
 OF_THE_CELL = "gain as the cell defines it; positive helps"
 OF_ALIGNMENT = "gain = risk_without - risk_with, the gain from alignment; positive helps"
@@ -89,16 +90,29 @@ def load(path: Path | str) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             dataset = file.load()
-        is_study = str(dataset.attrs.get("format", "")).startswith("mtlsim study")
-        json.loads("{}" if is_study else dataset.attrs["settings"])
+        of_study = _says_study(dataset)
+        json.loads("{}" if of_study else dataset.attrs["settings"])
     except (OSError, KeyError, ValueError, RuntimeError, TypeError):
         raise ValueError(
             f"path must be a whole result of mtlsim.sweep, but {path} is truncated or something else; "
             "choose another path, or move that file away and run the sweep again."
         ) from None
     cure = "look at it with `mtlsim plot` or `mtlsim explore`"
-    require(not is_study, "path", "a result of a sweep", f"{path}, a study of `mtlsim compare`", cure)
+    require(not of_study, "path", "a result of a sweep", f"{path}, a study of `mtlsim compare`", cure)
     return dataset
+
+
+def _says_study(data: xr.Dataset) -> bool:
+    return str(data.attrs.get("format", "")).startswith(STUDY)
+
+
+def is_study(path: Path | str) -> bool:
+    """Whether a file is one that `Study.save` wrote, found without loading what makes studies."""
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as data:
+            return _says_study(data)
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def load_same(path: Path, settings: dict[str, Any], accept_versions: bool = False) -> xr.Dataset:

@@ -10,6 +10,8 @@ from mtlsim.core.status import IN_FLOAT32, Certificate, Status
 from mtlsim.core.verdict import half_width
 from mtlsim.core.words import counted
 from mtlsim.results.dataset import counts
+from mtlsim.results.settings import source_of_package
+from mtlsim.results.store import made_by, on_source
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +27,7 @@ def explain(data: "xr.Dataset") -> str:
     3 cells x 10 seeds: tasks.noise 0.5 to 2 (3)
     """
     require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
-    facts = [_on_axes(data), *_on_precision(data), *_on_versions(data), *_on_tasks(data)]
+    facts = [_on_axes(data), *_on_precision(data), *_on_code(data), *_on_versions(data), *_on_tasks(data)]
     return "\n".join([*facts, _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
 
 
@@ -41,8 +43,13 @@ def _on_precision(data: "xr.Dataset") -> list[str]:
     return [] if wide else [f"precision: {IN_FLOAT32}; other draws than in float64"]
 
 
+def _on_code(data: "xr.Dataset") -> list[str]:
+    cure = "move it away and run its command again, if its numbers may be others now"
+    return on_source(json.loads(data.attrs.get("settings", "{}")), source_of_package(), "code: this is what was stored", cure)
+
+
 def _on_versions(data: "xr.Dataset") -> list[str]:
-    first = json.loads(data.attrs.get("settings", "{}")).get("versions", {})
+    first = made_by(json.loads(data.attrs.get("settings", "{}")))
     others = json.loads(data.attrs.get("accepted_versions", "[]"))
     return [
         "other versions went on with it: " + ", ".join(f"{name} {new}" for name, new in own.items() if new != first.get(name))
@@ -93,10 +100,10 @@ def _on_seeds(data: "xr.Dataset") -> str:
     parts = []
     if countable.size:
         half, most = np.quantile(countable, [0.5, 0.9], method="inverted_cdf")
+        those = f"half of the {countable.size} open cells and {most:.0f} nine tenths of them"
         parts.append(
             f"at the present means, {counted(half, 'seed', '.0f')} a cell would decide "
-            f"half of the {counted(countable.size, 'open cell')} and {most:.0f} "
-            "nine tenths of them; raise n_seeds, or give a budget so that only open cells go on"
+            f"{those if countable.size > 1 else 'the open cell'}; raise n_seeds, or give a budget so that only open cells go on"
         )
     if countable.size < left.size:
         parts.append(

@@ -23,7 +23,7 @@ from mtlsim.core.words import counted, verb
 from mtlsim.results.plan import Chunk
 
 MANIFEST = "manifest.json"
-IGNORED = ("plan",)  # how the sweep was cut does not change its numbers
+IGNORED = ("plan", "source")  # how a sweep was cut does not change its numbers; other code may, which is said and not refused
 LONGEST_NAME = 255 - len(".parts")  # bytes of a file name, with what is put behind it
 
 
@@ -52,6 +52,17 @@ def other_versions(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     found = differences(there, here)
     names = [line.split(" ", 1)[0] for line in found]
     return found if all(name.startswith("versions.") and name != "versions.mtlsim" for name in names) else []
+
+
+def made_by(settings: dict[str, Any]) -> dict[str, str]:
+    """Versions of the packages that made a result, and the code of mtlsim."""
+    return settings.get("versions", {}) | {"source of mtlsim": settings.get("source", "not recorded")}
+
+
+def on_source(there: dict[str, Any], here: str, what: str, cure: str) -> list[str]:
+    """A sentence where other code of mtlsim than `here` made what is there; none where it is the same."""
+    first = there.get("source", "not recorded")
+    return [] if first == here else [f"{what}, but other code of mtlsim made it (source {first} there, {here} here); {cure}"]
 
 
 def check_same(there: dict[str, Any], here: dict[str, Any], path: Path, accept_versions: bool = False) -> None:
@@ -141,8 +152,8 @@ class Parts:
             write_whole(manifest, lambda p: p.write_text(json.dumps(self.settings, indent=1)), rename=_first_comes)
         there = read_manifest(self.folder)
         check_same(there, self.settings, self.folder, self.accept_versions)
-        if fingerprint(there) != fingerprint(self.settings):
-            text = json.dumps(self.settings["versions"])
+        if made_by(there) != made_by(self.settings):
+            text = json.dumps(made_by(self.settings))
             name = f"versions-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
             write_whole(self.folder / name, lambda p: p.write_text(text))
 
@@ -183,8 +194,8 @@ class Parts:
 
 
 def accepted_versions(folders: list[Path]) -> dict[str, str]:
-    """Of which other versions processes ran parts of a sweep, as an attribute of its result; empty where none did."""
-    first, *others = [json.dumps(read_manifest(folder)["versions"]) for folder in folders]
+    """By which other versions or code processes ran parts of a sweep, as an attribute of its result; empty where none did."""
+    first, *others = [json.dumps(made_by(read_manifest(folder))) for folder in folders]
     texts = {file.read_text() for folder in folders for file in folder.glob("versions-*.json")} | set(others) - {first}
     return {"accepted_versions": json.dumps([json.loads(text) for text in sorted(texts)])} if texts else {}
 

@@ -6,11 +6,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from mtlsim.core.linalg import multiply
+from mtlsim.core.registry import is_own
 from mtlsim.samples.moments import Moments
 from mtlsim.tasks.classification import ClassificationPopulation
 from mtlsim.tasks.covariance import Covariance
 from mtlsim.tasks.recipe import Tasks
 from mtlsim.tasks.relu import ReluPopulation
+from mtlsim.tasks.rows import own_law
 
 STUDENT_FREEDOM = 5.0
 
@@ -38,7 +40,10 @@ class Rows(eqx.Module):
 
 
 def draw_entries(key: Key[Array, ""], law: str, n_rows: int, n_features: int) -> Float[Array, "m d"]:
-    """Uncorrelated entries of mean 0 and variance 1: standard normal, +-1, Student t with 5 degrees, or rows on a sphere."""
+    """Uncorrelated entries of mean 0 and variance 1: standard normal, +-1, Student t with 5 degrees, rows on a sphere, or a law of
+    one's own."""
+    if is_own(law):
+        return own_law(law)(key, n_rows, n_features).astype(jnp.asarray(0.0).dtype)
     size = (n_rows * n_features,)  # flat, as in `mtlsim.core.keys.normal`
     if law == "rademacher":
         return jax.random.rademacher(key, size, dtype=jnp.asarray(0.0).dtype).reshape(n_rows, n_features)

@@ -1,5 +1,6 @@
 """`sweep` and `measure`: from a cell and a grid to a Dataset, in chunks that survive the process."""
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -22,7 +23,7 @@ from mtlsim.results.collect import collect
 from mtlsim.results.keep import SUMMARY
 from mtlsim.results.plan import Chunk, Plan, parse_shard
 from mtlsim.results.settings import facts
-from mtlsim.results.store import Parts, accepted_versions, read_manifest, require_path
+from mtlsim.results.store import Parts, accepted_versions, on_source, read_manifest, require_path
 from mtlsim.results.watch import Tally, sign_of_life
 from mtlsim.sweeps.execute import Job, Runner, programs_of
 from mtlsim.sweeps.job import check_memory, draw_bytes, make_job, result_bytes
@@ -89,12 +90,14 @@ def sweep(
     if path is not None:
         path = require_path(path, ".nc")
         if path.exists():
-            return datasets.load_same(path, settings, accept_versions)
+            return _finished(path, settings, accept_versions, progress)
     parts = Parts(path, settings, accept_versions)
     mixed = {}
     if parts.folder is not None:
         there = read_manifest(parts.folder)
-        settings = settings | {"versions": there["versions"]}
+        if progress:
+            _say(on_source(there, settings["source"], f"going on with {parts.folder}", "the result says so"))
+        settings = settings | {"versions": there["versions"], "source": there.get("source", "not recorded")}
         mixed = accepted_versions([parts.folder])
         job = replace(job, plan=Plan(**there["plan"]))
     plan = job.plan
@@ -107,7 +110,7 @@ def sweep(
         _watched(chunks, plan, parts, place, plan.look_level(level), progress)
     if parts.superseded:
         parts.remove()
-        return datasets.load_same(path, settings, accept_versions)
+        return _finished(path, settings, accept_versions, progress)
     result = collect(settings, plan, ((chunk, parts.load(chunk)) for chunk in chunks))
     result.attrs |= dict(attributes or {}) | mixed
     if progress and result.attrs["precision"] == "float32":
@@ -131,6 +134,20 @@ def measure(cell: Any, n_seeds: int, key: Key[Array, ""], *, budget: int | None 
     """
     result = sweep(cell, {}, n_seeds, key, budget=budget, level=level, progress=False)
     return verdict_of({part: result[name].values for part, (name, _) in SUMMARY.items()}, float(result.attrs["level"]))
+
+
+def _finished(path: Path, settings: dict[str, Any], accept_versions: bool, progress: bool) -> xr.Dataset:
+    """What was stored there, if these settings made it; that other code did is said."""
+    found = datasets.load_same(path, settings, accept_versions)
+    if progress:
+        there, cure = json.loads(found.attrs["settings"]), "move it away to have it made anew"
+        _say(on_source(there, settings["source"], f"{path} is taken as it is", cure))
+    return found
+
+
+def _say(sentences: list[str]) -> None:
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
 
 
 def _announcement(job: Job, kind: str, shard: tuple[int, int]) -> str:

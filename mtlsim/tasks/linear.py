@@ -16,9 +16,9 @@ class LinearTasks(Recipe):
     number or K. design: Isotropic, Spiked, PowerLaw, Diagonal, FromMatrix, Rotated or from_data(X); or one of them per task, with
     the relation and the alignment left out. relation: see `mtlsim.tasks.relations.RELATIONS`, "geodesic" if left out. order:
     "rdq" draws rotated rows as R D Q'; "rqd" is the order printed in the founding paper, R Q D, where Q cancels in law because R
-    Q is again Gaussian, so that "rotated" equals "same". rows: law of the entries before colouring. parameters: (K, d) to use
-    instead of drawing them. shared_covariates: all tasks are labels on the same rows; then K noises and parameters but one
-    n_samples.
+    Q is again Gaussian, so that "rotated" equals "same". rows: law of the entries before colouring, "gaussian", "rademacher",
+    "student", "sphere", or your own, "my_rows.py:law" (see `mtlsim.tasks.rows`). parameters: (K, d) to use instead of drawing
+    them. shared_covariates: all tasks are labels on the same rows; then K noises and parameters but one n_samples.
 
     Raises ValueError for values outside their domain. Source: [wu2020understanding], Section 2.3.
 

@@ -17,8 +17,8 @@ from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import worst
 from mtlsim.tasks.covariance import Covariance, Spiked
 from mtlsim.tasks.relations import OWN, RELATIONS, USE_ALIGNMENT, lowest_alignment, relate
+from mtlsim.tasks.rows import require_rows
 
-ROWS = ("gaussian", "rademacher", "student", "sphere")
 ORDERS = ("rdq", "rqd")
 
 
@@ -166,7 +166,7 @@ class Recipe(eqx.Module):
         else:
             require_choice(self.relation, RELATIONS, "relation")
         require_choice(self.order, ORDERS, "order")
-        require_choice(self.rows, ROWS, "rows")
+        require_rows(self.rows)
         require_bool(self.shared_covariates, "shared_covariates")
         if self.n_features == 1 and self.parameters is None:
             require_all(

@@ -79,6 +79,7 @@ class Statement:
     trivial(instance, key): for a bound, the value that needs no theorem; a bound mostly not below it is vacuous.
     threshold(factor, rng): for a sign, an instance at this multiple of the threshold at which it turns; those on its edge.
     resized(instance): for a limit, the same instance at another size, on which its error must be in the ratio of both trusts.
+    predicts: names of the predicted numbers, for those that look for one of them, where a trace of predict would take long.
     expected: the verdict that the evidence supports ("refuted" where a published claim does not hold).
 
     Of a published source, in our words and apart, as they need not agree with each other or with the claim that is tested:
@@ -99,6 +100,7 @@ class Statement:
     threshold: Callable[[float, np.random.Generator], Any] | None = None
     resized: Callable[[Any], Any] | None = None
     places: tuple[str, ...] = PLACES
+    predicts: tuple[str, ...] = ()
     expected: str = "confirmed"
     says: str = ""
     proves: str = ""
@@ -120,6 +122,12 @@ class Statement:
         if self.cells is not None:
             self.cells.check(cell)
         return Prediction(self, cell)
+
+
+def quantities(statement: Statement, cell: Any) -> tuple[str, ...]:
+    """The names of the numbers that a statement predicts of a cell."""
+    found = statement.predicts or jax.eval_shape(lambda key: statement.predict(cell, key), jax.random.key(0))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

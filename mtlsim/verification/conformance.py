@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require
-from mtlsim.core.registry import KINDS, OwnFile, all_in, open_own
+from mtlsim.core.registry import KINDS, OwnFile, all_in, lines_through, open_own
 from mtlsim.core.words import with_article
 from mtlsim.mechanisms import Mechanism, try_mechanism
 from mtlsim.samples.moments import Moments
@@ -21,6 +21,7 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 from mtlsim.training.fit import fit
 from mtlsim.weighting import Scheme, Signals
 
+TRACED = "; numbers are traced there: write jnp.where in place of if, and jnp.f in place of np.f and float"
 N_TRIED = 3  # instances of every place, and keys
 
 
@@ -40,20 +41,23 @@ def _check_own(own: OwnFile) -> Iterator[str]:
     things = [(kind, thing) for kind in KINDS for thing in all_in(own, kind)]
     checks = {"STATEMENT": _statement, "SHARING": _sharing, "SCHEME": _scheme, "MECHANISM": _mechanism}
     for kind, thing in things:
-        yield from _guarded(kind, checks.get(kind, lambda thing: ()), thing)
+        yield from _guarded(kind, checks.get(kind, lambda thing: ()), thing, own)
     cells = [one for one in vars(own.module).values() if _is_cell(one, own)]
     for kind in cells:
-        yield from _guarded(kind.__name__, _cell, kind)
+        yield from _guarded(kind.__name__, _cell, kind, own)
     if not things and not cells:
         yield f"there is nothing to check: no {', '.join(KINDS)}, and no cell, an equinox module with __call__(self, *, key)"
 
 
-def _guarded(name: str, check: Any, thing: Any) -> Iterator[str]:
-    """What a check says, and what a user's code raises on the way."""
+def _guarded(name: str, check: Any, thing: Any, own: OwnFile) -> Iterator[str]:
+    """What a check says, and what a user's code raises on the way, with its line."""
     try:
         yield from (f"{name}: {sentence}" for sentence in check(thing))
     except Exception as error:  # whatever a user's code may raise
-        yield f"{name}: it raises {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        line = next((f" in line {line}" for line in lines_through(error, own.path)), "")
+        message = str(error).splitlines()[0].rstrip(".") if str(error) else "no message"
+        cure = TRACED if isinstance(error, jax.errors.JAXTypeError) else ""
+        yield f"{name}: it raises {type(error).__name__}{line}: {message}{cure}"
 
 
 def _is_cell(one: Any, own: OwnFile) -> bool:

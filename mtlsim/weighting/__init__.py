@@ -29,9 +29,10 @@ Whether one of them can beat every weighting, and what weights know, stands in `
 """
 
 import sys
+from collections.abc import Sequence
 
-from mtlsim.core.checks import require
-from mtlsim.core.registry import find, names
+from mtlsim.core.checks import require, require_choice
+from mtlsim.core.registry import find, is_own, names
 from mtlsim.weighting._one_of import OneOf as OneOf
 from mtlsim.weighting._scheme import FLOOR as FLOOR
 from mtlsim.weighting._scheme import Facts as Facts
@@ -50,6 +51,19 @@ def find_scheme(name: str) -> type[Scheme]:
     right = isinstance(found, type) and issubclass(found, Scheme)
     require(right, "scheme", "a class made of mtlsim.weighting.Scheme", repr(found), "see `mtlsim new scheme NAME`")
     return found
+
+
+def describe_scheme(name: str) -> str:
+    """The first line of its file."""
+    return str(sys.modules[find_scheme(name).__module__].__doc__).splitlines()[0]
+
+
+def require_scheme(name: str, others: Sequence[str] = ()) -> None:
+    """Raise ValueError in one sentence for what is no scheme's name, no file of a user's own with one, and none of the others."""
+    if is_own(name):
+        find_scheme(name)
+    else:
+        require_choice(name, [*scheme_names(), *others], "scheme")
 
 
 def conformance(name: str) -> tuple:

@@ -9,7 +9,6 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import brentq
 
 from mtlsim.cells.label_shift import LabelShift, expected_errors
 from mtlsim.theory.statement import EDGE, OUTSIDE, Statement
@@ -49,6 +48,8 @@ def with_shift(cell: LabelShift, shift: float) -> LabelShift:
 
 def turning_shift(cell: LabelShift) -> float:
     """The shift at which the predicted gain of pooling is zero, the largest possible if there is none."""
+    from scipy.optimize import brentq  # which is long to load, and every list of statements loads this file
+
     gain = lambda shift: float(_gain_at(cell.n_source, cell.n_target, 0.5 + shift, cell.separation, cell.n_features))
     return float(brentq(gain, 0.0, 0.49)) if gain(0.49) < 0 < gain(0.0) else 0.49
 

@@ -87,6 +87,7 @@ STATEMENT = Statement(
     measure=measure,
     cells=Cells(sharing="hard", n_tasks=2, rank=1, same_rows=False),
     places=(INSIDE,),
+    predicts=("loss",),
     expected="refuted",
     says=("Proposition 3 can be extended to show that all local minima of equation 3 are global minima in the linear setting."),
     proves="Proposition 3, on the same rows for all tasks.",

@@ -13,7 +13,7 @@ CELL = TwoGates()
 
 
 def setting(options: Options) -> Setting:
-    tilts = np.linspace(0, 0.15, 7 if options.fast else 16).round(6).tolist()
+    tilts = np.linspace(0, 0.14, 8 if options.fast else 15).round(6).tolist()
     return Setting(CELL, {TILT: tilts}, 300 if options.fast else 3000)
 
 
@@ -33,7 +33,7 @@ def draw(data):
         ax.errorbar(xs + 0.0006 * (i - 1.5), mean, error, label=label, **bars)
     ax.axvline(float(pull_at_start(CELL.width)), color="0.5", linewidth=0.8, label="pull of the second task at the start")
     ax.axhline(0.5, color="0.6", linestyle=(0, (1, 3)), linewidth=0.8, zorder=0, label="half of the starts")
-    ax.set(ylim=(0, 1), xlabel="tilt: how much the first task prefers its own representation")
+    ax.set(ylim=(-0.02, 1), xlabel="tilt: how much the first task prefers its own representation")
     ax.set_ylabel("share of starts that learn the common one")
     bar_entry(ax)
     legend(fig, "outside lower center", 2)

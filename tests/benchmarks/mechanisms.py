@@ -214,14 +214,14 @@ def eavesdropping() -> None:
     for name, number in (("rows_single", 0.79), ("rows_multi", 1.0)):
         share = np.mean(50 * found[name] < sized(4000, 500))
         show(f"   share that is there within 4000 rows, {name}", number, share, spread(share, n_seeds), spread(number, 24), 2)
-    ds = np.array([50.0, 200.0, 800.0])
-    cells = [HermiteStudents(d, rate=0.2 * np.sqrt(50 / d), capacity=sized(250_000, 1000)) for d in ds]
-    drawn = simulated(
-        cells, 200
-    )  # the lower quarter, of those on the right side the middle; rates for which the noise of steps falls
+    # the lower quarter, for half of all starts are on the wrong side; rates at which the noise of steps counts little
+    ds, rows = np.array([50.0, 200.0, 800.0]), sized((20_000, 80_000, 600_000), (1000,) * 3)
+    rates = 0.05 * np.sqrt(50 / ds)
+    cells = [HermiteStudents(d, rate=rate, capacity=most) for d, rate, most in zip(ds, rates, rows, strict=True)]
+    drawn = simulated(cells, 160)
 
     def slope(name, seeds=slice(None)):
-        waits = [0.2 * np.sqrt(50 / d) * np.quantile(draws[name][seeds], 0.25) for d, draws in zip(ds, drawn, strict=True)]
+        waits = [rate * np.quantile(draws[name][seeds], 0.25) for rate, draws in zip(rates, drawn, strict=True)]
         return np.polyfit(np.log(ds), np.log(waits), 1)[0]
 
     rng, count = np.random.default_rng(0), len(drawn[0]["start"])

@@ -28,6 +28,7 @@ from mtlsim.cells.stopped_flow import StoppedFlow
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point
 from mtlsim.core.flow import follow
 from mtlsim.core.keys import stream
+from mtlsim.experiments import aspects as few_rows
 from mtlsim.experiments.peaks import PAIRS, TASKS, PeaksNet, rank_correlations
 from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
 from mtlsim.experiments.stopping_rates import CommonStop
@@ -546,6 +547,29 @@ def test_aspects_on_drawn_sums_are_aspects_on_rows():
     for name, wanted in zip(("risk_single", "risk_multi", "risk_different"), np.transpose(risks), strict=True):
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
         assert abs(z_score(drawn[name], 1.15 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
+
+
+@pytest.mark.parametrize("n", [8, 30])
+def test_aspects_on_few_rows_are_least_squares_of_minimum_norm(n):
+    """On explicit rows in NumPy, and by the known expectations, fewer rows of a task than features and more."""
+    rng, d, S, rho = np.random.default_rng(22), few_rows.FEATURES, 1500, 0.5
+    truth, found = np.eye(d)[0], []
+    for _ in range(S // 3):
+        X, trait = rng.normal(size=(4 * n, d)), rng.normal(size=n)
+        labels = np.sqrt(rho) * trait + np.sqrt(1 - rho) * rng.normal(size=(4, n))
+        fits = np.linalg.pinv(X[:n]) @ (X[:n] @ truth + labels.mean(0)), np.linalg.pinv(X) @ (X @ truth + rng.normal(size=4 * n))
+        found.append([np.sum((fit - truth) ** 2) for fit in fits])
+    drawn = draws(few_rows.FewRows(float(n), rho), S)
+    worth = (1 + 3 * rho) / 4
+    for name, wanted, rows, noise in zip(
+        ("risk_multi", "risk_different"), np.transpose(found), (n, 4 * n), (worth, 1), strict=True
+    ):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / len(wanted) ** 0.5)) < Z_LIMIT, name
+        bias, variance = few_rows.expected_parts(rows)
+        assert abs(z_score(drawn[name], bias + noise * variance)) < Z_LIMIT
+        assert abs(z_score(drawn[name], 1.15 * (bias + noise * variance))) > Z_LIMIT
+    turn, (bias, variance), (bias_all, variance_all) = few_rows.turning_correlation(n), *map(few_rows.expected_parts, (n, 4 * n))
+    np.testing.assert_allclose(bias + (1 + 3 * turn) / 4 * variance, bias_all + variance_all, rtol=1e-12)
 
 
 def test_extra_outputs_are_steps_on_rows():

@@ -18,7 +18,7 @@ from smoke import SMOKE
 FIGURES = (
     "mechanisms", "overfitting-prevention", "noise-outputs", "amplification", "attribute-selection", "group-lasso", "eavesdropping",
     "representation-bias", "tide", "basins", "related-to-whom", "peaks", "input-or-output", "function-pair", "shared-width",
-    "stopping-rates",
+    "aspects", "stopping-rates",
 )  # fmt: skip
 AIMS = {True: 20.0, False: 180.0}  # seconds on two cores, of a fast figure and of a full one
 

@@ -63,13 +63,15 @@ def _draw_waits(ax, data) -> None:
     """Medians over the number of features, of starts on the right side, and what the flow from the same starts needs."""
     features = data[FEATURES].values
     starts = data["start"].sel({DOSE: 0.0}).values
+    right = lambda values, start: np.median(values[start > 0]) if (start > 0).any() else np.nan
     for i, (dose, name) in enumerate(((0.0, "hard alone"), (1.0, "both, easy weight 1"))):
         rows = data["rows_multi"].sel({DOSE: dose}).values
-        waits = [np.median(drawn[start > 0]) for drawn, start in zip(rows, starts, strict=True)]
-        slope = np.polyfit(np.log(features), np.log(waits), 1)[0]
-        look = {"color": SERIES[2 * i], "marker": MARKERS[2 * i], "label": f"{name}: as features to the power {slope:.2f}"}
-        ax.plot(features, waits, **look)
-    known = [np.median(waiting_time(start[start > 0], HALF, 3)) / RATE for start in starts]
+        waits = np.array([right(drawn, start) for drawn, start in zip(rows, starts, strict=True)])
+        seen = waits > 0
+        if seen.sum() > 1:
+            name += f": as features to the power {np.polyfit(np.log(features[seen]), np.log(waits[seen]), 1)[0]:.2f}"
+        ax.plot(features, waits, color=SERIES[2 * i], marker=MARKERS[2 * i], label=name)
+    known = [right(np.asarray(waiting_time(np.abs(start), HALF, 3)), start) / RATE for start in starts]
     ax.plot(features, known, color="black", linestyle="--", label="hard alone (theory, the flow)")
     ax.set(xscale="log", xlabel="features", title="steps on rows, starts on the right side")
     ax.set_xticks(features, [f"{d:g}" for d in features])

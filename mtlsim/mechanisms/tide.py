@@ -18,7 +18,7 @@ MECHANISM = Mechanism(
     dose=Dose("tilt", (0.0, 0.02, 0.045, 0.1, 0.2), 1),
     controls={
         "a gate of its own for each task": {"private": 1.0},
-        "a first task a thousandth as strong": {"tilt": 0.0002, "well": 0.0001},
+        "a first task a ten-thousandth as strong": {"tilt": 2e-5, "well": 1e-5},
     },
     opponent=("start_single", (0.1, 0.3, 1.0, 2.0)),
     mediator="pushed",

@@ -162,6 +162,8 @@ def test_variance_follows_the_printed_formulas():
     assert variance_of_mean(noise, 4) == pytest.approx(parted)
     assert parted < between * (1 / 10 + 400 / 4) / 100
     assert variance_of_mean(differences[:, :1], 3) == pytest.approx(differences[:, 0].var(ddof=1) * (1 / 10 + 1 / 3))
+    alike = differences - differences.mean(1, keepdims=True)  # splits that agree by chance: the rows' own spread remains
+    assert variance_of_mean(alike, 40) == pytest.approx(alike.var(1, ddof=1).mean() / 44)
 
 
 def test_variance_where_all_rows_test_equally_often_and_what_is_unresolved():

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import mtlsim as mtl
-from mtlsim.arrays.few_rows import length_factor, variance_above
+from mtlsim.arrays.few_rows import length_factor, variance_above, with_few_rows
 from mtlsim.arrays.gather import gather
 from mtlsim.arrays.learners import METHODS
 from mtlsim.arrays.metrics import divergences, log_losses
@@ -53,6 +54,34 @@ def test_only_the_upper_end_takes_the_variance_above():
     fitted = decide_resampled(differences, splits._replace(n_fitted=4))
     assert fitted.standard_error == pytest.approx(plain.standard_error * np.sqrt(24 / 20))
     assert np.isfinite(decide_resampled(differences, splits._replace(n_fitted=24)).high)
+
+
+def test_a_larger_harm_may_look_like_this():
+    rng = np.random.default_rng(4)
+    differences, tests = rng.normal(size=(10, 6)) - 1, np.arange(60).reshape(10, 6) % 30
+    at = lambda shift, **given: decide_resampled(differences + shift, Splits(24, tests)._replace(**given))
+    plain, grown = at(0), at(0, loss_together=9.0)
+    assert plain.low > grown.low and plain.high == grown.high and plain.sign == grown.sign
+    below, half = plain.mean - grown.low, plain.standard_error * stats.t.ppf(0.975, 9)
+    assert below == pytest.approx(half * (9 + below) / 9)  # the error that so much more loss would have
+    assert at(0, loss_together=1e-9).low == pytest.approx(plain.mean - 2 * half)
+    assert at(0, loss_together=1e9).low <= plain.low and at(0, loss_together=0.0).low <= plain.low
+    assert at(5, loss_together=0.01) == at(5)  # a clear gain is no harm
+
+
+@pytest.mark.parametrize(("values", "n_values"), [((0.0, 1.0, 2.0), 3), ((0.0, 1.0), 2)])
+def test_splits_with_few_rows(values, n_values):
+    rng = np.random.default_rng(2)
+    X, labels = rng.normal(size=(20, 4)), rng.choice(values, (5, 4))
+    alone, together = rng.normal(size=(2, 5, 4))
+    splits = Splits(16, np.arange(20).reshape(5, 4))
+    found = with_few_rows(splits, alone, together, labels, X)
+    risk, apart = np.mean((together - labels) ** 2), np.mean((alone - together) ** 2)
+    assert found.variance_above == pytest.approx(variance_above(apart, 16, 20, 4, length_factor(X), risk))
+    assert found.loss_together == (pytest.approx(risk) if n_values > 2 else None)
+    alone[0, 0] = np.nan
+    assert with_few_rows(splits, alone, together, labels, X) == with_few_rows(splits, alone[1:], together[1:], labels[1:], X)
+    assert with_few_rows(splits, np.full((5, 4), np.nan), together, labels, X) == splits
 
 
 @pytest.mark.parametrize(("labels", "spread", "d", "noise"), [("real", 0.5, 10, 1.0), ("classes", 0.0, 4, 0.1)])

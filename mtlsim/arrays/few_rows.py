@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from mtlsim.arrays.learners import TEMPERATURE
+from mtlsim.arrays.resampling import Splits
 
 UPPER_RISK = 0.05  # share of targets whose error is taken to be further below its mean
 TIMES_FOUND, TIMES_FALL = 6.0, 35.0  # squared distance of both predictions that other targets may have, over the one found
@@ -57,3 +58,18 @@ def variance_above(apart: float, n_train: int, n: int, d: int, lengths: float, r
     unit = 1.0 if risk is None else risk * n / stats.chi2.ppf(UPPER_RISK, n)
     gain = min((NATS_OF_A_PARAMETER if risk is None else unit) * share, min(TIMES_FOUND, 1 + TIMES_FALL / np.sqrt(n)) * apart)
     return float(WORTH * lengths * unit * gain * (n_train / n) ** 2 / n)
+
+
+def with_few_rows(splits: Splits, alone: np.ndarray, together: np.ndarray, labels: np.ndarray, X: np.ndarray) -> Splits:
+    """The splits of a comparison in squared error, with what the target's rows X (n, d) do not show. The others: (J, n_test).
+
+    Errors grow in proportion to the loss together where labels take many values (over data sets of one kind to its power .7 to
+    1.1), and not where they take two.
+    """
+    errors = (together - labels) ** 2
+    fine = np.isfinite(errors - alone).all(1)
+    if not fine.any():
+        return splits
+    apart, risk = float(np.mean((alone - together)[fine] ** 2)), float(errors[fine].mean())
+    above = variance_above(apart, splits.n_train, *X.shape, length_factor(np.asarray(X, float)), risk)
+    return splits._replace(variance_above=above, loss_together=risk if len(np.unique(labels)) > 2 else None)

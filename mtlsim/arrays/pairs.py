@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.arrays.decisions import compared, decisions, paired
-from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, variance_above
+from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, variance_above, with_few_rows
 from mtlsim.arrays.intake import make_ready, sources_of
 from mtlsim.arrays.metrics import Compared, base_rate, divergences, log_losses, logistic_curve
 from mtlsim.arrays.resampling import Splits
@@ -215,13 +215,14 @@ def transfer_between_arrays(
     description = describe(tuple(sources), whole, strengths)
 
     squares = [(predicted - labels) ** 2 for predicted in (outcome.alone, outcome.together)]
-    gain, risk_single, risk_multi = paired(*squares, splits)
+    careful = with_few_rows(splits, outcome.alone, outcome.together, labels, tasks[-1][0])
+    gain, risk_single, risk_multi = paired(*squares, careful)
     return ArraysTransfer(
         gain=in_units(gain, unit**2),
         risk_single=risk_single * unit**2,
         risk_multi=risk_multi * unit**2,
         **_two_valued(outcome, labels, tasks[-1][1][np.stack(trains)], values, splits, tasks[-1][0]),
-        tuned=None if strengths is None else compared((outcome.tuned - labels) ** 2, squares[1], splits, unit**2),
+        tuned=None if strengths is None else compared((outcome.tuned - labels) ** 2, squares[1], careful, unit**2),
         **{name: tuple(float(value) for value in values) for name, values in description._asdict().items()},
         ridge_single=float(np.median(outcome.ridge_alone)),
         ridge_multi=float(np.median(outcome.ridge_together)),

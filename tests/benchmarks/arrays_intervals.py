@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from smoke import sized
 
-from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, variance_above
+from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, variance_above, with_few_rows
 from mtlsim.arrays.metrics import divergences, log_losses, logistic_curve
 from mtlsim.arrays.resampling import Splits, decide_resampled
 from mtlsim.arrays.splits import compare
@@ -88,11 +88,12 @@ def cover(kind: str, n_datasets: int, seed: int = 7) -> None:
         X, y = draw(rng, n, parameters[1], noise, labels)
         order = np.stack([rng.permutation(n) for _ in range(N_SPLITS)])
         tests = order[:, n_train:]
-        predicted = map(np.asarray, of_splits(X, y, order[:, :n_train], tests))
+        predicted = [np.asarray(part) for part in of_splits(X, y, order[:, :n_train], tests)]
         parts = [differences(*own) for own in zip(*predicted, y[tests], y[order[:, :n_train]], strict=True)]
         above = variance_above(float(np.mean([apart for _, apart in parts])), n_train, n, D, length_factor(X))
+        few_rows = with_few_rows(Splits(n_train, tests), *predicted[:2], y[tests], X)
         for name in truths:
-            splits = Splits(n_train, tests)
+            splits = few_rows if name == "squared error" else Splits(n_train, tests)
             if name == "log loss":
                 splits = splits._replace(n_fitted=CURVE_FITTED, variance_above=above)
             elif name == "accuracy":  # which counts what no row has shown, as if one row more differed

@@ -28,6 +28,7 @@ from mtlsim.cells.stopped_flow import StoppedFlow
 from mtlsim.cells.two_gates import TwoGates, half_open, pull_at_start, turning_point
 from mtlsim.core.flow import follow
 from mtlsim.core.keys import stream
+from mtlsim.experiments import aspects as few_rows
 from mtlsim.experiments.peaks import PAIRS, TASKS, PeaksNet, rank_correlations
 from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk
 from mtlsim.experiments.stopping_rates import CommonStop
@@ -36,7 +37,7 @@ from mtlsim.mechanisms._clauses import CLAUSES, FAILS, HOLDS, OPEN, _percent, co
 from mtlsim.plots.verdicts import number_in_words
 from mtlsim.solvers.group_lasso import TOLERANCE, group_lasso
 from mtlsim.sweeps.instances import over_instances
-from mtlsim.theory.statements import waiting_slope
+from mtlsim.theory.statements import easy_dose, waiting_slope
 from mtlsim.theory.statements.harder_gain_more import TwoNoises, relative_gains
 from mtlsim.theory.statements.joint_selection_area import joint_area
 from mtlsim.theory.statements.selection_area import selection_area
@@ -180,7 +181,28 @@ def test_no_mechanism_gets_the_contrary_verdict(name):
     assert mechanism.name == name and mechanism.claim.endswith(".") and mechanism.says and mechanism.inferred and mechanism.harm
     assert all(f"{{{key}," in mtl.cite(None) for key in mechanism.source)
     fewer = {"eavesdropping": 60, "noise-outputs": 24}.get(name, mechanism.n_seeds // 4)
-    assert try_mechanism(mechanism, fewer, seed=1).verdict in (mechanism.expected, "undecided")
+    trial = try_mechanism(mechanism, fewer, seed=1)
+    assert trial.verdict in (mechanism.expected, "undecided")
+    check_that_clauses_can_fail(trial)
+
+
+ALIKE = ("representation-bias", "tide")  # alone both representations are the same to the task, so that no setting of it prefers one
+
+
+def check_that_clauses_can_fail(trial):
+    """None holds by construction: of the draws some differ where all could be equal."""
+    here, *others = trial.effects
+    at = {kind: [one for one in others if one.kind == kind] for kind in ("dose", "control", "opponent")}
+    # a control under which alone and together are one program is an identity; one at least is not
+    assert any(one.high > one.low or one.moved != 0 for one in at["control"]), "no control can leak"
+    assert any(one.moved != 0 for one in at["control"]), "under every control the mediator is zero by construction"
+    assert min(one.mean for one in at["dose"]) < abs(here.mean) / 2, "the effect is there at any dose"
+    spread = max(one.mean for one in at["opponent"]) - min(one.mean for one in at["opponent"])
+    if trial.name in ALIKE:
+        assert all(one.low < here.mean < one.high for one in at["opponent"]) and "its best is one half" in trial.mechanism.inferred
+    else:
+        assert spread > 0.1 * abs(here.mean), "what the single task may choose changes nothing"
+    assert here.mean != here.moved or trial.mechanism.beyond is not None, "the mediator is the effect"
 
 
 def test_a_mechanism_is_verified_by_its_name(tmp_path, capsys):
@@ -190,7 +212,7 @@ def test_a_mechanism_is_verified_by_its_name(tmp_path, capsys):
     page, row = (tmp_path / "report.html").read_text(), json.loads((tmp_path / "report.json").read_text())[0]
     assert row == json.loads(json.dumps(trial_as_json(trial)))
     assert [clause["clause"] for clause in row["clauses"]] == list(CLAUSES) and row["hurts"]
-    assert row["known"] == ["tide-turns"] and "known of it: tide-turns" in said
+    assert row["known"] == ["tide-turns", "no-tide"] and "known of it: tide-turns, no-tide" in said
     assert "<b>Known of it:</b> tide-turns: A task that could use either" in page
     with pytest.raises(ValueError, match="did you mean 'tide-turns'"):
         dataclasses.replace(find_mechanism("tide"), known=("tide-turn",))
@@ -391,6 +413,20 @@ def test_the_wait_from_a_random_start_grows_as_a_power_of_the_features():
     assert min(abs(z_score(found["slope"], share * slopes.mean(), error)) for share in (0.95, 1.05)) > Z_LIMIT
 
 
+def test_how_much_of_a_wait_an_easy_task_leaves():
+    """By quadrature, at dose / d with d = 1 / m_0^2: pi / 4 at a dose of three, one half at sixteen, of any number of features."""
+    wait = lambda start, beside: integrate.quad(lambda m: 1 / ((1 - m**2) * (beside + 3 * m**2)), start, 0.5, points=[2 * start])[0]
+    for d in (1e4, 1e6):
+        for dose, known in ((3.0, np.pi / 4), (16.2, 0.5)):
+            left = wait(d**-0.5, dose / d) / wait(d**-0.5, 0)
+            assert abs(left - known) < 1.5 * d**-0.5, (d, dose, left)
+    case = easy_dose.Beside(4000.0, 5.0)
+    start = waiting_slope.uniform_start(case.n_features, KEY)
+    wanted = wait(float(start), 5 / 4000) / wait(float(start), 0)
+    np.testing.assert_allclose(easy_dose.measure(case, KEY)["wait_left"], wanted, rtol=1e-6)
+    assert abs(float(easy_dose.predict(case, KEY)["wait_left"]) / wanted - 1) < 1.5 * 4000**-0.5
+
+
 def test_a_flow_is_of_fourth_order():
     errors = [abs(float(follow(lambda x: -x, jnp.ones(()), 2.0, n)[0]) - np.exp(-2)) for n in (10, 20)]
     assert 12 < errors[0] / errors[1] < 20
@@ -513,6 +549,29 @@ def test_aspects_on_drawn_sums_are_aspects_on_rows():
         assert abs(z_score(drawn[name], 1.15 * wanted.mean(), wanted.std() / S**0.5)) > Z_LIMIT, name
 
 
+@pytest.mark.parametrize("n", [8, 30])
+def test_aspects_on_few_rows_are_least_squares_of_minimum_norm(n):
+    """On explicit rows in NumPy, and by the known expectations, fewer rows of a task than features and more."""
+    rng, d, S, rho = np.random.default_rng(22), few_rows.FEATURES, 1500, 0.5
+    truth, found = np.eye(d)[0], []
+    for _ in range(S // 3):
+        X, trait = rng.normal(size=(4 * n, d)), rng.normal(size=n)
+        labels = np.sqrt(rho) * trait + np.sqrt(1 - rho) * rng.normal(size=(4, n))
+        fits = np.linalg.pinv(X[:n]) @ (X[:n] @ truth + labels.mean(0)), np.linalg.pinv(X) @ (X @ truth + rng.normal(size=4 * n))
+        found.append([np.sum((fit - truth) ** 2) for fit in fits])
+    drawn = draws(few_rows.FewRows(float(n), rho), S)
+    worth = (1 + 3 * rho) / 4
+    for name, wanted, rows, noise in zip(
+        ("risk_multi", "risk_different"), np.transpose(found), (n, 4 * n), (worth, 1), strict=True
+    ):
+        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / len(wanted) ** 0.5)) < Z_LIMIT, name
+        bias, variance = few_rows.expected_parts(rows)
+        assert abs(z_score(drawn[name], bias + noise * variance)) < Z_LIMIT
+        assert abs(z_score(drawn[name], 1.15 * (bias + noise * variance))) > Z_LIMIT
+    turn, (bias, variance), (bias_all, variance_all) = few_rows.turning_correlation(n), *map(few_rows.expected_parts, (n, 4 * n))
+    np.testing.assert_allclose(bias + (1 + 3 * turn) / 4 * variance, bias_all + variance_all, rtol=1e-12)
+
+
 def test_extra_outputs_are_steps_on_rows():
     """Full gradient steps on explicit rows, in NumPy, with rows and a start of its own; risks by the arc-cosine kernel."""
     rng, n, r, cosine, steps, S = np.random.default_rng(15), 7, 2, 0.6, 60, 2000
@@ -554,21 +613,32 @@ def test_risks_at_a_training_loss_lie_between_records():
 
 
 def test_a_representation_is_learned_as_by_small_steps():
-    """The share of starts in which both tasks learn the common feature, by Euler steps in NumPy."""
-    rng, S, start = np.random.default_rng(11), 2000, 0.1
-    u, v = start * rng.normal(size=(S, 2, 3)), start * rng.normal(size=(S, 3))
+    """Euler steps in NumPy: either sign at first, all weights positive, labels of the second task that say nothing of x, and a
+    feature B that is twice as large."""
+    rng, S, start = np.random.default_rng(11), 700, 0.1
+    u, v = start * rng.normal(size=(4, S, 2, 3)), start * rng.normal(size=(4, S, 3))
+    u[1], v[1] = abs(u[1]), abs(v[1])
+    labels, sizes = np.ones((4, 1, 2, 1)), np.ones((4, 1, 1, 3))
+    labels[2, :, 1], sizes[3, ..., 1] = 0, 2
     used = np.array([[1, 1, 0], [1, 0, 1.0]])
-    for _ in range(3000):
-        product = u * v[:, None]
-        error = used * ((used * product).sum(2, keepdims=True) - 1) + (1 - used) * product
-        u, v = u - 0.01 * error * v[:, None], v - 0.01 * (error * u).sum(1)
-    product = abs(u * v[:, None])
-    first, second = product[:, 0, 0] > product[:, 0, 1], product[:, 1, 0] > product[:, 1, 2]
-    drawn = draws(DiagonalNetwork(start), 2000)
-    for name, wanted in (("first_multi", first), ("both_multi", first & second)):
-        assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT
-    apart = draws(DiagonalNetwork(start, 1.0), 2000)
-    assert abs(z_score(apart["both_multi"], 0.25)) < Z_LIMIT and (apart["gain"] == 0).all() and (drawn["status"] == 0).all()
+    leads = []
+    for step in range(3000):
+        product = sizes * u * v[..., None, :]
+        error = sizes * (used * ((used * product).sum(-1, keepdims=True) - labels) + (1 - used) * product)
+        u, v = u - 0.01 * error * v[..., None, :], v - 0.01 * (error * u).sum(-2)
+        if step == 114:  # after ln(10) / 2
+            leads = np.log(abs(v[..., 0] / v[..., 1]))
+    product = abs(sizes * u * v[..., None, :])
+    first, second = product[..., 0, 0] > product[..., 0, 1], product[..., 1, 0] > product[..., 1, 2]
+    kinds = [{}, {"positive": 1.0}, {"related": 0.0}, {"preference": 2.0}, {"private": 1.0}]
+    *found, apart = over_instances(lambda one, key: one(key=key), [DiagonalNetwork(start, **kind) for kind in kinds], KEY, 700)
+    for i, drawn in enumerate(found):
+        for name, wanted in (("first_multi", first[i]), *([("both_multi", (first & second)[i])] if i != 2 else [])):
+            assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, (i, name)
+        assert (drawn["status"] == 0).all()
+        if i == 1:  # alone A leads B by nothing on average
+            assert abs(z_score(drawn["grown"], leads[i].mean(), leads[i].std() / S**0.5)) < Z_LIMIT and drawn["grown"].mean() > 0.2
+    assert abs(z_score(apart["both_multi"], 0.25)) < Z_LIMIT and (apart["gain"] == 0).all() and (apart["grown"] == 0).all()
 
 
 def test_the_tide_is_that_of_small_steps():
@@ -661,11 +731,13 @@ BAD = [
     (HermiteStudents, {"n_features": float("inf")}, "n_features must be at least 3"),
     (HermiteStudents, {"related": 0.5}, "related must be 0 or 1"),
     (DiagonalNetwork, {"start": 0.0}, "start must be a number > 0"),
+    (DiagonalNetwork, {"related": 0.5}, "related must be 0 or 1, but is 0.5; use 1.0"),
     (TwoGates, {"well": -1.0}, "well must be a number > 0"),
     (ExtraLabel, {"n_samples": 11.0}, "n_samples must be at least 13"),
     (MarginalScreening, {"n_samples": 2.0}, "n_samples must be at least 6"),
     (Aspects, {"n_samples": 11.0}, "n_samples must be at least 12"),
     (ExtraOutputs, {"outputs": 5.0}, "outputs must be from 0 to n_extra"),
+    (ExtraOutputs, {"extra_noise": -1.0}, "extra_noise must be a number >= 0"),
     (ExtraOutputs, {"n_steps": 30}, "n_steps must be a multiple of 20"),
     (GroupSelection, {"n_samples": 200.0}, "n_samples must be from 7 to capacity"),
     (FunctionPair, {"start": 0.0}, "start must be a number > 0"),
@@ -720,6 +792,7 @@ def test_a_status_keeps_a_clause_open():
     kinds = [effect.kind for effect in sound.effects]  # of the points in their order, those that are looked at for harm left out
     assert list(dict.fromkeys(kinds)) == ["effect", "dose", "control", "opponent"]
     assert sound.effects[0].mean == sound.clauses[0].number and sound.effects[0].low == sound.clauses[0].low
+    assert sound.effects[0].moved == sound.clauses[4].number
     assert len(kinds) == len(list(sound.mechanism.points())) - len(sound.mechanism.harmful_points())
     trial = try_mechanism(planted(Tainted()))
     assert trial.verdict == "undecided" and all(clause.state == OPEN for clause in trial.clauses) and not trial.hurts

@@ -36,6 +36,7 @@ class ExtraOutputs(eqx.Module):
     rows, theta_k of this cosine with theta and orthogonal beyond; or, with extra_signal 0, noise of the same second moment.
     Alone and together have the same rows, start and rate; the extra heads' losses are added with the weight 1.
 
+    extra_noise: by what the noise of extra labels is multiplied; with extra_signal 0, zero makes these outputs always zero.
     outputs: how many of the `n_extra` extra outputs are learned, the first ones. level: the training loss, over noise^2, at which
     risks are compared, or the least one that both sides come to, if that is more. earlier: by what that is multiplied for the
     single task alone. n_units: of the layer.
@@ -53,6 +54,7 @@ class ExtraOutputs(eqx.Module):
     extra_signal: Array | float = 0.0
     level: Array | float = 0.5
     earlier: Array | float = 1.0
+    extra_noise: Array | float = 1.0
     n_units: int = eqx.field(default=8, static=True)
     n_samples: int = eqx.field(default=16, static=True)
     n_features: int = eqx.field(default=6, static=True)
@@ -61,7 +63,8 @@ class ExtraOutputs(eqx.Module):
 
     def __check_init__(self):
         require_one(self.noise, lambda s: (s > 0) & np.isfinite(s), "noise", "a number > 0", "use 1.0")
-        require_one(self.level, lambda s: (s >= 0) & np.isfinite(s), "level", "a number >= 0", "use 0.5")
+        for name, default in (("level", 0.5), ("extra_noise", 1.0)):
+            require_one(getattr(self, name), lambda s: (s >= 0) & np.isfinite(s), name, "a number >= 0", f"use {default}")
         require_one(self.cosine, lambda c: np.abs(c) <= 1, "cosine", "from -1 to 1", "use 0.9")
         require_one(self.extra_signal, lambda c: (c == 0) | (c == 1), "extra_signal", "0 or 1", "use 0.0")
         require_one(self.earlier, lambda s: (s > 0) & np.isfinite(s), "earlier", "a number > 0", "use 1.0")
@@ -82,7 +85,8 @@ class ExtraOutputs(eqx.Module):
         plain = ReluTasks(self.n_features, (self.n_samples,) * count, noise=1.0, design=Isotropic(), shared_covariates=True)
         extra = lambda main, others: jnp.full(count, others).at[0].set(main)
         fields = lambda tasks: (tasks.parameters, tasks.noise, tasks.amplitude)
-        values = parameters, extra(noise, jnp.sqrt(noise**2 + (1 - signal) / 2)), extra(1.0, signal)
+        others = self.extra_noise * jnp.sqrt(noise**2 + (1 - signal) / 2)
+        values = parameters, extra(noise, others), extra(1.0, signal)
         return eqx.tree_at(fields, plain.draw(key=key), values)
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:

@@ -44,8 +44,12 @@ class TwoGates(eqx.Module):
         require_one(self.tilt, np.isfinite, "tilt", "a number", "use 0.1")
         require_one(self.private, lambda p: (p == 0) | (p == 1), "private", "0 or 1", "use 0.0")
 
+    def begin(self, *, key: Key[Array, ""]) -> Float[Array, "2"]:
+        """Both gates at first."""
+        return self.start * normal(stream(key, "gates"), (2,))
+
     def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
-        gates = self.start * normal(stream(check_key(key), "gates"), (2,))
+        gates = self.begin(key=check_key(key))
         first, *_ = self.flow(gates * self.start_single, 1.0, 0.0)
         _, alone, loss_single, early_alone = self.flow(gates * self.start_single, 0.0, 1.0)
         together = self.flow(gates, 1.0, 1.0)

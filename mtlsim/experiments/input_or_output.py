@@ -32,7 +32,9 @@ def draw(data):
         choice_panel(ax, xs, ys, *best_of(errors), colours)
         if cosine == 1:
             ax.plot(rows, np.asarray(boundary(rows, 10)), color="black", linestyle=DASHES)
-        ax.set(ylim=(0, ys[-1]), xlabel="rows", title=f"cosine {cosine:g}")
+        ax.set(ylim=(0, ys[-1]), xscale="log", xlabel="rows", title=f"cosine {cosine:g}")
+        ax.set_xticks([20, 50, 100, 200, 400], ["20", "50", "100", "200", "400"])
+        ax.xaxis.minorticks_off()
     axes[0].set_ylabel("correlation of the two labels' noise")
     for handle in (*choice_legend(list(WAYS), colours), legend_handle("output as good as input (theory, cosine 1)")):
         entry(axes[0], handle)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,11 +36,14 @@ class Page(Experiment):
             for sentence in on_source(there, settings["source"], f"{path} is taken as it is", "move it away to have it made anew"):
                 print(sentence, file=sys.stderr)
             return found
-        trials = []
-        for name in names:
+
+        def tried(name: str) -> Trial:
             mechanism = find_mechanism(name)
             n_seeds = options.n_seeds or mechanism.n_seeds // SHARE[options.fast]
-            trials.append(try_mechanism(mechanism, max(n_seeds, 16), options.seed))
+            return try_mechanism(mechanism, max(n_seeds, 16), options.seed)
+
+        with ThreadPoolExecutor(jax.local_device_count()) as pool:  # each is a program of its own, which one core compiles and runs
+            trials = list(pool.map(tried, names))
         data = as_table(trials, settings).assign_attrs(experiment=self.name, claim=self.claim, level=LEVEL)
         if path is not None:
             save(data, path)

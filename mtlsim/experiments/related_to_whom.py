@@ -1,6 +1,7 @@
 """One pair of tasks, four ways of learning them together: which learner finds the tasks related, over their cosine."""
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -26,15 +27,28 @@ LEARNERS = {
 
 
 class PairLearnedBy(eqx.Module):
-    """A cell: gain of one learner over least squares; ten isotropic features, 100 source and 25 target rows, noise one."""
+    """A cell: gain of one learner over least squares; ten isotropic features, 100 source and 25 target rows, noise one.
+
+    learner: one of `LEARNERS`; or, if choice is given, that of these several at this place (see `among`).
+    """
 
     cosine: Array | float = 0.5
-    learner: str = eqx.field(default="one parameter vector", static=True)
+    learner: str | tuple[str, ...] = eqx.field(default="one parameter vector", static=True)
+    choice: Array | int | None = None
 
     def __call__(self, *, key):
         tasks = LinearTasks(10, (100, 25), cosine=self.cosine, noise=1.0, design=Isotropic(), relation="same")
-        draw = Transfer(tasks, sharing=LEARNERS[self.learner])(key=key)
-        return {"gain": draw.gain, "risk_single": draw.risk_single, "risk_multi": draw.risk_multi, "status": draw.status}
+        several = [self.learner] if self.choice is None else self.learner
+        draws = [Transfer(tasks, sharing=LEARNERS[name])(key=key) for name in several]
+        place = jnp.asarray(0 if self.choice is None else self.choice, int)
+        chosen = lambda name: jnp.stack([getattr(draw, name) for draw in draws])[place]
+        return {name: chosen(name) for name in ("gain", "risk_single", "risk_multi", "status")}
+
+    def among(self, name: str, values: tuple) -> "PairLearnedBy":
+        """As `Weighting.among`: all learners of a sweep share a program, which draws the tasks once."""
+        if name != LEARNER or self.choice is not None:
+            return self
+        return PairLearnedBy(self.cosine, tuple(values), values.index(self.learner))
 
 
 def setting(options: Options) -> Setting:

@@ -18,11 +18,17 @@ def setting(options: Options) -> Setting:
 def draw(data):
     fig, ((ax,),) = figure(1, 4.8, 3.6)
     xs = data[START].values
-    ax.plot(xs, data["predicted"].sel({PRIVATE: 0.0}).mean("seed"), color="black", linestyle="--", label="theory, a small start")
-    curves = [("one task learns A, shared layer", "first_multi", 0.0), ("both learn A, shared layer", "both_multi", 0.0)]
+    ax.plot(
+        xs,
+        data["predicted"].sel({PRIVATE: 0.0}).mean("seed"),
+        color="black",
+        linestyle="--",
+        label="one task, shared layer (theory, a small start)",
+    )
+    curves = [("one task, shared layer", "first_multi", 0.0), ("both tasks, shared layer", "both_multi", 0.0)]
     curves += [
-        ("one task learns A, layers of their own", "first_multi", 1.0),
-        ("both learn A, layers of their own", "both_multi", 1.0),
+        ("one task, layers of their own", "first_multi", 1.0),
+        ("both tasks, layers of their own", "both_multi", 1.0),
     ]
     for i, (label, name, private) in enumerate(curves):
         draws = data[name].sel({PRIVATE: private})
@@ -30,7 +36,12 @@ def draw(data):
         ax.errorbar(xs, mean, error, color=SERIES[i], marker=MARKERS[i], markersize=4, linewidth=1, label=label)
     for chance, label in ((0.5, "by chance, one or both"), (0.25, "_nolegend_")):
         ax.axhline(chance, color="0.6", linewidth=0.8, zorder=0, label=label)
-    ax.set(xscale="log", ylim=(0, 1.03), xlabel="size of the weights at first", ylabel="share of starts")
+    ax.set(
+        xscale="log",
+        ylim=(0, 1.03),
+        xlabel="size of the weights at first",
+        ylabel="share of starts that learn\nthe common representation",
+    )
     bar_entry(ax)
     legend(fig, "outside lower center", 2)
     return fig

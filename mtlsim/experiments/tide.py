@@ -14,7 +14,7 @@ BEYOND = "beyond, the second task uses both"
 
 
 def setting(options: Options) -> Setting:
-    tilts = np.linspace(0, 0.15, 7 if options.fast else 16).round(6).tolist()
+    tilts = np.linspace(0, 0.14, 8 if options.fast else 15).round(6).tolist()
     return Setting(CELL, {TILT: tilts}, 300 if options.fast else 3000)
 
 
@@ -35,7 +35,7 @@ def draw(data):
     ax.axvline(float(pull_at_start(CELL.width)), color="0.5", linewidth=0.8, label="pull of the second task at the start")
     ax.axvline(half_open(CELL.well, CELL.width), color="0.5", linestyle="-.", linewidth=0.8, label=BEYOND)
     ax.axhline(0.5, color="0.6", linestyle=(0, (1, 3)), linewidth=0.8, zorder=0, label="half of the starts")
-    ax.set(ylim=(0, 1), xlabel="tilt: how much the first task prefers its own representation")
+    ax.set(ylim=(-0.02, 1), xlabel="tilt: how much the first task prefers its own representation")
     ax.set_ylabel("share of starts that learn the common one")
     bar_entry(ax)
     legend(fig, "outside lower center", 2)

@@ -19,13 +19,17 @@ from mtlsim.sweeps.instances import over_instances
 
 @dataclass(frozen=True)
 class Effect:
-    """The mean effect at one point with its interval. kind: effect, dose, control or opponent; label: which of them."""
+    """The mean effect at one point with its interval, and the mean of the mediator there as `moved`.
+
+    kind: effect, dose, control or opponent; label: which of them.
+    """
 
     kind: str
     label: str
     mean: float
     low: float
     high: float
+    moved: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ def _effects(mechanism: Mechanism, draws: Sequence[Draws]) -> tuple[Effect, ...]
     found = []
     for (kind, label), one in zip(points, draws, strict=False):
         numbers = summarise(one["gain"], LEVEL) if np.isfinite(one["gain"]).all() else {}
-        found.append(Effect(kind, label, *(float(numbers.get(part, np.nan)) for part in ("mean", "low", "high"))))
+        ends = (float(numbers.get(part, np.nan)) for part in ("mean", "low", "high"))
+        found.append(Effect(kind, label, *ends, float(one[mechanism.mediator].mean())))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ MECHANISM = Mechanism(
     cell=AttributeSelection(n_tasks=8),
     effect={"n_samples": 40.0},
     dose=Dose("correlation", (0.0, 0.3, 0.6, 0.8, 1.0), -1),
-    controls={"one noise for all tasks": {"correlation": 1.0}},
+    controls={"one noise for all tasks": {"correlation": 1.0}, "rows enough for one task": {"n_samples": 160.0}},
     opponent=("keep", (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0)),
     mediator="found",
     beyond="given_found",

@@ -2,7 +2,7 @@
 
 Labels have no noise, so that amplification predicts nothing. Alone, the hard task waits for about sqrt(d) / 3 before its overlap
 with the feature moves at all, and so the longer the more features there are (see `waiting-time` and `waiting-slope`); the easy task
-shows the way at once (see the figure `eavesdropping`).
+shows the way at once, with a weight of a few over the number of features (see `easy-dose` and the figure `eavesdropping`).
 
 Source: [caruana1997multitask], Section 3.
 """
@@ -26,5 +26,5 @@ MECHANISM = Mechanism(
     says="If F is easy to learn for T and hard for T', because T' uses F in a more complex way or the residual of T' without F is "
     "noisier, then T' can learn F by eavesdropping on what the hidden layer learned for T.",
     inferred="The pair of Hermite polynomials of one direction, one shared unit vector, noiseless labels, fixed heads.",
-    known=("waiting-time", "waiting-slope"),
+    known=("waiting-time", "waiting-slope", "easy-dose"),
 )

@@ -17,7 +17,10 @@ MECHANISM = Mechanism(
     cell=OrthonormalRows(extra_size=0.0, n_extra=1),
     effect={"n_samples": 10.0},
     dose=Dose("n_samples", (4.0, 8.0, 14.0, 20.0, 30.0), -1),
-    controls={"a copy of the main task, noise and all": {"extra_size": 1.0, "cosine": 1.0, "correlation": 1.0}},
+    controls={
+        "a copy of the main task, noise and all": {"extra_size": 1.0, "cosine": 1.0, "correlation": 1.0},
+        "a noise task of a tenth of the noise": {"extra_noise": 0.1},
+    },
     opponent=("shrinkage", (0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
     mediator="shrunk",
     beyond="beyond_shrinking",

@@ -17,12 +17,17 @@ MECHANISM = Mechanism(
     cell=DiagonalNetwork(),
     effect={"start": 0.01},
     dose=Dose("start", (1.0, 0.5, 0.2, 0.05, 0.01), 1),
-    controls={"a layer of its own for each task": {"private": 1.0}},
+    controls={
+        "a layer of its own for each task": {"private": 1.0},
+        "the other task's labels dealt to other rows": {"related": 0.0},
+    },
     opponent=("start_single", (0.1, 0.3, 1.0, 3.0, 10.0)),
-    mediator="representation",
+    mediator="grown",
     harm={"start": (0.001, 0.1, 0.5, 1.0)},
     n_seeds=1000,
     says="Nets learn tasks stochastically. If T can be learned by the minima A or B and T' by A or C, then both together prefer A.",
-    inferred="A network without crossing weights, of which the flow and the probability are known; which start is small enough.",
+    inferred="A network without crossing weights, of which the flow and the probability are known; which start is small enough; "
+    "that it comes about by the faster growth of what both use, before either task is learned. Alone a task cannot tell A from B, "
+    "whatever its start, so that its best is one half.",
     known=("shared-feature",),
 )

@@ -4,7 +4,8 @@ The text calls tasks related that are different aspects of one individual, and e
 individuals [caruana1997multitask], Section 7.6. In linear models with the same parameters for all tasks it is the other way
 round, by the exact risks of `aspects-of-one`: K n - d - 1 > K (n - d - 1) always, and a common trait in the noise makes it worse.
 So the claim, read for such models, is refuted; it may hold where the trait itself is used (see `label-as-input`), or is a
-function of x.
+function of x, and does hold on few rows, where all rows of different individuals are about as many as features (figure
+`aspects`).
 """
 
 import jax.numpy as jnp

@@ -8,7 +8,11 @@ A uniform start in d dimensions has m_0 = |g| / sqrt(g^2 + chi^2_(d-1)), about |
 grows as d^((p - 2) / 2) / (p (p - 2) |g|^(p - 2)): what is measured is the slope of ln T over ln d between d and four times d, of
 starts with the same g and on the right side. It is (p - 2) / 2 up to a share of it that vanishes as d grows: for p = 3 it is .84 /
 sqrt(d) at first order (1.0 / sqrt(d) measured at 301 features), for p = 4 less. With an easy task beside it T hardly grows, and the
-slope is near zero.
+slope is near zero (how little of one is enough: `easy-dose`).
+
+The statement is of the population's flow. That steps on rows wait as long is no part of it, as they have a noise of their own,
+which frees even starts on the wrong side: they are `HermiteStudents`, to be swept over n_features, and drawn in the figure
+`eavesdropping`.
 """
 
 import equinox as eqx
@@ -47,18 +51,23 @@ def predict(case, key):
 
 def measure(case, key):
     few = jnp.asarray(case.n_features, float)
-    waits = [_wait(case, few, key), _wait(case, FARTHER * few, key)]
+    waits = [wait_from(uniform_start(d, key), case.beside, case.degree) for d in (few, FARTHER * few)]
     return {"slope": jnp.log(waits[1] / waits[0]) / jnp.log(FARTHER)}
 
 
-def _wait(case, n_features, key):
-    """Time of the flow from a uniform start, turned to the right side, until half is known, as an integral over ln m."""
+def uniform_start(n_features, key):
+    """The overlap of a uniform start with the feature, turned to the right side; of the same |g| for any number of features."""
     along = normal(stream(key, "along"), (1,)) ** 2
-    start = jnp.sqrt(along / (along + draw_chi_squares(stream(key, "across"), n_features[None] - 1)))[0]
+    across = draw_chi_squares(stream(key, "across"), jnp.asarray(n_features, float)[None] - 1)
+    return jnp.sqrt(along / (along + across))[0]
+
+
+def wait_from(start, beside, degree: int):
+    """Time of the flow from an overlap until half is known, as an integral over ln m; beside: weight of an easy task."""
 
     def slopes(state):
         overlap = jnp.exp(state[1])
-        pull = (1 - overlap**2) * (case.beside + case.degree * overlap ** (case.degree - 1))
+        pull = (1 - overlap**2) * (beside + degree * overlap ** (degree - 1))
         return jnp.stack([overlap / pull, jnp.ones(())])
 
     begin = jnp.log(start)

@@ -16,6 +16,7 @@ from mtlsim.core.checks import as_numbers, is_concrete, is_whole, require, requi
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Status, flag, worst
+from mtlsim.core.words import counted
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.objective import check_per_task, check_weights, per_task
@@ -57,8 +58,8 @@ class Groups(eqx.Module):
         tasks, G = self.tasks, self.n_groups
         require(isinstance(tasks, LinearTasks), "tasks", "LinearTasks", f"{type(tasks).__name__}", "use LinearTasks")
         require(is_whole(G) and G >= 2, "n_groups", "a whole number >= 2", repr(G), "use 2")
-        few = f"{tasks.n_tasks} task{'s' * (tasks.n_tasks != 1)}"
-        require(tasks.n_tasks >= G, "tasks", f"{G} groups, after any sources", few, "add the other groups")
+        few, cure = counted(tasks.n_tasks, "task"), "add the other groups"
+        require(tasks.n_tasks >= G, "tasks", f"{G} groups, after any sources", few, cure)
         require(not tasks.shared_covariates, "tasks", "with rows of their own", "on shared rows", "use shared_covariates=False")
         same = f"{'two' if G == 2 else G} last tasks with the same parameters"
         if tasks.parameters is not None and is_concrete(tasks.parameters):

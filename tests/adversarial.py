@@ -6,7 +6,7 @@ lower bound above it is wrong. Nothing here calls mtlsim.
 
 import numpy as np
 
-FAMILIES = ("rows", "few rows", "diagonal", "collinear", "equal eigenvalues", "zero columns", "units", "scales")
+FAMILIES = ("rows", "few rows", "diagonal", "collinear", "units", "equal eigenvalues", "zero columns", "scales")
 STEP = 0.1  # of the scan, in the log of the head ratio
 WIDE = 25.0  # how far it goes to either side
 

@@ -48,7 +48,7 @@ def judge_pairs(kind: str, n_pairs: int, seed: int = 0, dimensions: tuple[int, .
     for i in range(n_pairs):
         d = dimensions[i % len(dimensions)]
         family = adversarial.FAMILIES[(i // len(dimensions)) % len(adversarial.FAMILIES)]
-        if kind == "drawn" and family in ("collinear", "zero columns"):
+        if kind == "drawn" and family in ("collinear", "zero columns", "units"):
             family = "rows"
         tasks = adversarial.pair(rng, family, d, HIGHEST ** rng.uniform())
         if kind == "grams" and family == "scales":  # squares of 10^150 are no numbers

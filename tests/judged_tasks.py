@@ -83,7 +83,7 @@ def judge_tasks(n_sets: int, seed: int = 0, ways=WAYS, sizes=((3, 3), (3, 5), (4
             found = []
             for i in range(n_sets):
                 family = FAMILIES[i % len(FAMILIES)]
-                if (way, family) in (("drawn", "collinear"), ("drawn", "zero columns"), ("grams", "scales")):
+                if (way, family) in (("drawn", "collinear"), ("drawn", "zero columns"), ("drawn", "units"), ("grams", "scales")):
                     family = "rows"
                 found.append((family, draw(rng, family, n_tasks, d, HIGHEST ** rng.uniform())))
             stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[moments_of(way, tasks) for _, tasks in found])

@@ -19,10 +19,12 @@ from mtlsim.solvers.objective import absorb, best_heads, observed_rows, too_few_
 from mtlsim.solvers.pair import bound_pair
 from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, rows_of
 from mtlsim.solvers.rows import look as look_at_rows
+from mtlsim.solvers.separate import explained_alone
 from mtlsim.solvers.solution import EXACT_WITHIN, LOST, Solution, certify
 
 WITHIN = 0.5 * EXACT_WITHIN  # of the smaller task's energy, to which the optimum is proven
 IN_GROUPS = 1e-2  # the same, of groups where all tasks together are too many
+SHORT = 1e-9  # of what all tasks explain alone, by which their parts of one problem may fall short of it
 
 
 class View(NamedTuple):
@@ -68,10 +70,12 @@ def solve_by_newton(
     direction = linalg.found_otherwise(_direction, direction, top.heads / view.sizes, problem.gram, problem.cross)
     heads, explained = best_heads(moments, weights, ridge, direction)
     gap = jnp.maximum(bound - explained, 0) + rounding_of_loss(*fixed, jax.lax.stop_gradient(heads[:, None] * direction))
+    loss = jnp.sum(weights * moments.energy) - jnp.where(view.too_few, jnp.sum(energies), explained)
+    lost, rounding = _seen_alone(*fixed, energies)
     status = worst(
         flag(~settled & ~view.too_few & jnp.isfinite(explained), Status.not_converged),
         flag(view.too_few, Status.degenerate),
-        flag(~jnp.isfinite(explained) & ~view.too_few, Status.ill_conditioned),
+        flag(lost | (~jnp.isfinite(explained) & ~view.too_few), Status.ill_conditioned),
     )
     unknown = jnp.where(view.too_few, jnp.nan, 0.0)
     length = jnp.linalg.norm(direction)
@@ -81,12 +85,22 @@ def solve_by_newton(
         shared[:, None],
         heads[:, None],
         heads[:, None] * shared,
-        jnp.sum(weights * moments.energy) - jnp.where(view.too_few, jnp.sum(energies), explained),
-        jnp.where(view.too_few, 0, gap),
-        certify(gap, energies, Certificate.interval),
+        loss,
+        jnp.where(lost, loss, jnp.where(view.too_few, rounding, gap)),
+        jnp.where(lost, int(Certificate.none), certify(gap, energies, Certificate.interval)).astype(jnp.int32),
         status,
         "newton",
     )
+
+
+def _seen_alone(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"], energies: Float[Array, " K"]):
+    """Whether tasks see directions alone that are rounding beside the rows of others, as in very different units; and how far
+    rounding may have moved what they explain alone.
+    """
+    if moments.rank_known:
+        return jnp.zeros((), bool), 0.0
+    alone, rounding, _ = explained_alone(moments, weights, ridge, observed_rows(moments, ridge))
+    return ~jnp.all(alone - energies <= rounding + SHORT * jnp.sum(alone)), jnp.sum(rounding)
 
 
 def look_at(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> View:

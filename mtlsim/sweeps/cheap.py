@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Bool, Key
 
 from mtlsim.core.compiler import compile_with_nan
@@ -42,19 +42,15 @@ def cheap_margins(
         if _length(program.eqns[j] for j in needed) <= MOST:
             cheap.append(i)
             kept |= needed
-    outs = [program.outvars[i] for i in cheap]
+    part = program.replace(
+        eqns=[program.eqns[j] for j in sorted(kept)],
+        outvars=[program.outvars[i] for i in cheap],
+        debug_info=program.debug_info._replace(result_paths=None),
+    )
+    found_of = jaxpr_as_fun(ClosedJaxpr(part, traced.consts))
 
     def run(point, cell, key):
-        known = dict(zip(program.constvars, traced.consts, strict=True))
-        known |= dict(zip(program.invars, jax.tree.leaves((point, cell, key)), strict=True))
-        read = lambda one: one.val if isinstance(one, Literal) else known[one]
-        for j in sorted(kept):
-            operation = program.eqns[j]
-            functions, parameters = operation.primitive.get_bind_params(operation.params)
-            made = operation.primitive.bind(*functions, *map(read, operation.invars), **parameters)
-            made = made if operation.primitive.multiple_results else [made]
-            known.update(zip(operation.outvars, made, strict=True))
-        return [read(one) for one in outs]
+        return found_of(*jax.tree.leaves((point, cell, key)))
 
     over_points = jax.vmap(run, (0, None, None))
     found = compile_with_nan(over_points, quickly=True)(points, cell, key) if cheap else []

@@ -162,7 +162,7 @@ def _plane(sources: dict[str, Any]) -> Any:
     for name, colour in (("noise left: alone", TARGET), ("noise left: together", TOGETHER)):
         fig.line([np.nan], [np.nan], line_color=colour, line_width=2, legend_label=name)
     fig.add_layout(fig.legend[0], "below")
-    fig.legend[0].ncols, fig.legend[0].label_text_font_size = 2, "8pt"
+    fig.legend[0].update(ncols=1, label_text_font_size="8pt", spacing=0)  # two long names side by side are wider than a telephone
     return fig
 
 

@@ -297,6 +297,13 @@ def test_units_of_features_move_no_optimum():
         assert np.sum((np.array(fitted) - y) ** 2) <= found.loss * (1 + 1e-9)
 
 
+def test_labels_without_noise_that_a_source_foretells_are_no_lost_digits():
+    pairs = [(X, X @ np.arange(1.0, X.shape[1] + 1)) for X, _ in PAIRS[:2]]
+    for name in ("from-source", "frozen", "mean-regularised", "pooled", "soft"):
+        assert mtl.fit(pairs, name).status == Status.ok
+        assert mtl.fit([(X, 0 * y) for X, y in pairs], name).status == Status.ok
+
+
 def stacked_mean(rows, units, labels, strength):
     """Rows and labels of the least squares, in the mean of both tasks' parameters and half their difference, that it is."""
     first, second = np.asarray(rows, np.longdouble) * np.asarray(units, np.longdouble)

@@ -80,7 +80,8 @@ def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"], l
         + unseen(parameters)
         + rounding_of(moments, weights, parameters, loss, energy + penalty, lengths)
     )
-    known = (gap <= energy + penalty) & ~lost  # or the parameters are nothing but rounding; NaN too
+    all_there_is = energy + penalty + jnp.sum(weights * lengths**2)
+    known = (gap <= all_there_is) & ~lost  # or the parameters are nothing but rounding; NaN too
     certificate = jnp.where(known, certify(gap, weights * moments.energy), int(Certificate.none)).astype(jnp.int32)
     return Mixed(columns, parameters, loss, jnp.where(known, gap, loss), certificate, flag(~known, Status.ill_conditioned))
 

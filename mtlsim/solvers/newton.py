@@ -19,12 +19,11 @@ from mtlsim.solvers.objective import absorb, best_heads, observed_rows, too_few_
 from mtlsim.solvers.pair import bound_pair
 from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, rows_of
 from mtlsim.solvers.rows import look as look_at_rows
-from mtlsim.solvers.separate import explained_alone
+from mtlsim.solvers.separate import SHORT, explained_alone
 from mtlsim.solvers.solution import EXACT_WITHIN, LOST, Solution, certify
 
 WITHIN = 0.5 * EXACT_WITHIN  # of the smaller task's energy, to which the optimum is proven
 IN_GROUPS = 1e-2  # the same, of groups where all tasks together are too many
-SHORT = 1e-9  # of what all tasks explain alone, by which their parts of one problem may fall short of it
 
 
 class View(NamedTuple):

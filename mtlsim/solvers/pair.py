@@ -15,6 +15,7 @@ from mtlsim.solvers import secular
 from mtlsim.solvers.directions import find_directions, pair_of_rows
 from mtlsim.solvers.objective import best_heads, observed_rows, too_few_rows
 from mtlsim.solvers.pencil import choose_form, name_route
+from mtlsim.solvers.separate import SHORT, explained_alone
 from mtlsim.solvers.solution import LOST, Solution, certify
 
 Pair = tuple[Array, Array]
@@ -129,6 +130,10 @@ def _search_directions(moments: Moments, weights: Float[Array, "2"], ridge: Floa
     direction = direction - linalg.multiply(missing, linalg.multiply(missing.T, direction))
     rounding, energies = directions.rounding(problem.lengths), directions.energies
     lost = jnp.any(directions.seen & (directions.noise > LOST))
+    if not moments.rank_known:  # what a task sees alone may be rounding beside the rows of the other, as in very different units
+        alone, off, _ = explained_alone(moments, weights, ridge, rows)
+        short = jnp.maximum(alone - energies, 0)
+        rounding, lost = rounding + jnp.sum(short), lost | jnp.any(short > off + SHORT * jnp.sum(alone))
     if problem.squared:  # a direction that was taken for rounding may explain all that is left
         left = jnp.sum(jnp.where(seen < rows, jnp.maximum(problem.lengths**2 - energies, 0), 0))
         rounding, lost = rounding + left, lost | (left > TRUSTED_ROUNDINGS * _last_digits(energies))

@@ -11,6 +11,8 @@ from mtlsim.solvers.rows import is_lost, look, unexplained
 from mtlsim.solvers.single import penalised_losses, solve_single
 from mtlsim.solvers.solution import Solution, certify
 
+SHORT = 1e-9  # of what all tasks explain alone, by which their parts of one problem may fall short of it
+
 
 def solve_separately(moments: Moments, rank: int, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Solution:
     """B = [theta_1 .. theta_K 0 .. 0] and A_i = e_i reach the sum of the single-task losses, which nothing can beat.

@@ -48,19 +48,22 @@ def pair(rng, family, d, condition):
     if family == "zero columns":
         for i in range(2):
             X[i][:, rng.integers(d)] = 0
-    if family == "units":  # a column is nothing in both tasks, or a mixture of others; each has a unit of its own
+    if family == "units":  # a column is nothing in both tasks, or another one; powers of two leave that without rounding
         kind = rng.integers(3)
         for i in range(2):
             if kind < 2:
-                X[i][:, 0] = X[i][:, 1:] @ (np.arange(1, d) % 3) if kind else 0
-        units = 10.0 ** (rng.uniform(-40, 40, d) if rng.random() < 0.7 else np.full(d, rng.uniform(-40, 40)))
-        X = [rows * units for rows in X]
+                X[i][:, 0] = X[i][:, 1] * kind
+        alike, apart = rng.random() < 0.3, rng.random() < 0.3  # one unit for all columns, units of each task
+        draw = lambda: 2.0 ** (np.full(d, rng.integers(-130, 131)) if alike else rng.integers(-130, 131, d))
+        first, second = draw(), draw()
+        units = [first, second if apart else first]
+        X = [rows * own for rows, own in zip(X, units, strict=True)]
     own = rng.normal(size=(2, d)) * 10.0 ** rng.uniform(-2, 2, (2, 1))
     fitted = rng.random() < 0.5
     tasks = []
-    for rows, theta in zip(X, own, strict=True):
+    for i, (rows, theta) in enumerate(zip(X, own, strict=True)):
         noise = rng.normal(size=len(rows))
-        signal = rows / (units if family == "units" else 1) @ theta
+        signal = rows / (units[i] if family == "units" else 1) @ theta
         y = signal + 10.0 ** rng.uniform(-4, 0) * noise if fitted else noise * 10.0 ** rng.uniform(-1, 1)
         tasks.append((rows, y))
     if family == "scales":
@@ -69,15 +72,21 @@ def pair(rng, family, d, condition):
 
 
 def loss(tasks, direction):
-    """Least loss that heads reach on this direction, and what is explained, in extended precision."""
+    """Least loss that heads reach on this direction, and what is explained, in extended precision; never more explained than that
+    precision is sure of, where columns cancel.
+    """
     total = explained = np.longdouble(0)
+    eps = np.finfo(np.longdouble).eps
     for X, y in tasks:
-        fitted = X.astype(np.longdouble) @ np.asarray(direction, np.longdouble)
+        X, y, direction = (np.asarray(part, np.longdouble) for part in (X, y, direction))
+        fitted, sizes = X @ direction, np.abs(X) @ np.abs(direction)
         largest = np.abs(fitted).max()
         if largest > 0:
-            fitted = fitted / largest
-            explained += (fitted @ y.astype(np.longdouble)) ** 2 / (fitted @ fitted)
-        total += (y.astype(np.longdouble) ** 2).sum()
+            fitted, sizes = fitted / largest, sizes / largest
+            length = np.sqrt(fitted @ fitted)
+            unsure = (len(direction) + 2) * eps * np.sqrt(sizes @ sizes) / length * np.sqrt(y @ y)
+            explained += max(abs(fitted @ y) / length - unsure, 0) ** 2
+        total += y @ y
     return total - explained
 
 

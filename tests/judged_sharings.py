@@ -39,7 +39,8 @@ def smallest_loss(rows, labels):
     parameters = np.zeros(len(chosen), LONG)
     for i in reversed(range(len(chosen))):
         parameters[i] = (sides[i] - triangle[i, i + 1 :] @ parameters[i + 1 :]) / triangle[i, i]
-    return ((labels - scaled[:, chosen] @ parameters) ** 2).sum()
+    unsure = (len(chosen) + 2) * np.finfo(LONG).eps * (np.abs(scaled[:, chosen]) @ np.abs(parameters))
+    return ((np.abs(labels - scaled[:, chosen] @ parameters) + unsure) ** 2).sum()
 
 
 def steps_of(name, sharing, tasks, weights, found):

@@ -70,6 +70,7 @@ def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"], l
     """
     columns, lost, free, unseen = (_by_squares if moments.rank_known else _by_rows)(moments, mixing, weights)
     parameters = linalg.multiply(mixing.amounts.T, columns)
+    sizes = linalg.multiply(jnp.abs(mixing.amounts).T, jnp.abs(columns))  # columns may cancel, their rounding does not
     penalty = jnp.sum(mixing.ridge * jnp.sum(columns**2, -1))
     own = penalised_losses(moments, parameters, jnp.zeros_like(weights))
     loss, energy = jnp.sum(weights * own) + penalty, jnp.sum(weights * moments.energy)
@@ -78,7 +79,7 @@ def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"], l
     gap = (
         jnp.sum(gradient * free(gradient)) / 4
         + unseen(parameters)
-        + rounding_of(moments, weights, parameters, loss, energy + penalty, lengths)
+        + rounding_of(moments, weights, sizes, loss, energy + penalty, lengths)
     )
     all_there_is = energy + penalty + jnp.sum(weights * lengths**2)
     known = (gap <= all_there_is) & ~lost  # or the parameters are nothing but rounding; NaN too

@@ -1,5 +1,6 @@
 """Shared covariates, any rank and any task weights: the reduced-rank regression of Proposition 3 [wu2020understanding]."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -31,7 +32,10 @@ def solve_shared(moments: Moments, rank: int, weights: Float[Array, " K"], ridge
     loss = energy - jnp.sum(strengths[:rank] ** 2)
     last_digits = 16 * jnp.finfo(loss.dtype).eps * energy
     left = unexplained(moments, sight, rows, lengths)
-    gap = jnp.sum(weights * (sight.rounding(lengths) + left)) + last_digits
+    # what B is off by, where its columns cancel in what the rows see
+    off = linalg.multiply(heads, (linalg.multiply(sight.ahead, shared) - kept).T)
+    off = jnp.sqrt(jnp.sum(jax.lax.stop_gradient(off) ** 2, 1))
+    gap = jnp.sum(weights * (sight.rounding(lengths) + left + off * (off + 2 * lengths))) + last_digits
     tie = strengths[rank - 1] - strengths[rank] <= 1e-9 * strengths[0]
     tie = tie & (strengths[rank - 1] > 1e-9 * strengths[0])
     unknown = jnp.where(tie, jnp.nan, 0.0)

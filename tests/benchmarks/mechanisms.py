@@ -24,13 +24,18 @@ from mtlsim.cells.hermite_students import HermiteStudents, overlap_flow, waiting
 from mtlsim.cells.marginal_screening import MarginalScreening  # noqa: E402
 from mtlsim.cells.orthonormal_rows import OrthonormalRows  # noqa: E402
 from mtlsim.cells.stopped_flow import StoppedFlow  # noqa: E402
+from mtlsim.cells.training_curve import TrainingCurve  # noqa: E402
+from mtlsim.cells.transfer import Transfer  # noqa: E402
 from mtlsim.cells.two_gates import TwoGates, pull_at_start, turning_point  # noqa: E402
 from mtlsim.experiments.shared_width import KINDS, ModesKept, expected_risk  # noqa: E402
 from mtlsim.sweeps.instances import over_instances  # noqa: E402
+from mtlsim.tasks.linear import LinearTasks  # noqa: E402
+from mtlsim.tasks.relu import ReluTasks  # noqa: E402
 from mtlsim.theory.statements import local_minima_different, screening_saturates, selection_area  # noqa: E402
 from mtlsim.theory.statements.amplified_direction import amplified  # noqa: E402
 from mtlsim.theory.statements.escape_barrier import STEEPEST  # noqa: E402
 from mtlsim.theory.statements.related_rows import rows_until  # noqa: E402
+from mtlsim.training.weighted import WeightedTraining  # noqa: E402
 
 rows, missed, refuted = [], [], []
 
@@ -305,6 +310,10 @@ def aspects() -> None:
     plain = np.linalg.lstsq(X, Y, rcond=None)[0]
     off = np.abs(joint - plain).max() / np.abs(plain).max()
     show("   known correlated noise, common rows: joint over plain least squares", 0.0, off, digits=9)
+    pair = [Transfer(LinearTasks(10, (30.0,) * 4, 1.0, noise=1.0, shared_covariates=same)) for same in (True, False)]
+    together = lambda cell, key: {"risk": cell(key=key).risk_multi}
+    same, different = (draws["risk"] for draws in simulated(pair, 4000, function=together))
+    show("   trait x'u in all labels, one direction: same less different ones", 0.0, *mean(same - different), bound="least")
 
 
 def second_labels() -> None:
@@ -363,6 +372,16 @@ def escapes() -> None:
     ours = mean(np.concatenate([draws["found"] <= draws["least"] * (1 + 1e-6) for draws in simulated(cells, 10, function=both)]))
     show("two linear tasks of opposed spectra: starts that reach the optimum", 0.41, *ours, 0.03, 2, "least")
     show("   (a task alone: all)", 0.64, *ours, 0.03, 2, "most")
+    training = WeightedTraining("sgd", sized(8000, 10), 0.05, decay=False)
+    pair = lambda cosine: ReluTasks(6, (60.0, 60.0), noise=0.0, cosine=cosine)
+    recipes = [ReluTasks(6, (60.0,), noise=0.0), pair(1.0), pair(0.5)]
+    for units in (1, 2):
+        curves = [TrainingCurve(tasks, rank=units, training=training, population=True, n_points=2) for tasks in recipes]
+        end = lambda curve, key: {"risk": curve(key=key).risk[-1]}
+        alone, *others = (draws["risk"] < 0.01 for draws in simulated(curves, 400, function=end))
+        for cosine, reach in zip(("1", ".5"), others, strict=True):
+            words = f"{units} ReLU unit(s), source of cosine {cosine}: starts that reach the target, more"
+            show(words, 0.0, *mean(reach.astype(float) - alone), bound="most")
 
 
 PARTS = {

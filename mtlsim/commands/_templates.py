@@ -5,7 +5,7 @@ STATEMENT = '''"""NAME: say in one sentence what you claim, and below what you p
 import jax.numpy as jnp
 
 from mtlsim import LinearTasks, Transfer
-from mtlsim.theory.statement import Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import Cells, Statement, gaussian_rows, measured, tasks_of
 
 
 def instance(place, rng) -> Transfer:
@@ -43,7 +43,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(sharing="pooled", n_tasks=2),
     places=("inside", "outside"),
 )

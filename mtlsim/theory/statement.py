@@ -142,14 +142,17 @@ class Prediction:
         return {**self.statement.predict(self.cell, key), "margin": smallest_of(margins)}
 
 
-def measure_transfer(*names: str) -> Callable[[Any, Key[Array, ""]], Values]:
-    """Measure fields of the cell's own draw: gain, risk_single, risk_multi."""
+def measured(*names: str) -> Callable[[Any, Key[Array, ""]], Values]:
+    """What `Statement.measure` is where the cell's own draw says these numbers: gain, risk_single, risk_multi."""
 
     def measure(cell: Any, key: Key[Array, ""]) -> Values:
         draw = cell(key=key)
-        return {name: getattr(draw, name) for name in names}
+        return {name: draw[name] if isinstance(draw, dict) else getattr(draw, name) for name in names}
 
     return measure
+
+
+measure_transfer = measured  # its name in files that were written before
 
 
 def gaussian_rows(cell: Any) -> float:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
-from mtlsim.theory.statement import OUTSIDE, Statement
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 
 
 def amplified(n_features, n_tasks: int, correlation):
@@ -37,10 +37,6 @@ def assume(cell, key):
 def predict(cell, key):
     alone = cell.n_features * jnp.asarray(cell.noise, float) ** 2 / cell.n_samples
     return {"risk_multi": alone * amplified(cell.n_features, 1 + cell.n_extra, cell.correlation)}
-
-
-def measure(cell, key):
-    return {"risk_multi": cell(key=key)["risk_multi"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
@@ -66,7 +62,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("risk_multi"),
     trust=lambda cell: float(cell.n_features * cell.noise**2 / cell.n_samples),
     resized=resized,
 )

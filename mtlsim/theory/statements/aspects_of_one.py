@@ -11,7 +11,7 @@ Different rows tell more of the design too, and a trait that aspects share is no
 import numpy as np
 
 from mtlsim.cells.aspects import Aspects, expected_risks
-from mtlsim.theory.statement import EDGE, INSIDE, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -20,11 +20,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return expected_risks(cell.n_samples, cell.noise, cell.correlation, cell.n_features, cell.n_tasks)
-
-
-def measure(cell, key):
-    found = cell(key=key)
-    return {name: found[name] for name in ("risk_multi", "risk_different")}
 
 
 def instance(place: str, rng: np.random.Generator) -> Aspects:
@@ -41,6 +36,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("risk_multi", "risk_different"),
     places=(INSIDE, EDGE),
 )

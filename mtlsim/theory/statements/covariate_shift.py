@@ -20,7 +20,7 @@ from mtlsim.tasks.covariance import Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank, one_number
 from mtlsim.theory.predictor import SPREAD, predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 N_BISECTIONS = 60
 
@@ -90,7 +90,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(sharing="pooled", n_tasks=2),
     trust=trust,
     places=(INSIDE, OUTSIDE),

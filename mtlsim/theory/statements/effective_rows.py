@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.merged import Merged, effective_rows
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -22,10 +22,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"risk_multi": jnp.asarray(cell.noise, float) ** 2 * cell.n_features / (cell.n_target + effective_rows(cell))}
-
-
-def measure(cell, key):
-    return {"risk_multi": cell(key=key)["risk_multi"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> Merged:
@@ -44,6 +40,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("risk_multi"),
     places=(INSIDE, OUTSIDE),
 )

@@ -19,7 +19,7 @@ from mtlsim.samples.wishart import draw_moments
 from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, INSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, INSIDE, Cells, Statement, measured, tasks_of
 
 DIGITS = 1e8  # the condition number up to which the lifted system, solved as it stands, keeps half of float64
 
@@ -80,7 +80,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(sharing="mean-regularised", target=True),
     places=(INSIDE, EDGE),
 )

@@ -22,7 +22,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 GRID = np.linspace(-4, 4, 25)  # of log |t| about the ratio of the tasks' sizes
 N_NEWTON = 6
@@ -143,7 +143,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(sharing="hard", n_tasks=2, rank=1, weights=True),
     trust=trust,
     places=(INSIDE, OUTSIDE),

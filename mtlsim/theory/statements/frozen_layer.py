@@ -20,7 +20,7 @@ from mtlsim.solvers.expected_risk import least_squares_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 
 ENDLESS = 1e9  # source rows that count as without end: what they leave unknown is below 1e-9 of what the target's rows leave
 
@@ -96,7 +96,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi", "gain"),
+    measure=measured("risk_multi", "gain"),
     cells=Cells(sharing="frozen", rank="sources", weights=True),
     places=(INSIDE, OUTSIDE),
 )

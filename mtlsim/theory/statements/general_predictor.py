@@ -12,7 +12,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 
 def _predicted(cell, key):
@@ -69,7 +69,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_single", "risk_multi"),
+    measure=measured("risk_single", "risk_multi"),
     cells=Cells(sharing="pooled", weights=True, ridge=True),
     trust=trust,
     places=(INSIDE, OUTSIDE),

@@ -13,7 +13,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import Isotropic, PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 
 def predicted_risks(cell: Groups, key):
@@ -39,11 +39,6 @@ def predict(cell, key):
     gains, rows = (single.risk - multi.risk)[cell.is_group], tasks_of(cell, key).n_samples[cell.is_group]
     mean = jnp.sum(cell.shares(rows) * gains)
     return {"risk_single_minority": single.risk[-1], "gain_majority": gains[0], "gain_minority": gains[-1], "gain": mean}
-
-
-def measure(cell, key):
-    found = cell(key=key)
-    return {name: found[name] for name in ("risk_single_minority", "gain_majority", "gain_minority", "gain")}
 
 
 def trust(cell) -> float:
@@ -74,7 +69,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("risk_single_minority", "gain_majority", "gain_minority", "gain"),
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_as_large,

@@ -13,7 +13,7 @@ import numpy as np
 from mtlsim.cells.groups import Groups
 from mtlsim.tasks.covariance import Diagonal
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 from mtlsim.theory.statements import group_gain
 
 
@@ -24,10 +24,6 @@ def assume(cell, key):
 def predict(cell, key):
     single, multi = group_gain.predicted_risks(cell, key)
     return {"gain_minority": single.risk[-1] - multi.risk[-1]}
-
-
-def measure(cell, key):
-    return {"gain_minority": cell(key=key)["gain_minority"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> Groups:
@@ -79,6 +75,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain_minority"),
     threshold=threshold,
 )

@@ -16,7 +16,7 @@ from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import Diagonal
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, Statement, gaussian_rows, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, Statement, gaussian_rows, measured, tasks_of
 
 FEATURES = (6, 3, 4)  # of the groups, the majority first and the minority last
 
@@ -60,11 +60,6 @@ def predict(cell, key):
     }
 
 
-def measure(cell, key):
-    found = cell(key=key)
-    return {name: found[name] for name in ("gain_majority", "risk_single_minority", "risk_multi_minority")}
-
-
 def instance(place: str, rng: np.random.Generator) -> Groups:
     """Outside, a source whose parameters are off, of which the majority gains less."""
     edge = place == EDGE
@@ -93,5 +88,5 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain_majority", "risk_single_minority", "risk_multi_minority"),
 )

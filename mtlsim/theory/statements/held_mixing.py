@@ -25,7 +25,7 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import decades
 from mtlsim.theory.predictor import predict_pooled
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 from mtlsim.theory.statements.mean_regularised import Coupled, diagonal_together
 
 SPAN = 1e6  # largest ratio of the variances that Sigma gives to combinations of tasks
@@ -107,7 +107,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(),
     trust=trust,
     places=(INSIDE, OUTSIDE),

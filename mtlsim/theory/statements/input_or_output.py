@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.extra_label import ExtraLabel, boundary
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 
 
 def assume(cell, key):
@@ -28,10 +28,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"output_better": boundary(cell.n_samples, cell.n_features) - cell.correlation}
-
-
-def measure(cell, key):
-    return {"output_better": cell(key=key)["output_better"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> ExtraLabel:
@@ -63,6 +59,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("output_better"),
     threshold=threshold,
 )

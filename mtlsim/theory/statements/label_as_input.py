@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.extra_label import ExtraLabel, expected_errors
-from mtlsim.theory.statement import EDGE, INSIDE, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -22,11 +22,6 @@ def assume(cell, key):
 def predict(cell, key):
     errors = expected_errors(cell.n_samples, cell.n_features, cell.correlation)
     return {name: errors[name] for name in ("error_plain", "error_input")}
-
-
-def measure(cell, key):
-    found = cell(key=key)
-    return {name: found[name] for name in ("error_plain", "error_input")}
 
 
 def instance(place: str, rng: np.random.Generator) -> ExtraLabel:
@@ -43,6 +38,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("error_plain", "error_input"),
     places=(INSIDE, EDGE),
 )

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.label_shift import LabelShift
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -22,10 +22,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"difference": jnp.sqrt(2 * cell.divergence)}
-
-
-def measure(cell, key):
-    return {"difference": cell(key=key)["difference"]}
 
 
 def trivial(cell, key):
@@ -47,7 +43,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("difference"),
     trivial=trivial,
     places=(INSIDE, OUTSIDE),
 )

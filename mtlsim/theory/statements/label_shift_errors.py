@@ -13,7 +13,7 @@ import numpy as np
 
 from mtlsim.cells.label_shift import LabelShift, expected_errors
 from mtlsim.core.extremes import smallest_of
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -26,11 +26,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return expected_errors(cell)
-
-
-def measure(cell, key):
-    found = cell(key=key)
-    return {name: found[name] for name in ("error_single", "error_pooled", "error_multi")}
 
 
 def trust(cell) -> float:
@@ -60,7 +55,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("error_single", "error_pooled", "error_multi"),
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_the_size,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.label_shift import LabelShift, expected_errors
-from mtlsim.theory.statement import EDGE, OUTSIDE, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, Statement, measured
 from mtlsim.theory.statements import label_shift_errors
 
 
@@ -22,10 +22,6 @@ def assume(cell, key):
 def predict(cell, key):
     errors = expected_errors(cell)
     return {"gain_pooled": errors["error_single"] - errors["error_pooled"]}
-
-
-def measure(cell, key):
-    return {"gain_pooled": cell(key=key)["gain_pooled"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> LabelShift:
@@ -71,6 +67,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain_pooled"),
     threshold=threshold,
 )

@@ -18,7 +18,7 @@ from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import Spectra, predict_pooled
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 
 class Coupled(Spectra):
@@ -95,7 +95,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_single", "risk_multi"),
+    measure=measured("risk_single", "risk_multi"),
     cells=Cells(sharing="mean-regularised"),
     trust=trust,
     places=(INSIDE, OUTSIDE),

@@ -16,7 +16,7 @@ from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of
-from mtlsim.theory.statement import INSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 
 
 def assume(cell, key):
@@ -56,7 +56,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(sharing="pooled", same_rows=False),
     places=(INSIDE,),
 )

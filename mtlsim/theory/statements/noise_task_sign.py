@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 from mtlsim.theory.statements.noise_task import levels, pure_noise
 
 
@@ -21,10 +21,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"gain": levels(cell)[0] - 1}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
@@ -52,6 +48,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
 )

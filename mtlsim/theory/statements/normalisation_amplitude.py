@@ -11,7 +11,7 @@ import numpy as np
 
 from mtlsim.cells.normalised_rows import NormalisedRows
 from mtlsim.theory.normalised import assumptions, draw_cell, near_turn, predicted_risks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 
 LABEL = "amplitude"
 
@@ -22,10 +22,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"gain": predicted_risks(cell)["gain"]}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> NormalisedRows:
@@ -53,6 +49,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
 )

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.order_only import OrderOnly, chance_of_second, expected_risk
-from mtlsim.theory.statement import INSIDE, Statement
+from mtlsim.theory.statement import INSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -34,11 +34,6 @@ def predict(cell, key):
     return {"risk_multi": together, "gain": alone - together}
 
 
-def measure(cell, key):
-    found = cell(key=key)
-    return {name: found[name] for name in ("risk_multi", "gain")}
-
-
 def instance(place: str, rng: np.random.Generator) -> OrderOnly:
     """What no order says lies in a direction of each draw, and moves the choice by less than the words are apart."""
     blocks = np.eye(3) + 0.5 * rng.normal(size=(2, 3, 3))
@@ -55,6 +50,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("risk_multi", "gain"),
     places=(INSIDE,),
 )

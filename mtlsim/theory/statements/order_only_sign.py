@@ -12,7 +12,7 @@ import numpy as np
 
 from mtlsim.cells.order_only import OrderOnly
 from mtlsim.core.extremes import largest_of
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 
 SELDOM = 1e-4
 
@@ -38,10 +38,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"gain": (cell.noise * cell.blocks.shape[-1]) ** 2 / cell.n_samples - jnp.asarray(cell.misfit, float) ** 2}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> OrderOnly:
@@ -76,6 +72,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
 )

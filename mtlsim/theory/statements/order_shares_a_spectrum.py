@@ -13,7 +13,7 @@ import numpy as np
 
 from mtlsim.cells.words import Words
 from mtlsim.core.linalg import multiply
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 
 
 def level(cell):
@@ -74,10 +74,6 @@ def predict(cell, key):
     return {"gain": cell.maps.shape[-1] * level(cell)}
 
 
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
-
-
 def trust(cell) -> float:
     """Measured: up to 3 times `noise_over`, of three outputs and tiny noise."""
     return 25 * float(noise_over(cell))
@@ -110,7 +106,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=more_rows,

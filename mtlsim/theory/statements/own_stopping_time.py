@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.stopped_flow import StoppedFlow
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -25,11 +25,6 @@ def predict(cell, key):
     risk = lambda variance: variance / (1 + variance)
     own = jnp.sum(risk(variances))
     return {"risk_own": own, "cost": 2 * risk(jnp.mean(variances)) - own}
-
-
-def measure(cell, key):
-    found = cell(key=key)
-    return {"risk_own": found["risk_own"], "cost": found["cost"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> StoppedFlow:
@@ -48,6 +43,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("risk_own", "cost"),
     places=(INSIDE, OUTSIDE),
 )

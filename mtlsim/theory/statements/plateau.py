@@ -21,7 +21,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank, source_prevails
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS, frozen_risk, unreachable
 
 
@@ -80,7 +80,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi", "gain"),
+    measure=measured("risk_multi", "gain"),
     cells=Cells(sharing="hard", n_tasks=2, rank=1, weights=True),
     places=(INSIDE, OUTSIDE),
 )

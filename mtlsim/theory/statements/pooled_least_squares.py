@@ -18,7 +18,7 @@ from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank, one_covariance
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 
 
 def pooled_risk(n, shift, size, noise, n_features):
@@ -75,7 +75,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_single", "risk_multi", "gain"),
+    measure=measured("risk_single", "risk_multi", "gain"),
     cells=Cells(sharing="pooled"),
     places=(INSIDE, OUTSIDE),
 )

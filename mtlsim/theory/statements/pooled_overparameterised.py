@@ -18,7 +18,7 @@ from mtlsim.solvers.expected_risk import ROUNDING, anisotropy, least_squares_ris
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import one_covariance
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 
 
 def interpolator_risk(n, energy, shift, size, noise, n_features):
@@ -76,7 +76,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_single", "risk_multi", "gain"),
+    measure=measured("risk_single", "risk_multi", "gain"),
     cells=Cells(sharing="pooled"),
     places=(INSIDE, OUTSIDE),
 )

@@ -22,7 +22,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measured, tasks_of
 from mtlsim.theory.statements.pooled_least_squares import assume as assume_pooled
 from mtlsim.theory.statements.pooled_least_squares import pooled_risk
 
@@ -106,7 +106,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("gain"),
+    measure=measured("gain"),
     cells=Cells(sharing="pooled", n_tasks=2),
     threshold=threshold,
 )

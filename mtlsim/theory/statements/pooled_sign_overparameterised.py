@@ -15,7 +15,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measured, tasks_of
 from mtlsim.theory.statements.pooled_overparameterised import assume as assume_pooled
 
 N_FEATURES = 20  # of the instances
@@ -90,7 +90,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("gain"),
+    measure=measured("gain"),
     cells=Cells(sharing="pooled", n_tasks=2),
     threshold=threshold,
 )

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.safe_sharing import SafeSharing
-from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, measured
 
 FAR, NEAR = 6.0, 1.5  # of outliers beyond the pull, and where they are not outliers any more
 EXPONENT = 2 / 3  # in d, of the rounding of the kink at l = rho
@@ -55,11 +55,6 @@ def predict(cell, key):
     return {"clean": rest, "outlier": outlier}
 
 
-def measure(cell, key):
-    found = cell(key=key)
-    return {name: found[name] for name in ("clean", "outlier")}
-
-
 def trust(cell) -> float:
     return 1.5 / cell.n_features**EXPONENT + 1 / float(cell.drift) ** 2
 
@@ -81,7 +76,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("clean", "outlier"),
     trust=trust,
     resized=lambda cell: replace(cell, n_features=cell.n_features // 2),
 )

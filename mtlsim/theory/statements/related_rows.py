@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 
 
 def rows_until(cosine, noise, n_features: int):
@@ -31,10 +31,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"gain": rows_until(cell.cosine, cell.noise, cell.n_features) / cell.n_samples - 1}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
@@ -63,6 +59,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
 )

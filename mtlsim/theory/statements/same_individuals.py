@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.aspects import Aspects
-from mtlsim.theory.statement import INSIDE, Statement
+from mtlsim.theory.statement import INSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -21,10 +21,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"same_better": jnp.ones(())}
-
-
-def measure(cell, key):
-    return {"same_better": cell(key=key)["same_better"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> Aspects:
@@ -40,7 +36,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("same_better"),
     places=(INSIDE,),
     expected="refuted",
     says="Tasks are related if they are different aspects of the same individual, and less so if the individuals differ.",

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.marginal_screening import MarginalScreening
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 from mtlsim.theory.statements.selection_area import selection_area
 
 
@@ -24,10 +24,6 @@ def assume(cell, key):
 def predict(cell, key):
     mu = jnp.sqrt(jnp.asarray(cell.n_samples, float) / cell.n_used / (1 + jnp.asarray(cell.noise, float) ** 2 / cell.tasks))
     return {"area": selection_area(mu)}
-
-
-def measure(cell, key):
-    return {"area": cell(key=key)["area"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> MarginalScreening:
@@ -46,7 +42,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("area"),
     trust=lambda cell: float(0.5 / cell.n_used),
     resized=lambda cell: MarginalScreening(cell.n_samples * 4, cell.noise, cell.tasks, 4 * cell.n_features, 4 * cell.n_used),
     places=(INSIDE, OUTSIDE),

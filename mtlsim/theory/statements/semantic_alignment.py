@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.semantic_alignment import SemanticAlignment, turning_signal
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 
 WITHOUT_END = 1e9
 
@@ -30,10 +30,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"gain": turning_signal(cell) - jnp.abs(cell.signal)}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> SemanticAlignment:
@@ -63,6 +59,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
 )

@@ -17,7 +17,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measured, tasks_of
 from mtlsim.theory.statements.pooled_least_squares import assume, pooled_risk
 
 
@@ -83,7 +83,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(sharing="pooled"),
     places=(INSIDE, OUTSIDE),
 )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.diagonal_network import DiagonalNetwork
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -23,10 +23,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"first_multi": cell(key=key)["predicted"]}
-
-
-def measure(cell, key):
-    return {"first_multi": cell(key=key)["first_multi"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> DiagonalNetwork:
@@ -42,7 +38,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("first_multi"),
     trust=lambda cell: 0.06 * float(np.asarray(cell.start) / 0.1) ** 0.4,
     resized=lambda cell: eqx.tree_at(lambda c: c.start, cell, cell.start / 10),
     places=(INSIDE, OUTSIDE),

@@ -18,7 +18,7 @@ from mtlsim.solvers.expected_risk import ROUNDING, anisotropy, minimum_norm_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, measured, tasks_of
 
 
 def assume(cell, key):
@@ -61,7 +61,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_single"),
+    measure=measured("risk_single"),
     cells=Cells(weights=True),
     places=(INSIDE, OUTSIDE),
 )

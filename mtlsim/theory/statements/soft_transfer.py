@@ -22,7 +22,7 @@ from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
 from mtlsim.theory.predictor import Spectra, predict_pooled
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 
 SIZES = 32, 64  # features of the instances
@@ -103,7 +103,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(sharing="from-source", n_tasks=2, weights=True),
     trust=lambda cell: ERROR / cell.tasks.n_features,
     places=(INSIDE, OUTSIDE),

@@ -20,7 +20,7 @@ from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, gaussian_rows, measure_transfer, tasks_of
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, gaussian_rows, measured, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 
 
@@ -93,7 +93,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure_transfer("gain"),
+    measure=measured("gain"),
     cells=Cells(sharing="from-source", n_tasks=2, weights=True, ridge=True),
     threshold=threshold,
 )

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.merged import TaskVectors
-from mtlsim.theory.statement import EDGE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, TWINS, Statement, measured
 
 
 def assume(cell, key):
@@ -30,10 +30,6 @@ def ending(cell) -> jnp.ndarray:
 
 def predict(cell, key):
     return {"gain": cell.scale * (ending(cell) - cell.scale)}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> TaskVectors:
@@ -57,7 +53,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
     places=("inside", EDGE),
 )

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.representation import Representation, diversity_cost
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 
 
 def level(cell):
@@ -30,10 +30,6 @@ def assume(cell, key):
 def predict(cell, key):
     d, r = cell.n_features, cell.heads.shape[1]
     return {"missed": jnp.asarray(cell.noise, float) ** 2 * (d - r) / cell.n_samples * diversity_cost(cell.heads, cell.target)}
-
-
-def measure(cell, key):
-    return {"missed": cell(key=key)["missed"]}
 
 
 def trust(cell) -> float:
@@ -63,7 +59,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("missed"),
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=more_rows,

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from mtlsim.cells.representation import Representation, diversity_cost
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 from mtlsim.theory.statements import task_diversity
 
 
@@ -23,10 +23,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"gain": cell.n_samples - cell.n_target * diversity_cost(cell.heads, cell.target)}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> Representation:
@@ -52,6 +48,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
 )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.words import Words
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 from mtlsim.theory.statements import order_shares_a_spectrum
 from mtlsim.theory.statements.order_shares_a_spectrum import level, own_part, well_apart
 
@@ -31,10 +31,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"gain": cell.maps.shape[-1] * level(cell) - residual(cell)}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> Words:
@@ -69,6 +65,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
 )

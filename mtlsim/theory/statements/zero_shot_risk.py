@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.zero_shot import ZeroShot, expected_risks, identified
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -24,11 +24,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return expected_risks(cell)
-
-
-def measure(cell, key):
-    found = cell(key=key)
-    return {name: found[name] for name in ("risk_single", "risk_multi")}
 
 
 def instance(place: str, rng: np.random.Generator) -> ZeroShot:
@@ -49,6 +44,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("risk_single", "risk_multi"),
     places=(INSIDE, OUTSIDE),
 )

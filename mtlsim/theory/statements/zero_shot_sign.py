@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.zero_shot import ZeroShot, worth_in_rows
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
 from mtlsim.theory.statements import zero_shot_risk
 
 
@@ -24,10 +24,6 @@ def assume(cell, key):
 
 def predict(cell, key):
     return {"gain": worth_in_rows(cell) - cell.n_own}
-
-
-def measure(cell, key):
-    return {"gain": cell(key=key)["gain"]}
 
 
 def instance(place: str, rng: np.random.Generator) -> ZeroShot:
@@ -60,6 +56,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measure,
+    measure=measured("gain"),
     threshold=threshold,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, get_type_hints
 
 import jax
@@ -77,7 +78,8 @@ class Statement:
     cells: for instances of type `Transfer`, which of them the statement is about; None: all.
     trust(instance): for a limit, the relative error that is allowed; for a bound, the share of draws on which it must hold.
     trivial(instance, key): for a bound, the value that needs no theorem; a bound mostly not below it is vacuous.
-    threshold(factor, rng): for a sign, an instance at this multiple of the threshold at which it turns; those on its edge.
+    threshold(factor, rng): for a sign, an instance at this multiple of the threshold at which it turns; those on its edge, for
+    which `instance` is not asked then.
     resized(instance): for a limit, the same instance at another size, on which its error must be in the ratio of both trusts.
     predicts: names of the predicted numbers, for those that look for one of them, where a trace of predict would take long.
     expected: the verdict that the evidence supports ("refuted" where a published claim does not hold).
@@ -110,6 +112,8 @@ class Statement:
         require_choice(self.kind, KINDS, "kind")
         for place in self.places:
             require_choice(place, PLACES, "places")
+        if self.threshold is not None:
+            object.__setattr__(self, "instance", _with_twins(self.instance, self.threshold))
 
     def __call__(self, cell: Any) -> "Prediction":
         hints = get_type_hints(self.instance)
@@ -122,6 +126,16 @@ class Statement:
         if self.cells is not None:
             self.cells.check(cell)
         return Prediction(self, cell)
+
+
+def _with_twins(instance: Callable, threshold: Callable) -> Callable:
+    """The instances of a statement about a threshold: those on its edge are its twins."""
+
+    @wraps(instance)
+    def drawn(place: str, rng: np.random.Generator) -> Any:
+        return threshold(float(rng.choice(TWINS)), rng) if place == EDGE else instance(place, rng)
+
+    return drawn
 
 
 def quantities(statement: Statement, cell: Any) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from mtlsim.core.checks import require_all
 from mtlsim.core.keys import normal, stream
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.mixed import mixing_of_covariance, solve_mixed
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import OUTSIDE, Statement
 
 
 class RelatedTasks(eqx.Module):
@@ -94,8 +94,6 @@ def measure(case, key):
 
 def instance(place: str, rng: np.random.Generator) -> RelatedTasks:
     """Outside, the architecture takes the tasks for opposites: then it helps below a critical correlation."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     case = _drawn(rng)
     critical = float(_critical(case))
     apart = rng.choice([rng.uniform(-0.5, 0.7 * critical), rng.uniform(min(1.3 * critical, 1), 1)])

@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 from mtlsim.core.flow import follow
 from mtlsim.core.keys import normal, stream
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import OUTSIDE, Statement
 
 STEEPEST = 8 / (3 * np.sqrt(3))
 
@@ -54,8 +54,6 @@ def measure(case, key):
 
 def instance(place: str, rng: np.random.Generator) -> Wells:
     """Outside, a start on the other side, from which nothing has to be freed."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     tilt = float(rng.uniform(0.1, 0.8))
     factor = float(rng.choice([rng.uniform(0, 0.8), rng.uniform(1.2, 2)]))
     return Wells(tilt, factor * (STEEPEST - tilt), -1.0 if place == OUTSIDE else 1.0)

@@ -13,7 +13,7 @@ import numpy as np
 from mtlsim.cells.groups import Groups
 from mtlsim.tasks.covariance import Diagonal
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 from mtlsim.theory.statements import group_gain
 
 
@@ -28,8 +28,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> Groups:
     """Outside, few features."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     factor = float(rng.choice([rng.uniform(0.1, 0.75), rng.uniform(1.3, 2.5)]))
     return at_shift(draw_cell(rng, 8 if place == OUTSIDE else 30), factor)
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.extra_label import ExtraLabel, boundary
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 
 
 def assume(cell, key):
@@ -32,8 +32,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> ExtraLabel:
     """Outside, labels of different functions, for which an output is the worse."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     cell = _cell(rng)
     factor = rng.choice([rng.uniform(0, 0.7), rng.uniform(1.4, 2.5)])
     cosine = float(rng.uniform(-0.5, 0.5)) if place == OUTSIDE else 1.0

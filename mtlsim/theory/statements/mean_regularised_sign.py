@@ -5,7 +5,7 @@ The gain over learning alone is a (D_i + v q) (2 a* - a), with the shares and sy
 
 import numpy as np
 
-from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement
 from mtlsim.theory.statements import mean_regularised_orthonormal as risk
 from mtlsim.theory.statements.mean_regularised_orthonormal import MeanRegularised, best_share, distance_to_mean, share
 
@@ -21,8 +21,6 @@ def measure(case, key):
 
 def instance(place: str, rng: np.random.Generator) -> MeanRegularised:
     """Shares at 0.2 to 0.8 or 1.25 to 3 times 2 a*, as far as there are any: no share reaches 1."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     return _at(lambda: rng.choice([rng.uniform(0.2, 0.8), rng.uniform(1.25, 3)]), place, rng)
 
 

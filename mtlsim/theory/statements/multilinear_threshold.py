@@ -21,7 +21,7 @@ from mtlsim.core.linalg import multiply
 from mtlsim.samples.moments import Moments
 from mtlsim.sharing._sharing import Problem
 from mtlsim.sharing.multilinear import MultilinearRelationship
-from mtlsim.theory.statement import EDGE, INSIDE, TWINS, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, Statement
 
 
 class Modes(eqx.Module):
@@ -81,8 +81,6 @@ def ends(modes: Modes, key) -> Float[Array, " K"]:
 
 def instance(place: str, rng: np.random.Generator) -> Modes:
     """Of the weakest of three modes."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     return threshold(float(rng.choice([rng.uniform(0.2, 0.8), rng.uniform(1.2, 1.3)])), rng)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 from mtlsim.theory.statements.noise_task import levels, pure_noise
 
 
@@ -25,8 +25,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
     """Outside, extra labels with a signal of their own, which hurt below a ratio of one too, or help above it."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     return _cell(float(rng.choice([rng.uniform(0.2, 0.7), rng.uniform(1.5, 4)])), rng, 1.0 if place == OUTSIDE else 0.0)
 
 

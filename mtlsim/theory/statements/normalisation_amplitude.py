@@ -11,7 +11,7 @@ import numpy as np
 
 from mtlsim.cells.normalised_rows import NormalisedRows
 from mtlsim.theory.normalised import assumptions, draw_cell, near_turn, predicted_risks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 
 LABEL = "amplitude"
 
@@ -26,8 +26,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> NormalisedRows:
     """Half of them as drawn, at any scale. Outside, labels of the direction alone."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     label = "direction" if place == OUTSIDE else LABEL
     if rng.random() < 0.5:
         return draw_cell(rng, label, "none", float(np.exp(rng.uniform(-2, 2))))

@@ -12,7 +12,7 @@ import numpy as np
 
 from mtlsim.cells.normalised_rows import NormalisedRows
 from mtlsim.theory.normalised import assumptions, draw_cell, near_turn, predicted_risks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 
 LABEL = "direction"
 
@@ -27,8 +27,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> NormalisedRows:
     """Half of them normalised, at any scale. Outside, labels that grow with the row."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     label = "amplitude" if place == OUTSIDE else LABEL
     if rng.random() < 0.5:
         return draw_cell(rng, label, "layer-norm", float(np.exp(rng.uniform(-2, 2))))

@@ -12,7 +12,7 @@ import numpy as np
 
 from mtlsim.cells.order_only import OrderOnly
 from mtlsim.core.extremes import largest_of
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 
 SELDOM = 1e-4
 
@@ -42,8 +42,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> OrderOnly:
     """Outside, so much noise that words are confused."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     factor = float(rng.choice([rng.uniform(0.2, 0.8), rng.uniform(1.25, 4)]))
     return _cell(factor, rng, 3.0 if place == OUTSIDE else 0.1)
 

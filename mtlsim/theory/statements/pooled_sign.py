@@ -22,7 +22,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measured, tasks_of
+from mtlsim.theory.statement import OUTSIDE, Cells, Statement, measured, tasks_of
 from mtlsim.theory.statements.pooled_least_squares import assume as assume_pooled
 from mtlsim.theory.statements.pooled_least_squares import pooled_risk
 
@@ -75,8 +75,6 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     factor = rng.uniform(0, 0.5) if rng.random() < 0.5 else rng.uniform(2, 4)
     return _at(float(factor), (int(rng.integers(4, 80)), int(rng.integers(14, 60))), rng, 3.0 if place == OUTSIDE else 1.0)
 

@@ -15,7 +15,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.core.extremes import largest_of
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, measured, tasks_of
+from mtlsim.theory.statement import OUTSIDE, Cells, Statement, measured, tasks_of
 from mtlsim.theory.statements.pooled_overparameterised import assume as assume_pooled
 
 N_FEATURES = 20  # of the instances
@@ -48,8 +48,6 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     d = N_FEATURES
     n_target = int(rng.integers(3, 9))
     rows = int(rng.integers(3, d - 6 - n_target)), n_target

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 
 
 def rows_until(cosine, noise, n_features: int):
@@ -35,8 +35,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
     """Outside, an angle so wide that one direction serves the two worse than this order says."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     factor = float(rng.choice([rng.uniform(0.6, 0.8), rng.uniform(1.3, 3)]))
     return _cell(factor, float(rng.uniform(0.3, 0.6) if place == OUTSIDE else rng.uniform(0.92, 0.98)), rng)
 

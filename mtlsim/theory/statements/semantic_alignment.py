@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.semantic_alignment import SemanticAlignment, turning_signal
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 
 WITHOUT_END = 1e9
 
@@ -34,8 +34,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> SemanticAlignment:
     """Outside, hardly any strength: the shift is paid for."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     return _cell(float(rng.choice([rng.uniform(0, 0.8), rng.uniform(1.25, 3)])), rng, 1e-3 if place == OUTSIDE else WITHOUT_END)
 
 

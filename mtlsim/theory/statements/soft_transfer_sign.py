@@ -20,7 +20,7 @@ from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Cells, Statement, gaussian_rows, measured, tasks_of
+from mtlsim.theory.statement import OUTSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 
 
@@ -54,8 +54,6 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     ratio, gap = rng.uniform(0.3, 1.5), rng.choice([-1, 1]) * rng.uniform(0.2, 0.6)
     return _at(
         float(np.clip(ratio / 2 + gap, -0.95, 0.95)), ratio, int(rng.integers(3, 30)), rng, 50.0 if place == OUTSIDE else 1.0

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.merged import TaskVectors
-from mtlsim.theory.statement import EDGE, TWINS, Statement, measured
+from mtlsim.theory.statement import EDGE, Statement, measured
 
 
 def assume(cell, key):
@@ -33,8 +33,6 @@ def predict(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> TaskVectors:
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     return threshold(float(rng.choice([rng.uniform(-0.5, -0.1), rng.uniform(0.1, 0.8), rng.uniform(1.3, 3)])), rng)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from mtlsim.cells.representation import Representation, diversity_cost
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 from mtlsim.theory.statements import task_diversity
 
 
@@ -27,8 +27,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> Representation:
     """Outside, sources whose noise hides what tells them apart."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     cell = threshold(float(rng.choice([rng.uniform(0.2, 0.7), rng.uniform(1.4, 4)])), rng)
     return replace(cell, noise=10 * cell.noise) if place == OUTSIDE else cell
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.words import Words
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 from mtlsim.theory.statements import order_shares_a_spectrum
 from mtlsim.theory.statements.order_shares_a_spectrum import level, own_part, well_apart
 
@@ -35,8 +35,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> Words:
     """Outside, spectra far apart or much noise."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     factor = float(rng.choice([rng.uniform(0.2, 0.7), rng.uniform(1.5, 4)]))
     return _cell(factor, rng, 0.5 if place == OUTSIDE else 0.04)
 

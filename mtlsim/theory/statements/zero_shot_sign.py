@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.zero_shot import ZeroShot, worth_in_rows
-from mtlsim.theory.statement import EDGE, OUTSIDE, TWINS, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement, measured
 from mtlsim.theory.statements import zero_shot_risk
 
 
@@ -28,8 +28,6 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> ZeroShot:
     """Outside, Gaussian rows of the sources too, few more than features, with as many own ones as orthonormal ones are worth."""
-    if place == EDGE:
-        return threshold(float(rng.choice(TWINS)), rng)
     if place == OUTSIDE:
         cell = replace(_cell(rng), n_samples=10.0)
         return replace(cell, n_own=float(jnp.maximum(worth_in_rows(cell), 1.0)) + 15, gaussian=True)

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import malformed
 import matplotlib
 import numpy as np
@@ -202,3 +204,105 @@ def test_malformed_files_are_one_sentence():
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, timeout=200)
     assert done.stdout.strip() == f"0 of {len(malformed.MALFORMED)} end otherwise", done.stdout + done.stderr
     assert len(malformed.MALFORMED) > 130
+
+
+class Returning(eqx.Module):
+    """A cell that returns what it is told to."""
+
+    told: str = eqx.field(static=True)
+    drift: float = 0.0
+    other: float = 0.0
+
+    def __call__(self, *, key):
+        number = jax.random.normal(key) + 3
+        return {
+            "nothing": None,
+            "no name": number,
+            "vector": {"gain": number * jnp.ones(3)},
+            "complex": {"gain": 1j * number},
+            "list": {"gain": number, "parts": [1.0, 2.0]},
+            "key": {"gain": number, "key": key},
+            "number as a name": {1: number},
+            "space": {"gain": number, "a b": number},
+            "seed": {"gain": number, "seed": number},
+            "summary": {"gain": number, "gain_mean": number},
+            "axis": {"gain": number, "drift": number},
+            "points": {"gain": number, "points": number},
+        }[self.told]
+
+
+class Silent(eqx.Module):
+    drift: float = 0.0
+    other: float = 0.0
+
+
+class Deaf(Silent):
+    def __call__(self, draw):
+        return {"gain": draw}
+
+
+BAD_CELLS = [
+    (lambda *, key: {"gain": 1.0}, "cell must be an object whose fields are its parameters, but is a function"),
+    (None, "but is None"),
+    (Returning, r"but is the class Returning; write Returning\("),
+    (Silent(), r"cell must be called with a key, but is a Silent that cannot be called; give its class a def __call__"),
+    (Deaf(), r"called with a key and nothing else, but is a Deaf with __call__\(draw\)"),
+    (Returning("nothing"), r"what the cell returns must be numbers with their names, but is None; write return"),
+    (Returning("no name"), "but is an array of no name"),
+    (Returning("vector"), r"output 'gain' must be one number, but is of shape \(3,\)"),
+    (Returning("complex"), "output 'gain' must be a real number, .* but is of dtype complex"),
+    (Returning("list"), "output 'parts' must be a real number, .* but is a list"),
+    (Returning("key"), "output 'key' must be a real number, .* but is of dtype key"),
+    (Returning("number as a name"), "names of the cell's outputs must be words of letters, digits and _, but is 1"),
+    (Returning("space"), "but is 'a b'; rename it"),
+    (Returning("seed"), "others than a result's own, but is 'seed'"),
+    (Returning("summary"), "others than a result's own, but is 'gain_mean'"),
+    (Returning("axis"), "others than a result's own, but is 'drift'"),
+    (Returning("points"), "others than a result's own, but is 'points'"),
+]
+
+
+@pytest.mark.parametrize("door", [mtl.sweep, mtl.estimate])
+@pytest.mark.parametrize(("cell", "sentence"), BAD_CELLS)
+def test_a_cell_that_lacks_something_is_one_sentence(cell, sentence, door):
+    with pytest.raises(ValueError, match=sentence):
+        door(cell, {"drift": [0.0, 1.0]}, 3, KEY)
+
+
+@pytest.mark.parametrize(("cell", "sentence"), [BAD_CELLS[0], BAD_CELLS[3], BAD_CELLS[7], BAD_CELLS[9]])
+def test_a_boundary_of_such_a_cell_is_the_same_sentence(cell, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mtl.find_boundary(cell, "drift", (0.0, 1.0), "other", (0.0, 1.0), n_lines=3, n_seeds=4)
+
+
+class Plain(eqx.Module):
+    """Numbers that are no arrays, and a gain that is a number up to a place."""
+
+    drift: float = 0.0
+    other: float = 0.0
+
+    def __call__(self, *, key):
+        return {"gain": jnp.sqrt(1 - self.drift) + 0 * self.other, "count": 3, "whole": True, "number": np.float64(0.5)}
+
+
+def test_what_a_cell_returns_as_plain_numbers_is_kept():
+    found = mtl.sweep(Plain(), {"drift": [0.0, 0.5]}, 2, KEY, progress=False)
+    assert (found["count"] == 3).all() and found.whole.all() and (found.number == 0.5).all() and found.number.shape == (2, 2)
+    with pytest.raises(ValueError, match="cell must be one that returns a gain, but is one of"):
+        mtl.measure(NoGain(), 3, KEY)
+
+
+class NoGain(Silent):
+    def __call__(self, *, key):
+        return {"loss": jax.random.normal(key)}
+
+
+def test_no_gains_are_not_said_to_be_no_boundary():
+    with pytest.raises(ValueError, match="source must be one with gains in this box, but is one whose gain is nowhere a number"):
+        mtl.find_boundary(Plain(), "drift", (2.0, 3.0), "other", (0.0, 1.0), n_lines=3, n_seeds=4)
+    none = mtl.find_boundary(Plain(), "drift", (0.0, 0.5), "other", (0.0, 1.0), n_lines=3, n_seeds=4)
+    assert repr(none).startswith("Boundary in (drift, other): none found; ")
+    pair = mtl.LinearTasks(n_features=20, n_samples=(5, 5), cosine=0.5, relation="same", design=mtl.Isotropic())
+    exact = mtl.theory.pooled_least_squares(mtl.Transfer(pair, sharing="pooled"))
+    with pytest.raises(ValueError, match="one whose assumptions hold nowhere in this box"):
+        mtl.find_boundary(exact, "tasks.noise", (0.3, 3.0), "tasks.cosine", (0.0, 1.0), n_draws=1)

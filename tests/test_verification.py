@@ -14,6 +14,7 @@ from jaxtyping import Array
 import mtlsim as mtl
 from mtlsim import theory
 from mtlsim.commands.claims import Verify
+from mtlsim.mechanisms import find_mechanism
 from mtlsim.sweeps.instances import shape_of
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.counterexample import search_counterexample
@@ -291,10 +292,13 @@ def test_every_instance_can_be_judged(name):
         assert _quantities(values) and all(value.shape == () for value in values.values())
 
 
-def test_what_one_statement_raises_loses_no_other(tmp_path):
+@pytest.mark.parametrize("kind", ["statement", "mechanism"])
+def test_what_one_raises_loses_no_other(tmp_path, kind):
     good = theory.find_statement("orthonormal-weighting")
     bad = dataclasses.replace(good, name="bad", predict=lambda case, key: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    if kind == "mechanism":
+        bad = dataclasses.replace(find_mechanism("noise-outputs"), name="bad", n_seeds=8)
+    with pytest.raises((ZeroDivisionError, ValueError)):
         verify([bad, good], tmp_path / "report", n_instances=2, n_seeds=10)
     assert [one["name"] for one in json.loads((tmp_path / "report" / "report.json").read_text())] == [good.name]
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import nearest, require
+from mtlsim.core.words import with_article
 
 FEW = 400  # numbers of an array, which are then axes one by one
 UNITS = {
@@ -110,6 +111,14 @@ def parameters(node: Any, prefix: str = "") -> Iterator[tuple[str, bool]]:
         yield from ((f"{prefix}{word}[{i}]", False) for i in range(len(getattr(node, field))))
 
 
+def check_fields(cell: Any) -> None:
+    """What is swept is an object whose fields are its parameters. Raises ValueError for anything else."""
+    name = cell.__name__ if isinstance(cell, type) else type(cell).__name__
+    require(not isinstance(cell, type), "cell", "an object", f"the class {name}", f"write {name}(...)")
+    kind, cure = "None" if cell is None else with_article(name), "write a class of equinox.Module, as `mtlsim new cell NAME` does"
+    require(dataclasses.is_dataclass(cell), "cell", "an object whose fields are its parameters", kind, cure)
+
+
 def other_words(node: Any) -> Mapping[str, tuple[str, Any]]:
     """{word: (field, what makes the field's value of it)}, of a class whose fields can be given in other words too."""
     return getattr(type(node), "OTHER_WORDS", {})
@@ -121,6 +130,7 @@ def make_grid(cell: Any, grid: Mapping[str, Any], check: bool = True) -> Grid:
     Raises ValueError for an unknown name (with the nearest one), an empty axis, repeated values, and values that the cell
     itself refuses, alone or at the corners of the grid.
     """
+    check_fields(cell)
     known = dict(parameters(cell))
     axes = []
     for name, values in grid.items():

@@ -1,23 +1,67 @@
-"""What a cell returns: the array fields that a sweep keeps, and the text that says how they were found."""
+"""What a cell returns: the numbers that a sweep keeps, and the text that says how they were found."""
 
+import inspect
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from numbers import Real
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Key
+
+from mtlsim.core.checks import require
+from mtlsim.core.words import with_article
 
 
 def outputs(cell: Any, key: Key[Array, ""]) -> dict[str, Array]:
-    """The array fields of what a cell returns, by name."""
-    return {name: value for name, value in _fields(cell(key=key)).items() if eqx.is_array(value)}
+    """The numbers and arrays of what a cell returns, by name."""
+    return {name: jnp.asarray(value) for name, value in _fields(cell(key=key)).items() if _is_kept(name, value)}
 
 
 def describe_outputs(cell: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, str]]:
-    """Shapes and dtypes of a cell's array outputs, and its text outputs (the route), without running it."""
+    """Shapes and dtypes of a cell's outputs, and its text outputs (the route), without running it.
+
+    Raises ValueError for a cell that is not called with a key, for what a sweep cannot keep, and for a gain that is not one number.
+    """
+    _check_called(cell)
     fields = _fields(eqx.filter_eval_shape(lambda key: cell(key=key), jax.random.key(0)))
-    arrays = {name: value for name, value in fields.items() if hasattr(value, "dtype")}
+    arrays = {name: jax.eval_shape(jnp.asarray, value) for name, value in fields.items() if _is_kept(name, value)}
+    for name in ("gain", "control", "status"):
+        shape = arrays[name].shape if name in arrays else ()
+        require(shape == (), f"the cell's output {name!r}", "one number", f"of shape {shape}", "name its parts in other words")
     return arrays, {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
-def _fields(result: Any) -> dict[str, Any]:
-    return result if isinstance(result, dict) else {name: getattr(result, name) for name in result.__dataclass_fields__}
+def _check_called(cell: Any) -> None:
+    kind, cure = with_article(type(cell).__name__), "give its class a def __call__(self, *, key)"
+    require(callable(cell), "cell", "called with a key", f"{kind} that cannot be called", cure)
+    try:
+        inspect.signature(cell).bind(key=None)
+    except TypeError:
+        require(False, "cell", "called with a key and nothing else", f"{kind} with __call__{inspect.signature(cell)}", cure)
+
+
+def _fields(result: Any) -> Mapping[Any, Any]:
+    known = isinstance(result, Mapping) or is_dataclass(result)
+    found = "an array of no name" if hasattr(result, "dtype") else "None" if result is None else with_article(type(result).__name__)
+    cure = 'write return {"gain": ...}'
+    require(known, "what the cell returns", "numbers with their names", found, cure)
+    return result if isinstance(result, Mapping) else {name: getattr(result, name) for name in result.__dataclass_fields__}
+
+
+def _is_kept(name: Any, value: Any) -> bool:
+    """Whether it is a number or an array; texts and None are not. Raises ValueError for anything else, which nobody would miss."""
+    word = isinstance(name, str) and name.isidentifier()
+    require(word, "the names of the cell's outputs", "words of letters, digits and _", repr(name), "rename it")
+    if value is None or isinstance(value, str):
+        return False
+    dtype = getattr(value, "dtype", None)
+    kinds = (jnp.bool_, jnp.integer, jnp.floating)
+    real = isinstance(value, Real) if dtype is None else any(jnp.issubdtype(dtype, kind) for kind in kinds)
+    found = with_article(type(value).__name__) if dtype is None else f"of dtype {dtype}"
+    require(
+        real, f"the cell's output {name!r}", "a real number, an array of them or a text", found, "use jnp.asarray, or leave it out"
+    )
+    return True

@@ -16,6 +16,7 @@ from jaxtyping import Array, Key
 from mtlsim.core.checks import require
 from mtlsim.core.registry import file_of, file_of_name
 from mtlsim.results.grid import Axis, Grid, at_point
+from mtlsim.results.keep import SUMMARY
 from mtlsim.results.outputs import describe_outputs
 from mtlsim.results.plan import Plan
 
@@ -90,6 +91,9 @@ def describe(
     files = {name: file for name, file in own_files(cells).items() if file["sha256"] not in shown}
     shapes = {tuple((name, value.shape) for name, value in arrays.items()) for arrays, _ in described}
     require(len(shapes) == 1, "grid", "one along which every output keeps its shape", shapes, "sweep the values one by one")
+    taken = {"seed", "points", *(name for name, _ in SUMMARY.values()), *(axis.name for axis in grid.axes)}
+    for name in (name for named in described[0] for name in named):
+        require(name not in taken, "the names of the cell's outputs", "others than a result's own", repr(name), "rename it")
     return (
         ({} if keep == "draws" else {"keep": keep})
         | ({"files": files} if files else {})

@@ -17,6 +17,7 @@ from mtlsim.core.extremes import smallest_of
 from mtlsim.core.verdict import summarise
 from mtlsim.core.words import counted
 from mtlsim.results.grid import at_point, make_grid
+from mtlsim.results.outputs import describe_outputs
 from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
 
 N_SCAN = 13  # of a prediction, per axis: a branch that no edge of this mesh meets is not seen
@@ -61,9 +62,10 @@ class Boundary:
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame(columns=names)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(str(len(branch)) for branch in self.branches) or "no points"
+        sizes = ", ".join(str(len(branch)) for branch in self.branches)
+        found = f"{counted(len(self.branches), 'branch')} of {sizes} points" if self.branches else "none found"
         runs = f"; {counted(self.n_runs, 'draw')}, a grid as fine would need {self.grid_runs}" if self.n_runs else ""
-        return f"Boundary in ({self.x}, {self.y}): {counted(len(self.branches), 'branch')} of {sizes} points{runs}"
+        return f"Boundary in ({self.x}, {self.y}): {found}{runs}"
 
 
 class Box:
@@ -138,8 +140,10 @@ def _from_prediction(prediction, box: Box, key, n_draws: int) -> Boundary:
     mesh = np.linspace(0, 1, N_SCAN)
     points = jnp.asarray(np.stack(np.meshgrid(mesh, mesh, indexing="ij"), -1).reshape(-1, 2))
     gains, margins = (np.asarray(v).reshape(N_SCAN, N_SCAN) for v in compile_with_nan(lambda p: jax.lax.map(value, p))(points))
-    size = np.nanmax(np.abs(gains), initial=0.0) or 1.0
-    starts = list(_crossings(np.where(margins >= 0, gains, np.nan), mesh))
+    gains = np.where(margins >= 0, gains, np.nan)
+    _check_some(gains, "one whose assumptions hold nowhere in this box")
+    size = np.nanmax(np.abs(gains)) or 1.0
+    starts = list(_crossings(gains, mesh))
     branches: list[np.ndarray] = []
     while starts:
         start = starts.pop(0)
@@ -150,6 +154,11 @@ def _from_prediction(prediction, box: Box, key, n_draws: int) -> Boundary:
             branches.append(branch)
     curves = tuple(np.asarray(box.out(branch)) for branch in branches)
     return Boundary(*box.names, curves)
+
+
+def _check_some(gains: np.ndarray, found: str) -> None:
+    """That there are gains to look at: where there are none, it is not said that there is no boundary."""
+    require(bool(np.isfinite(gains).any()), "source", "one with gains in this box", found, "choose other ranges")
 
 
 def _crossings(gains: np.ndarray, mesh: np.ndarray):
@@ -207,6 +216,8 @@ def _correct(both: Callable, point: np.ndarray, size: float) -> np.ndarray | Non
 def _from_samples(cell, box: Box, key, n_seeds: int, n_lines: int, level: float) -> Boundary:
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 200")
     require(n_lines >= 3, "n_lines", "at least 3", n_lines, "use 9")
+    known = describe_outputs(cell)[0]
+    require("gain" in known, "source", "a cell that returns a gain", f"one that returns {sorted(known)}", "use another cell")
     batch, leaves = compile_batch(box.names, tuple(jax.local_devices()[:1])), as_leaves(cell)
     whole = [i for i, name in enumerate(box.names) if "n_samples" in name]
     runs = 0
@@ -223,6 +234,7 @@ def _from_samples(cell, box: Box, key, n_seeds: int, n_lines: int, level: float)
     places = np.linspace(0, 1, n_lines)
     mesh = np.stack(np.meshgrid(places, places, indexing="ij"), -1)
     table = {name: v.reshape(n_lines, n_lines) for name, v in sample(mesh.reshape(-1, 2), max(2, n_seeds // 4)).items()}
+    _check_some(table["mean"], "one whose gain is nowhere a number in this box")
     found = [
         [(line, i) for line in range(n_lines) for i in _sign_changes(table["mean"].T[line], table["sign"].T[line])],
         [(line, i) for line in range(n_lines) for i in _sign_changes(table["mean"][line], table["sign"][line])],

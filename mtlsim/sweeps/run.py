@@ -133,6 +133,9 @@ def measure(cell: Any, n_seeds: int, key: Key[Array, ""], *, budget: int | None 
     ('undecided', 30)
     """
     result = sweep(cell, {}, n_seeds, key, budget=budget, level=level, progress=False)
+    require(
+        "gain" in result, "cell", "one that returns a gain", f"one of {sorted(result.data_vars)}", "use sweep, which needs none"
+    )
     return verdict_of({part: result[name].values for part, (name, _) in SUMMARY.items()}, float(result.attrs["level"]))
 
 

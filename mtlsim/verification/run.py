@@ -3,8 +3,8 @@
 import itertools
 import os
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,8 @@ def verify(
     says its own number of draws, and is tried at the level of one verdict (see `mechanisms`). fast: fewer instances and draws to
     begin with; of mechanisms, half of the draws. holes: random cells inside the assumptions, as many for each statement that is
     expected to hold, are looked at beside (`verification.holes`): cells in which it is false are said with its verdict.
-    progress: print each finding when it is there, then the error of the whole run. Raises ValueError for an unknown
-    name, with the nearest. What a statement itself raises is raised when all others are done.
+    progress: print each finding when it is there, then the error of the whole run. Raises ValueError for an unknown name, with the
+    nearest. What a statement or a mechanism itself raises is raised when all others are done.
 
     >>> (finding,) = mtl.verify(["task-arithmetic"], n_instances=2, n_seeds=20)
     >>> finding.verdict
@@ -73,23 +73,21 @@ def verify(
         n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)
     if out is not None:
         check_writable(Path(out), "out")
-    level, findings, failures = FAMILY / max(len(statements), 1), [], []
+    level, findings, trials, failures = FAMILY / max(len(statements), 1), [], [], []
     # compiling is most of the work and runs beside the interpreter, so that threads share the cores
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
         test = lambda statement: _with_holes(examine(statement, n_instances, n_seeds, seed, fast, level, budget), holes, seed)
-        for one in [pool.submit(test, statement) for statement in statements]:
-            if (failure := one.exception()) is not None:  # the others are not lost by it
-                failures.append(failure)
-                continue
-            findings.append(one.result())
+        tried = [pool.submit(try_mechanism, one, one.n_seeds // 2 if fast else None, seed) for one in mechanisms]
+        for finding in _finished([pool.submit(test, statement) for statement in statements], failures):
+            findings.append(finding)
             if progress:
-                print(one.result(), flush=True)
-            if progress and one.result().n_holes:
-                print(one.result().search.told(), end="", flush=True)
-    trials = [try_mechanism(one, one.n_seeds // 2 if fast else None, seed) for one in mechanisms]
-    if progress:
-        for trial in trials:
-            print(trial, flush=True)
+                print(finding, flush=True)
+            if progress and finding.n_holes:
+                print(finding.search.told(), end="", flush=True)
+        for trial in _finished(tried, failures):
+            trials.append(trial)
+            if progress:
+                print(trial, flush=True)
     if not findings and not trials:
         raise failures[0]
     before, findings = findings, settle(findings)
@@ -104,6 +102,15 @@ def verify(
     if failures:
         raise failures[0]
     return [*findings, *trials]
+
+
+def _finished(jobs: Sequence[Future], failures: list[BaseException]) -> Iterator[Any]:
+    """What the jobs return, in their order; what one of them raises is kept in `failures` and loses no other."""
+    for job in jobs:
+        if (failure := job.exception()) is None:
+            yield job.result()
+        else:
+            failures.append(failure)
 
 
 def _with_holes(finding: Finding, n_cells: int, seed: int) -> Finding:

@@ -4,6 +4,7 @@
 ones.
 """
 
+import reprlib
 import textwrap
 
 from mtlsim.core.checks import nearest, require
@@ -74,6 +75,7 @@ def define(term: str | None = None) -> str:
     """
     if term is None:
         return "\n".join(f"{word}: {sentence}" for word, sentence in GLOSSARY.items())
+    require(isinstance(term, str), "term", "a word of the glossary", reprlib.repr(term), "write it in quotes")
     known = {word.lower(): word for word in GLOSSARY}
     asked = term.strip().lower()
     word = known.get(asked) or known.get(asked.removesuffix("s"))

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import as_array, is_concrete, require, require_finite_rows
+from mtlsim.core.checks import as_array, is_concrete, require, require_finite_rows, require_one
 from mtlsim.core.containers import column_order, numbers_of
 from mtlsim.samples.moments import BLOCK_BYTES, Moments
 from mtlsim.tasks.covariance import Covariance
@@ -32,7 +32,7 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
     >>> round(float(mtl.covariance_similarity(X, 3 * X, normalized=True)), 6)
     1.0
     """
-    require(0 < kept <= 1, "kept", "in (0, 1]", kept, "use 0.99 as in the paper")
+    require_one(kept, lambda share: (share > 0) & (share <= 1), "kept", "in (0, 1]", "use 0.99 as in the paper")
     order = column_order(second, first, "second", "first")
     grams = _gram(first, "first", centred), _gram(second, "second", centred)
     grams = grams if order is None else (grams[0], grams[1][jnp.asarray(order)][:, jnp.asarray(order)])
@@ -61,7 +61,19 @@ def cosine_similarity(first: Float[Rows, " d"], second: Float[Rows, " d"]) -> Fl
     >>> float(mtl.cosine_similarity(np.array([1.0, 0.0]), np.array([3.0, 4.0])))
     0.6
     """
-    return _ratio(linalg.multiply(jnp.asarray(first), jnp.asarray(second)), jnp.linalg.norm(first) * jnp.linalg.norm(second))
+    first, second = _alike(first, second, 1, "one number per feature", "pass (0.3, 0.7)")
+    return _ratio(linalg.multiply(first, second), jnp.linalg.norm(first) * jnp.linalg.norm(second))
+
+
+def _alike(first, second, ndim: int, must_be: str, cure: str) -> tuple[Array, Array]:
+    """Both as arrays of so many axes and of the same features."""
+    arrays = []
+    for value, argument in ((first, "first"), (second, "second")):
+        arrays.append(jnp.asarray(as_array(value, argument), float))
+        require(arrays[-1].ndim == ndim, argument, must_be, f"of shape {arrays[-1].shape}", cure)
+    sizes = [array.shape[0] for array in arrays]
+    require(sizes[0] == sizes[1], "second", f"of {sizes[0]} features like first", f"of {sizes[1]}", "give both the same features")
+    return tuple(arrays)
 
 
 def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> Float[Array, " k"]:
@@ -71,7 +83,7 @@ def principal_angles(first: Float[Rows, "d r"], second: Float[Rows, "d s"]) -> F
     >>> np.degrees(mtl.principal_angles(first, second)).round(6).tolist()
     [45.0]
     """
-    bases = [jnp.linalg.qr(layer)[0] for layer in (first, second)]
+    bases = [jnp.linalg.qr(layer)[0] for layer in _alike(first, second, 2, "a matrix, a row per feature", "pass B of shape (d, r)")]
     cosines = jnp.linalg.svd(linalg.multiply(bases[0].T, bases[1]), compute_uv=False)
     return jnp.arccos(jnp.clip(cosines, -1, 1))
 

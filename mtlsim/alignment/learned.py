@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Key
 from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_covariances
 from mtlsim.alignment.steps import losses_of, orthogonal_step, start_alignments
 from mtlsim.alignment.training import AlignmentTraining
-from mtlsim.core.checks import require, require_choice, require_finite
+from mtlsim.core.checks import is_whole, require, require_choice, require_finite
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.data import Rows
@@ -98,7 +98,7 @@ def align_covariances(
     require(has_rows or training.batch is None, "batch", "left out for moments", training.batch, "pass rows, or leave it out")
     check_records(n_records, training.n_steps)
     (n_tasks, d), dtype = (tasks.X[:, 0] if has_rows else tasks.cross).shape, tasks.y.dtype if has_rows else tasks.cross.dtype
-    if isinstance(shared, (int, np.integer)):
+    if is_whole(shared):
         require(1 <= shared <= d, "shared", f"a layer or a rank from 1 to n_features = {d}", shared, "use 1 to force sharing")
         require(has_rows == (activation == "relu"), "shared", "a layer for linear units on rows", shared, "pass moments, or B")
         found = train_weighted(tasks, find_scheme("equal")(), int(shared), WeightedTraining(), key)

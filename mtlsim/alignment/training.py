@@ -4,7 +4,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require, require_choice, require_one
+from mtlsim.core.checks import is_whole, require, require_choice, require_one
 from mtlsim.training.engine import OPTIMISERS
 
 STARTS, CONSTRAINTS = ("identity", "random"), ("free", "orthogonal")
@@ -35,7 +35,7 @@ class AlignmentTraining(eqx.Module):
         require_choice(self.optimiser, OPTIMISERS, "optimiser")
         require_choice(self.start, STARTS, "start")
         require_choice(self.constraint, CONSTRAINTS, "constraint")
-        whole = lambda value: isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        whole = lambda value: is_whole(value)
         require(whole(self.n_steps) and self.n_steps >= 0, "n_steps", "a whole number >= 0", repr(self.n_steps), "leave it out")
         right = self.batch is None or (whole(self.batch) and self.batch >= 1)
         require(right, "batch", "a whole number of rows >= 1", repr(self.batch), "leave it out for all rows")

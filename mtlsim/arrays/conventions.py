@@ -11,7 +11,7 @@ import numpy as np
 from mtlsim.arrays.gather import LEAST_ROWS, dense
 from mtlsim.arrays.intake import DUPLICATES
 from mtlsim.arrays.learners import METHODS
-from mtlsim.core.checks import nearest, require, require_choice
+from mtlsim.core.checks import is_whole, nearest, require, require_choice
 from mtlsim.core.words import counted
 
 ONLY = "all rows"  # the name of the task where there is one
@@ -121,7 +121,7 @@ class Conventions:
 
     def _place(self, names: np.ndarray | None, width: int) -> int:
         column = self.task_column
-        if isinstance(column, (int, np.integer)) and not isinstance(column, bool):
+        if is_whole(column):
             inside = -width <= column < width
             require(inside, "task_column", f"the number of one of {width} columns", column, "count from 0, or pass a name")
             return int(column) % width

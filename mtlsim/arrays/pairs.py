@@ -18,7 +18,7 @@ from mtlsim.arrays.intake import make_ready, sources_of
 from mtlsim.arrays.metrics import Compared, base_rate, divergences, log_losses, logistic_curve
 from mtlsim.arrays.resampling import Splits
 from mtlsim.arrays.splits import Outcome, compare, describe
-from mtlsim.core.checks import require
+from mtlsim.core.checks import is_whole, require
 from mtlsim.core.containers import numbers_of
 from mtlsim.core.files import load_task
 from mtlsim.core.keys import check_key, stream
@@ -308,7 +308,7 @@ def _check_sizes(rank, target_samples, n_splits, n_tasks: int, n: int, d: int) -
 
 
 def _whole(value) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return is_whole(value)
 
 
 def _is_loo(ridge, rank: int) -> bool:

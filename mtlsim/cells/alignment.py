@@ -3,7 +3,6 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_covariances, turn_tasks
@@ -14,7 +13,7 @@ from mtlsim.cells.draw import AlignmentDraw
 from mtlsim.cells.network import measured_risk
 from mtlsim.cells.oracle import solve_mean_losses
 from mtlsim.cells.tails import compare_with_expectation
-from mtlsim.core.checks import require, require_all, require_choice
+from mtlsim.core.checks import is_whole, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import minimum_norm, multiply
 from mtlsim.core.status import worst
@@ -24,7 +23,7 @@ from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.single import solve_single
 from mtlsim.tasks.linear import LinearTasks
-from mtlsim.tasks.recipe import Recipe
+from mtlsim.tasks.recipe import Recipe, require_recipe
 from mtlsim.tasks.relu import ReluTasks
 from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme
@@ -72,11 +71,12 @@ class Alignment(eqx.Module):
     def __check_init__(self):
         require_choice(self.method, METHODS, "method")
         require_choice(self.mode, MODES, "mode")
+        require_recipe(self.tasks)
         kind, d, n_tasks = type(self.tasks).__name__, self.tasks.n_features, self.tasks.n_tasks
         right = isinstance(self.tasks, (LinearTasks, ReluTasks))
         require(right, "tasks", "linear or ReLU tasks", kind, "use LinearTasks")
         require(n_tasks > 1, "tasks", "two or more", "one", "add a source task")
-        whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
+        whole = is_whole(self.rank)
         right = whole and 1 <= self.rank <= d
         require(right, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing")
         divides = self.n_records >= 1 and self.training.n_steps % self.n_records == 0

@@ -1,11 +1,11 @@
 """Sharing without sampling error: what one shared direction costs the target when every task has its whole population."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.checks import as_numbers, is_concrete, require
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
@@ -15,7 +15,7 @@ from mtlsim.solvers.objective import check_per_task, check_weights, per_task
 from mtlsim.solvers.relu_population import solve_relu_population
 from mtlsim.solvers.solve import solve
 from mtlsim.tasks.classification import ClassificationTasks
-from mtlsim.tasks.recipe import Recipe
+from mtlsim.tasks.recipe import Recipe, require_recipe
 from mtlsim.tasks.relu import ReluPopulation
 
 
@@ -51,6 +51,7 @@ class Population(eqx.Module):
     weights: tuple | Array | None = None
 
     def __check_init__(self):
+        require_recipe(self.tasks)
         require(self.tasks.n_tasks == 2, "tasks", "a source and the target", counted(self.tasks.n_tasks, "task"), "drop the others")
         known = not isinstance(self.tasks, ClassificationTasks)
         require(
@@ -62,9 +63,9 @@ class Population(eqx.Module):
         )
         gaussian = self.tasks.rows == "gaussian" or not hasattr(self.tasks, "amplitude")
         require(gaussian, "tasks", "with Gaussian rows for ReLU units", repr(self.tasks.rows), "use rows='gaussian'")
-        if self.weights is not None and all(is_concrete(weight) for weight in self.weights):
-            check_per_task(np.asarray(self.weights, float), 2, "weights")
         check_weights(self.weights)
+        if self.weights is not None and all(is_concrete(weight) for weight in jax.tree.leaves(self.weights)):
+            check_per_task(as_numbers(self.weights, "weights"), 2, "weights")
 
     def __call__(self, *, key: Key[Array, ""] | None = None) -> SharedDirection:
         tasks = self.tasks.draw(key=check_key(key))

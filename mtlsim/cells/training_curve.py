@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.cells.network import held_out_risk, measured_risk
@@ -81,7 +80,7 @@ class TrainingCurve(eqx.Module):
         right = self._plain or not self.population
         require(right, "population", "False but for ReLU tasks that all share alike", True, "leave it out")
         check_weights(self.weights)
-        whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool) and self.rank >= 1
+        whole = is_whole(self.rank) and self.rank >= 1
         require(whole, "rank", "a whole number >= 1", self.rank, "use 1 for a single unit")
         require_index(self.target, tasks.n_tasks, "target")
         divides = is_whole(self.n_points) and self.n_points >= 1 and self.training.n_steps % self.n_points == 0

@@ -12,7 +12,7 @@ from jaxtyping import Array, Key
 from mtlsim.cells.draw import TransferDraw
 from mtlsim.cells.network import compare_networks
 from mtlsim.cells.tails import compare_with_expectation
-from mtlsim.core.checks import as_numbers, is_concrete, require, require_all, require_index
+from mtlsim.core.checks import as_numbers, is_concrete, is_whole, require, require_all, require_index
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.wishart import draw_moments
@@ -20,7 +20,7 @@ from mtlsim.sharing import Problem, Sharing, as_sharing
 from mtlsim.sharing.hard import Hard
 from mtlsim.solvers.objective import check_per_task, check_weights, per_task
 from mtlsim.solvers.single import solve_single
-from mtlsim.tasks.recipe import Recipe
+from mtlsim.tasks.recipe import Recipe, require_recipe
 from mtlsim.training.network import Training
 
 
@@ -52,6 +52,7 @@ class Transfer(eqx.Module):
 
     def __check_init__(self):
         tasks, sharing = self.tasks, self.sharing
+        require_recipe(tasks)
         require(isinstance(sharing, Sharing), "sharing", "an architecture or its name", repr(sharing), "use 'hard'")
         cure = "left out for linear tasks, which are solved exactly"
         require(tasks.need_rows or self.training is None, "training", cure, "given", "leave it out")
@@ -71,7 +72,7 @@ class Transfer(eqx.Module):
         last = range(tasks.n_tasks)[self.target] == sources
         require(not sharing.needs_source or last, "target", "the last task for this sharing", self.target, "use -1")
         d, n_tasks = tasks.n_features, tasks.n_tasks
-        whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
+        whole = is_whole(self.rank)
         require(
             whole and 1 <= self.rank <= d, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing"
         )

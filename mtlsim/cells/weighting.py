@@ -5,7 +5,6 @@ import dataclasses
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.cells.draw import WeightingDraw
@@ -71,7 +70,7 @@ class Weighting(eqx.Module):
         given = self.weights is not None or self.scheme != "given"
         require(given, "weights", "given where scheme='given'", None, "pass one number >= 0 per task")
         d, n_tasks = self.tasks.n_features, self.tasks.n_tasks
-        whole = isinstance(self.rank, (int, np.integer)) and not isinstance(self.rank, bool)
+        whole = is_whole(self.rank)
         right = whole and 1 <= self.rank <= d
         require(right, "rank", f"a whole number from 1 to n_features = {d}", self.rank, "use 1 to force sharing")
         require_index(self.target, n_tasks, "target")

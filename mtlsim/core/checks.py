@@ -1,10 +1,12 @@
 """Bad input becomes one sentence: which argument, what it must be, what it is, and the cure."""
 
-import datetime
 import difflib
-from collections.abc import Iterable
+import os
+import reprlib
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from numbers import Number
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -28,14 +30,28 @@ def is_concrete(value: object) -> bool:
     )
 
 
+def is_number_to_be(value: object) -> bool:
+    """Whether it is a number or an array, or will be one: a tracer, or the shape of what is to come."""
+    return is_concrete(value) or isinstance(value, (jax.Array, jax.core.Tracer, jax.ShapeDtypeStruct))
+
+
 def require_all(values: object, test, argument: str, must_be: str, cure: str) -> None:
     """Check each number of `values` that can be looked at now; tracers pass, and what is no number does not."""
     for value in jax.tree.leaves(values):
-        require(not _is_word(value), argument, must_be, repr(value), cure)
+        require(is_number_to_be(value), argument, must_be, reprlib.repr(value), cure)
         if is_concrete(value):
-            numbers = np.asarray(value)
-            numbers = numbers.astype(float) if numbers.dtype == object else numbers  # whole numbers may exceed 64 bits
-            require(bool(np.all(test(numbers))), argument, must_be, _shown(numbers), cure)
+            numbers = _as_reals(value)
+            require(numbers is not None and bool(np.all(test(numbers))), argument, must_be, _shown(value), cure)
+
+
+def _as_reals(value: object) -> np.ndarray | None:
+    """An array of real numbers, None where it is none; whole numbers may exceed 64 bits, but no float."""
+    numbers = np.asarray(value)
+    try:
+        numbers = numbers.astype(float) if numbers.dtype == object else numbers
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return numbers if any(jnp.issubdtype(numbers.dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating)) else None
 
 
 def require_one(value: object, test, argument: str, must_be: str, cure: str) -> None:
@@ -59,16 +75,23 @@ def require_index(value: object, n_tasks: int, argument: str) -> None:
 def as_numbers(value: object, argument: str) -> np.ndarray:
     """An array of floats from nested sequences. Raises ValueError where they are ragged, or hold words."""
     try:
-        return np.asarray(value, float)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{argument} must be made of numbers, all rows equally long, but is {value!r}; mend those entries."
-        ) from None
+        numbers = np.asarray(value)
+        if numbers.dtype.kind not in "cmM":
+            return numbers.astype(float)
+    except (OverflowError, TypeError, ValueError):
+        pass
+    found = reprlib.repr(value)
+    raise ValueError(f"{argument} must be made of real numbers, all rows equally long, but is {found}; mend those entries.")
 
 
 def as_array(values: object, argument: str):
-    """Nested sequences of numbers, of a TOML file say, as an array of jax; what is no sequence stays."""
-    return jnp.asarray(as_numbers(values, argument), float) if isinstance(values, (str, list, tuple, np.ndarray)) else values
+    """Nested sequences of numbers, of a TOML file say, as an array of jax; arrays of jax and what is traced stay.
+
+    Raises ValueError for anything else.
+    """
+    parts = jax.tree.leaves(values) if isinstance(values, (list, tuple)) else [values]
+    stays = any(not is_concrete(part) and is_number_to_be(part) for part in parts) or isinstance(values, jax.Array)
+    return values if stays else jnp.asarray(as_numbers(values, argument), float)
 
 
 def is_number(value: object) -> bool:
@@ -79,10 +102,6 @@ def is_number(value: object) -> bool:
 def is_whole(value: object) -> bool:
     """Whether it is one whole number, and no bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, (str, bytes, datetime.date, datetime.time))
 
 
 def require_finite(array: object, argument: str) -> None:
@@ -123,8 +142,20 @@ def nearest(name: str, choices: Iterable[str]) -> Nearest:
 
 def require_choice(value: str, choices: Iterable[str], argument: str) -> None:
     choices = list(choices)
-    require(value in choices, argument, "one of the known names", repr(value), nearest(str(value), choices))
+    known = isinstance(value, Hashable) and value in choices  # an array is no name, nor equal to one
+    require(known, argument, "one of the known names", reprlib.repr(value), nearest(str(value), choices))
 
 
-def _shown(numbers: np.ndarray) -> str:
-    return str(numbers.item()) if numbers.size == 1 else np.array2string(numbers, threshold=6, precision=4)
+def as_path(value: object, argument: str = "path") -> Path:
+    """A path from words. Raises ValueError for anything else."""
+    named = isinstance(value, (str, os.PathLike))
+    require(named, argument, "the name of a file or folder", reprlib.repr(value), "write it in quotes")
+    return Path(value)
+
+
+def _shown(value: object) -> str:
+    numbers = np.asarray(value)
+    if numbers.size != 1:
+        return np.array2string(numbers, threshold=6, precision=4)
+    one = numbers.item()
+    return reprlib.repr(one) if isinstance(one, int) else str(one)

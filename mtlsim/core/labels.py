@@ -29,7 +29,7 @@ def on_codes(values: tuple[int, ...], name: str) -> str:
 
 def warn_of_codes(y: np.ndarray, name: str) -> None:
     """A warning for labels (m,) or (m, K) of an integer type that look like class codes; of floats the caller has decided."""
-    if y.dtype.kind not in "iu":
+    if y.dtype.kind not in "iu" or y.ndim == 0:
         return
     for column in [y] if y.ndim == 1 else list(y[:LOOKED_AT].T):
         if found := class_codes(column):

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from mtlsim.core.checks import nearest, require, require_choice
+from mtlsim.core.checks import as_path, nearest, require, require_choice
 from mtlsim.core.words import with_article
 
 OWN = "mtlsim_own"  # where the modules of users' files live
@@ -58,7 +58,7 @@ def use(path: Path | str) -> list[str]:
     >>> mtl.use("my_scheme.py")
     ['my-scheme']
     """
-    path = Path(path)
+    path = as_path(path, "from")
     require(path.exists(), "from", "a .py file, or a folder of them", f"{path}, which is not there", "check its name")
     files = sorted(file for file in path.glob("*.py") if not file.name.startswith("_")) if path.is_dir() else [path]
     require(len(files) > 0, "from", "a .py file, or a folder of them", f"{path}, a folder without any", "name another")

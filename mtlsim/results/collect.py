@@ -1,5 +1,6 @@
 """From chunks to one Dataset: of a sweep that is done, and of shards that ran apart."""
 
+import reprlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import as_path, require
 from mtlsim.results import dataset as datasets
 from mtlsim.results.keep import CODES, describe_cells, describe_draws, join, sums_of, width_of
 from mtlsim.results.plan import Chunk, Plan
@@ -40,7 +41,10 @@ def merge(pieces: Sequence[str | Path], path: str | Path, *, accept_versions: bo
     (3, 10)
     """
     path = require_path(path, ".nc")
+    several = isinstance(pieces, Sequence) and not isinstance(pieces, (str, bytes))
+    require(several, "pieces", "a list of folders of parts", reprlib.repr(pieces), "write [...] about them")
     require(len(pieces) > 0, "pieces", "at least one folder of parts", "empty", "give RESULT.nc.parts of every shard")
+    pieces = [as_path(piece, "pieces") for piece in pieces]
     folders = [Path(p) if Path(p).is_dir() or Path(p).suffix == ".parts" else Path(f"{p}.parts") for p in pieces]
     settings = read_manifest(folders[0])
     for folder in folders[1:]:

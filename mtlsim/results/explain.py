@@ -1,6 +1,8 @@
 """`explain`: what a stored result can and cannot say, in sentences."""
 
 import json
+import reprlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +28,9 @@ def explain(data: "xr.Dataset") -> str:
     >>> print(mtl.explain(ds).splitlines()[0])
     3 cells x 10 seeds: tasks.noise 0.5 to 2 (3)
     """
-    require("gain_sign" in data, "data", "a result of mtlsim.sweep with a gain", f"with {list(data)}", "sweep a Transfer")
+    found = f"with {list(data)}" if isinstance(data, Mapping) else reprlib.repr(data)
+    known = isinstance(data, Mapping) and "gain_sign" in data
+    require(known, "data", "a result of mtlsim.sweep with a gain", found, "sweep a Transfer")
     facts = [_on_axes(data), *_on_precision(data), *_on_code(data), *_on_versions(data), *_on_tasks(data)]
     return "\n".join([*facts, _on_signs(data), _on_seeds(data), *_on_status(data), *_on_optima(data)])
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Number
@@ -131,10 +132,11 @@ def make_grid(cell: Any, grid: Mapping[str, Any], check: bool = True) -> Grid:
     itself refuses, alone or at the corners of the grid.
     """
     check_fields(cell)
+    require(isinstance(grid, Mapping), "grid", "names with their values", reprlib.repr(grid), 'write {"tasks.noise": [0.5, 1.0]}')
     known = dict(parameters(cell))
     axes = []
     for name, values in grid.items():
-        require(name in known, "grid", "made of the cell's parameters", repr(name), nearest(name, known))
+        require(name in known, "grid", "made of the cell's parameters", repr(name), nearest(str(name), known))
         several = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)) and getattr(values, "ndim", 1) > 0
         require(several, f"grid[{name!r}]", "a sequence of values", repr(values), f"write [{values!r}]")
         shape = getattr(values, "shape", (1,))

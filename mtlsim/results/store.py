@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import as_path, require
 from mtlsim.core.words import counted, verb
 from mtlsim.results.plan import Chunk
 
@@ -233,7 +233,7 @@ def check_complete(missing: list[Chunk], total: int) -> None:
 
 
 def require_path(path: Any, suffix: str, argument: str = "path") -> Path:
-    path = Path(path)
+    path = as_path(path, argument)
     require(
         path.suffix == suffix, argument, f"a file name ending in {suffix}", repr(str(path)), f"use {path.stem or 'result'}{suffix}"
     )

@@ -1,10 +1,15 @@
 """Rows and labels of one task or several, and drawing them."""
 
+import reprlib
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
+from mtlsim.core.checks import is_whole, require
+from mtlsim.core.keys import check_key
 from mtlsim.core.linalg import multiply
 from mtlsim.core.registry import is_own
 from mtlsim.samples.moments import Moments
@@ -68,6 +73,11 @@ def draw_data(tasks: Tasks, n_samples: tuple[int, ...], *, key: Key[Array, ""]) 
     >>> [data.X.shape for data in mtl.draw_data(tasks, (50, 20), key=jax.random.key(1))]
     [(50, 3), (20, 3)]
     """
+    key = check_key(key)
+    require(isinstance(tasks, Tasks), "tasks", "concrete tasks", reprlib.repr(tasks), "draw them: LinearTasks().draw(key=key)")
+    sizes = isinstance(n_samples, Sequence) and len(n_samples) == tasks.n_tasks and all(is_whole(n) and n >= 0 for n in n_samples)
+    found = reprlib.repr(n_samples)
+    require(sizes, "n_samples", f"{tasks.n_tasks} whole numbers, one per task", found, "they are static: write (1000, 200)")
     drawn = []
     for i in range(tasks.n_tasks):
         rows_key = tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i)

@@ -13,13 +13,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import as_numbers, is_concrete, require, require_all
+from mtlsim.core.checks import as_array, as_numbers, is_concrete, require, require_all
 from mtlsim.samples.moments import Moments
 
 
 def per_task(value, default: float, n_tasks: int, argument: str, dtype) -> Float[Array, " K"]:
     """One number per task from None, one number or K of them; refuses negative numbers."""
-    value = jnp.asarray(default if value is None else value, dtype)
+    value = jnp.asarray(default if value is None else as_array(value, argument), dtype)
     check_per_task(value, n_tasks, argument)
     return jnp.broadcast_to(value, (n_tasks,))
 
@@ -38,7 +38,8 @@ def absorb(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " 
 
 def check_weights(weights) -> None:
     """Refuse words, and weights of which none is positive."""
-    require_all(weights, lambda w: w == w, "weights", "numbers >= 0, one per task", "write them without quotes")
+    sound = lambda w: (w >= 0) & np.isfinite(w)
+    require_all(weights, sound, "weights", "numbers >= 0, one per task", "write them without quotes, 0 to leave a task out")
     if weights is not None and all(is_concrete(weight) for weight in jax.tree.leaves(weights)):
         some = bool(np.any(as_numbers(weights, "weights") > 0))
         require(some, "weights", "positive for some task", weights, "give at least one task a weight")

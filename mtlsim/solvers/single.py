@@ -2,9 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
+from mtlsim.core.checks import require_one
 from mtlsim.samples.moments import Moments, require_one_task
 from mtlsim.solvers.rows import look
 
@@ -21,6 +23,7 @@ def solve_single(moments: Moments, ridge=0.0) -> Float[Array, " d"]:
     """
     require_one_task(moments, "moments")
     d = moments.n_features
+    require_one(ridge, lambda r: (r >= 0) & np.isfinite(r), "ridge", "a number >= 0", "use 0 for least squares")
     ridge = jnp.asarray(ridge, moments.gram.dtype)
     if moments.factor is not None and not moments.rank_known:
         sight = look(*jax.lax.stop_gradient((moments, ridge, jnp.where(ridge > 0, d, jnp.minimum(moments.n_samples, d)))))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import is_concrete, require, require_bool, require_choice
+from mtlsim.core.checks import is_concrete, is_whole, require, require_bool, require_choice
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag, worst
@@ -80,7 +80,7 @@ def solve(
     """
     moments = stack(moments)
     n_tasks, d = moments.n_tasks, moments.n_features
-    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool)
+    whole = is_whole(rank)
     require(whole and 1 <= rank <= d, "rank", f"a whole number from 1 to n_features = {d}", rank, "use 1 to force sharing")
     weights = per_task(weights, 1.0, n_tasks, "weights", moments.gram.dtype)
     check_weights(weights)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import is_number, require, require_choice
+from mtlsim.core.checks import is_number, is_whole, require, require_choice
 from mtlsim.results.grid import make_grid, with_room
 from mtlsim.results.keep import KEEP, width_of
 from mtlsim.results.plan import Plan, bytes_per_draw, make_plan
@@ -32,13 +32,13 @@ def make_job(
     chunk_draws: int | None = None,
 ) -> tuple[Job, dict[str, Any]]:
     """What `sweep` will run, and the settings that determine its numbers, after all checks. facts: of the processes that run it."""
-    whole = isinstance(n_seeds, (int, np.integer)) and n_seeds >= 1
+    whole = is_whole(n_seeds) and n_seeds >= 1
     require(whole, "n_seeds", "a whole number >= 1", n_seeds, "use 200")
     budget = n_seeds if budget is None else budget
     require(is_number(budget) and budget >= n_seeds, "budget", f"at least n_seeds = {n_seeds}", budget, "raise it, or leave it out")
     require(is_number(level) and 0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
     require_choice(keep, KEEP, "keep")
-    fine = chunk_draws is None or (isinstance(chunk_draws, (int, np.integer)) and chunk_draws >= 1)
+    fine = chunk_draws is None or (is_whole(chunk_draws) and chunk_draws >= 1)
     require(fine, "chunk_draws", "a whole number >= 1", chunk_draws, "leave it out")
     axes = make_grid(cell, grid)
     cell = with_room(cell, axes)

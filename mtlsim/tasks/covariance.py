@@ -1,6 +1,7 @@
 """Population covariances: what one is (its spectrum, its eigenvectors) and the designs that make one."""
 
 import dataclasses
+import reprlib
 from numbers import Real
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import as_array, is_concrete, require, require_finite, require_one
+from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
 from mtlsim.core.containers import numbers_of, require_no_names
 from mtlsim.core.keys import normal
 
@@ -122,9 +123,8 @@ class Spiked(eqx.Module):
 
     def __check_init__(self):
         require_one(self.condition_number, lambda k: k >= 1, "condition_number", "at least 1", "use 1 for an isotropic covariance")
-        require(
-            0 < self.fraction < 1, "fraction", "strictly between 0 and 1", self.fraction, "use 0.2 for a fifth of the coordinates"
-        )
+        cure = "use 0.2 for a fifth of the coordinates"
+        require_one(self.fraction, lambda share: (share > 0) & (share < 1), "fraction", "strictly between 0 and 1", cure)
 
     def draw(self, n_features: int) -> Covariance:
         if self.coordinates is None:
@@ -255,6 +255,12 @@ def random_basis(key, n_features: int) -> Float[Array, "d d"]:
     return basis * jnp.sign(jnp.diagonal(triangle))
 
 
+def require_design(design: object) -> None:
+    """Refuse what draws no covariance."""
+    draws = callable(getattr(design, "draw", None)) and not isinstance(design, type)
+    require(draws, "design", "a design, such as Isotropic()", reprlib.repr(design), "use Spiked() or FromMatrix(S)")
+
+
 class Rotated(eqx.Module):
     """Another design seen in a uniformly random orthonormal basis, the same for every seed.
 
@@ -265,6 +271,10 @@ class Rotated(eqx.Module):
 
     design: eqx.Module
     seed: int = eqx.field(default=0, static=True)
+
+    def __check_init__(self):
+        require_design(self.design)
+        require(is_whole(self.seed), "seed", "a whole number", repr(self.seed), "use 0")
 
     def draw(self, n_features: int) -> Covariance:
         plain = self.design.draw(n_features)

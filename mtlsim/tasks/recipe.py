@@ -1,7 +1,8 @@
 """The recipe of a family of tasks (what it looks like) and the tasks that a key draws from it."""
 
 import dataclasses
-import datetime
+import reprlib
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -12,10 +13,19 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import is_concrete, require, require_all, require_bool, require_choice, require_finite
+from mtlsim.core.checks import (
+    is_concrete,
+    is_number_to_be,
+    is_whole,
+    require,
+    require_all,
+    require_bool,
+    require_choice,
+    require_finite,
+)
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import worst
-from mtlsim.tasks.covariance import Covariance, Spiked
+from mtlsim.tasks.covariance import Covariance, Spiked, require_design
 from mtlsim.tasks.relations import OWN, RELATIONS, USE_ALIGNMENT, lowest_alignment, relate
 from mtlsim.tasks.rows import require_rows
 
@@ -125,9 +135,7 @@ class Recipe(eqx.Module):
         shared_covariates=False,
         angle=None,
     ) -> None:
-        require(
-            isinstance(n_features, (int, np.integer)) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40"
-        )
+        require(is_whole(n_features) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40")
         several = hasattr(n_samples, "__len__")
         require(
             several,
@@ -137,6 +145,7 @@ class Recipe(eqx.Module):
             f"pass n_samples=({n_samples}, 200) for source and target",
         )
         n_tasks = len(n_samples)
+        require(n_tasks > 0, "n_samples", "one number of rows per task", n_samples, "pass n_samples=(1000, 200)")
         self.n_features = int(n_features)
         self.n_samples = entries(n_samples, n_tasks, "n_samples")
         require(cosine is None or angle is None, "angle", "left out where a cosine is given", angle, "give one of them")
@@ -151,16 +160,12 @@ class Recipe(eqx.Module):
         self.parameters = parameters if parameters is None else jnp.asarray(parameters, float)
 
     def __check_init__(self):
-        require_all(
-            self.n_samples,
-            lambda n: (n >= 1) & (n == np.round(n)) & np.isfinite(n),
-            "n_samples",
-            "whole numbers >= 1",
-            "round it (whole = true in a TOML grid), or drop the task",
-        )
+        require_rows_of(self.n_samples)
         require_all(self.cosine, lambda c: np.abs(c) <= 1, "cosine", "between -1 and 1", "use 1 for equal directions")
         require_all(self.noise, lambda s: (s >= 0) & np.isfinite(s), "noise", "a standard deviation >= 0", "use 0 for no noise")
         require_all(self.parameter_norm, lambda s: (s >= 0) & np.isfinite(s), "parameter_norm", "a length >= 0", "use 1")
+        for design in self.design if self.has_own_designs else (self.design,):
+            require_design(design)
         if self.has_own_designs:
             self._check_own_designs()
         else:
@@ -271,23 +276,37 @@ def _unit(vector: Float[Array, " d"]) -> Float[Array, " d"]:
     return vector / jnp.where(length > 0, length, 1)
 
 
+def require_recipe(tasks: object) -> None:
+    """Refuse what draws no tasks."""
+    require(isinstance(tasks, Recipe), "tasks", "a recipe of tasks", reprlib.repr(tasks), "use LinearTasks()")
+
+
 def entries(value, count: int, argument: str) -> tuple:
     """One number per task: a single number is repeated, a sequence must have `count` entries."""
-    if hasattr(value, "__len__") and not isinstance(value, str) and not (hasattr(value, "ndim") and value.ndim == 0):
+    several = hasattr(value, "__len__") and not isinstance(value, (str, bytes, Mapping))
+    if several and not (hasattr(value, "ndim") and value.ndim == 0):
         require(len(value) == count, argument, f"one number or {count}", f"{len(value)} numbers", "give one per task")
         values = tuple(value)
     else:
         values = (value,) * count
     for one in values:
-        number = not isinstance(one, (str, bool, type(None), tuple, list, dict, datetime.date, datetime.time))
-        require(number, argument, "a number", repr(one), "pass a number")
+        number = is_number_to_be(one) and not isinstance(one, bool) and np.ndim(one) == 0
+        require(number, argument, "a number", reprlib.repr(one), "pass a number")
     return values
+
+
+def require_rows_of(n_samples: tuple) -> None:
+    """Numbers of rows, one per task."""
+    whole = lambda n: (n >= 1) & (n == np.round(n)) & np.isfinite(n)
+    cure = "round it (whole = true in a TOML grid), or drop the task"
+    require_all(n_samples, whole, "n_samples", "whole numbers >= 1", cure)
 
 
 def check_capacity(n_samples: tuple, capacity: int | None) -> int:
     """Rows per task that there is room for: what is asked for, or the largest number of rows if that is more."""
+    require_rows_of(n_samples)
     known = [int(n) for n in n_samples if is_concrete(n) and np.isfinite(n)]
-    whole = capacity is None or (isinstance(capacity, (int, np.integer)) and capacity >= 1)
+    whole = capacity is None or (is_whole(capacity) and capacity >= 1)
     require(whole, "capacity", "a whole number of rows >= 1", repr(capacity), "leave it out")
     given = capacity is not None or bool(known)
     require(given, "capacity", "given where n_samples are traced", capacity, "pass the largest n_samples")

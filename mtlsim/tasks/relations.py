@@ -10,12 +10,14 @@ which is solved in closed form. A quarter turn of all pairs reverses the spectru
 """
 
 import dataclasses
+import reprlib
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from mtlsim.core.checks import require
 from mtlsim.core.status import Status, flag
 from mtlsim.tasks.covariance import Covariance, PairRotation, random_basis
 
@@ -36,6 +38,7 @@ def lowest_alignment(target: Covariance) -> Float[Array, ""]:
     >>> round(float(mtl.lowest_alignment(mtl.Spiked(100.0, fraction=0.5).draw(4))), 2)
     0.14
     """
+    require(isinstance(target, Covariance), "target", "a covariance", reprlib.repr(target), "draw one: Spiked().draw(n_features)")
     values = jnp.sort(target.eigenvalues)
     return jnp.sqrt(values @ values[::-1] / (values @ values))
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, require, require_choice, require_index
+from mtlsim.core.checks import is_concrete, is_whole, require, require_choice, require_index
 from mtlsim.core.keys import check_key
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status
@@ -139,7 +139,7 @@ def fit(
     require_choice(activation, UNITS, "activation")
     given = _as_tasks(tasks, sharing.needs_rows or activation == "relu" or (training is not None and training.batch is not None))
     n_tasks, d = (given.X[:, 0] if isinstance(given, Rows) else given.cross).shape
-    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and rank >= 1
+    whole = is_whole(rank) and rank >= 1
     require(whole, "rank", "a whole number >= 1", repr(rank), "use 1 to force sharing")
     require(activation == "relu" or rank <= d, "rank", f"at most n_features = {d}", rank, "use fewer columns")
     require(not sharing.needs_source or n_tasks > 1, "tasks", "two or more for this sharing", "one", "add a source task")

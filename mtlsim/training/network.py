@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, require, require_choice, require_one
+from mtlsim.core.checks import is_concrete, is_whole, require, require_choice, require_one
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Status, flag, worst
@@ -47,7 +47,7 @@ class Training(eqx.Module):
     def __check_init__(self):
         require_choice(self.optimiser, WAYS, "optimiser")
         for name in ("n_steps", "n_starts", "n_hops"):
-            whole = isinstance(getattr(self, name), (int, np.integer))
+            whole = is_whole(getattr(self, name))
             require(whole, name, "a whole number", repr(getattr(self, name)), "leave it out")
         require(self.n_steps >= 1, "n_steps", "at least 1", self.n_steps, "use 25, or some thousands for sgd")
         require(self.n_starts >= 0, "n_starts", "at least 0", self.n_starts, "use 0")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from mtlsim.core.checks import require, require_bool, require_choice, require_one
+from mtlsim.core.checks import is_whole, require, require_bool, require_choice, require_one
 from mtlsim.core.keys import stream
 from mtlsim.core.status import Status, flag, worst
 from mtlsim.samples.data import Rows
@@ -63,7 +63,7 @@ class WeightedTraining(eqx.Module):
         require_bool(self.decay, "decay")
         require_bool(self.normalized, "normalized")
         for name, value in (("n_steps", self.n_steps), ("batch", 1 if self.batch is None else self.batch)):
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+            whole = is_whole(value) and value >= 1
             require(whole, name, "a whole number >= 1", repr(value), "leave it out")
         for name in ("learning_rate", "start_size"):
             require_one(getattr(self, name), lambda s: (s > 0) & np.isfinite(s), name, "a number > 0", "use 0.02")
@@ -120,7 +120,7 @@ def train_weighted(
     (2,)
     """
     tasks = tasks if isinstance(tasks, (Rows, ReluPopulation)) else stack(tasks)
-    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and rank >= 1
+    whole = is_whole(rank) and rank >= 1
     require(whole, "rank", "a whole number >= 1", repr(rank), "use 1 to force sharing")
     check_records(n_records, training.n_steps)
     has_rows = isinstance(tasks, Rows) or training.batch is None

@@ -2,10 +2,9 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
-from mtlsim.core.checks import is_concrete, require
+from mtlsim.core.checks import is_concrete, is_whole, require
 from mtlsim.core.linalg import inverse_square_root, multiply
 from mtlsim.core.words import counted
 from mtlsim.samples.moments import Moments, stack
@@ -51,7 +50,7 @@ def svd_task_weights(X, Y, rank: int, normalized: bool = False, whitened: bool =
 
 
 def check_rank(rank, n_tasks: int) -> None:
-    whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and 1 <= rank <= n_tasks
+    whole = is_whole(rank) and 1 <= rank <= n_tasks
     require(whole, "rank", f"a whole number from 1 to the {n_tasks} tasks", rank, "use the columns of the shared layer")
 
 

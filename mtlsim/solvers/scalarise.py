@@ -248,20 +248,20 @@ def search(
         return costs[0], jnp.where(jnp.isfinite(slopes), slopes, 0), largest_of(bounds)
 
     def step(centre, state, turn):
-        logs, costs, slopes, rho, bound, _ = state
+        logs, costs, slopes, reach, bound, _ = state
         first = turn == 0  # which looks at the start itself, so that a program holds one view
-        move = _proximal(costs, slopes, rho)
+        move = _proximal(costs, slopes, reach)
         move = jnp.where(first, 0, move * jnp.minimum(1, FURTHEST / jnp.maximum(jnp.linalg.norm(move), FURTHEST)))
         promised = largest_of(costs) - largest_of(costs + linalg.multiply(slopes, move))
         onward = jnp.clip(logs + move - jnp.mean(logs + move), centre - WIDEST, centre + WIDEST)
         found, onward_slopes, proven = around(onward)
         gain = largest_of(costs) - largest_of(found)
         took = first | ((gain > 0.1 * promised) & (gain > 0))
-        size = jnp.sum(onward_slopes**2)
-        begun = jnp.where((size > 0) & jnp.isfinite(largest_of(found)), largest_of(found) / jnp.where(size > 0, size, 1), 1)
-        rho = jnp.where(first, begun, rho * jnp.where(gain > 0.5 * promised, 4.0, jnp.where(took, 1.0, 0.25)))
+        size = jnp.linalg.norm(onward_slopes / (steepest := _or_one(largest_of(jnp.abs(onward_slopes))))) * steepest
+        begun = jnp.sqrt(_or_one(jnp.abs(largest_of(found)))) / _or_one(size)
+        reach = jnp.where(first, begun, reach * jnp.where(gain > 0.5 * promised, 2.0, jnp.where(took, 1.0, 0.5)))
         logs, costs, slopes = (jnp.where(took, new, old) for new, old in ((onward, logs), (found, costs), (onward_slopes, slopes)))
-        return (logs, costs, slopes, rho, jnp.maximum(bound, proven), jnp.where(took & ~first, gain, 0)), None
+        return (logs, costs, slopes, reach, jnp.maximum(bound, proven), jnp.where(took & ~first, gain, 0)), None
 
     zero = jnp.zeros((), starts.dtype)
     nothing = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), jax.eval_shape(around, starts[0])[:2])
@@ -285,13 +285,21 @@ def search(
     return *end, largest_of(bounds), agreement, lasts[-1]
 
 
-def _proximal(costs: Float[Array, " J"], slopes: Float[Array, "J K"], rho: Float[Array, ""]) -> Float[Array, " K"]:
-    """argmin over s of max_j (c + J s)_j + |s|^2 / (2 rho): s = -rho J'v, v on the simplex the least of rho |J'v|^2 / 2 - c'v."""
+def _or_one(size: Float[Array, ""]) -> Float[Array, ""]:
+    return jnp.where((size > 0) & jnp.isfinite(size), size, 1)
+
+
+def _proximal(costs: Float[Array, " J"], slopes: Float[Array, "J K"], reach: Float[Array, ""]) -> Float[Array, " K"]:
+    """argmin over s of max_j (c + J s)_j + |s|^2 / (2 rho): s = -rho J'v, v on the simplex the least of rho |J'v|^2 / 2 - c'v.
+
+    reach: the root of rho, as squares of slopes overflow where labels are of units far from one.
+    """
+    slopes = reach * slopes
     if len(costs) == 1:
-        return -rho * slopes[0]
+        return -reach * slopes[0]
     # on the simplex a linear term is a quadratic one, and a constant makes it a gram's
-    gram = rho * linalg.multiply(slopes, slopes.T) - costs[:, None] - costs + 2 * largest_of(jnp.abs(costs))
-    return -rho * linalg.multiply(shortest_mixture(gram, N_MIXED, 1e-12)[0], slopes)
+    gram = linalg.multiply(slopes, slopes.T) - costs[:, None] - costs + 2 * largest_of(jnp.abs(costs))
+    return -reach * linalg.multiply(shortest_mixture(gram, N_MIXED, 1e-12)[0], slopes)
 
 
 def least_scaled_loss(problem: Scalarised, scales: Float[Array, " K"]) -> Float[Array, ""]:

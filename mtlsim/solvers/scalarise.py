@@ -229,7 +229,7 @@ def starts_of(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Arr
 def search(
     problem: Scalarised | Solved, criterion: Criterion, starts: Float[Array, "n K"], n_steps: int, n_onwards: int = N_ONWARDS
 ) -> tuple[Float[Array, " K"], Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """The best end of all starts: log weights, value, bound of all weights seen, share that agrees, and what the last run gained."""
+    """The best end of all starts: log weights, value, bound of all weights seen, share that agrees, gain of the last run."""
     scales = criterion.scales if isinstance(criterion, WorstLoss) else None
     identity = jnp.eye(starts.shape[1], dtype=starts.dtype)
     eps = float(jnp.finfo(starts.dtype).eps)

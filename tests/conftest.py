@@ -49,8 +49,11 @@ if RESEED:
 install_import_hook("mtlsim", "beartype.beartype")
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # relative to the largest entry of what is compared
-# files whose answers are stored with their draws; single tests are marked `pinned`, with the reason
-PINNED = {"test_stored_results.py"}
+# files that MTLSIM_RESEED leaves as they are, and why; single tests are marked `pinned`
+PINNED = {
+    "test_stored_results.py": "answers are stored with their draws",
+    "test_pages.py": "a page and a result say the seed that they were made with, and are made again by it",
+}
 Z_LIMIT = 4.0  # of a statistical test, in standard errors
 
 

@@ -297,12 +297,12 @@ def test_many_rows_lead_to_the_population_optimum():
 def test_early_stopping_and_start_size_are_knobs():
     recipe = mtl.ReluTasks(n_features=6, n_samples=(30, 4), cosine=1.0, noise=0.0, design=mtl.Isotropic())
     train = lambda size, steps: mtl.Transfer(recipe, rank=3, training=Training("adam", steps, start_size=size, learning_rate=0.02))
-    keys = jax.random.split(jax.random.key(0), 16)
+    keys = jax.random.split(jax.random.key(0), 32)
     draw_all = lambda cell: jax.jit(jax.vmap(lambda key: cell(key=key).risk_multi))(keys)
     short, small, large = (np.asarray(draw_all(train(*knobs))) for knobs in ((0.1, 20), (0.1, 1500), (3.0, 1500)))
     assert train(0.1, 20)(key=keys[0]).route == "adam"
     assert z_score(short - small, 0) > Z_LIMIT and small.mean() < 0.5 * short.mean()
-    assert z_score(np.log(large / small), 0) > Z_LIMIT  # some of the large ones are a hundred times the others
+    assert np.median(np.log(large / small)) > 1  # of heavy tails: a few are learned exactly, some are a hundred times worse
 
 
 # ------------------------------------------------------------------------------------------------ the same doors

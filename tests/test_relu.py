@@ -301,8 +301,9 @@ def test_early_stopping_and_start_size_are_knobs():
     draw_all = lambda cell: jax.jit(jax.vmap(lambda key: cell(key=key).risk_multi))(keys)
     short, small, large = (np.asarray(draw_all(train(*knobs))) for knobs in ((0.1, 20), (0.1, 1500), (3.0, 1500)))
     assert train(0.1, 20)(key=keys[0]).route == "adam"
-    assert z_score(short - small, 0) > Z_LIMIT and small.mean() < 0.5 * short.mean()
-    assert np.median(np.log(large / small)) > 1  # of heavy tails: a few are learned exactly, some are a hundred times worse
+    # risks of heavy tails: some start from where nothing is left to learn, or where nothing is learned
+    assert z_score(short - small, 0) > Z_LIMIT and np.median(small) < 0.1 * np.median(short)
+    assert (large > 3 * small).mean() > 0.5
 
 
 # ------------------------------------------------------------------------------------------------ the same doors

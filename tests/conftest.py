@@ -40,13 +40,20 @@ from jaxtyping import install_import_hook
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_disable_most_optimizations", HASTE)
-if OFFSET := int(os.environ.get("MTLSIM_RESEED", "0")):  # the same tests with other draws: what passes by its seed alone fails
+RESEED = int(os.environ.get("MTLSIM_RESEED", "0"))  # the same tests with other draws: what passes by its seed alone fails
+OFFSET = [RESEED]  # of seeds, now; zero in what is pinned to its draws
+if RESEED:
     new_key, new_rng = jax.random.key, np.random.default_rng
-    jax.random.key = lambda seed, **options: new_key(seed + OFFSET, **options)
-    np.random.default_rng = lambda seed=None: new_rng(seed + OFFSET if isinstance(seed, int) else seed)
+    jax.random.key = lambda seed, **options: new_key(seed + OFFSET[0], **options)
+    np.random.default_rng = lambda seed=None: new_rng(seed + OFFSET[0] if isinstance(seed, int) else seed)
 install_import_hook("mtlsim", "beartype.beartype")
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # relative to the largest entry of what is compared
+# files that MTLSIM_RESEED leaves as they are, and why; single tests are marked `pinned`
+PINNED = {
+    "test_stored_results.py": "answers are stored with their draws",
+    "test_pages.py": "a page and a result say the seed that they were made with, and are made again by it",
+}
 Z_LIMIT = 4.0  # of a statistical test, in standard errors
 
 
@@ -90,8 +97,19 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def pytest_collectstart(collector) -> None:
+    """Constants of a file are drawn while it is collected."""
+    if isinstance(collector, pytest.Module):
+        OFFSET[0] = 0 if collector.path.name in PINNED else RESEED
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item) -> None:
+    OFFSET[0] = 0 if item.path.name in PINNED or item.get_closest_marker("pinned") else RESEED
+    _compile_for(item)
+
+
+def _compile_for(item) -> None:
     """Most tests compile for longer than they run; programs of the others are made to run fast."""
     if HASTE:
         from mtlsim.core import compiler

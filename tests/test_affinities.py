@@ -109,8 +109,8 @@ def test_a_study_scores_every_affinity():
     for name in ("cross cosine", "solution cosine", "lookahead", "gain estimate", "surrogate"):
         values = data.affinity_value.sel(affinity=name).values
         assert np.isnan(np.diag(values)).all() and values[alike].min() > np.nanmax(values[~alike])
-    ranks = data.affinity_rank.sel(learner="pooled")
-    assert ranks.sel(affinity="solution cosine") > 0.5
+    areas = data.affinity_area.sel(learner="pooled")  # by chance 0.5, with a spread of 0.2
+    assert areas.sel(affinity=["cross cosine", "solution cosine", "lookahead", "gain estimate", "surrogate"]).mean() > 0.65
     score = mtl.covariance_similarity(TASKS["0"][0], TASKS["3"][0], normalized=True, centred=True)
     assert data.affinity_value.sel(affinity="covariance similarity", source="0", task="3") == pytest.approx(float(score), abs=0.02)
     assert "  solution cosine" in str(STUDY) and "affinities of 12 ordered pairs" in str(STUDY)

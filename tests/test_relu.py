@@ -297,8 +297,13 @@ def test_many_rows_lead_to_the_population_optimum():
 def test_early_stopping_and_start_size_are_knobs():
     recipe = mtl.ReluTasks(n_features=6, n_samples=(30, 4), cosine=1.0, noise=0.0, design=mtl.Isotropic())
     train = lambda size, steps: mtl.Transfer(recipe, rank=3, training=Training("adam", steps, start_size=size, learning_rate=0.02))
-    short, small, large = (train(*knobs)(key=jax.random.key(0)) for knobs in ((0.1, 20), (0.1, 1500), (3.0, 1500)))
-    assert small.route == "adam" and small.risk_multi < 0.1 * short.risk_multi and small.risk_multi < large.risk_multi
+    keys = jax.random.split(jax.random.key(0), 32)
+    draw_all = lambda cell: jax.jit(jax.vmap(lambda key: cell(key=key).risk_multi))(keys)
+    short, small, large = (np.asarray(draw_all(train(*knobs))) for knobs in ((0.1, 20), (0.1, 1500), (3.0, 1500)))
+    assert train(0.1, 20)(key=keys[0]).route == "adam"
+    # risks of heavy tails: some start from where nothing is left to learn, or where nothing is learned
+    assert z_score(short - small, 0) > Z_LIMIT and np.median(small) < 0.1 * np.median(short)
+    assert (large > 3 * small).mean() > 0.5
 
 
 # ------------------------------------------------------------------------------------------------ the same doors

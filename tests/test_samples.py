@@ -93,7 +93,7 @@ def test_drawn_moments_have_the_quantiles_of_explicit_rows(n):
     pairs = list(zip(quantities(*drawn(n)), quantities(*explicit(n)), strict=True))
     assert min(stats.ks_2samp(a, b).pvalue for a, b in pairs) > smallest
     if n >= D:
-        assert max(stats.ks_2samp(1.1 * a, b).pvalue for a, b in pairs[1:]) < smallest
+        assert max(stats.ks_2samp(1.2 * a, b).pvalue for a, b in pairs[1:]) < smallest  # some six standard errors of the least
 
 
 def test_expectations_are_the_known_ones_also_for_many_rows():

@@ -212,13 +212,13 @@ def coin(kind="equality", predict=lambda case: case.value, noise=3.0, **options)
 
 
 def test_draws_go_on_until_there_is_a_verdict():
-    first = examine(coin(), 4, 100, budget=1)
+    first = examine(coin(noise=1.5), 4, 100, budget=1)
     assert first.verdict == "undecided" and first.looks == 1 and "power on value" in str(first)
-    last = examine(coin(), 4, 100)
+    last = examine(coin(noise=1.5), 4, 100)
     assert last.verdict == "confirmed" and last.looks > 1 and last.n_seeds == 100 * 2 ** (last.looks - 1)
     np.testing.assert_array_equal(last.evidence[0].measured[:100], first.evidence[0].measured)  # what was drawn is kept
     assert len(np.unique(last.evidence[0].measured)) == last.n_seeds  # and nothing is drawn twice
-    wrong = examine(coin(predict=lambda case: 1.1 * case.value), 4, 100)
+    wrong = examine(coin(predict=lambda case: 1.1 * case.value, noise=1.5), 4, 100)
     assert wrong.verdict == "refuted"
     assert examine(coin(noise=300.0), 4, 100, budget=4).n_seeds == 400  # the budget is kept
 

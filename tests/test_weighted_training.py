@@ -139,7 +139,7 @@ def test_solved_and_constant_tasks_never_give_nan(name):
     (X, _), (Z, _), third = TASKS
     moments = moments_of([(X, X @ np.ones(5)), (Z, np.zeros(len(Z))), third])
     found = train_weighted(moments, find_scheme(name)(), 3, LONG, KEY)
-    assert found.status == Status.ok
+    assert found.status == Status.ok or (name in STOPPED and found.status == Status.not_converged)
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in (found.shared, found.heads, found.losses, found.weights_mean))
     if name in ("prior", "dynamic-task-prioritization", "inverse-gradient-norm"):
         assert found.n_floored > 0
@@ -289,18 +289,27 @@ def front():
 
 @pytest.mark.parametrize("name", ["equal", "gradnorm", "mgda"])
 def test_training_that_was_cut_short_says_so(name):
-    """Labels times 1000 are further away than the default steps reach; labels over 1000 are not. More steps get there."""
-    moments = draw_moments(SHARED.draw(key=KEY), key=KEY)
-    for size, training, settled in (
-        (1.0, {}, True),
-        (1000.0, {}, False),
-        (1e-3, {}, True),
-        (1000.0, {"learning_rate": 1.0}, name != "gradnorm"),
-    ):
+    """Labels times 10 000 are further away than the default steps reach; labels of size one are not. More steps get there.
+
+    Between them, training under weights that do not move has settled if and only if it is at the optimum under them.
+    """
+
+    def train(key, size, rate):
+        moments = draw_moments(SHARED.draw(key=key), key=key)
         scaled = mtl.Moments(moments.gram, size * moments.cross, size**2 * moments.energy, moments.n_samples)
-        found = mtl.train_weighted(scaled, find_scheme(name)(), 1, mtl.WeightedTraining(**training), KEY)
-        assert np.isfinite(found.losses).all()
-        assert found.status == (Status.ok if settled else Status.not_converged), (size, training)
+        found = mtl.train_weighted(scaled, find_scheme(name)(), 1, WeightedTraining(learning_rate=rate), key)
+        least = solve_mean_losses(scaled, 1, found.weights, key).loss
+        return found.status == Status.ok, jnp.sum(found.weights * found.losses) / least - 1
+
+    run, keys = jax.jit(jax.vmap(train, (0, None, None))), jax.random.split(KEY, 12)
+    found = {size: [np.asarray(part) for part in run(keys, size, 0.02)] for size in (1.0, 100.0, 300.0, 1000.0, 10_000.0)}
+    assert all(np.isfinite(over).all() for _, over in found.values())
+    assert found[1.0][0].all() and found[10_000.0][0].mean() < (0.5 if name == "mgda" else 0.05)  # MGDA rests where a task is done
+    if name == "equal":
+        settled, over = (np.concatenate(parts) for parts in zip(*found.values(), strict=True))
+        assert (over[settled] < 0.01).all() and (over[~settled] > 1e-6).all()
+    if name != "gradnorm":
+        assert run(keys, 1000.0, 1.0)[0].mean() > 0.9
 
 
 def test_a_bench_of_schemes_is_one_sweep(bench):
@@ -309,7 +318,7 @@ def test_a_bench_of_schemes_is_one_sweep(bench):
     equal, inverse = (trained.sel({ALPHA: alpha}) for alpha in (EQUAL, INVERSE))
     assert np.isfinite(data.gain).all() and (data.status == 0).all()
     assert (best.gain >= trained.gain - 1e-6).all()  # nothing beats the oracle on its own criterion
-    assert (inverse.share_source < 0.3).all() and np.allclose(equal.share_source, 0.5)
+    assert inverse.share_source.median() < 0.1 and np.allclose(equal.share_source, 0.5)
     assert data.path_target.sizes["record"] == 8
     close(data.path_target.isel(record=-1), data.loss_target)
     sums = equal.path_source + equal.path_target
@@ -366,5 +375,8 @@ def test_a_bench_from_toml(tmp_path):
 
 def test_a_relu_cell():
     tasks = mtl.ReluTasks(n_features=5, n_samples=(200, 30), cosine=0.98, noise=0.5, design=Isotropic())
-    draw = jax.jit(lambda key: Weighting(tasks, "uncertainty", 4, training=WeightedTraining(n_steps=500))(key=key))(KEY)
-    assert draw.status == 0 and 0 < draw.risk_multi < 0.5 and 0 < draw.risk_single < 0.5
+    cell = Weighting(tasks, "uncertainty", 4, training=WeightedTraining(n_steps=500))
+    draws = jax.jit(jax.vmap(lambda key: cell(key=key)))(jax.random.split(KEY, 12))
+    assert np.isin(draws.status, (Status.ok, Status.not_converged)).all()  # slopes at kinks may stay
+    for risk in (draws.risk_multi, draws.risk_single):  # zero predictions have a half
+        assert np.min(risk) > 0 and np.median(risk) < 0.5

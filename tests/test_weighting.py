@@ -389,16 +389,13 @@ def test_shortest_mixture_against_enumeration(n_tasks, steps):
 @pytest.mark.parametrize("n_tasks", [3, 5, 8])
 def test_shortest_mixtures_of_gradients_of_lengths_far_apart_end_in_few_steps(n_tasks):
     """Where plain Frank-Wolfe steps are hundreds short; of CAGrad the duality gap is what that leaves."""
-    rng, run = (
-        np.random.default_rng(n_tasks),
-        {n: jax.jit(lambda M, n=n: shortest_mixture(M, n, 1e-14)[1]) for n in (2, 4 * n_tasks)},
-    )
-    left = {n: [] for n in run}
+    rng, left = np.random.default_rng(n_tasks), {"pairwise": [], "plain": []}
+    run = {steps: jax.jit(lambda M, steps=steps: shortest_mixture(M, 4 * n_tasks, 1e-14, steps)[1]) for steps in left}
     for _ in range(30):
         G = conflicting(rng, n_tasks) * np.exp(rng.normal(size=(n_tasks, 1)))
-        for n, gap_after in run.items():
-            left[n].append(float(gap_after(jnp.asarray(G @ G.T))) / np.trace(G @ G.T))
-    assert max(left[4 * n_tasks]) < 1e-12 and max(left[2]) > 1e-6
+        for steps, gap_after in run.items():
+            left[steps].append(float(gap_after(jnp.asarray(G @ G.T))) / np.trace(G @ G.T))
+    assert max(left["pairwise"]) < 1e-12 and np.median(left["plain"]) > 1e-6
     mean, step = G.mean(0), direction("cagrad", G)
     added = step - mean
     weights = np.linalg.lstsq(G.T, added, rcond=None)[0]

@@ -32,6 +32,7 @@ from mtlsim.training.weighted import WeightedTraining, train_weighted
 from mtlsim.weighting import find_scheme
 
 ACTIVATIONS = ("identity", "relu")
+DIVERGED = 10.0  # times the larger of what training began with and what predicting zero costs
 
 
 class AlignmentPath(eqx.Module):
@@ -48,7 +49,7 @@ class Aligned(eqx.Module):
 
     losses: mean squared errors (K,). scores: covariance similarity of every task but the last with the last, of R_k'S_k R_k,
     over the geometric mean of both self-scores (1 = same); literal: as printed in Eq. 5. All before training (the start's R_k)
-    and after. Training that diverged has a status and NaN.
+    and after. Training that diverged, to ten times what it began with and what predicting zero costs, has a status and NaN.
     """
 
     alignments: Float[Array, "K d d"]
@@ -140,7 +141,8 @@ def _align(tasks, shared, heads, training: AlignmentTraining, key, activation: s
     start = start_alignments(training.start, len(covariances), identity, key)
     state = ((start, heads), (method.init(start), method.init(heads)))
     ((alignments, found), _), path = walk(step, state, training.n_steps, n_records, look)
-    broken = is_broken(path.losses[-1], alignments)
+    worst = jnp.maximum(objective(start, heads, seen), jnp.sum(losses((start, 0 * heads), seen)))
+    broken = is_broken(path.losses[-1], alignments) | (objective(alignments, found, seen) > DIVERGED * worst)
     unknown = unknown_where(broken)
     return Aligned(
         alignments + unknown,

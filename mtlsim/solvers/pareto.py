@@ -96,10 +96,11 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
         points, is_optimum = on_shared_rows(grams[0], crosses, np.ones(n_tasks), rank, n_points, rounding)
     else:
         points, is_optimum = of_one_direction(grams, crosses, np.ones(n_tasks), n_points, rounding), None
-    kept = _unbeaten(points.losses)
-    losses, layers, weights = points.losses[kept], points.layers[kept], points.weights[kept]
-    reachable = _is_least(weights, losses) if is_optimum is None else is_optimum[kept]
-    losses, weights = losses * energies / n, weights * n / energies
+    losses = points.losses * energies / n  # before they are compared: rounding makes some equal
+    kept = _unbeaten(losses)
+    losses, layers, weights = losses[kept], points.layers[kept], points.weights[kept]
+    reachable = _is_least(weights, points.losses[kept]) if is_optimum is None else is_optimum[kept]
+    weights = weights * n / energies
     weights = weights / weights.mean(1, keepdims=True)
     directions = layers[:, :, 0] / np.linalg.norm(layers[:, :, 0], axis=1, keepdims=True) if rank == 1 else layers
     return ParetoFront(losses, weights, directions, reachable)

@@ -15,6 +15,8 @@ STEPS, STAGES, EACH, LAST = 60, 10, 3, 12  # Newton steps of the scaling; stages
 BLOCK = 2**24  # numbers at once
 ROUNDING = 1e-12  # of the largest eigenvalue
 CLOSE = 1e-9  # largest error of a solution over its own size
+LAST_DIGITS = 64 * np.finfo(float).eps  # the same over the size of the terms that it is a sum of
+MOST_LOST = 1e-6  # of a solution's own size
 EQUAL = 1e-9  # of the largest eigenvalue: closer ones are one, and slopes and curvatures below it are none
 ALIKE = 0.05  # largest distance between tasks alike, of grams and of sides of length one: a mix of both is all but one's
 
@@ -224,6 +226,7 @@ def _scaled(matrices: np.ndarray, sums: np.ndarray) -> np.ndarray:
     return t
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of ways that lead nowhere
 def _followed(inner: np.ndarray, within: np.ndarray, mixes: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """t (T, K) with t_k (N t)_k = s_k (1 + t'(C_k - N) t), and whether it was found. Summed, t'N t = 1.
 
@@ -239,7 +242,9 @@ def _followed(inner: np.ndarray, within: np.ndarray, mixes: np.ndarray, start: n
             t = t - _solve((t[:, :, None] * inner + left[:, :, None] * eye) / mixes[:, :, None] - 2 * right, error)
     left, right = np.einsum("tij,tj->ti", inner, t), np.einsum("tkij,tj->tki", beside, t)
     error = t * left / mixes - 1 - np.einsum("tki,ti->tk", right, t)
-    return t, np.all(np.abs(error) <= CLOSE * (1 + np.abs(t * left / mixes)), 1)
+    # where terms cancel, their rounding is no error; where they grow without end there is no solution
+    lost = LAST_DIGITS * np.einsum("ti,tij,tj->ti", np.abs(t), np.abs(inner), np.abs(t)) / mixes
+    return t, np.all(np.abs(error) <= CLOSE * (1 + np.abs(t * left / mixes)) + np.minimum(lost, MOST_LOST), 1)
 
 
 def _solve(matrices: np.ndarray, sides: np.ndarray) -> np.ndarray:

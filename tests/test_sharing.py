@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import close
-from instances import random_tasks
 from judged_sharings import smallest_loss
 from scipy.optimize import minimize
 
@@ -18,7 +17,6 @@ from mtlsim.samples.moments import stack
 from mtlsim.sharing import conformance, find_sharing, sharing_names
 from mtlsim.sharing._sharing import MixedSharing, Problem
 from mtlsim.sharing.adapters import Adapters
-from mtlsim.sharing.branched import Branched
 from mtlsim.sharing.covariance_alignment import CovarianceAlignment
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.gated_experts import GatedExperts
@@ -28,7 +26,6 @@ from mtlsim.sharing.sluice import Sluice
 from mtlsim.sharing.soft import Soft
 from mtlsim.sharing.trace_norm import TraceNorm
 from mtlsim.solvers.mixed import Mixing, solve_mixed
-from mtlsim.solvers.partitions import affinities, branching_losses, choose_partition, partitions
 from mtlsim.theory.statements.critical_task_correlation import critical_correlation
 from mtlsim.weighting import find_scheme
 
@@ -457,44 +454,6 @@ def test_adapters_pool_exactly_from_a_threshold_on():
     above, below = mtl.fit(PAIRS, Adapters(1.02 * threshold)), mtl.fit(PAIRS, Adapters(0.98 * threshold))
     assert not np.any(above.params.deltas) and np.any(below.params.deltas)
     np.testing.assert_allclose(above.parameters, np.stack([POOLED] * K), atol=1e-8)
-
-
-def test_there_are_as_many_partitions_as_bell_says():
-    assert [len(partitions(k)) for k in range(1, 9)] == [1, 2, 5, 15, 52, 203, 877, 4140]
-    assert partitions(3) == ((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (0, 1, 2))
-    with pytest.raises(ValueError, match="n_tasks must be a whole number from 1 to 8, but is 9; group some tasks beforehand"):
-        partitions(9)
-
-
-@pytest.mark.parametrize(
-    ("cost", "losses", "chosen"), [(1, [0.4333, 0.0656, 0.0312], 4), (8, [0.4333, 0.175, 0.25], 1), (32, None, 0)]
-)
-def test_branching_of_the_worked_affinities(cost, losses, chosen):
-    affinity = jnp.array([[1, 0.9, 0.55], [0.9, 1, 0.6], [0.55, 0.6, 1]])
-    found = branching_losses(affinity, cost / 64)
-    if losses:
-        np.testing.assert_allclose([found[0], found[1], found[-1]], losses, atol=6e-5)
-    assert choose_partition(affinity, cost / 64) == chosen
-
-
-def test_affinities_are_shares_of_examples():
-    errors = np.abs(np.random.default_rng(0).normal(size=(3, 50)))
-    hard = errors >= errors.mean(1, keepdims=True)
-    wanted = [[np.mean(hard[k] == hard[m]) for m in range(3)] for k in range(3)]
-    close(affinities(jnp.asarray(errors)), np.array(wanted))
-
-
-def test_branches_are_hard_sharing_of_their_groups():
-    tasks = random_tasks(np.random.default_rng(3), 5, (9, 8, 12, 7), 1.0)
-    found = mtl.fit(tasks, Branched((0, 1, 0, 1)), rank=1)
-    for group in ((0, 2), (1, 3)):
-        own = mtl.fit([tasks[k] for k in group], "hard", rank=1)
-        close(found.parameters[jnp.array(group)], own.parameters, 4)
-    for wrong in ((0.5, 1), 3, "01"):
-        with pytest.raises(ValueError, match="groups must be a whole number for each task"):
-            Branched(wrong)
-    with pytest.raises(ValueError, match="groups must be of 4 numbers, one per task, but is of 2; give one per task"):
-        mtl.fit(tasks, Branched((0, 1)), rank=1)
 
 
 @pytest.mark.parametrize("name", [name for name in SOLVED if name != "multilinear"])

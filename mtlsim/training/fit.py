@@ -118,6 +118,7 @@ def fit(
     training: WeightedTraining | None = None,
     scheme: Scheme | None = None,
     activation: str = "identity",
+    start: Params | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Fitted:
     """Learn K tasks together: minimise sum_k w_k |f_k(X_k) - y_k|^2 + penalty, over what the sharing declares.
@@ -126,7 +127,8 @@ def fit(
     target of sharings that have one. sharing: an architecture of `mtlsim.sharing`, its name, or a table {name, ...}.
     rank: columns of its shared layers. weights: per task, >= 0; None is one each. training: how it is trained; left out, what is
     known exactly is solved, and the rest trained by default. scheme: of weights that change along training.
-    activation: "identity", or "relu" units, which are trained on rows. key: of starts and batches, jax.random.key(0) if left out.
+    activation: "identity", or "relu" units, which are trained on rows. start: where training begins, such as the `params` of an
+    earlier fit; left out, where the architecture says. key: of starts and batches, jax.random.key(0) if left out.
     Raises ValueError for tasks, sizes and options that do not fit; trouble with the numbers becomes `status`.
 
     >>> X, y = np.eye(2), np.array([1.0, 2.0])
@@ -148,7 +150,7 @@ def fit(
     weights = per_task(weights, 1.0, n_tasks, "weights", dtype)
     check_weights(weights)
     key = jax.random.key(0) if key is None else check_key(key)
-    if isinstance(given, Moments) and training is None and scheme is None:
+    if isinstance(given, Moments) and training is None and scheme is None and start is None:
         answer = sharing.exact(Problem(given, int(rank), weights, jnp.zeros(n_tasks, dtype), key))
         if answer is not None:
             losses = penalised_losses(given, answer.parameters, jnp.zeros(n_tasks, dtype))
@@ -156,7 +158,7 @@ def fit(
             rest = answer.loss, answer.gap, answer.certificate, answer.status, route
             return Fitted(sharing, answer.params, answer.parameters, losses, *rest)
     training = training or WeightedTraining()
-    found = train_shared(given, sharing, int(rank), weights, training, key, activation, 1, scheme)
+    found = train_shared(given, sharing, int(rank), weights, training, key, activation, 1, scheme, start)
     parameters = sharing.linear(found.params) if activation == "identity" and not sharing.needs_rows else None
     least = jnp.zeros((), dtype)
     if isinstance(given, Moments):  # no objective is below what the tasks lose alone

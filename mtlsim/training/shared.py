@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from mtlsim.core.checks import require
 from mtlsim.core.keys import stream
 from mtlsim.core.status import Status, flag
+from mtlsim.core.words import with_article
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments
 from mtlsim.sharing import Sharing
@@ -61,8 +62,9 @@ def train_shared(
     activation: str = "identity",
     n_records: int = 1,
     scheme: Scheme | None = None,
+    start: Params | None = None,
 ) -> Trained:
-    """Descend (sum_k w_k |f_k(X_k) - y_k|^2 + penalty) / rows of all tasks, from the start that the architecture declares.
+    """Descend (sum_k w_k |f_k(X_k) - y_k|^2 + penalty) / rows of all tasks, from `start` or the one that the architecture declares.
 
     scheme: chooses w at every step from the mean losses and the inner products of their gradients in what the architecture
     declares as shared; `weights` then only say what the objective at the end is.
@@ -83,13 +85,30 @@ def train_shared(
         repr(activation),
         "leave it out",
     )
-    return _train(tasks, sharing, rank, weights, training, key, activation, n_records, scheme)
+    if start is not None:
+        _check_start(start, sharing, Shape(*_across(tasks).shape, rank))
+    return _train(tasks, sharing, rank, weights, training, key, activation, n_records, scheme, start)
+
+
+def _across(tasks: Moments | Rows) -> Float[Array, "K d"]:
+    return tasks.cross if isinstance(tasks, Moments) else tasks.X[:, 0]
+
+
+def _check_start(start: Params, sharing: Sharing, shape: Shape) -> None:
+    """Refuse parameters of another architecture, or of other sizes."""
+    wanted = jax.eval_shape(lambda: sharing.init(jax.random.key(0), shape))
+    kind = lambda params: (jax.tree.structure(params), [np.shape(leaf) for leaf in jax.tree.leaves(params)])
+    cure = "pass the params of a fit of the same sharing, rank and tasks"
+    found = f"of shapes {kind(start)[1]} in {with_article(type(start).__name__)}"
+    require(kind(start) == kind(wanted), "start", f"{with_article(type(wanted).__name__)} of shapes {kind(wanted)[1]}", found, cure)
 
 
 @partial(jax.jit, static_argnames=("rank", "activation", "n_records"))
-def _train(tasks, sharing, rank, weights, training, key, activation, n_records, scheme) -> Trained:
-    across = tasks.cross if isinstance(tasks, Moments) else tasks.X[:, 0]
-    params = sharing.init(stream(key, "start"), Shape(*across.shape, rank), training.start_size)
+def _train(tasks, sharing, rank, weights, training, key, activation, n_records, scheme, start) -> Trained:
+    across = _across(tasks)
+    params = start
+    if start is None:
+        params = sharing.init(stream(key, "start"), Shape(*across.shape, rank), training.start_size)
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, across.dtype), params)
     counts = tasks.n_samples if isinstance(tasks, Moments) else jnp.sum(tasks.used, -1).astype(across.dtype)
     total, is_own = jnp.sum(counts), sharing.owned(params)

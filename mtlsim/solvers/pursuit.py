@@ -1,4 +1,4 @@
-"""A thin network out of a wide one: simultaneous orthogonal matching pursuit, layer by layer [lu2017fully; tropp2006algorithms].
+"""A thin network out of a wide one: simultaneous orthogonal matching pursuit [tropp2006algorithms] as in [lu2017fully].
 
 Of n vectors t_1 .. t_n, those are kept one after the other that all of them together lie along most,
 

@@ -35,6 +35,11 @@ class Adaptive(NamedTuple):
 
     fitted: of the architecture `mtlsim.sharing.branched`, whose `groups` are the tree. costs: of a branch at each layer, from the
     input.
+
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> found = mtl.fit_adaptive([(X, X[:, 0]), (X, X[:, 1])], rank=1, depth=1, activation="identity")
+    >>> found.groups, found.best, [one.layer for one in found.rounds]
+    (((0, 0),), ((0, 0),), [1])
     """
 
     fitted: Fitted

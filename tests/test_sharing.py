@@ -470,6 +470,91 @@ def test_what_is_no_number_is_never_certified(name):
     assert (found.status[~broken] == Status.ok).all()
 
 
+# ------------------------------------------------------------------------------------------------------- several outputs
+OUT = 2
+SEVERAL = [(X, np.random.default_rng(len(X)).normal(size=(len(X), OUT))) for X, _ in PAIRS]
+
+
+def norms_of(sharing, theta, base):
+    """The penalty of parameters (K, o, d) from its definition."""
+    nuclear = lambda matrix: np.sum(np.linalg.svd(matrix, compute_uv=False))
+    if isinstance(sharing, Adapters):
+        return 2 * sharing.decay * sum(nuclear(own - base) for own in theta)
+    axes = {"tasks": [0], "tensor-train": [0, 2], "tucker": [0, 1, 2]}[sharing.form]
+    return sharing.strength * sum(nuclear(np.moveaxis(theta, axis, 0).reshape(theta.shape[axis], -1)) for axis in axes)
+
+
+def value_of(sharing, theta, base, weights=(1, 1, 1)):
+    squares = [np.sum((X @ own.T - Y) ** 2) for (X, Y), own in zip(SEVERAL, theta, strict=True)]
+    return np.dot(weights, squares) + norms_of(sharing, theta, base)
+
+
+@pytest.mark.parametrize(
+    "sharing",
+    [Adapters(0.5), Adapters(2.0), TraceNorm(2.0), TraceNorm(1.0, "tensor-train"), TraceNorm(0.7, "tucker")],
+    ids=lambda sharing: sharing.text,
+)
+def test_several_outputs_are_not_beaten(sharing):
+    """The objective is that of the definition, and no point near the answer, of a thousand, lies below its bound."""
+    rng, weights = np.random.default_rng(9), (1.0, 0.5, 2.0)
+    found = mtl.fit(SEVERAL, sharing, weights=weights)
+    best, base = np.asarray(found.parameters), np.asarray(getattr(found.params, "base", 0.0))
+    assert best.shape == (K, OUT, D) and found.certificate == Certificate.exact and 0 <= found.gap < 1e-6 * float(found.loss)
+    assert value_of(sharing, best, base, weights) == pytest.approx(float(found.loss), rel=1e-9)
+    for _ in range(1000):
+        size = 10 ** rng.uniform(-6, 0)
+        shifted = best + size * rng.normal(size=best.shape), base + size * rng.normal(size=base.shape)
+        assert value_of(sharing, *shifted, weights) >= float(found.loss) - float(found.gap)
+    for task, (X, Y) in enumerate(SEVERAL):
+        close(found.predict(X, task), X @ best[task].T, 1)
+        assert np.sum((X @ best[task].T - Y) ** 2) == pytest.approx(float(found.losses[task]), rel=1e-8)
+
+
+@pytest.mark.parametrize("decay", [0.5, 2.0])
+def test_adapters_of_several_outputs_are_decayed_factors(decay):
+    """The factors U_k V_k' and the base themselves, with their decay, searched on the rows; and the decay that pools."""
+
+    def objective(flat):
+        base, left, right = np.split(flat, np.cumsum([OUT * D, K * OUT * D]))
+        base, left, right = base.reshape(OUT, D), left.reshape(K, OUT, D), right.reshape(K, OUT, OUT)
+        theta = base + np.einsum("kqo,kqd->kod", right, left)
+        squares = sum(np.sum((X @ own.T - Y) ** 2) for (X, Y), own in zip(SEVERAL, theta, strict=True))
+        return squares + decay * (np.sum(left**2) + np.sum(right**2))
+
+    rng = np.random.default_rng(10)
+    starts = rng.normal(size=(3, OUT * (D + K * D + K * OUT)))
+    searched = min(minimize(objective, start, options={"gtol": 1e-7}).fun for start in starts)
+    assert abs(float(mtl.fit(SEVERAL, Adapters(decay)).loss) - searched) < 1e-5 * searched
+    pooled = np.linalg.lstsq(np.concatenate([X for X, _ in SEVERAL]), np.concatenate([Y for _, Y in SEVERAL]), rcond=None)[0]
+    threshold = max(np.linalg.norm(X.T @ (X @ pooled - Y), 2) for X, Y in SEVERAL)
+    above, below = mtl.fit(SEVERAL, Adapters(1.02 * threshold)), mtl.fit(SEVERAL, Adapters(0.98 * threshold))
+    assert not np.any(above.params.deltas) and np.any(below.params.deltas)
+    np.testing.assert_allclose(above.parameters, np.stack([pooled.T] * K), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "sharing", [Adapters(0.4), TraceNorm(1.5), TraceNorm(0.8, "tensor-train")], ids=lambda sharing: sharing.text
+)
+def test_an_output_of_zeros_changes_nothing(sharing, tmp_path):
+    """Nor does a file: what is saved says the same."""
+    twice = getattr(sharing, "form", "") == "tensor-train"  # whose second matrix one output does not have
+    one = mtl.fit([(X, Y[:, 0]) for X, Y in SEVERAL], TraceNorm(2 * sharing.strength) if twice else sharing)
+    found = mtl.fit([(X, Y * [1, 0]) for X, Y in SEVERAL], sharing)
+    np.testing.assert_allclose(found.parameters[:, 0], one.parameters, atol=1e-6)
+    np.testing.assert_allclose(found.parameters[:, 1], 0, atol=1e-12)
+    found.save(tmp_path / "fit.npz")
+    close(mtl.Fitted.load(tmp_path / "fit.npz").predict(PAIRS[0][0], 0), found.predict(PAIRS[0][0], 0))
+
+
+def test_outputs_that_do_not_fit_are_one_sentence():
+    with pytest.raises(ValueError, match=r"y must be of shape \(m,\) for hard, but is of 2 columns; use 'adapters'"):
+        mtl.fit(SEVERAL, "hard")
+    with pytest.raises(ValueError, match=r"tasks must be of one number of outputs, but is of \[1, 2\]; give all tasks the same"):
+        mtl.fit([SEVERAL[0], PAIRS[1]], Adapters())
+    with pytest.raises(ValueError, match="form must be one of the known names, but is 'tuker'; did you mean 'tucker'"):
+        TraceNorm(form="tuker")
+
+
 # ------------------------------------------------------------------------------------------------------- along training
 LONG_TRAINING = WeightedTraining("sgd", 20_000, 0.05, decay=False)
 

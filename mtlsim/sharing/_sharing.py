@@ -34,23 +34,27 @@ identity: Callable = lambda scores: scores
 
 
 class Problem(NamedTuple):
-    """What is to be learned: K tasks as moments, columns of a shared layer, weights (K,), ridges (K,) and a key for searches."""
+    """What is to be learned: K tasks as moments, columns of a shared layer, weights (K,), ridges (K,) and a key for searches.
+
+    n_outputs: o; of more than one every task is o entries of all of these, one after the other, on the same rows.
+    """
 
     moments: Moments
     rank: int
     weights: Float[Array, " K"]
     ridge: Float[Array, " K"]
     key: Key[Array, ""]
+    n_outputs: int = 1
 
     @property
     def n_tasks(self) -> int:
-        return self.moments.n_tasks
+        return self.moments.n_tasks // self.n_outputs
 
 
 class Answer(eqx.Module):
     """The optimum of an architecture and what is proven of it: see `mtlsim.Solution` for loss, gap, certificate and status.
 
-    params: in the form that the architecture declares. parameters (K, d): the effective ones of every task.
+    params: in the form that the architecture declares. parameters (K, d): the effective ones of every task, of o outputs (K o, d).
     """
 
     params: Params
@@ -74,11 +78,12 @@ class Sharing(eqx.Module):
     """An architecture; its fields are its hyperparameters.
 
     on_networks: whether units that bend (ReLU) and losses other than squares are fitted too. needs_source: whether the last task
-    is learned from the others, so that there must be some.
+    is learned from the others, so that there must be some. several_outputs: whether tasks may have more than one label a row.
     """
 
     on_networks: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    several_outputs: ClassVar[bool] = False
 
     @property
     def text(self) -> str:

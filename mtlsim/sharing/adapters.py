@@ -8,6 +8,9 @@ Whatever u_k and v_k make, their decay is 2 decay |u_k v_k|, a length that is no
 
 convex, and a task's difference is exactly zero or not at all small. All tasks are pooled, exactly, from
 decay = max_k w_k |S_k p - X_k'y_k| on, p the pooled solution. decay -> 0 is every task alone.
+
+Of o outputs, labels (m, o), the base is B (d, o) and the differences U_k V_k', d x q and q x o; their decay is
+2 decay sum_j sigma_j(Delta_k), so that differences have few directions, as few as decay says, for any q that is no smaller.
 """
 
 from typing import NamedTuple
@@ -23,10 +26,10 @@ from mtlsim.solvers.penalised import solve_deltas
 
 
 class Adapted(NamedTuple):
-    """The common base b (d,) and the differences (K, d)."""
+    """The common base b (d,) and the differences (K, d); of o outputs (o, d) and (K, o, d)."""
 
-    base: Float[Array, " d"]
-    deltas: Float[Array, "K d"]
+    base: Float[Array, "*o d"]
+    deltas: Float[Array, "K *o d"]
 
 
 class Adapters(Sharing):
@@ -34,13 +37,17 @@ class Adapters(Sharing):
 
     decay: Array | float = 1.0
 
+    several_outputs = True
+
     def __check_init__(self):
         require_one(self.decay, lambda s: (s > 0) & np.isfinite(s), "decay", "a number > 0", "use 1")
 
     def exact(self, problem: Problem) -> Answer:
         require_no_ridge(problem)
-        found = solve_deltas(problem.moments, problem.weights, 2 * jnp.asarray(self.decay, problem.ridge.dtype))
-        params = Adapted(found.common, found.parameters - found.common)
+        o, decay = problem.n_outputs, jnp.asarray(self.decay, problem.ridge.dtype)
+        found = solve_deltas(problem.moments, problem.weights, 2 * decay, o)
+        base = found.common if o > 1 else found.common[0]
+        params = Adapted(base, found.parameters.reshape(-1, *base.shape) - base)
         return Answer(params, found.parameters, found.loss, found.gap, found.certificate, found.status)
 
     def layers(self, params: Adapted) -> Layers:

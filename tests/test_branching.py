@@ -242,10 +242,11 @@ def test_affinity_is_told_on_rows_that_all_tasks_see(pairs):
         ({"common": None}, "common must be given where tasks have rows of their own, but is None; pass common="),
         ({"common": (np.ones((5, 4)), np.ones(5))}, r"common's Y must be of shape \(5, 3\), but is of shape \(5,\)"),
         ({"costs": (0.1, 0.2, 0.3)}, r"costs must be 2 numbers >= 0, but is \[0.1, 0.2, 0.3\]; give one for all layers"),
+        ({"common": (np.full((5, 4), np.nan), np.ones((5, 3)))}, "common's X must be finite, but holds NaN or infinity in 5 of 5"),
         ({"costs": -1.0}, "costs must be 2 numbers >= 0"),
         ({"depth": 0}, "depth must be a whole number >= 1, but is 0; use 1"),
         ({"wide": 1}, "wide must be a whole number >= rank = 2, but is 1; leave it out to start at random"),
-        ({"tasks": [3, 4]}, r"tasks must be pairs \(X, y\), one for each task"),
+        ({"tasks": [3, 4]}, r"tasks must be pairs \(X, y\), one for each task, but is \['int', 'int'\]"),
         ({"tasks": [(np.ones((5, 4)), np.ones(5))] * 9}, "n_tasks must be a whole number from 1 to 8, but is 9"),
     ],
 )

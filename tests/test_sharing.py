@@ -546,6 +546,32 @@ def test_an_output_of_zeros_changes_nothing(sharing, tmp_path):
     close(mtl.Fitted.load(tmp_path / "fit.npz").predict(PAIRS[0][0], 0), found.predict(PAIRS[0][0], 0))
 
 
+def test_a_base_is_adapted_along_few_directions():
+    """The worked example, and factors searched on the rows; as many directions as outputs are the target alone."""
+    rows = np.eye(2)
+    found = mtl.fit([(rows, np.eye(2)), (rows, np.array([[2, 0.3], [0.2, 1.1]]))], Adapters(sequential=True), rank=1)
+    np.testing.assert_allclose(found.parameters[1].T, [[1.99772, 0.30741], [0.2108, 1.06495]], atol=1e-5)
+    assert found.certificate == Certificate.exact and found.loss == pytest.approx(0.03749**2, rel=1e-3)
+    rng = np.random.default_rng(11)
+    three = [(X, rng.normal(size=(len(X), 3))) for X, _ in PAIRS]
+    alone = [np.linalg.lstsq(X, Y, rcond=None)[0] for X, Y in three]
+    X, Y = three[-1]
+
+    def loss(flat):
+        left, right = np.split(flat, [2 * D])
+        return np.sum((X @ (alone[0] + left.reshape(D, 2) @ right.reshape(2, 3)) - Y) ** 2)
+
+    found = mtl.fit(three, Adapters(sequential=True), rank=2)
+    searched = min(minimize(loss, start, options={"gtol": 1e-9}).fun for start in rng.normal(size=(5, 2 * (D + 3))))
+    assert abs(float(found.losses[-1]) - searched) < 1e-7 * searched
+    assert np.linalg.matrix_rank(found.parameters[-1] - found.parameters[0], tol=1e-9) == 2
+    for task in (0, 1):
+        close(found.parameters[task].T, alone[task], 3)
+    close(mtl.fit(three, Adapters(sequential=True), rank=3).parameters[-1].T, alone[-1], 4)
+    with pytest.raises(ValueError, match="tasks must be two or more for this sharing, but is one; add a source task"):
+        mtl.fit(three[:1], Adapters(sequential=True))
+
+
 def test_outputs_that_do_not_fit_are_one_sentence():
     with pytest.raises(ValueError, match=r"y must be of shape \(m,\) for hard, but is of 2 columns; use 'adapters'"):
         mtl.fit(SEVERAL, "hard")

@@ -66,12 +66,11 @@ class Answer(eqx.Module):
 
 
 class Shape(NamedTuple):
-    """Sizes of the parameters: K tasks, d features, r columns, o outputs (one today)."""
+    """Sizes of the parameters: K tasks, d features, r columns."""
 
     n_tasks: int
     n_features: int
     rank: int
-    n_outputs: int = 1
 
 
 class Sharing(eqx.Module):

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from mtlsim.core.checks import as_numbers, is_whole, require
+from mtlsim.core.checks import as_numbers, is_whole, require, require_finite
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.words import counted
+from mtlsim.core.words import counted, with_article
 from mtlsim.sharing._sharing import require_depth
 from mtlsim.sharing.branched import Branched, Tree
 from mtlsim.sharing.hard import Hard
@@ -142,7 +142,8 @@ def _costs(costs: float | Sequence[float] | None, depth: int) -> tuple[float, ..
 def _common(tasks: Sequence[Any], common: tuple[Any, Any] | None) -> tuple[Array, Array]:
     """Rows (m, d) that all tasks see, and their labels (m, K)."""
     pairs = isinstance(tasks, Sequence) and all(isinstance(one, (tuple, list)) and len(one) == 2 for one in tasks)
-    require(pairs and len(tasks) > 0, "tasks", "pairs (X, y), one for each task", repr(tasks)[:60], "pass [(X1, y1), (X2, y2)]")
+    found = [type(one).__name__ for one in tasks] if isinstance(tasks, Sequence) else with_article(type(tasks).__name__)
+    require(pairs and len(tasks) > 0, "tasks", "pairs (X, y), one for each task", found, "pass [(X1, y1), (X2, y2)]")
     if common is None:
         X = np.asarray(tasks[0][0])
         same = all(np.array_equal(X, np.asarray(own)) for own, _ in tasks)
@@ -150,8 +151,10 @@ def _common(tasks: Sequence[Any], common: tuple[Any, Any] | None) -> tuple[Array
         require(same, "common", "given where tasks have rows of their own", None, cure)
         return jnp.asarray(X), jnp.stack([jnp.asarray(y, float) for _, y in tasks], 1)
     two = isinstance(common, (tuple, list)) and len(common) == 2
-    require(two, "common", "a pair (X, Y)", repr(common)[:60], "pass rows and a column of labels for each task")
+    require(two, "common", "a pair (X, Y)", with_article(type(common).__name__), "pass rows and a column of labels for each task")
     X, Y = (as_numbers(part, f"common's {name}") for part, name in zip(common, "XY", strict=True))
     shape = len(X), len(tasks)
+    require_finite(X, "common's X")
+    require_finite(Y, "common's Y")
     require(Y.shape == shape, "common's Y", f"of shape {shape}", f"of shape {Y.shape}", "pass a label of every task in each row")
     return jnp.asarray(X), jnp.asarray(Y)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import close
+from scipy.optimize import minimize
 
 import mtlsim as mtl
 from mtlsim import Status, WeightedTraining
@@ -19,12 +20,14 @@ from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
 from mtlsim.sharing.sluice import Sluice, Sluiced
-from mtlsim.training.shared import sums_of_squares
+from mtlsim.sharing.soft import Soft
+from mtlsim.training.shared import losses_of
 from mtlsim.weighting import find_scheme
 
 D, K, R = 4, 3, 2
 RNG = np.random.default_rng(5)
 PAIRS = [(RNG.normal(size=(n, D)), RNG.normal(size=n)) for n in (9, 7, 6)]
+MOMENTS = [mtl.Moments.from_data(*pair) for pair in PAIRS]
 X = RNG.normal(size=(11, D))
 relu = lambda scores: np.maximum(scores, 0)
 UNITS = {"identity": (identity, lambda scores: scores), "relu": (jax.nn.relu, relu)}
@@ -129,7 +132,7 @@ def test_linear_ones_have_parameters(name):
         n = len(labels)
         rows = Rows(rows.X.at[k, :n].set(own), rows.y.at[k, :n].set(labels), rows.used.at[k, :n].set(True))
     sums = mtl.fit(PAIRS, sharing, rank=R, training=WeightedTraining(n_steps=1))  # moments behind it
-    of_rows = sums_of_squares(rows, sharing, sums.params, "identity")
+    of_rows = losses_of(rows, sharing, sums.params, "identity")
     close(sums.losses, of_rows, 2)
     close(of_rows, [np.sum((x @ theta - y) ** 2) for (x, y), theta in zip(PAIRS, np.asarray(sums.parameters), strict=True)], 2)
 
@@ -277,9 +280,38 @@ def test_the_risk_on_rows_held_out_is_that_of_the_parameters():
     assert abs(np.mean(measured) - wanted) < 4 * error < 0.05 * wanted
 
 
+@pytest.mark.parametrize(("sharing", "strength"), [(Soft(0.5, 0.3), 0.5), (Soft(20.0, 0.3), 20.0), (Hard(), None)], ids=str)
+def test_classes_are_learned_by_the_logistic_loss(sharing, strength):
+    """The convex problem of soft sharing, and factors of hard sharing, searched on the rows by another program."""
+    rng = np.random.default_rng(8)
+    pairs = [(rows, np.where(rows[:, 0] + rng.logistic(size=len(rows)) > 0, 1.0, -1.0)) for rows in rng.normal(size=(K, 40, D))]
+    weights = np.array([1.0, 0.5, 2.0])
+    losses = lambda theta: [np.sum(np.logaddexp(0, -y * (x @ own))) for (x, y), own in zip(pairs, theta, strict=True)]
+
+    def objective(flat):
+        if strength is None:
+            return weights @ losses(np.outer(flat[D:], flat[:D]))
+        theta = flat.reshape(K, D)
+        pulls = sum(np.sum((theta[k] - theta[m]) ** 2) for k in range(K) for m in range(k))
+        return weights @ losses(theta) + strength * pulls + 0.3 * np.sum(theta**2)
+
+    size = D + K if strength is None else K * D
+    wanted = min(minimize(objective, start, options={"gtol": 1e-8}).fun for start in rng.normal(size=(4, size)))
+    training = WeightedTraining(n_steps=4000, learning_rate=0.03)
+    found = mtl.fit(pairs, sharing, weights=weights, loss="logistic", training=training)
+    assert abs(float(found.loss) - wanted) < 1e-6 * wanted and found.status == 0
+    np.testing.assert_allclose(found.losses, losses(np.asarray(found.parameters)), rtol=1e-9)
+    by_sums = mtl.fit(pairs, sharing, weights=weights)  # squares of the same labels are another problem
+    assert not np.allclose(by_sums.parameters, found.parameters, rtol=0.1)
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
+        (lambda: mtl.fit(PAIRS, loss="logistic"), "y must be -1 and 1, but is .*; use 2 \\* y - 1 for labels 0 and 1"),
+        (lambda: mtl.fit(MOMENTS, loss="logistic"), "loss must be 'squared' for moments, but is 'logistic'; pass rows"),
+        (lambda: mtl.fit(PAIRS, loss="hinge"), "loss must be one of the known names, but is 'hinge'"),
+        (lambda: mtl.fit(MOMENTS, activation="relu"), "activation must be 'identity' for moments, but is 'relu'; pass rows"),
         (lambda: MultiTaskAttention("rows"), "sees must be one of the known names"),
         (lambda: MultiTaskAttention(width=0), "width must be a whole number >= 1, but is 0"),
         (lambda: MultiTaskAttention(depth=0), "depth must be a whole number >= 1, but is 0"),
@@ -290,7 +322,7 @@ def test_the_risk_on_rows_held_out_is_that_of_the_parameters():
         (lambda: MixtureOfExperts(2, 1, one_gate=True), "one_gate must be False where tasks have experts of their own"),
         (lambda: mtl.fit(PAIRS, Sluice(learned=True), rank=3), "rank must be even, for two subspaces of as many columns, but is 3"),
         (
-            lambda: mtl.fit([mtl.Moments.from_data(*pair) for pair in PAIRS], "attention"),
+            lambda: mtl.fit(MOMENTS, "attention"),
             "tasks must be rows for attention, which looks at each, but is Moments; pass a pair",
         ),
         (lambda: mtl.Transfer(mtl.LinearTasks(), sharing="attention"), "sharing must be one whose optimum is known"),

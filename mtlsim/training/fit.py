@@ -23,7 +23,7 @@ from mtlsim.sharing import Problem, Sharing, as_sharing, as_table
 from mtlsim.sharing._sharing import Params
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.single import penalised_losses, solve_single
-from mtlsim.training.shared import UNITS, sums_of_squares, train_shared
+from mtlsim.training.shared import LOSSES, UNITS, losses_of, train_shared
 from mtlsim.training.weighted import WeightedTraining
 from mtlsim.weighting import Scheme
 
@@ -34,7 +34,7 @@ class Fitted(eqx.Module):
     """What was learned of K tasks, and what is known about it.
 
     params: in the form that the sharing declares. parameters (K, d), of o outputs (K, o, d): of the tasks, where they are linear
-    in x, else None. losses (K,): sums of squares of the tasks. loss: the objective, gap: by how much at most it is above the
+    in x, else None. losses (K,): of the tasks, summed over rows. loss: the objective, gap: by how much at most it is above the
     optimum; certificate, status: see `mtlsim.Certificate` and `mtlsim.Status`. route: how it was found.
 
     >>> X, y = np.eye(2), np.array([1.0, 2.0])
@@ -121,6 +121,7 @@ def fit(
     training: WeightedTraining | None = None,
     scheme: Scheme | None = None,
     activation: str = "identity",
+    loss: str = "squared",
     start: Params | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Fitted:
@@ -131,7 +132,8 @@ def fit(
     sharing: an architecture of `mtlsim.sharing`, its name, or a table {name, ...}. rank: columns of its shared layers.
     weights: per task, >= 0; None is one each. training: how it is trained; left out, what is known exactly is solved, and the
     rest trained by default. scheme: of weights that change along training. activation: "identity", or "relu" units, which are
-    trained on rows. start: where training begins, such as the `params` of an earlier fit; left out, where the architecture says.
+    trained on rows. loss: "squared", or "logistic", log(1 + exp(-y f(x))) of labels -1 and 1, which is trained on rows, too.
+    start: where training begins, such as the `params` of an earlier fit; left out, where the architecture says.
     key: of starts and batches, jax.random.key(0) if left out.
     Raises ValueError for tasks, sizes and options that do not fit; trouble with the numbers becomes `status`.
 
@@ -143,8 +145,10 @@ def fit(
     sharing = as_sharing(sharing)
     require(isinstance(sharing, Sharing), "sharing", "an architecture or its name", repr(sharing), "use 'hard'")
     require_choice(activation, UNITS, "activation")
+    require_choice(loss, LOSSES, "loss")
     tasks, o = _by_output(tasks, sharing)
-    given = _as_tasks(tasks, sharing.needs_rows or activation == "relu" or (training is not None and training.batch is not None))
+    batches = training is not None and training.batch is not None
+    given = _as_tasks(tasks, sharing.needs_rows or activation == "relu" or loss == "logistic" or batches)
     n_tasks, d = (given.X[:, 0] if isinstance(given, Rows) else given.cross).shape
     n_tasks //= o
     whole = isinstance(rank, (int, np.integer)) and not isinstance(rank, bool) and rank >= 1
@@ -156,7 +160,7 @@ def fit(
     weights = per_task(weights, 1.0, n_tasks, "weights", dtype)
     check_weights(weights)
     key = jax.random.key(0) if key is None else check_key(key)
-    solved = isinstance(given, Moments) and activation == "identity"
+    solved = isinstance(given, Moments) and activation == "identity" and loss == "squared"
     if solved and training is None and scheme is None and start is None:
         none = jnp.zeros(n_tasks * o, dtype)
         answer = sharing.exact(Problem(given, int(rank), jnp.repeat(weights, o), none, key, o))
@@ -167,14 +171,14 @@ def fit(
             by_task = lambda rows: rows if o == 1 else rows.reshape(n_tasks, o, *rows.shape[1:])
             return Fitted(sharing, answer.params, by_task(answer.parameters), jnp.sum(losses.reshape(n_tasks, o), 1), *rest)
     training = training or WeightedTraining()
-    found = train_shared(given, sharing, int(rank), weights, training, key, activation, 1, scheme, start)
+    found = train_shared(given, sharing, int(rank), weights, training, key, activation, 1, scheme, start, loss)
     parameters = sharing.linear(found.params) if activation == "identity" and not sharing.needs_rows else None
     least = jnp.zeros((), dtype)
     if isinstance(given, Moments):  # no objective is below what the tasks lose alone
         alone = jnp.stack([solve_single(given[k]) for k in range(n_tasks)])
         least = jnp.sum(weights * penalised_losses(given, alone, jnp.zeros(n_tasks, dtype)))
     none = jnp.full((), int(Certificate.none), jnp.int32)
-    losses = sums_of_squares(given, sharing, found.params, activation)
+    losses = losses_of(given, sharing, found.params, activation, loss)
     rest = found.loss, jnp.maximum(found.loss - least, 0), none, found.status, training.optimiser, activation
     return Fitted(sharing, found.params, parameters, losses, *rest)
 

@@ -1,6 +1,7 @@
 """Architectures that are trained: gates and masks that look at x, several layers. Loops of NumPy say what they compute."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +16,14 @@ from mtlsim.cells.network import held_out_risk
 from mtlsim.samples.data import Rows
 from mtlsim.sharing._sharing import Shape, identity
 from mtlsim.sharing.attention import Masked, MultiTaskAttention
+from mtlsim.sharing.branched import Branched
 from mtlsim.sharing.covariance_alignment import CovarianceAlignment
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
 from mtlsim.sharing.sluice import Sluice, Sluiced
 from mtlsim.sharing.soft import Soft
+from mtlsim.sharing.soft_parameters import SoftParameters
 from mtlsim.training.shared import losses_of
 from mtlsim.weighting import find_scheme
 
@@ -43,9 +46,13 @@ SHARINGS = {
     "hard, three layers": Hard(3),
     "stitches, two layers": CrossStitch(depth=2),
     "alignments": CovarianceAlignment(0.7),
+    "soft layers": SoftParameters(0.7, 0.2),
+    "soft layers, three": SoftParameters(0.7, 0.2, 3),
+    "branches, two layers": Branched(((0, 0, 1), (0, 1, 2))),
     "sluice": Sluice(learned=True, decay=0.3, orthogonality=0.7),
     "sluice, three layers": Sluice("balanced", 0.3, True, 0.7, 3),
 }
+TIGHT = {"xatol": 1e-10, "fatol": 1e-12, "maxiter": 20_000, "maxfev": 20_000}
 LINEAR = [name for name, sharing in SHARINGS.items() if not sharing.needs_rows]
 
 
@@ -66,6 +73,11 @@ def by_hand(sharing, params, x, task, unit):
     if isinstance(sharing, Hard):
         for columns in params.columns:
             x = unit(columns.T @ x)
+        return x @ params.heads[task]
+    if isinstance(sharing, (SoftParameters, Branched)):
+        places = [[task] * K, [task] * K] if isinstance(sharing, SoftParameters) else sharing.groups
+        for columns, groups in zip(params.columns, itertools.cycle(places), strict=False):
+            x = unit(columns[groups[task]].T @ x)
         return x @ params.heads[task]
     if isinstance(sharing, CovarianceAlignment):
         return unit(params.shared.T @ params.alignments[task].T @ x) @ params.heads[task]
@@ -278,6 +290,38 @@ def test_the_risk_on_rows_held_out_is_that_of_the_parameters():
     wanted = float(drawn.excess_risk(estimate, 1))
     error = np.std(measured, ddof=1) / 8**0.5
     assert abs(np.mean(measured) - wanted) < 4 * error < 0.05 * wanted
+
+
+def test_a_pull_at_layers_is_a_penalty_on_angles_if_heads_decay():
+    """Of two linear tasks of one column, factors trained and the penalty without them, of the product of both, searched; and the trap."""
+    pair = [
+        (np.array([[1.0, 0], [0, 1], [1, 1]]), np.array([1.0, 0, 2])),
+        (np.array([[1.0, 0], [0, 2]]), np.array([1.0, 2])),
+    ]
+    training = WeightedTraining(n_steps=20_000, learning_rate=0.02)
+    losses = {}
+    for strength, decay in ((0.5, 0.2), (0.25, 0.4), (0.02, 0.02)):
+
+        def objective(flat, pay=strength * decay):
+            first, second, size = flat[:2], flat[2:4], flat[4]
+            squares = sum(np.sum((x @ own - y) ** 2) for (x, y), own in zip(pair, (first, second), strict=True))
+            return squares + 2 * np.sqrt(pay * (1 + 1 / size**2)) * np.linalg.norm(size * first - second)
+
+        starts = np.random.default_rng(12).normal(size=(12, 5))
+        wanted = min(minimize(objective, start, method="Nelder-Mead", options=TIGHT).fun for start in starts)
+        found = mtl.fit(pair, SoftParameters(strength, decay), training=training)
+        assert abs(float(found.loss) - wanted) < 2e-5 * wanted
+        losses[strength, decay] = float(found.loss)
+    assert losses[0.5, 0.2] == pytest.approx(0.697415, abs=2e-5)  # worked out apart
+    assert losses[0.02, 0.02] < 0.9 * losses[0.5, 0.2]
+    trap = SoftParameters(10.0, 0.0)
+    params, rows = random_params(trap), jnp.asarray(X)
+    shorter = params._replace(columns=[one / 1000 for one in params.columns], heads=1000 * params.heads)
+    for task in range(K):
+        close(trap.outputs(shorter, rows, task, jax.nn.relu), trap.outputs(params, rows, task, jax.nn.relu), 3)
+    assert float(trap.penalty(shorter)) == pytest.approx(1e-6 * float(trap.penalty(params)), rel=1e-9) > 0
+    by_pairs = sum(np.sum((params.columns[0][k] - params.columns[0][m]) ** 2) for k in range(K) for m in range(k))
+    assert float(trap.penalty(params)) == pytest.approx(10 * by_pairs, rel=1e-9)
 
 
 @pytest.mark.parametrize(("sharing", "strength"), [(Soft(0.5, 0.3), 0.5), (Soft(20.0, 0.3), 20.0), (Hard(), None)], ids=str)

@@ -18,7 +18,7 @@ mtl.fit(pairs, MultilinearRelationship([[1, 0.8], [0.8, 1]], decay=1.0)).save("f
 mtl.fit(pairs, CrossStitch(), rank=2, activation="relu")                # units that bend are trained on rows
 ```
 
-`hard`, `cross-stitch`, `sluice` and `attention` have a `depth`, experts have `levels`, `branched` a row of groups for each layer.
+`hard`, `soft-parameters`, `cross-stitch`, `sluice` and `attention` have a `depth`, experts have `levels`, `branched` a row of groups for each layer.
 Linear layers that follow each other have the optimum of one; what is trained and not solved is compared by `TrainingCurve(tasks, sharing=...)`.
 
 It minimises the sum over tasks of squared losses, summed over rows, plus the penalty that the architecture declares. Every task
@@ -30,6 +30,7 @@ may have rows of its own; pairs, `Moments` and `Rows` are the same to it.
 | `pooled` | one parameter vector |
 | `frozen`, `from-source` | the sources' layer under a head of the target; a ridge around the source's own estimate |
 | `soft`, `mean-regularised` | one ridge regression: a pull between all pairs, or to the mean of all |
+| `soft-parameters` | a pull between the layers, which does nothing unless the heads decay, and then is a penalty on angles; trained |
 | `cross-stitch`, `sluice`, `gated-experts` with their mixing held | one ridge regression in the task covariance of the mixing |
 | `cross-stitch`, `sluice` learned | every task alone: what they gain, they gain by stopping early (`fit(..., training=WeightedTraining(...))`) |
 | `attention`, `mixture-of-experts` (MMoE, CGC, PLE) | no linear function of x: their masks and gates look at it, and are trained on rows |

@@ -321,7 +321,7 @@ def test_a_pull_at_layers_is_a_penalty_on_angles_if_heads_decay():
         close(trap.outputs(shorter, rows, task, jax.nn.relu), trap.outputs(params, rows, task, jax.nn.relu), 3)
     assert float(trap.penalty(shorter)) == pytest.approx(1e-6 * float(trap.penalty(params)), rel=1e-9)
     by_pairs = sum(np.sum((params.columns[0][k] - params.columns[0][m]) ** 2) for k in range(K) for m in range(k))
-    assert float(trap.penalty(params)) == pytest.approx(10 * by_pairs, rel=1e-9)
+    assert float(trap.penalty(params)) == pytest.approx(10 * float(by_pairs), rel=1e-9)
 
 
 @pytest.mark.parametrize(("sharing", "strength"), [(Soft(0.5, 0.3), 0.5), (Soft(20.0, 0.3), 20.0), (Hard(), None)], ids=str)

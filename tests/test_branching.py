@@ -17,6 +17,7 @@ from mtlsim.sharing.hard import Hard
 from mtlsim.solvers.partitions import (
     affinities,
     best_tree,
+    branch_affinities,
     branching_losses,
     choose_partition,
     grow_tree,
@@ -107,6 +108,20 @@ def test_trees_are_grown_as_published_and_the_best_is_the_best_of_all():
             above = groups
         regrets.append(loss_by_hand(affinity, grown, costs) - min(losses))
     assert min(regrets) > -1e-12 and max(regrets) > 0.01
+
+
+def test_branches_of_unequal_size_meet_half_way():
+    """Affinity of branches task by task, in both directions; and the loss of every tree that joins some."""
+    affinity = random_affinity(np.random.default_rng(4), 4)
+    groups = (0, 1, 1, 1)
+    least = lambda one, other: np.mean([min(affinity[i, j] for j in other) for i in one])
+    between = (least([0], [1, 2, 3]) + least([1, 2, 3], [0])) / 2
+    wanted = [[1.0, between], [between, least([1, 2, 3], [1, 2, 3])]]
+    close(branch_affinities(jnp.asarray(affinity), groups), np.array(wanted))
+    assert abs(least([0], [1, 2, 3]) - least([1, 2, 3], [0])) > 0.01
+    for lower, upper in (((0, 0, 0, 0), groups), ((0, 0, 0, 1), (0, 1, 1, 2)), (groups, groups), (groups, (0, 1, 1, 2))):
+        tree, costs = (lower, upper), (0.07, 0.03)
+        assert tree_loss(jnp.asarray(affinity), tree, costs) == pytest.approx(loss_by_hand(affinity, tree, costs), abs=1e-12)
 
 
 def test_the_cost_of_a_branch_decides_between_all_and_none():

@@ -298,22 +298,19 @@ def test_a_pull_at_layers_is_a_penalty_on_angles_if_heads_decay():
         (np.array([[1.0, 0], [0, 1], [1, 1]]), np.array([1.0, 0, 2])),
         (np.array([[1.0, 0], [0, 2]]), np.array([1.0, 2])),
     ]
-    training = WeightedTraining(n_steps=20_000, learning_rate=0.02)
-    losses = {}
-    for strength, decay in ((0.5, 0.2), (0.25, 0.4), (0.02, 0.02)):
 
-        def objective(flat, pay=strength * decay):
-            first, second, size = flat[:2], flat[2:4], flat[4]
-            squares = sum(np.sum((x @ own - y) ** 2) for (x, y), own in zip(pair, (first, second), strict=True))
-            return squares + 2 * np.sqrt(pay * (1 + 1 / size**2)) * np.linalg.norm(size * first - second)
+    def objective(flat):
+        first, second, size = flat[:2], flat[2:4], flat[4]
+        squares = sum(np.sum((x @ own - y) ** 2) for (x, y), own in zip(pair, (first, second), strict=True))
+        return squares + 2 * np.sqrt(0.1 * (1 + 1 / size**2)) * np.linalg.norm(size * first - second)
 
-        starts = np.random.default_rng(12).normal(size=(12, 5))
-        wanted = min(minimize(objective, start, method="Nelder-Mead", options=TIGHT).fun for start in starts)
+    starts = np.random.default_rng(12).normal(size=(6, 5))
+    wanted = min(minimize(objective, start, method="Nelder-Mead", options=TIGHT).fun for start in starts)
+    assert wanted == pytest.approx(0.697415, abs=1e-6)  # worked out apart
+    for strength, decay in ((0.5, 0.2), (0.25, 0.4)):
+        training = WeightedTraining(n_steps=20_000, learning_rate=0.02)
         found = mtl.fit(pair, SoftParameters(strength, decay), training=training)
         assert abs(float(found.loss) - wanted) < 2e-5 * wanted
-        losses[strength, decay] = float(found.loss)
-    assert losses[0.5, 0.2] == pytest.approx(0.697415, abs=2e-5)  # worked out apart
-    assert losses[0.02, 0.02] < 0.9 * losses[0.5, 0.2]
     trap = SoftParameters(10.0, 0.0)
     params, rows = random_params(trap), jnp.asarray(X)
     shorter = params._replace(columns=[one / 1000 for one in params.columns], heads=1000 * params.heads)

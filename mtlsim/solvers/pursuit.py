@@ -41,8 +41,8 @@ def pursue(vectors: Float[Array, "n p"], count: int) -> Int[Array, " count"]:
 
 
 def thin(
-    columns: Sequence[Float[Array, "p r"]], heads: Float[Array, "K r"], count: int
-) -> tuple[list[Float[Array, "q count"]], Float[Array, "K count"]]:
+    columns: Sequence[Array], heads: Float[Array, "K r"], count: int
+) -> tuple[list[Float[Array, "_ count"]], Float[Array, "K count"]]:
     """Layers of `count` units each out of wide ones, from the input on, and what the heads make of those that are left."""
     kept = None
     found = []

@@ -60,6 +60,8 @@ from .tasks.linear import LinearTasks as LinearTasks
 from .tasks.recipe import Tasks as Tasks
 from .tasks.relations import lowest_alignment as lowest_alignment
 from .tasks.relu import ReluTasks as ReluTasks
+from .training.adaptive import Adaptive as Adaptive
+from .training.adaptive import fit_adaptive as fit_adaptive
 from .training.fit import Fitted as Fitted
 from .training.fit import fit as fit
 from .training.network import Training as Training

@@ -107,7 +107,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 def _find_beside(table: Any, folder: Path) -> None:
     """Files of a user's own that stand beside the TOML file and not in the working folder, by their place."""
-    for name, value in table.items() if isinstance(table, dict) else ():
+    for name, value in table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ():
         _find_beside(value, folder)
         file = file_and_name(value)[0] if is_own(value) else ""
         if file and not Path(file).is_file() and (folder / file).is_file():

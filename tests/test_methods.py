@@ -1,6 +1,7 @@
 """Sharing without free heads against least squares on the rows, and the cell that compares each method with learning alone."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -11,11 +12,16 @@ from instances import moments_of, random_tasks
 import mtlsim as mtl
 from mtlsim.configuration import build, read
 from mtlsim.core.status import Status
-from mtlsim.sharing import find_sharing, sharing_names
+from mtlsim.reproduction import reproduce
+from mtlsim.results.grid import make_grid
+from mtlsim.results.selection import select
+from mtlsim.sharing import as_sharing, find_sharing, sharing_names
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.from_source import FromSource
+from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.sharing.multilinear import MultilinearRelationship
+from mtlsim.sharing.normalised import Normalised
 from mtlsim.sharing.soft import Soft
 from mtlsim.solvers.mixed import solve_ridge
 from mtlsim.solvers.pooled import solve_mean_regularised, solve_pooled
@@ -125,7 +131,11 @@ def test_sharing_is_an_axis_and_an_entry_of_a_file(tmp_path):
     assert (pulls.gain.values[0] != pulls.gain.values[1]).all()
     with pytest.raises(ValueError, match="did you mean 'pooled'"):
         mtl.sweep(cell("hard"), {"sharing": ["hard", "poled"]}, 3, key, progress=False)
-    tables = {'sharing = "pooled"': "pooled", '[cell.sharing]\nname = "soft"\nstrength = 2.0': Soft(2.0)}
+    tables = {
+        'sharing = "soft(strength=2.0)"': Soft(2.0),
+        'sharing = "pooled"': "pooled",
+        '[cell.sharing]\nname = "soft"\nstrength = 2.0': Soft(2.0),
+    }
     for text, sharing in tables.items():
         path = tmp_path / "sharing.toml"
         path.write_text(f"[tasks]\nn_features = 5\nn_samples = [40, 30]\n[cell]\nrank = 1\n{text}\n")
@@ -135,6 +145,72 @@ def test_sharing_is_an_axis_and_an_entry_of_a_file(tmp_path):
         build({"cell": {"method": "pooled"}})
     found, _ = build(read(path, ["cell.sharing.strength=4.0"]))
     assert found.sharing.strength == 4.0
+
+
+def test_architectures_with_fields_are_an_axis(tmp_path):
+    """Objects, tables and words are one sweep; a cell of it is the cell called alone, under words that tell it apart."""
+    key, stitch = jax.random.key(4), {"name": "cross_stitch", "own": 0.8, "learned": False, "decay": 1.0}
+    values = ["pooled", Soft(2.0), CrossStitch(0.8, False, 1.0), MultilinearRelationship([[1, 0.5], [0.5, 1]])]
+    named = ["pooled", "soft(strength=2.0)", "cross-stitch(own=0.8, learned=False, decay=1.0)"]
+    named += ["multilinear(covariance=[[1.0, 0.5], [0.5, 1.0]])"]
+    tables = [{"name": "pooled"}, {"name": "soft", "strength": 2.0}, stitch, named[-1]]
+    given = tmp_path / "map.toml"
+    given.write_text(f"[tasks]\nn_features={D}\nn_samples=[40,30]\n[grid]\nsharing={json.dumps(tables).replace(': ', '= ')}")
+    grids = {"sharing": values}, {"sharing": named}, build(read(given))[1]
+    found = [mtl.sweep(cell("hard"), grid, 3, key, tmp_path / "map.nc", progress=False) for grid in grids]
+    assert found[0].sharing.values.tolist() == named
+    assert found[0].identical(found[1]) and found[0].identical(found[2])  # the file of the first, taken as it is
+    for sharing, name in zip(values, named, strict=True):
+        close(found[0].gain.sel(sharing=name).values[2], cell(sharing)(key=jax.random.fold_in(key, 2)).gain, 2)
+        again = as_sharing(name)
+        assert again.text == name and str(again) == str(as_sharing(sharing))
+    part = select(found[0], [f"sharing={named[1]},{named[2]}"])
+    assert part.sharing.values.tolist() == named[1:3]
+    toml = reproduce(found[0]).toml
+    (tmp_path / "again.toml").write_text(toml)
+    assert build(read(tmp_path / "again.toml"))[1] == {"sharing": named}
+
+
+@pytest.mark.parametrize("name", sharing_names())
+def test_words_of_an_architecture_make_it_again(name):
+    """By default its name, otherwise with a field that is not; also inside of another."""
+    usual = as_sharing(name)
+    assert usual.text == name
+    changed = [(field, value) for field, value in vars(usual).items() if isinstance(value, (bool, float)) and value in (0.0, 1.0)]
+    for field, value in changed:
+        try:
+            other = dataclasses.replace(usual, **{field: not value if isinstance(value, bool) else 0.5})
+        except ValueError:  # fields that only go together
+            continue
+        assert other.text == f"{name}({field}={getattr(other, field)})" and as_sharing(other.text).text == other.text
+    assert Soft(jax.numpy.asarray(2)).text == "soft(strength=2.0)"  # a whole number of TOML is the number that it is read as
+    inside = Normalised(CrossStitch(0.7, depth=2), where="after")
+    assert inside.text == "normalised(of='cross-stitch(own=0.7, depth=2)', where='after')"
+    assert str(as_sharing(inside.text)) == str(inside)
+
+
+class Nameless(CrossStitch):
+    """Of a file that no door opens."""
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (Nameless(), "sharing must be an architecture that has a name, but is Nameless of test_methods; put its class into"),
+        ({"name": "soft", "strengh": 1.0}, "did you mean 'strength'"),
+        ({"strength": 1.0}, "sharing must be a table with a name"),
+        (["soft"], r"grid\['sharing'\] must be made of numbers or names"),
+        (3, "sharing must be an architecture or its name, but is 3"),
+        (Hard(), r"grid\['sharing'\] must be made of different values, but is \['hard', 'hard'\]"),
+        ("soft(2)", "sharing must be a name, or one with its fields in brackets, but is 'soft\\(2\\)'; write"),
+        ("soft(strength=print(1))", "sharing must be a name, or one with its fields in brackets"),
+        ("soft(strength=-1.0)", "strength must be a number >= 0, but is -1.0"),
+    ],
+    ids=str,
+)
+def test_what_is_no_value_of_the_axis_is_one_sentence(value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make_grid(cell("hard"), {"sharing": ["hard", value]})
 
 
 def test_a_frozen_layer_needs_a_source():

@@ -415,3 +415,19 @@ def test_values_in_any_order_are_drawn_where_they_are():
     with pytest.raises(ValueError, match="centres must be in order"):
         edges_of(np.array([2.0, 0.5, 1.0]))
     plt.close("all")
+
+
+def test_architectures_with_their_fields_have_room_on_either_axis():
+    """Long words stand in several lines, and nothing lies on anything else."""
+    cell = mtl.Transfer(mtl.LinearTasks(3, (12, 9)), sharing="pooled")
+    stitches = [{"name": "cross-stitch", "own": own, "learned": False, "decay": 1.0} for own in (0.8, 0.7)]
+    grid = {"tasks.noise": [0.5, 1.0, 2.0], "sharing": ["hard", *stitches, "soft(strength=2.0, ridge=0.1)"]}
+    data = mtl.sweep(cell, grid, 3, jax.random.key(0), progress=False)
+    figures = [plots.transfer_map(data), plots.transfer_map(data, "sharing", "tasks.noise")]
+    figures.append(plots.transfer_curve(data.isel({"tasks.noise": [1]}), "sharing"))
+    for fig in figures:
+        fig.savefig(io.BytesIO())  # which warns where there is no room
+        assert problems(fig) == []
+    words = [label.get_text() for label in figures[0].axes[0].get_yticklabels()]
+    assert words[0] == "hard" and words[1] == "cross-stitch\n(own=0.8,\nlearned=False,\ndecay=1.0)"
+    plt.close("all")

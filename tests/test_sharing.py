@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import close
-from instances import random_tasks
 from judged_sharings import smallest_loss
 from scipy.optimize import minimize
 
@@ -18,7 +17,6 @@ from mtlsim.samples.moments import stack
 from mtlsim.sharing import conformance, find_sharing, sharing_names
 from mtlsim.sharing._sharing import MixedSharing, Problem
 from mtlsim.sharing.adapters import Adapters
-from mtlsim.sharing.branched import Branched
 from mtlsim.sharing.covariance_alignment import CovarianceAlignment
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.gated_experts import GatedExperts
@@ -28,7 +26,6 @@ from mtlsim.sharing.sluice import Sluice
 from mtlsim.sharing.soft import Soft
 from mtlsim.sharing.trace_norm import TraceNorm
 from mtlsim.solvers.mixed import Mixing, solve_mixed
-from mtlsim.solvers.partitions import affinities, branching_losses, choose_partition, partitions
 from mtlsim.theory.statements.critical_task_correlation import critical_correlation
 from mtlsim.weighting import find_scheme
 
@@ -459,44 +456,6 @@ def test_adapters_pool_exactly_from_a_threshold_on():
     np.testing.assert_allclose(above.parameters, np.stack([POOLED] * K), atol=1e-8)
 
 
-def test_there_are_as_many_partitions_as_bell_says():
-    assert [len(partitions(k)) for k in range(1, 9)] == [1, 2, 5, 15, 52, 203, 877, 4140]
-    assert partitions(3) == ((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (0, 1, 2))
-    with pytest.raises(ValueError, match="n_tasks must be a whole number from 1 to 8, but is 9; group some tasks beforehand"):
-        partitions(9)
-
-
-@pytest.mark.parametrize(
-    ("cost", "losses", "chosen"), [(1, [0.4333, 0.0656, 0.0312], 4), (8, [0.4333, 0.175, 0.25], 1), (32, None, 0)]
-)
-def test_branching_of_the_worked_affinities(cost, losses, chosen):
-    affinity = jnp.array([[1, 0.9, 0.55], [0.9, 1, 0.6], [0.55, 0.6, 1]])
-    found = branching_losses(affinity, cost / 64)
-    if losses:
-        np.testing.assert_allclose([found[0], found[1], found[-1]], losses, atol=6e-5)
-    assert choose_partition(affinity, cost / 64) == chosen
-
-
-def test_affinities_are_shares_of_examples():
-    errors = np.abs(np.random.default_rng(0).normal(size=(3, 50)))
-    hard = errors >= errors.mean(1, keepdims=True)
-    wanted = [[np.mean(hard[k] == hard[m]) for m in range(3)] for k in range(3)]
-    close(affinities(jnp.asarray(errors)), np.array(wanted))
-
-
-def test_branches_are_hard_sharing_of_their_groups():
-    tasks = random_tasks(np.random.default_rng(3), 5, (9, 8, 12, 7), 1.0)
-    found = mtl.fit(tasks, Branched((0, 1, 0, 1)), rank=1)
-    for group in ((0, 2), (1, 3)):
-        own = mtl.fit([tasks[k] for k in group], "hard", rank=1)
-        close(found.parameters[jnp.array(group)], own.parameters, 4)
-    for wrong in ((0.5, 1), 3, "01"):
-        with pytest.raises(ValueError, match="groups must be a whole number for each task"):
-            Branched(wrong)
-    with pytest.raises(ValueError, match="groups must be of 4 numbers, one per task, but is of 2; give one per task"):
-        mtl.fit(tasks, Branched((0, 1)), rank=1)
-
-
 @pytest.mark.parametrize("name", [name for name in SOLVED if name != "multilinear"])
 def test_what_is_no_number_is_never_certified(name):
     """A NaN in the moments, for every second of many problems at once."""
@@ -509,6 +468,117 @@ def test_what_is_no_number_is_never_certified(name):
     found = jax.jit(jax.vmap(one))(jax.tree.map(spoil, moments))
     assert (found.status[broken] != Status.ok).all() and (found.certificate[broken] == Certificate.none).all()
     assert (found.status[~broken] == Status.ok).all()
+
+
+# ------------------------------------------------------------------------------------------------------- several outputs
+OUT = 2
+SEVERAL = [(X, np.random.default_rng(len(X)).normal(size=(len(X), OUT))) for X, _ in PAIRS]
+
+
+def norms_of(sharing, theta, base):
+    """The penalty of parameters (K, o, d) from its definition."""
+    nuclear = lambda matrix: np.sum(np.linalg.svd(matrix, compute_uv=False))
+    if isinstance(sharing, Adapters):
+        return 2 * sharing.decay * sum(nuclear(own - base) for own in theta)
+    axes = {"tasks": [0], "tensor-train": [0, 2], "tucker": [0, 1, 2]}[sharing.form]
+    return sharing.strength * sum(nuclear(np.moveaxis(theta, axis, 0).reshape(theta.shape[axis], -1)) for axis in axes)
+
+
+def value_of(sharing, theta, base, weights=(1, 1, 1)):
+    squares = [np.sum((X @ own.T - Y) ** 2) for (X, Y), own in zip(SEVERAL, theta, strict=True)]
+    return np.dot(weights, squares) + norms_of(sharing, theta, base)
+
+
+@pytest.mark.parametrize(
+    "sharing",
+    [Adapters(0.5), Adapters(2.0), TraceNorm(2.0), TraceNorm(1.0, "tensor-train"), TraceNorm(0.7, "tucker")],
+    ids=lambda sharing: sharing.text,
+)
+def test_several_outputs_are_not_beaten(sharing):
+    """The objective is that of the definition, and no point near the answer, of a thousand, lies below its bound."""
+    rng, weights = np.random.default_rng(9), (1.0, 0.5, 2.0)
+    found = mtl.fit(SEVERAL, sharing, weights=weights)
+    best, base = np.asarray(found.parameters), np.asarray(getattr(found.params, "base", 0.0))
+    assert best.shape == (K, OUT, D) and found.certificate == Certificate.exact and 0 <= found.gap < 1e-6 * float(found.loss)
+    assert value_of(sharing, best, base, weights) == pytest.approx(float(found.loss), rel=1e-9)
+    for _ in range(1000):
+        size = 10 ** rng.uniform(-6, 0)
+        shifted = best + size * rng.normal(size=best.shape), base + size * rng.normal(size=base.shape)
+        assert value_of(sharing, *shifted, weights) >= float(found.loss) - float(found.gap)
+    for task, (X, Y) in enumerate(SEVERAL):
+        close(found.predict(X, task), X @ best[task].T, 1)
+        assert np.sum((X @ best[task].T - Y) ** 2) == pytest.approx(float(found.losses[task]), rel=1e-8)
+
+
+@pytest.mark.parametrize("decay", [0.5, 2.0])
+def test_adapters_of_several_outputs_are_decayed_factors(decay):
+    """The factors U_k V_k' and the base themselves, with their decay, searched on the rows; and the decay that pools."""
+
+    def objective(flat):
+        base, left, right = np.split(flat, np.cumsum([OUT * D, K * OUT * D]))
+        base, left, right = base.reshape(OUT, D), left.reshape(K, OUT, D), right.reshape(K, OUT, OUT)
+        theta = base + np.einsum("kqo,kqd->kod", right, left)
+        squares = sum(np.sum((X @ own.T - Y) ** 2) for (X, Y), own in zip(SEVERAL, theta, strict=True))
+        return squares + decay * (np.sum(left**2) + np.sum(right**2))
+
+    rng = np.random.default_rng(10)
+    starts = rng.normal(size=(3, OUT * (D + K * D + K * OUT)))
+    searched = min(minimize(objective, start, options={"gtol": 1e-7}).fun for start in starts)
+    assert abs(float(mtl.fit(SEVERAL, Adapters(decay)).loss) - searched) < 1e-5 * searched
+    pooled = np.linalg.lstsq(np.concatenate([X for X, _ in SEVERAL]), np.concatenate([Y for _, Y in SEVERAL]), rcond=None)[0]
+    threshold = max(np.linalg.norm(X.T @ (X @ pooled - Y), 2) for X, Y in SEVERAL)
+    above, below = mtl.fit(SEVERAL, Adapters(1.02 * threshold)), mtl.fit(SEVERAL, Adapters(0.98 * threshold))
+    assert not np.any(above.params.deltas) and np.any(below.params.deltas)
+    np.testing.assert_allclose(above.parameters, np.stack([pooled.T] * K), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "sharing", [Adapters(0.4), TraceNorm(1.5), TraceNorm(0.8, "tensor-train")], ids=lambda sharing: sharing.text
+)
+def test_an_output_of_zeros_changes_nothing(sharing, tmp_path):
+    """Nor does a file: what is saved says the same."""
+    twice = getattr(sharing, "form", "") == "tensor-train"  # whose second matrix one output does not have
+    one = mtl.fit([(X, Y[:, 0]) for X, Y in SEVERAL], TraceNorm(2 * sharing.strength) if twice else sharing)
+    found = mtl.fit([(X, Y * [1, 0]) for X, Y in SEVERAL], sharing)
+    np.testing.assert_allclose(found.parameters[:, 0], one.parameters, atol=1e-6)
+    np.testing.assert_allclose(found.parameters[:, 1], 0, atol=1e-12)
+    found.save(tmp_path / "fit.npz")
+    close(mtl.Fitted.load(tmp_path / "fit.npz").predict(PAIRS[0][0], 0), found.predict(PAIRS[0][0], 0))
+
+
+def test_a_base_is_adapted_along_few_directions():
+    """The worked example, and factors searched on the rows; as many directions as outputs are the target alone."""
+    rows = np.eye(2)
+    found = mtl.fit([(rows, np.eye(2)), (rows, np.array([[2, 0.3], [0.2, 1.1]]))], Adapters(sequential=True), rank=1)
+    np.testing.assert_allclose(found.parameters[1].T, [[1.99772, 0.30741], [0.2108, 1.06495]], atol=1e-5)
+    assert found.certificate == Certificate.exact and found.loss == pytest.approx(0.03749**2, rel=1e-3)
+    rng = np.random.default_rng(11)
+    three = [(X, rng.normal(size=(len(X), 3))) for X, _ in PAIRS]
+    alone = [np.linalg.lstsq(X, Y, rcond=None)[0] for X, Y in three]
+    X, Y = three[-1]
+
+    def loss(flat):
+        left, right = np.split(flat, [2 * D])
+        return np.sum((X @ (alone[0] + left.reshape(D, 2) @ right.reshape(2, 3)) - Y) ** 2)
+
+    found = mtl.fit(three, Adapters(sequential=True), rank=2)
+    searched = min(minimize(loss, start, options={"gtol": 1e-9}).fun for start in rng.normal(size=(5, 2 * (D + 3))))
+    assert abs(float(found.losses[-1]) - searched) < 1e-7 * searched
+    assert np.linalg.matrix_rank(found.parameters[-1] - found.parameters[0], tol=1e-9) == 2
+    for task in (0, 1):
+        close(found.parameters[task].T, alone[task], 3)
+    close(mtl.fit(three, Adapters(sequential=True), rank=3).parameters[-1].T, alone[-1], 4)
+    with pytest.raises(ValueError, match="tasks must be two or more for this sharing, but is one; add a source task"):
+        mtl.fit(three[:1], Adapters(sequential=True))
+
+
+def test_outputs_that_do_not_fit_are_one_sentence():
+    with pytest.raises(ValueError, match=r"y must be of shape \(m,\) for hard, but is of 2 columns; use 'adapters'"):
+        mtl.fit(SEVERAL, "hard")
+    with pytest.raises(ValueError, match=r"tasks must be of one number of outputs, but is of \[1, 2\]; give all tasks the same"):
+        mtl.fit([SEVERAL[0], PAIRS[1]], Adapters())
+    with pytest.raises(ValueError, match="form must be one of the known names, but is 'tuker'; did you mean 'tucker'"):
+        TraceNorm(form="tuker")
 
 
 # ------------------------------------------------------------------------------------------------------- along training

@@ -1,12 +1,14 @@
 """Architectures that are trained: gates and masks that look at x, several layers. Loops of NumPy say what they compute."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import close
+from scipy.optimize import minimize
 
 import mtlsim as mtl
 from mtlsim import Status, WeightedTraining
@@ -14,17 +16,21 @@ from mtlsim.cells.network import held_out_risk
 from mtlsim.samples.data import Rows
 from mtlsim.sharing._sharing import Shape, identity
 from mtlsim.sharing.attention import Masked, MultiTaskAttention
+from mtlsim.sharing.branched import Branched
 from mtlsim.sharing.covariance_alignment import CovarianceAlignment
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
 from mtlsim.sharing.sluice import Sluice, Sluiced
-from mtlsim.training.shared import sums_of_squares
+from mtlsim.sharing.soft import Soft
+from mtlsim.sharing.soft_parameters import SoftParameters
+from mtlsim.training.shared import losses_of
 from mtlsim.weighting import find_scheme
 
 D, K, R = 4, 3, 2
 RNG = np.random.default_rng(5)
 PAIRS = [(RNG.normal(size=(n, D)), RNG.normal(size=n)) for n in (9, 7, 6)]
+MOMENTS = [mtl.Moments.from_data(*pair) for pair in PAIRS]
 X = RNG.normal(size=(11, D))
 relu = lambda scores: np.maximum(scores, 0)
 UNITS = {"identity": (identity, lambda scores: scores), "relu": (jax.nn.relu, relu)}
@@ -40,9 +46,13 @@ SHARINGS = {
     "hard, three layers": Hard(3),
     "stitches, two layers": CrossStitch(depth=2),
     "alignments": CovarianceAlignment(0.7),
+    "soft layers": SoftParameters(0.7, 0.2),
+    "soft layers, three": SoftParameters(0.7, 0.2, 3),
+    "branches, two layers": Branched(((0, 0, 1), (0, 1, 2))),
     "sluice": Sluice(learned=True, decay=0.3, orthogonality=0.7),
     "sluice, three layers": Sluice("balanced", 0.3, True, 0.7, 3),
 }
+TIGHT = {"xatol": 1e-10, "fatol": 1e-12, "maxiter": 20_000, "maxfev": 20_000}
 LINEAR = [name for name, sharing in SHARINGS.items() if not sharing.needs_rows]
 
 
@@ -63,6 +73,11 @@ def by_hand(sharing, params, x, task, unit):
     if isinstance(sharing, Hard):
         for columns in params.columns:
             x = unit(columns.T @ x)
+        return x @ params.heads[task]
+    if isinstance(sharing, (SoftParameters, Branched)):
+        places = [[task] * K, [task] * K] if isinstance(sharing, SoftParameters) else sharing.groups
+        for columns, groups in zip(params.columns, itertools.cycle(places), strict=False):
+            x = unit(columns[groups[task]].T @ x)
         return x @ params.heads[task]
     if isinstance(sharing, CovarianceAlignment):
         return unit(params.shared.T @ params.alignments[task].T @ x) @ params.heads[task]
@@ -129,7 +144,7 @@ def test_linear_ones_have_parameters(name):
         n = len(labels)
         rows = Rows(rows.X.at[k, :n].set(own), rows.y.at[k, :n].set(labels), rows.used.at[k, :n].set(True))
     sums = mtl.fit(PAIRS, sharing, rank=R, training=WeightedTraining(n_steps=1))  # moments behind it
-    of_rows = sums_of_squares(rows, sharing, sums.params, "identity")
+    of_rows = losses_of(rows, sharing, sums.params, "identity")
     close(sums.losses, of_rows, 2)
     close(of_rows, [np.sum((x @ theta - y) ** 2) for (x, y), theta in zip(PAIRS, np.asarray(sums.parameters), strict=True)], 2)
 
@@ -277,9 +292,67 @@ def test_the_risk_on_rows_held_out_is_that_of_the_parameters():
     assert abs(np.mean(measured) - wanted) < 4 * error < 0.05 * wanted
 
 
+def test_a_pull_at_layers_is_a_penalty_on_angles_if_heads_decay():
+    """Of two linear tasks of one column: factors are trained, the penalty of the product of both is searched; and the trap."""
+    pair = [
+        (np.array([[1.0, 0], [0, 1], [1, 1]]), np.array([1.0, 0, 2])),
+        (np.array([[1.0, 0], [0, 2]]), np.array([1.0, 2])),
+    ]
+
+    def objective(flat):
+        first, second, size = flat[:2], flat[2:4], flat[4]
+        squares = sum(np.sum((x @ own - y) ** 2) for (x, y), own in zip(pair, (first, second), strict=True))
+        return squares + 2 * np.sqrt(0.1 * (1 + 1 / size**2)) * np.linalg.norm(size * first - second)
+
+    starts = np.random.default_rng(12).normal(size=(6, 5))
+    wanted = min(minimize(objective, start, method="Nelder-Mead", options=TIGHT).fun for start in starts)
+    assert wanted == pytest.approx(0.697415, abs=1e-6)  # worked out apart
+    for strength, decay in ((0.5, 0.2), (0.25, 0.4)):
+        training = WeightedTraining(n_steps=20_000, learning_rate=0.02)
+        found = mtl.fit(pair, SoftParameters(strength, decay), training=training)
+        assert abs(float(found.loss) - wanted) < 2e-5 * wanted
+    trap = SoftParameters(10.0, 0.0)
+    params, rows = random_params(trap), jnp.asarray(X)
+    shorter = params._replace(columns=[one / 1000 for one in params.columns], heads=1000 * params.heads)
+    for task in range(K):
+        close(trap.outputs(shorter, rows, task, jax.nn.relu), trap.outputs(params, rows, task, jax.nn.relu), 3)
+    assert float(trap.penalty(shorter)) == pytest.approx(1e-6 * float(trap.penalty(params)), rel=1e-9)
+    by_pairs = sum(np.sum((params.columns[0][k] - params.columns[0][m]) ** 2) for k in range(K) for m in range(k))
+    assert float(trap.penalty(params)) == pytest.approx(10 * float(by_pairs), rel=1e-9)
+
+
+@pytest.mark.parametrize(("sharing", "strength"), [(Soft(0.5, 0.3), 0.5), (Soft(20.0, 0.3), 20.0), (Hard(), None)], ids=str)
+def test_classes_are_learned_by_the_logistic_loss(sharing, strength):
+    """The convex problem of soft sharing, and factors of hard sharing, searched on the rows by another program."""
+    rng = np.random.default_rng(8)
+    pairs = [(rows, np.where(rows[:, 0] + rng.logistic(size=len(rows)) > 0, 1.0, -1.0)) for rows in rng.normal(size=(K, 40, D))]
+    weights = np.array([1.0, 0.5, 2.0])
+    losses = lambda theta: [np.sum(np.logaddexp(0, -y * (x @ own))) for (x, y), own in zip(pairs, theta, strict=True)]
+
+    def objective(flat):
+        if strength is None:
+            return weights @ losses(np.outer(flat[D:], flat[:D]))
+        theta = flat.reshape(K, D)
+        pulls = sum(np.sum((theta[k] - theta[m]) ** 2) for k in range(K) for m in range(k))
+        return weights @ losses(theta) + strength * pulls + 0.3 * np.sum(theta**2)
+
+    size = D + K if strength is None else K * D
+    wanted = min(minimize(objective, start, options={"gtol": 1e-8}).fun for start in rng.normal(size=(4, size)))
+    training = WeightedTraining(n_steps=4000, learning_rate=0.03)
+    found = mtl.fit(pairs, sharing, weights=weights, loss="logistic", training=training)
+    assert abs(float(found.loss) - wanted) < 1e-6 * wanted and found.status == 0
+    np.testing.assert_allclose(found.losses, losses(np.asarray(found.parameters)), rtol=1e-9)
+    by_sums = mtl.fit(pairs, sharing, weights=weights)  # squares of the same labels are another problem
+    assert not np.allclose(by_sums.parameters, found.parameters, rtol=0.1)
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
+        (lambda: mtl.fit(PAIRS, loss="logistic"), "y must be -1 and 1, but is .*; use 2 \\* y - 1 for labels 0 and 1"),
+        (lambda: mtl.fit(MOMENTS, loss="logistic"), "loss must be 'squared' for moments, but is 'logistic'; pass rows"),
+        (lambda: mtl.fit(PAIRS, loss="hinge"), "loss must be one of the known names, but is 'hinge'"),
+        (lambda: mtl.fit(MOMENTS, activation="relu"), "activation must be 'identity' for moments, but is 'relu'; pass rows"),
         (lambda: MultiTaskAttention("rows"), "sees must be one of the known names"),
         (lambda: MultiTaskAttention(width=0), "width must be a whole number >= 1, but is 0"),
         (lambda: MultiTaskAttention(depth=0), "depth must be a whole number >= 1, but is 0"),
@@ -290,7 +363,7 @@ def test_the_risk_on_rows_held_out_is_that_of_the_parameters():
         (lambda: MixtureOfExperts(2, 1, one_gate=True), "one_gate must be False where tasks have experts of their own"),
         (lambda: mtl.fit(PAIRS, Sluice(learned=True), rank=3), "rank must be even, for two subspaces of as many columns, but is 3"),
         (
-            lambda: mtl.fit([mtl.Moments.from_data(*pair) for pair in PAIRS], "attention"),
+            lambda: mtl.fit(MOMENTS, "attention"),
             "tasks must be rows for attention, which looks at each, but is Moments; pass a pair",
         ),
         (lambda: mtl.Transfer(mtl.LinearTasks(), sharing="attention"), "sharing must be one whose optimum is known"),

@@ -18,6 +18,7 @@ from mtlsim.plots.style import (
     NO_INTERVAL,
     are_words,
     figure,
+    has_long_names,
     label_of,
     places,
     set_scale,
@@ -95,7 +96,8 @@ def transfer_map(
     values = [None] if panels is None else data[panels].values
     n_rows = -(-len(values) // MAX_COLUMNS)
     n_columns = -(-len(values) // n_rows)
-    fig, panel_axes = figure(n_columns, 3.2, 3.4, n_rows, sharey=True)
+    width = 3.2 + 1.4 * any(has_long_names(data[name].values) for name in (x, y))
+    fig, panel_axes = figure(n_columns, width, 3.4, n_rows, sharey=True)
     for ax in panel_axes.flat[len(values) :]:
         ax.set_axis_off()
     norm = gain_norm(data["gain_mean"].where(~has_heavy_tails(data)).values)

@@ -1,6 +1,8 @@
 """One look for all figures: legible in print, in grey and to colour-blind eyes; every axis says that positive helps."""
 
 import math
+import re
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +24,7 @@ HELPS, HURTS, UNDECIDED = "#2166ac", "#b2182b", "#888888"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 GAIN_COLOURS, NO_VALUE = "RdBu", "#cccccc"  # of maps of gains, in pictures and on pages
+WIDEST = 18  # letters of a name on an axis, beyond which it has several lines
 ALWAYS = {  # places in SERIES and MARKERS of what comes in many figures, whatever else one shows
     **{"same": 0, "disjoint": 1, "rotated": 2, "geodesic": 3, "coordinates": 4},
     **{"hard": 0, "pooled": 1, "cross-stitch": 2, "experts": 3, "adapters": 4, "soft": 5},
@@ -177,7 +180,7 @@ def series_of(names: Iterable[str]) -> dict[str, int]:
     names = [str(name) for name in names]
     found: dict[str, int] = {}
     for name in names:
-        known = ALWAYS.get(name.split(",")[0].split(" ")[0])
+        known = ALWAYS.get(re.split(r"[, (]", name)[0])
         if known is not None and known not in found.values():
             found[name] = known
     for name in names:
@@ -204,9 +207,22 @@ def places(values) -> np.ndarray:
 def set_scale(axis, values) -> None:
     """Logarithmic where `is_logarithmic` says so; words are written at their `places`. axis: ax.xaxis or ax.yaxis."""
     if are_words(values):
-        axis.set_ticks(places(values), [str(value) for value in values])
+        lines = [_broken(str(value)) for value in values]
+        upright = {"rotation": 90} if axis.axis_name == "x" and has_long_names(values) else {}
+        axis.set_ticks(places(values), lines, **upright)
     elif is_logarithmic(values):
         axis._set_axes_scale("log")
+
+
+def has_long_names(values) -> bool:
+    """Whether some value of an axis takes several lines, such as an architecture with its fields."""
+    return are_words(values) and any(len(str(value)) > WIDEST for value in values)
+
+
+def _broken(words: str) -> str:
+    """A long name in lines: its fields below it."""
+    name, bracket, fields = words.partition("(")
+    return words if len(words) <= WIDEST else "\n".join([name, *textwrap.wrap(bracket + fields, WIDEST)])
 
 
 def symmetric_ticks(largest: float, span: float) -> list[float]:

@@ -141,7 +141,7 @@ def make_grid(cell: Any, grid: Mapping[str, Any], check: bool = True) -> Grid:
         require(several, f"grid[{name!r}]", "a sequence of values", repr(values), f"write [{values!r}]")
         shape = getattr(values, "shape", (1,))
         require(len(shape) == 1, f"grid[{name!r}]", "a sequence of values", f"of shape {shape}", "pass its values in one row")
-        values = tuple(values)
+        values = tuple(_as_words(value, cell, name) for value in values)
         plain = not any(isinstance(value, (list, tuple, Mapping)) or np.ndim(value) > 0 for value in values)
         require(plain, f"grid[{name!r}]", "made of numbers or names", list(values), "sweep each entry as an axis of its own")
         values = tuple(np.asarray(values).tolist()) if np.asarray(values).dtype.kind in "iuf" else values
@@ -158,6 +158,19 @@ def make_grid(cell: Any, grid: Mapping[str, Any], check: bool = True) -> Grid:
     if check:
         _check_values(cell, result)
     return result
+
+
+def _as_words(value: Any, cell: Any, name: str) -> Any:
+    """A table or a thing, of a field that makes things of tables, as the words (`text`) from which that makes it too."""
+    *steps, last = parse(name)
+    if isinstance(value, (str, Number)) or not isinstance(last, str):
+        return value
+    node = cell
+    for step in steps:
+        node = node[step] if isinstance(step, int) else getattr(node, step, None)
+    fields = getattr(type(node), "__dataclass_fields__", {})
+    made_by = fields[last].metadata.get("converter") if last in fields else None
+    return value if made_by is None else getattr(made_by(value), "text", value)
 
 
 def _place(cell: Any, name: str) -> list[str | int]:

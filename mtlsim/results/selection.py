@@ -1,6 +1,7 @@
 """A part of a result: some values of some axes, named as a user types them."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ def select(
         cure = f"choose among {', '.join(free)}" if free else "this picture has none"
         require(axis in free, "only", "an axis of which one value is a picture", f"{axis} ({why})", cure)
         one = values in [str(value) for value in data[axis].values]  # names may hold commas
-        chosen = [values] if one else values.split(",")
+        chosen = [values] if one else re.split(r",(?![^(]*\))", values)  # commas in brackets are part of a value
         data = data.isel({axis: list(dict.fromkeys(_place(value, data[axis].values, axis) for value in chosen))})
     return data
 

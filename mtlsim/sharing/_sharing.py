@@ -7,18 +7,22 @@ K tasks minimise, over the parameters that an architecture declares,
 f_k the function of task k, and theta_k (d,) its effective parameters where it is linear in x. Tasks never need common rows.
 """
 
+import dataclasses
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from mtlsim.core.checks import is_concrete, is_whole, require
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
+from mtlsim.core.registry import OWN, all_in, file_of
 from mtlsim.core.status import worst
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.mixed import Mixing, solve_mixed
@@ -30,23 +34,27 @@ identity: Callable = lambda scores: scores
 
 
 class Problem(NamedTuple):
-    """What is to be learned: K tasks as moments, columns of a shared layer, weights (K,), ridges (K,) and a key for searches."""
+    """What is to be learned: K tasks as moments, columns of a shared layer, weights (K,), ridges (K,) and a key for searches.
+
+    n_outputs: o; of more than one every task is o entries of all of these, one after the other, on the same rows.
+    """
 
     moments: Moments
     rank: int
     weights: Float[Array, " K"]
     ridge: Float[Array, " K"]
     key: Key[Array, ""]
+    n_outputs: int = 1
 
     @property
     def n_tasks(self) -> int:
-        return self.moments.n_tasks
+        return self.moments.n_tasks // self.n_outputs
 
 
 class Answer(eqx.Module):
     """The optimum of an architecture and what is proven of it: see `mtlsim.Solution` for loss, gap, certificate and status.
 
-    params: in the form that the architecture declares. parameters (K, d): the effective ones of every task.
+    params: in the form that the architecture declares. parameters (K, d): the effective ones of every task, of o outputs (K o, d).
     """
 
     params: Params
@@ -58,23 +66,41 @@ class Answer(eqx.Module):
 
 
 class Shape(NamedTuple):
-    """Sizes of the parameters: K tasks, d features, r columns, o outputs (one today)."""
+    """Sizes of the parameters: K tasks, d features, r columns."""
 
     n_tasks: int
     n_features: int
     rank: int
-    n_outputs: int = 1
 
 
 class Sharing(eqx.Module):
     """An architecture; its fields are its hyperparameters.
 
     on_networks: whether units that bend (ReLU) and losses other than squares are fitted too. needs_source: whether the last task
-    is learned from the others, so that there must be some.
+    is learned from the others, so that there must be some. several_outputs: whether tasks may have more than one label a row.
     """
 
     on_networks: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    several_outputs: ClassVar[bool] = False
+
+    @property
+    def text(self) -> str:
+        """Words from which `mtlsim.sharing.as_sharing` makes it again: "soft(strength=2.0)", its name and what is not by default.
+
+        Raises ValueError for a class that no name stands for.
+        """
+        kind, own = type(self), file_of(type(self))
+        cure = "put its class into a file of its own, my_sharing.py, and name that"
+        named = own is not None or kind.__module__.startswith(f"{__package__}.")
+        require(named, "sharing", "an architecture that has a name", f"{kind.__name__} of {kind.__module__}", cure)
+        name = self.name
+        if own is not None and own.module.__name__.startswith(OWN):
+            name = os.path.relpath(own.path) + ("" if len(all_in(own, "SHARING")) == 1 else f":{kind.__name__}")
+        given = [(field, plain(getattr(self, field.name))) for field in dataclasses.fields(kind)]
+        number = lambda field, value: float(value) if is_whole(value) and not field.metadata.get("static") else value
+        shown = ", ".join(f"{field.name}={number(field, value)!r}" for field, value in given if value != plain(field.default))
+        return f"{name}({shown})" if shown else name
 
     def check(self, n_tasks: int, rank: int) -> None:
         """Raises ValueError for hyperparameters that do not fit so many tasks."""
@@ -166,6 +192,13 @@ class Sharing(eqx.Module):
     ) -> Bool[Array, ""]:
         """Whether the risk of what is learned together has no finite variance over draws, near interpolation."""
         return jnp.zeros((), bool)
+
+
+def plain(value: Any) -> Any:
+    """A hyperparameter as numbers, words and lists of these; an architecture as its `text`."""
+    if isinstance(value, Sharing):
+        return value.text
+    return np.asarray(value).tolist() if eqx.is_array_like(value) else value
 
 
 class MixedSharing(Sharing):

@@ -4,8 +4,7 @@
                                      + ridge sum_k |theta_k|^2,
 
 ridge regression in the task covariance whose inverse is strength (K I - 11') + ridge I. strength 0 is every task alone, strength ->
-infinity pools. The pull is on the products theta_k = B_k A_k. A pull on the factors B_k alone, with heads that are free, does
-nothing: B -> 0 and A -> infinity leave every product as it was, and the infimum is that of the tasks alone for every strength.
+infinity pools. The pull is on the products theta_k = B_k A_k; `soft-parameters` pulls at the layers B_k.
 """
 
 import jax.numpy as jnp

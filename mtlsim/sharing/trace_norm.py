@@ -4,32 +4,46 @@
 
 convex, with exact ranks and a proven gap. It is what weight decay of hard sharing with r >= K columns does, strength = 2 decay.
 With orthonormal rows n it takes strength / (2 n) off every singular value of the tasks' own solutions. strength -> infinity is
-zero, and not pooling. Of layers of a network stacked over tasks it is the norm of the unfolding along the tasks; at depth one the
-sums over the unfoldings of the Tucker and tensor-train forms are twice and once this one.
+zero, and not pooling.
+
+Of o outputs, labels (m, o), the tasks' parameters are a tensor (K, o, d) that is unfolded to matrices, whose norms are added:
+
+    "tasks"         K x o d:  tasks are mixtures of few;
+    "tensor-train"  that, and K o x d:  all outputs of all tasks use few directions of x, too;
+    "tucker"        these, and o x K d:  outputs are mixtures of few, too.
+
+Of one output the last matrix of each form but "tasks" is left out: they are once and twice the norm of W.
 """
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from mtlsim.core.checks import require_one
+from mtlsim.core.checks import require_choice, require_one
 from mtlsim.sharing._sharing import Answer, Problem, Sharing, require_no_ridge
 from mtlsim.solvers.network import Layers
-from mtlsim.solvers.penalised import solve_trace_norm
+from mtlsim.solvers.penalised import FORMS, solve_trace_norm
 
 
 class TraceNorm(Sharing):
-    """strength: of the sum of singular values, > 0, on the scale of X'y."""
+    """strength: of the sum of singular values, > 0, on the scale of X'y. form: "tasks", "tensor-train" or "tucker", the matrices
+    that the parameters make.
+    """
 
     strength: Array | float = 1.0
+    form: str = eqx.field(default="tasks", static=True)
+
+    several_outputs = True
 
     def __check_init__(self):
+        require_choice(self.form, FORMS, "form")
         require_one(self.strength, lambda s: (s > 0) & np.isfinite(s), "strength", "a number > 0", "use 1")
 
     def exact(self, problem: Problem) -> Answer:
         require_no_ridge(problem)
         strength = jnp.asarray(self.strength, problem.ridge.dtype)
-        found = solve_trace_norm(problem.moments, problem.weights, strength)
+        found = solve_trace_norm(problem.moments, problem.weights, strength, problem.n_outputs, self.form)
         return Answer(found.parameters, found.parameters, found.loss, found.gap, found.certificate, found.status)
 
     def layers(self, params):
@@ -41,4 +55,7 @@ class TraceNorm(Sharing):
 
 SHARING = TraceNorm
 REDUCTIONS = ("single when weak",)
-EXAMPLES = ((TraceNorm(1.0), {}, [[0.97492, 0.55880], [0.90749, 0.87716]]),)
+EXAMPLES = (
+    (TraceNorm(1.0), {}, [[0.97492, 0.55880], [0.90749, 0.87716]]),
+    (TraceNorm(0.5, "tucker"), {}, [[0.97492, 0.55880], [0.90749, 0.87716]]),
+)

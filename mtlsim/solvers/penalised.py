@@ -2,9 +2,9 @@
 
     minimise over theta_1..theta_K   sum_k w_k |X_k theta_k - y_k|^2 + strength Omega(W)
 
-by the alternating direction method of multipliers, a fixed number of rounds from moments. Any residuals r_k of which
-Omega*(2 w_k X_k'r_k) <= strength give a lower bound sum_k w_k (2 r_k'y_k - |r_k|^2); those of the answer, made shorter until they
-do, prove how far it is from the optimum.
+by the alternating direction method of multipliers, a fixed number of rounds from moments; a task of o outputs is o of these on the
+same rows. Any residuals r_k of which Omega*(2 w_k X_k'r_k) <= strength give a lower bound sum_k w_k (2 r_k'y_k - |r_k|^2); those of
+the answer, made shorter until they do, prove how far it is from the optimum.
 """
 
 from typing import NamedTuple
@@ -23,65 +23,91 @@ from mtlsim.solvers.solution import certify
 
 ROUNDS = 2000
 LEAST_SHARE = 1e-4  # of the largest eigenvalue: smaller ones do not set the pace
+FORMS = {"tasks": (0,), "tensor-train": (0, 2), "tucker": (0, 2, 1)}  # axes of (K, o, d) along which a matrix is made of the rest
 WIDE = 1e-3  # of the energy: a gap beyond it has the status not_converged
 
 
 class Penalised(NamedTuple):
-    """Parameters (K, d), what they have in common (d,), the objective, its gap over a proven bound, certificate and status."""
+    """Parameters (K o, d), what they have in common (o, d), the objective, its gap over a proven bound, certificate and status."""
 
-    parameters: Float[Array, "K d"]
-    common: Float[Array, " d"]
+    parameters: Float[Array, "N d"]
+    common: Float[Array, "o d"]
     loss: Float[Array, ""]
     gap: Float[Array, ""]
     certificate: Int[Array, ""]
     status: Int[Array, ""]
 
 
-def solve_trace_norm(moments: Moments, weights: Float[Array, " K"], strength: Float[Array, ""]) -> Penalised:
-    """Omega = the sum of the singular values of W (K, d): common directions are kept, strong ones first."""
+def solve_trace_norm(
+    moments: Moments, weights: Float[Array, " K"], strength: Float[Array, ""], n_outputs: int = 1, form: str = "tasks"
+) -> Penalised:
+    """Omega = the sum of the singular values of W (K, d): common directions are kept, strong ones first.
+
+    Of o outputs W (K, o, d), in K o rows, is unfolded: `FORMS` says which ways, whose sums are added.
+    """
     quadratic, linear, pace = _scaled(moments, weights)
+    ways = FORMS[form][: max(1, len(FORMS[form]) - (n_outputs == 1))]  # one output is no axis
+    shape = (-1, n_outputs, moments.n_features)
 
-    def prox(W, size):
-        left, values, right = jnp.linalg.svd(W, full_matrices=False)
-        return multiply(left * jnp.maximum(values - size, 0), right)
+    def unfold(rows, way):
+        return jnp.moveaxis(rows.reshape(shape), way, 0).reshape(rows.reshape(shape).shape[way], -1)
 
-    inverse = jnp.linalg.inv(quadratic + pace * jnp.eye(moments.n_features))
+    def soften(rows, way, size):
+        left, values, right = jnp.linalg.svd(unfold(rows, way), full_matrices=False)
+        found = multiply(left * jnp.maximum(values - size, 0), right)
+        return jnp.moveaxis(found.reshape(jnp.moveaxis(rows.reshape(shape), way, 0).shape), 0, way).reshape(rows.shape)
+
+    inverse = jnp.linalg.inv(quadratic + len(ways) * pace * jnp.eye(moments.n_features))
 
     def turn(_, state):
-        kept, dual = state
-        found = jnp.einsum("kde,ke->kd", inverse, linear + pace * (kept - dual), precision="highest")
-        kept = prox(found + dual, strength / pace)
-        return kept, dual + found - kept
+        kept, duals = state
+        found = jnp.einsum("kde,ke->kd", inverse, linear + pace * jnp.sum(kept - duals, 0), precision="highest")
+        kept = jnp.stack([soften(found + dual, way, strength / pace) for way, dual in zip(ways, duals, strict=True)])
+        return kept, duals + found - kept
 
-    zero = jnp.zeros_like(linear)
-    kept, _ = jax.lax.fori_loop(0, ROUNDS, turn, (zero, zero))
-    penalty = strength * jnp.sum(jnp.linalg.svd(kept, compute_uv=False))
-    steepest = largest_of(jnp.linalg.svd(linear - _fitted(quadratic, kept), compute_uv=False))
-    return _proven(moments, weights, kept, jnp.zeros(moments.n_features, kept.dtype), penalty, strength, steepest)
+    zero = jnp.zeros((len(ways), *linear.shape), linear.dtype)
+    kept, duals = jax.lax.fori_loop(0, ROUNDS, turn, (zero, zero))
+    values = lambda rows, way: jnp.linalg.svd(unfold(rows, way), compute_uv=False)
+    answer = kept[0]
+    penalty = strength * sum(jnp.sum(values(answer, way)) for way in ways)
+    slope = linear - _fitted(quadratic, answer)
+    parts = pace * duals + (slope - pace * jnp.sum(duals, 0)) / len(ways)  # of the slope, a part for each way
+    steepest = largest_of(jnp.stack([largest_of(values(part, way)) for way, part in zip(ways, parts, strict=True)]))
+    nothing = jnp.zeros((n_outputs, moments.n_features), answer.dtype)
+    return _proven(moments, weights, answer, nothing, penalty, strength, steepest)
 
 
-def solve_deltas(moments: Moments, weights: Float[Array, " K"], strength: Float[Array, ""]) -> Penalised:
-    """Omega = sum_k |theta_k - b|, with b (d,) free: tasks are the common b exactly, or leave it."""
+def solve_deltas(moments: Moments, weights: Float[Array, " K"], strength: Float[Array, ""], n_outputs: int = 1) -> Penalised:
+    """Omega = sum_k |theta_k - b|, with b (d,) free: tasks are the common b exactly, or leave it.
+
+    Of o outputs, in K o rows, the base b (o, d) has one for each, and Omega is the sum of the singular values of the differences
+    (o, d).
+    """
     quadratic, linear, pace = _scaled(moments, weights)
     inverse = jnp.linalg.inv(quadratic + pace * jnp.eye(moments.n_features))
+    per_task = lambda rows: rows.reshape(-1, n_outputs, *rows.shape[1:])
+    over_tasks = lambda rows: jnp.sum(per_task(rows), 0)  # outputs of a task have the same rows
+    spread = lambda base: jnp.tile(base, (len(linear) // n_outputs, 1))
     own = jnp.einsum("kde,kef->kdf", quadratic, inverse, precision="highest")
-    root, _ = inverse_square_root(pace * jnp.sum(own, 0))  # of least norm where no row sees the base
+    root, _ = inverse_square_root(pace * over_tasks(own)[0])  # of least norm where no row sees the base
+    shorten = lambda rows, size: _shorter(per_task(rows), size).reshape(rows.shape)
+    values = lambda rows: _values(per_task(rows))
 
     def turn(_, state):
         kept, dual = state
         wanted = linear + pace * (kept - dual)
-        left = jnp.sum(linear - jnp.einsum("kde,ke->kd", own, wanted, precision="highest"), 0)
-        common = multiply(root, multiply(root.T, left))
-        delta = jnp.einsum("kde,ke->kd", inverse, wanted - multiply(quadratic, common), precision="highest")
-        kept = _shorter(delta + dual, strength / pace)
+        left = over_tasks(linear - jnp.einsum("kde,ke->kd", own, wanted, precision="highest"))
+        common = multiply(left, root, root.T)
+        delta = jnp.einsum("kde,ke->kd", inverse, wanted - _fitted(quadratic, spread(common)), precision="highest")
+        kept = shorten(delta + dual, strength / pace)
         return kept, dual + delta - kept
 
     zero = jnp.zeros_like(linear)
     kept, _ = jax.lax.fori_loop(0, ROUNDS, turn, (zero, zero))
-    common = minimum_norm(jnp.sum(quadratic, 0), jnp.sum(linear - _fitted(quadratic, kept), 0))
-    parameters = common + kept
-    penalty = strength * jnp.sum(jnp.linalg.norm(kept, axis=-1))
-    steepest = largest_of(jnp.linalg.norm(linear - _fitted(quadratic, parameters), axis=-1))
+    common = minimum_norm(over_tasks(quadratic)[0], over_tasks(linear - _fitted(quadratic, kept)).T).T
+    parameters = spread(common) + kept
+    penalty = strength * jnp.sum(values(kept))
+    steepest = largest_of(values(linear - _fitted(quadratic, parameters)))
     return _proven(moments, weights, parameters, common, penalty, strength, steepest)
 
 
@@ -99,10 +125,18 @@ def _fitted(quadratic, parameters):
     return jnp.einsum("kde,ke->kd", quadratic, parameters, precision="highest")
 
 
-def _shorter(rows: Float[Array, "K d"], size: Float[Array, ""]) -> Float[Array, "K d"]:
-    """Every row by `size` shorter, or zero."""
-    lengths = jnp.linalg.norm(rows, axis=-1, keepdims=True)
-    return rows * jnp.maximum(1 - size / jnp.where(lengths > 0, lengths, 1), 0)
+def _shorter(blocks: Float[Array, "K o d"], size: Float[Array, ""]) -> Float[Array, "K o d"]:
+    """The singular values of every block less `size`, or zero; of one row that is its length."""
+    if blocks.shape[1] == 1:
+        lengths = jnp.linalg.norm(blocks, axis=-1, keepdims=True)
+        return blocks * jnp.maximum(1 - size / jnp.where(lengths > 0, lengths, 1), 0)
+    left, values, right = jnp.linalg.svd(blocks, full_matrices=False)
+    return multiply(left * jnp.maximum(values - size, 0)[:, None], right)
+
+
+def _values(blocks: Float[Array, "K o d"]) -> Float[Array, "K m"]:
+    """The singular values of every block."""
+    return jnp.linalg.norm(blocks, axis=-1) if blocks.shape[1] == 1 else jnp.linalg.svd(blocks, compute_uv=False)
 
 
 def _proven(moments, weights, parameters, common, penalty, strength, steepest) -> Penalised:

@@ -23,7 +23,7 @@ from mtlsim.sharing import Problem, Sharing, as_sharing, as_table
 from mtlsim.sharing._sharing import Params
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.single import penalised_losses, solve_single
-from mtlsim.training.shared import UNITS, sums_of_squares, train_shared
+from mtlsim.training.shared import LOSSES, UNITS, losses_of, train_shared
 from mtlsim.training.weighted import WeightedTraining
 from mtlsim.weighting import Scheme
 
@@ -33,9 +33,9 @@ FORMAT = 1
 class Fitted(eqx.Module):
     """What was learned of K tasks, and what is known about it.
 
-    params: in the form that the sharing declares. parameters (K, d): of the tasks, where they are linear in x, else None.
-    losses (K,): sums of squares of the tasks. loss: the objective, gap: by how much at most it is above the optimum; certificate,
-    status: see `mtlsim.Certificate` and `mtlsim.Status`. route: how it was found.
+    params: in the form that the sharing declares. parameters (K, d), of o outputs (K, o, d): of the tasks, where they are linear
+    in x, else None. losses (K,): of the tasks, summed over rows. loss: the objective, gap: by how much at most it is above the
+    optimum; certificate, status: see `mtlsim.Certificate` and `mtlsim.Status`. route: how it was found.
 
     >>> X, y = np.eye(2), np.array([1.0, 2.0])
     >>> found = mtl.fit([(X, y), (X, y)], "pooled")
@@ -45,7 +45,7 @@ class Fitted(eqx.Module):
 
     sharing: Sharing
     params: Params
-    parameters: Float[Array, "K d"] | None
+    parameters: Float[Array, "K *o d"] | None
     losses: Float[Array, " K"]
     loss: Float[Array, ""]
     gap: Float[Array, ""]
@@ -58,14 +58,17 @@ class Fitted(eqx.Module):
     def n_tasks(self) -> int:
         return self.losses.shape[0]
 
-    def predict(self, X, task: int = -1) -> Float[Array, " m"]:
-        """What one task says of rows X (m, d). Raises ValueError for another number of columns, or a task that is not there."""
+    def predict(self, X, task: int = -1) -> Float[Array, "m *o"]:
+        """What one task says of rows X (m, d); of o outputs, (m, o).
+
+        Raises ValueError for another number of columns, or a task that is not there.
+        """
         X = jnp.asarray(X, self.losses.dtype)
         require_index(task, self.n_tasks, "task")
-        d = self.sharing.n_features(self.params) if self.parameters is None else self.parameters.shape[1]
+        d = self.sharing.n_features(self.params) if self.parameters is None else self.parameters.shape[-1]
         require(X.ndim == 2 and X.shape[1] == d, "X", f"of shape (m, {d})", f"of shape {X.shape}", "pass one row per sample")
         if self.parameters is not None:
-            return multiply(X, self.parameters[task])
+            return multiply(X, self.parameters[task].T)
         return self.sharing.outputs(self.params, X, range(self.n_tasks)[task], UNITS[self.activation])
 
     def save(self, path: Path | str) -> None:
@@ -118,15 +121,20 @@ def fit(
     training: WeightedTraining | None = None,
     scheme: Scheme | None = None,
     activation: str = "identity",
+    loss: str = "squared",
+    start: Params | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Fitted:
     """Learn K tasks together: minimise sum_k w_k |f_k(X_k) - y_k|^2 + penalty, over what the sharing declares.
 
     tasks: `Moments`, stacked or one per task, pairs (X, y), or `Rows`; every task may have rows of its own, the last is the
-    target of sharings that have one. sharing: an architecture of `mtlsim.sharing`, its name, or a table {name, ...}.
-    rank: columns of its shared layers. weights: per task, >= 0; None is one each. training: how it is trained; left out, what is
-    known exactly is solved, and the rest trained by default. scheme: of weights that change along training.
-    activation: "identity", or "relu" units, which are trained on rows. key: of starts and batches, jax.random.key(0) if left out.
+    target of sharings that have one. Labels y are (m,), or (m, o) of o outputs for `adapters` and `trace-norm`.
+    sharing: an architecture of `mtlsim.sharing`, its name, or a table {name, ...}. rank: columns of its shared layers.
+    weights: per task, >= 0; None is one each. training: how it is trained; left out, what is known exactly is solved, and the
+    rest trained by default. scheme: of weights that change along training. activation: "identity", or "relu" units, which are
+    trained on rows. loss: "squared", or "logistic", log(1 + exp(-y f(x))) of labels -1 and 1, which is trained on rows, too.
+    start: where training begins, such as the `params` of an earlier fit; left out, where the architecture says.
+    key: of starts and batches, jax.random.key(0) if left out.
     Raises ValueError for tasks, sizes and options that do not fit; trouble with the numbers becomes `status`.
 
     >>> X, y = np.eye(2), np.array([1.0, 2.0])
@@ -137,8 +145,12 @@ def fit(
     sharing = as_sharing(sharing)
     require(isinstance(sharing, Sharing), "sharing", "an architecture or its name", repr(sharing), "use 'hard'")
     require_choice(activation, UNITS, "activation")
-    given = _as_tasks(tasks, sharing.needs_rows or activation == "relu" or (training is not None and training.batch is not None))
+    require_choice(loss, LOSSES, "loss")
+    tasks, o = _by_output(tasks, sharing)
+    batches = training is not None and training.batch is not None
+    given = _as_tasks(tasks, sharing.needs_rows or activation == "relu" or loss == "logistic" or batches)
     n_tasks, d = (given.X[:, 0] if isinstance(given, Rows) else given.cross).shape
+    n_tasks //= o
     whole = is_whole(rank) and rank >= 1
     require(whole, "rank", "a whole number >= 1", repr(rank), "use 1 to force sharing")
     require(activation == "relu" or rank <= d, "rank", f"at most n_features = {d}", rank, "use fewer columns")
@@ -148,24 +160,41 @@ def fit(
     weights = per_task(weights, 1.0, n_tasks, "weights", dtype)
     check_weights(weights)
     key = jax.random.key(0) if key is None else check_key(key)
-    if isinstance(given, Moments) and training is None and scheme is None:
-        answer = sharing.exact(Problem(given, int(rank), weights, jnp.zeros(n_tasks, dtype), key))
+    solved = isinstance(given, Moments) and activation == "identity" and loss == "squared"
+    if solved and training is None and scheme is None and start is None:
+        none = jnp.zeros(n_tasks * o, dtype)
+        answer = sharing.exact(Problem(given, int(rank), jnp.repeat(weights, o), none, key, o))
         if answer is not None:
-            losses = penalised_losses(given, answer.parameters, jnp.zeros(n_tasks, dtype))
+            losses = penalised_losses(given, answer.parameters, none)
             route = sharing.route(n_tasks, int(rank), given.shared_covariates, d)
             rest = answer.loss, answer.gap, answer.certificate, answer.status, route
-            return Fitted(sharing, answer.params, answer.parameters, losses, *rest)
+            by_task = lambda rows: rows if o == 1 else rows.reshape(n_tasks, o, *rows.shape[1:])
+            return Fitted(sharing, answer.params, by_task(answer.parameters), jnp.sum(losses.reshape(n_tasks, o), 1), *rest)
     training = training or WeightedTraining()
-    found = train_shared(given, sharing, int(rank), weights, training, key, activation, 1, scheme)
+    found = train_shared(given, sharing, int(rank), weights, training, key, activation, 1, scheme, start, loss)
     parameters = sharing.linear(found.params) if activation == "identity" and not sharing.needs_rows else None
     least = jnp.zeros((), dtype)
     if isinstance(given, Moments):  # no objective is below what the tasks lose alone
         alone = jnp.stack([solve_single(given[k]) for k in range(n_tasks)])
         least = jnp.sum(weights * penalised_losses(given, alone, jnp.zeros(n_tasks, dtype)))
     none = jnp.full((), int(Certificate.none), jnp.int32)
-    losses = sums_of_squares(given, sharing, found.params, activation)
+    losses = losses_of(given, sharing, found.params, activation, loss)
     rest = found.loss, jnp.maximum(found.loss - least, 0), none, found.status, training.optimiser, activation
     return Fitted(sharing, found.params, parameters, losses, *rest)
+
+
+def _by_output(tasks: Any, sharing: Sharing) -> tuple[Any, int]:
+    """Moments of every output of every task, and how many outputs they have; tasks of one output as they are."""
+    pairs = isinstance(tasks, Sequence) and all(isinstance(one, (tuple, list)) and len(one) == 2 for one in tasks)
+    counts = [1 if len(shape) < 2 else shape[1] for shape in map(np.shape, (y for _, y in tasks))] if pairs else []
+    several = sorted(set(counts))
+    if several in ([], [1]):
+        return tasks, 1
+    require(len(several) == 1, "tasks", "of one number of outputs", f"of {several}", "give all tasks the same outputs")
+    cure = "use 'adapters' or 'trace-norm', or one column"
+    require(sharing.several_outputs, "y", f"of shape (m,) for {sharing.name}", f"of {several[0]} columns", cure)
+    split = [Moments.from_shared_rows(*one) for one in tasks]
+    return [moments[j] for moments in split for j in range(several[0])], several[0]
 
 
 def _as_tasks(tasks: Any, need_rows: bool) -> Moments | Rows:

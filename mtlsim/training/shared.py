@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import is_concrete, require, require_choice
 from mtlsim.core.keys import stream
 from mtlsim.core.status import Status, flag
+from mtlsim.core.words import with_article
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments
 from mtlsim.sharing import Sharing
@@ -25,11 +26,13 @@ from mtlsim.weighting import Facts, Scheme, Signals, normalise
 SETTLED = 1e-5  # of the objective: more than this must not be gained by one more step against the gradient
 STEPS = 2.0 ** -np.arange(0, 40)  # of the length of the parameters
 UNITS: dict[str, Callable] = {"identity": identity, "relu": jax.nn.relu}
+LOSSES: dict[str, Callable] = {"squared": lambda f, y: (f - y) ** 2, "logistic": lambda f, y: jax.nn.softplus(-y * f)}
 
 
 class Trained(eqx.Module):
-    """The parameters at the end, the tasks' sums of squares (K,), the objective, and the losses, objective and parameters after T
-    equal parts of training. Training that diverged has a status and NaN, and one whose objective still fell is not converged.
+    """The parameters at the end, the tasks' losses summed over rows (K,), the objective, and the losses, objective and parameters
+    after T equal parts of training. Training that diverged has a status and NaN, and one whose objective still fell is not
+    converged.
     """
 
     params: Params
@@ -39,8 +42,10 @@ class Trained(eqx.Module):
     status: Int[Array, ""]
 
 
-def sums_of_squares(tasks: Moments | Rows, sharing: Sharing, params: Params, activation: str) -> Float[Array, " K"]:
-    """|f_k(X_k) - y_k|^2 of every task."""
+def losses_of(
+    tasks: Moments | Rows, sharing: Sharing, params: Params, activation: str, loss: str = "squared"
+) -> Float[Array, " K"]:
+    """Sums over rows of every task, of |f_k(X_k) - y_k|^2 or of log(1 + exp(-y_k f_k(X_k)))."""
     if isinstance(tasks, Moments):
         parameters = sharing.linear(params)
         grams = jnp.broadcast_to(tasks.gram, (len(parameters), *tasks.gram.shape[-2:]))
@@ -48,7 +53,7 @@ def sums_of_squares(tasks: Moments | Rows, sharing: Sharing, params: Params, act
         return tasks.energy + jnp.sum(parameters * (fitted - 2 * tasks.cross), -1)
     unit = UNITS[activation]
     outputs = jnp.stack([sharing.outputs(params, tasks.X[k], k, unit) for k in range(len(tasks.y))])
-    return jnp.sum(jnp.where(tasks.used, outputs - tasks.y, 0) ** 2, -1)
+    return jnp.sum(jnp.where(tasks.used, LOSSES[loss](outputs, tasks.y), 0), -1)
 
 
 def train_shared(
@@ -61,11 +66,14 @@ def train_shared(
     activation: str = "identity",
     n_records: int = 1,
     scheme: Scheme | None = None,
+    start: Params | None = None,
+    loss: str = "squared",
 ) -> Trained:
-    """Descend (sum_k w_k |f_k(X_k) - y_k|^2 + penalty) / rows of all tasks, from the start that the architecture declares.
+    """Descend (sum_k w_k |f_k(X_k) - y_k|^2 + penalty) / rows of all tasks, from `start` or the one that the architecture declares.
 
-    scheme: chooses w at every step from the mean losses and the inner products of their gradients in what the architecture
-    declares as shared; `weights` then only say what the objective at the end is.
+    loss: "squared", or "logistic" in its place, of labels -1 and 1 on rows. scheme: chooses w at every step from the mean losses
+    and the inner products of their gradients in what the architecture declares as shared; `weights` then only say what the
+    objective at the end is.
     Raises ValueError for records, batches and units that do not fit.
     """
     check_records(n_records, training.n_steps)
@@ -76,6 +84,11 @@ def train_shared(
     require(right, "tasks", f"rows for {sharing.name}, which looks at each", "Moments", "pass a pair (X, y) per task")
     right = has_rows or activation == "identity"
     require(right, "activation", "'identity' for moments", repr(activation), "pass rows of the tasks, (X, y)")
+    require_choice(loss, LOSSES, "loss")
+    require(has_rows or loss == "squared", "loss", "'squared' for moments", repr(loss), "pass rows of the tasks, (X, y)")
+    if loss == "logistic" and is_concrete(tasks.y):
+        labels = np.asarray(tasks.y)[np.asarray(tasks.used)]
+        require(np.isin(labels, (-1, 1)).all(), "y", "-1 and 1", np.unique(labels)[:4], "use 2 * y - 1 for labels 0 and 1")
     require(
         sharing.on_networks or activation == "identity",
         "activation",
@@ -83,27 +96,44 @@ def train_shared(
         repr(activation),
         "leave it out",
     )
-    return _train(tasks, sharing, rank, weights, training, key, activation, n_records, scheme)
+    if start is not None:
+        _check_start(start, sharing, Shape(*_across(tasks).shape, rank))
+    return _train(tasks, sharing, rank, weights, training, key, activation, n_records, scheme, start, loss)
 
 
-@partial(jax.jit, static_argnames=("rank", "activation", "n_records"))
-def _train(tasks, sharing, rank, weights, training, key, activation, n_records, scheme) -> Trained:
-    across = tasks.cross if isinstance(tasks, Moments) else tasks.X[:, 0]
-    params = sharing.init(stream(key, "start"), Shape(*across.shape, rank), training.start_size)
+def _across(tasks: Moments | Rows) -> Float[Array, "K d"]:
+    return tasks.cross if isinstance(tasks, Moments) else tasks.X[:, 0]
+
+
+def _check_start(start: Params, sharing: Sharing, shape: Shape) -> None:
+    """Refuse parameters of another architecture, or of other sizes."""
+    wanted = jax.eval_shape(lambda: sharing.init(jax.random.key(0), shape))
+    kind = lambda params: (jax.tree.structure(params), [np.shape(leaf) for leaf in jax.tree.leaves(params)])
+    cure = "pass the params of a fit of the same sharing, rank and tasks"
+    found = f"of shapes {kind(start)[1]} in {with_article(type(start).__name__)}"
+    require(kind(start) == kind(wanted), "start", f"{with_article(type(wanted).__name__)} of shapes {kind(wanted)[1]}", found, cure)
+
+
+@partial(jax.jit, static_argnames=("rank", "activation", "n_records", "loss"))
+def _train(tasks, sharing, rank, weights, training, key, activation, n_records, scheme, start, loss) -> Trained:
+    across = _across(tasks)
+    params = start
+    if start is None:
+        params = sharing.init(stream(key, "start"), Shape(*across.shape, rank), training.start_size)
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, across.dtype), params)
     counts = tasks.n_samples if isinstance(tasks, Moments) else jnp.sum(tasks.used, -1).astype(across.dtype)
     total, is_own = jnp.sum(counts), sharing.owned(params)
-    squares = lambda params, part=tasks: sums_of_squares(part, sharing, params, activation)
-    objective = lambda params: jnp.sum(weights * squares(params)) + sharing.penalty(params)
+    sums = lambda params, part=tasks: losses_of(part, sharing, params, activation, loss)
+    objective = lambda params: jnp.sum(weights * sums(params)) + sharing.penalty(params)
     horizon = training.n_steps if training.decay else None
     method = make_optimiser(training.optimiser, training.learning_rate, horizon, sharing.rates(params))
 
     def plain(params, opinion, part, share, t):
-        loss = lambda params: (jnp.sum(weights * squares(params, part)) / share + sharing.penalty(params)) / total
-        return jax.grad(loss)(params), opinion
+        mean = lambda params: (jnp.sum(weights * sums(params, part)) / share + sharing.penalty(params)) / total
+        return jax.grad(mean)(params), opinion
 
     def weighted(params, opinion, part, share, t):
-        means = lambda params: squares(params, part) / counts / share
+        means = lambda params: sums(params, part) / counts / share
         slopes, pull = jax.jacrev(means)(params), jax.grad(lambda params: jnp.asarray(sharing.penalty(params)) / total)(params)
         shared = [leaf.reshape(len(counts), -1) for leaf, own in _pairs(slopes, is_own) if not own]
         gram = sum(jnp.einsum("kp,lp->kl", leaf, leaf, precision="highest") for leaf in shared)
@@ -121,17 +151,17 @@ def _train(tasks, sharing, rank, weights, training, key, activation, n_records, 
         slopes, opinion = (plain if scheme is None else weighted)(params, opinion, part, share, t)
         return (*move(method, slopes, memory, params), opinion), None
 
-    facts = _facts(tasks, squares(params) / counts, rank)._replace(key=stream(key, "weights"))
+    facts = _facts(tasks, sums(params) / counts, rank)._replace(key=stream(key, "weights"))
     opinion = () if scheme is None else scheme.init(facts)
-    look = lambda state, _: (squares(state[0]), objective(state[0]), state[0])
+    look = lambda state, _: (sums(state[0]), objective(state[0]), state[0])
     (params, _, _), path = walk(step, (params, method.init(params), opinion), training.n_steps, n_records, look)
-    losses, loss = path[0][-1], path[1][-1]
-    broken = is_broken(loss)
+    losses, reached = path[0][-1], path[1][-1]
+    broken = is_broken(reached)
     energies = tasks.energy if isinstance(tasks, Moments) else jnp.sum(jnp.where(tasks.used, tasks.y, 0) ** 2, -1)
-    moving = _fall(objective, params, sharing.rates(params)) > jnp.maximum(SETTLED * loss, AT_REST * jnp.sum(weights * energies))
+    moving = _fall(objective, params, sharing.rates(params)) > jnp.maximum(SETTLED * reached, AT_REST * jnp.sum(weights * energies))
     unknown = unknown_where(broken)
     params = jax.tree.map(lambda leaf: leaf + unknown, params)
-    return Trained(params, losses + unknown, loss + unknown, path, flag(broken | moving, Status.not_converged))
+    return Trained(params, losses + unknown, reached + unknown, path, flag(broken | moving, Status.not_converged))
 
 
 def _fall(objective: Callable, params: Params, rates: Params | None) -> Float[Array, ""]:

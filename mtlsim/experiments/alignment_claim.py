@@ -46,9 +46,9 @@ def title(data) -> str:
             counts[where] = [same + int((chosen > 0).sum()), other + int((chosen < 0).sum())]
     (same, all_inside), (other, all_outside) = ((counts[where][not where], sum(counts[where])) for where in (True, False))
     return (
-        "Where the target's rows leave more unknown than sharing costs and the source has more rows, which show it (dashed), a source "
-        f"of the same covariance is better in {same} of {all_inside} decided cells; elsewhere a disjoint one is, in {other} of "
-        f"{all_outside}."
+        "Where the target's rows leave more unknown than sharing costs and the source has more rows, which show it (dashed), a "
+        f"source of the same covariance is better in {same} of {all_inside} decided cells; elsewhere a disjoint one is, in {other} "
+        f"of {all_outside}."
     )
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -33,7 +34,9 @@ def finish(fig: Figure, claim: str | None = None) -> Figure:
         width, height = fig.get_size_inches()
         renderer = fig.canvas.get_renderer()
         fig.set_size_inches(width, height + sum(one.get_window_extent(renderer).height for one in fig.legends) / fig.dpi)
-    fig.draw_without_rendering()
+    with warnings.catch_warnings():  # a legend that is made narrower below may leave no room yet
+        warnings.filterwarnings("ignore", "constrained_layout not applied")
+        fig.draw_without_rendering()
     _narrow_colour_bars(fig)
     if _wrap_labels(fig) | fit_legends(fig) | (look.width is not None):
         fig.draw_without_rendering()

@@ -51,6 +51,7 @@ STYLE = {
 }
 SMALL = ("legend.fontsize", "xtick.labelsize", "ytick.labelsize")
 IN_PAPERS = {**dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 8), **dict.fromkeys(SMALL, 7)}
+QUANTITIES = {"gain": "gain (positive helps)", "risk_single": "risk alone", "risk_multi": "risk together"}
 LABELS = {
     "alignment": "alignment score (1 = same covariance)",
     "cosine": "cosine of the parameters",
@@ -70,6 +71,11 @@ def label_of(name: str) -> str:
     """Axis label of a swept parameter, from its dotted name."""
     last = name.rsplit(".", 1)[-1]
     return LABELS.get(last) or LABELS.get(last.split("[")[0], last.replace("_", " "))
+
+
+def label_of_output(name: str) -> str:
+    """What a cell returns, in words."""
+    return QUANTITIES.get(name, name.replace("_", " "))
 
 
 def short_label_of(name: str) -> str:

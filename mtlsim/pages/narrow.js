@@ -6,7 +6,7 @@ function become(model, changes, narrow) {
   model.setv(narrow ? changes : usual.get(model.id));
 }
 function fit() {
-  const narrow = window.innerWidth < NARROW;
+  const narrow = document.documentElement.clientWidth < NARROW;  // innerWidth grows with what is too wide
   for (const document of Bokeh.documents) {
     for (const figure of document._all_models.values()) {
       if (figure.type !== "Figure") continue;

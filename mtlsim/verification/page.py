@@ -90,7 +90,8 @@ def _by_source(findings: Sequence[Finding], trials: Sequence[Trial]) -> str:
         + "</td></tr>"
         for key, named in sorted(of.items(), key=lambda item: -len(item[1]))
     )
-    return f"<h2>What became of each text's claims</h2><table class='claims'><tr><th>text</th><th>verdicts</th><th>claims</th></tr>{lines}</table>"
+    head = "<tr><th>text</th><th>verdicts</th><th>claims</th></tr>"
+    return f"<h2>What became of each text's claims</h2><table class='claims'>{head}{lines}</table>"
 
 
 def _counted(verdicts: list[str]) -> str:

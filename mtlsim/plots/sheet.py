@@ -126,9 +126,11 @@ def _label_rows(fig: Figure) -> None:
         return
     n_rows, n_columns, columns, _ = shape
     axes = [ax for ax in fig.axes if ax.get_subplotspec() is not None][: n_rows * n_columns]
+    said = [ax.get_ylabel() for ax in axes]
     for i, ax in enumerate(axes):
-        if i % columns == 0 and not ax.get_ylabel():
-            ax.set_ylabel(axes[i - i % n_columns].get_ylabel())
+        if i % columns == 0 and not said[i]:  # that of the nearest on its left, which is not always the first of its row
+            before = [label for label in said[i - i % n_columns : i] if label]
+            ax.set_ylabel(before[-1] if before else "")
         elif i % columns and ax.get_shared_y_axes().joined(ax, axes[i - 1]):
             ax.set_ylabel("")
         below: Axes | None = axes[i + columns] if i + columns < len(axes) else None

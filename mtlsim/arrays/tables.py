@@ -145,9 +145,7 @@ def _check_column(file: Path, frame: Any, name: Any, lines: list[tuple[int, int]
     missing = not isinstance(cell, str) and cell != cell
     cure = "fill that cell in, or leave that line out" if missing else "mend that cell, or leave that line out"
     if bad.all():
-        cure = (
-            "give each word a column of 0 and 1, as pandas.get_dummies does, leave the column out, or name it as that of the tasks"
-        )
+        cure = "give each word a column of 0 and 1, as pandas.get_dummies does, leave it out, or name it as that of the tasks"
     shown = "nothing" if missing else repr(cell) if isinstance(cell, str) else f"{cell:g}"
     found = f"{file}, where {shown} {stands}"
     require(False, "files", "tables with a number in every cell of a feature or an amount", found, cure)

@@ -74,7 +74,8 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "relu-convergence",
-    "With more rows n of each task the fitted unit comes to that of the population like 1 / \N{SQUARE ROOT}n, and what it costs goes like 1 / n.",
+    "With more rows n of each task the fitted unit comes to that of the population like 1 / \N{SQUARE ROOT}n, and what it costs "
+    "goes like 1 / n.",
     setting,
     draw,
     along=(ROWS,),

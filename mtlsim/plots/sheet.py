@@ -93,7 +93,9 @@ def _narrow_colour_bars(fig: Figure) -> None:
     for ax in fig.axes:
         info = getattr(ax, "_colorbar_info", None)
         if info and info["location"] in ("left", "right"):
-            info["aspect"] = max(info["aspect"], ax.get_window_extent().height / fig.dpi / BAR)
+            boxes = [parent.get_window_extent() for parent in info["parents"]]
+            height = max(box.y1 for box in boxes) - min(box.y0 for box in boxes)
+            info["aspect"] = max(info["aspect"], info["shrink"] * height / fig.dpi / BAR)
 
 
 def _write_out_numbers(fig: Figure) -> None:

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import rc_params_from_file
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -111,6 +112,10 @@ def _check_style(path: Path) -> None:
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     for name in (line.split(":")[0].strip() for line in lines if line):
         require(name in plt.rcParams, "style", "a matplotlib style sheet", f"one with {name[:40]!r}, which is no setting", cure)
+    try:
+        rc_params_from_file(path, fail_on_error=True, use_default_template=False)
+    except ValueError as error:
+        require(False, "style", "a matplotlib style sheet", f"one where {str(error).splitlines()[0]}", cure)
 
 
 PLAIN = Look()

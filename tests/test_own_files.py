@@ -242,6 +242,13 @@ def test_statements_say_in_which_cells_of_a_grid_they_apply():
             "cosine = 1.0",
             "an instance outside must violate an assumption",
         ),
+        (
+            "statement",
+            'return {"risk_multi": ',
+            '{"risk_multi": ',
+            "predict must return a dict, from names to numbers, but returns nothing",
+        ),
+        ("statement", "def assume(cell, key)", "def assume(cell)", "assume must take cell and key: def assume(cell, key):"),
         ("statement", "STATEMENT = Statement(", "STATEMENT = dict(", "it must be a Statement, but is a dict"),
         ("statement", "n, d = jnp", "n, d = jnq", "it raises NameError in line 32: name 'jnq' is not defined"),
         ("statement", "n, d = jnp", "n, d = float(tasks.noise[0]) + jnp", "in place of np.f and float"),

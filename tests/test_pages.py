@@ -214,6 +214,27 @@ def gain_of_library(*place: float) -> dict:
     return {name: float(value) for name, value in predicted(*map(float, place)).items()}
 
 
+def test_angles_of_the_lesson_are_seen_as_they_are(browser, tmp_path):
+    """A step along and a step across are as long on the screen, in a wide and in a narrow window."""
+    page = explainer(tmp_path / "lesson.html")
+    for width in (1000, 360):
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {"width": width, "height": 1800, "deviceScaleFactor": 1, "mobile": width < 640}
+        )
+        try:
+            open_page(browser, page)
+            across, up = wait_for(
+                browser,
+                "const every = [...Bokeh.documents[0]._all_models.values()];"
+                "const one = every.find((one) => one.title?.text === 'The plane of both tasks');"
+                "const size = (range, pixels) => pixels / (range.end - range.start);"
+                "return one.inner_height && [size(one.x_range, one.inner_width), size(one.y_range, one.inner_height)]",
+            )
+            assert across == pytest.approx(up, rel=0.02) and across > 50
+        finally:
+            browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 PLACES = [(30, 1.0, 12, 0.0), (70, 0.3, 0, -3.0), (180, 3.0, 30, 2.5), (110, 0.1, 17, 0.75)]
 
 
@@ -391,6 +412,11 @@ def test_a_sweep_without_a_single_number_is_a_page_too(tmp_path):
         assert "degenerate 100 %" in explore(lost, tmp_path / f"{quantity}.html", quantity=quantity).read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="data must be a result of mtlsim.sweep, but is a str"):
         explore("map.nc", tmp_path / "page.html")
+
+
+def test_outputs_of_a_cell_without_statuses_are_a_page(swept, tmp_path):
+    bare = swept.drop_vars([name for name in swept.data_vars if name != "risk_multi"])
+    assert "not said" in explore(bare, tmp_path / "page.html", quantity="risk_multi").read_text(encoding="utf-8")
 
 
 def test_a_result_of_one_cell_and_a_wrong_file_name_are_refused(swept, tmp_path):

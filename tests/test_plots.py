@@ -201,6 +201,31 @@ def test_panels_one_below_the_other_say_what_is_along_them_once_or_each(between,
     assert [ax.get_xlabel() for ax in axes] == words and problems(fig) == []
 
 
+def test_panels_of_a_column_say_what_is_up_them_as_the_nearest_on_their_left_does():
+    """And once, where panels of further rows share the axis."""
+    with style.wearing(style.Look(width="single")):
+        fig, (axes,) = style.figure(4)
+        axes[0].set_ylabel("score")
+        axes[2].set_ylabel("risk")
+        sheet.finish(fig)
+        assert [ax.get_ylabel() for ax in axes] == ["score", "score", "risk", "risk"]
+        fig, rows = style.figure(3, 2.0, n_rows=2, sharey=True)
+        for row in rows:
+            row[0].set_ylabel("rows")
+        sheet.finish(fig)
+        columns = style.panels_of(fig)[2]
+        assert columns == 1 or [bool(ax.get_ylabel()) for ax in rows.flat] == [i % columns == 0 for i in range(6)]
+
+
+def test_a_bar_of_colours_beside_many_panels_is_no_thicker_than_beside_one():
+    for n_rows in (1, 4):
+        fig, axes = style.figure(1, n_rows=n_rows)
+        bar = fig.colorbar(axes[0, 0].pcolormesh(np.eye(2)), ax=axes)
+        sheet.finish(fig)
+        fig.draw_without_rendering()
+        assert bar.ax.get_window_extent().width / fig.dpi < sheet.BAR + 0.02
+
+
 def test_a_claim_stands_above_and_can_be_left_out():
     data = result(noise=[0.5, 1.0, 2.0])
     fig = curves.transfer_curve(data, "noise", title="A first claim")
@@ -241,6 +266,9 @@ def test_a_style_sheet_changes_ours_for_as_long_as_it_is_worn(tmp_path):
         _, axes = style.figure()
         assert axes[0, 0].xaxis.get_ticklabels()[0].get_fontsize() == 4 and plt.rcParams["font.size"] == 5
     assert plt.rcParams["font.size"] == before
+    (tmp_path / "value.mplstyle").write_text("font.size: big\n")
+    with pytest.raises(ValueError, match="style sheet, but is one where Key font.size: Could not convert 'big' to float"):
+        style.Look(style=tmp_path / "value.mplstyle")
     (tmp_path / "bad.mplstyle").write_text("font.sise: 5\n")
     with pytest.raises(ValueError, match="style must be a matplotlib style sheet, but is one with 'font.sise'"):
         style.Look(style=tmp_path / "bad.mplstyle")

@@ -68,7 +68,9 @@ def _of_table(file: Path, labels: str, task: str | None, beside: Mapping[str, st
     columns = [one.strip() for one in labels.split(",")]
     require(len(frame) > 0, "files", "tables with rows", f"{file} without any", "save it again")
     for what, name in [*(("labels", one) for one in columns), *([("task", task)] if task else []), *beside.items()]:
-        require(name in frame.columns, what, f"a column of {file}", repr(name), nearest(name, map(str, frame.columns)))
+        known = name in frame.columns
+        cure = "" if known else f"name one by --{what} (in Python {what}=); {nearest(name, map(str, frame.columns))}"
+        require(known, what, f"a column of {file}", repr(name), cure)
     index = [name for name in frame.columns if str(name).startswith("Unnamed:")]
     cure = "save it with frame.to_csv(path, index=False)"
     require(not index, "files", "tables whose columns have names", f"{file} with {index[0] if index else ''!r}", cure)
@@ -143,7 +145,7 @@ def _check_column(file: Path, frame: Any, name: Any, lines: list[tuple[int, int]
     missing = not isinstance(cell, str) and cell != cell
     cure = "fill that cell in, or leave that line out" if missing else "mend that cell, or leave that line out"
     if bad.all():
-        cure = "give each word a column of 0 and 1, as pandas.get_dummies does, or leave the column out"
+        cure = "give each word a column of 0 and 1, as pandas.get_dummies does, leave it out, or name it as that of the tasks"
     shown = "nothing" if missing else repr(cell) if isinstance(cell, str) else f"{cell:g}"
     found = f"{file}, where {shown} {stands}"
     require(False, "files", "tables with a number in every cell of a feature or an amount", found, cure)

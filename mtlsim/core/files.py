@@ -8,7 +8,7 @@ import numpy as np
 
 from mtlsim.core.checks import require
 
-CURE = "save one with numpy.savez(path, X=X, y=y)"
+CURE = "save one with numpy.savez(path, X=X, y=y), or ask `mtlsim compare`, which reads tables, too"
 
 
 def load_task(path: Path | str) -> tuple[np.ndarray, np.ndarray]:

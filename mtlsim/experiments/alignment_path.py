@@ -52,7 +52,7 @@ def draw(data):
             if name == "risk":
                 ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
                 ax.minorticks_off()
-    halves[0][0].set_ylabel("normalised similarity score (1 = same covariance)")
+    halves[0][0].set_ylabel("normalised similarity score\n(1 = same covariance)")
     halves[1][0].set_ylabel(RISK_LABEL)
     band_entry(axes[0])
     for ax in axes:

@@ -72,7 +72,8 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "label-noise",
-    "Weights that look at losses survive one task with noisy labels; Algorithm 2 as printed gives that task more weight.",
+    "Weights that fall with a task's loss or noise survive one task with noisy labels; most others, and Algorithm 2 as printed, "
+    "are hurt.",
     setting,
     draw,
     whole=("scheme",),

@@ -49,8 +49,11 @@ def setting(options: Options) -> Setting:
 def draw(data):
     fig, (axes,) = figure(2, 3.9, 3.4)
     rows = data[ROWS].values.astype(float)
-    named = {"angle": ("angle to the population's unit (radians)", -0.5), "cost": ("what that costs, over the tasks' energy", -1.0)}
-    for ax, (name, (label, slope)) in zip(axes, named.items(), strict=True):
+    named = {
+        "angle": ("angle to the population's unit (radians)", -0.5, r"direction: $1/\sqrt{n}$"),
+        "cost": ("what that costs, over the tasks' energy", -1.0, "cost: $1/n$"),
+    }
+    for ax, (name, (label, slope, title)) in zip(axes, named.items(), strict=True):
         for i, cosine in enumerate(data[COSINE].values):
             low, middle, high = np.percentile(data[name].sel({COSINE: cosine}).values, [25, 50, 75], axis=-1)
             ax.fill_between(rows, low, high, color=SERIES[i], alpha=0.2, linewidth=0)
@@ -62,8 +65,8 @@ def draw(data):
         ax.set_xticks(rows, [f"{n:g}" for n in rows])
         ax.xaxis.minorticks_off()
         ax.set_xlabel("rows n of each task")
-        ax.set_ylabel(f"{label}\nmedian and middle half of the draws")
-        ax.set_title(f"$n^{{{slope:g}}}$")
+        ax.set_ylabel(f"{label}\nmedian of the draws")
+        ax.set_title(title)
     band_entry(axes[0], "middle half of the draws")
     legend(fig, "outside lower center", 4)
     return fig
@@ -71,7 +74,8 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "relu-convergence",
-    "The unit fitted to n rows of each task comes to that of the population like n^-1/2, and what it costs goes like n^-1.",
+    "With more rows n of each task the fitted unit comes to that of the population like 1 / \N{SQUARE ROOT}n, and what it costs "
+    "goes like 1 / n.",
     setting,
     draw,
     along=(ROWS,),

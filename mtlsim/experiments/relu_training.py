@@ -28,7 +28,7 @@ def setting(options: Options) -> Setting:
 
 def draw(data):
     fig, (axes,) = figure(2, 3.9, 3.3)
-    quantities = {"loss": "mean loss of the tasks, that is descended", "risk": RISK_LABEL}
+    quantities = {"loss": "training loss, mean of the tasks", "risk": RISK_LABEL}
     rows, flow = data.sel({POPULATION: False}), data.sel({POPULATION: True}).isel({ROWS: 0})
     time = RATE * flow["steps"].values[0]
     for ax, (name, label) in zip(axes, quantities.items(), strict=True):

@@ -48,7 +48,7 @@ def draw(data):
             reach = 3 * decided.max() if decided.size else None
             finish_gain_axis(ax, SOURCE, data[SOURCE].values, symlog=symlog, label=False, reach=reach)
             if not symlog:
-                ax.ticklabel_format(axis="y", scilimits=(-2, 3))
+                ax.ticklabel_format(axis="y", scilimits=(-2, 5))  # an exponent above would meet the title
             ax.set_title(f"{target:g} target samples, noise {noise:g}")
             ax.set_xlabel("")
     for ax in panels[-1]:

@@ -97,7 +97,7 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "sharing-map",
-    "No architecture is best everywhere: which one is, cosine and rows decide, and much of the map is won by a ridge alone.",
+    "No architecture is best everywhere: which one is, cosine, rows and noise decide, and a ridge alone wins much of the map.",
     setting,
     draw,
     along=(SOURCE, COSINE),

@@ -157,7 +157,8 @@ def _statuses(shown: Shown) -> np.ndarray:
     """What went wrong in each cell, in words."""
     found = counts(shown.data, "status")
     if not len(found):
-        return np.array(["not said"] * (shown.values(_cell_variable(shown)).size), object)
+        axes = [*shown.others, *([shown.y] if shown.y else []), shown.x]
+        return np.array(["not said"] * int(np.prod([shown.data.sizes[name] for name in axes])), object)
     total = np.maximum(found.sum(1), 1)
     return np.array(
         [
@@ -166,10 +167,6 @@ def _statuses(shown: Shown) -> np.ndarray:
         ],
         object,
     )
-
-
-def _cell_variable(shown: Shown) -> str:
-    return f"{shown.quantity}_mean" if f"{shown.quantity}_mean" in shown.data else shown.quantity
 
 
 def _shade(mean: np.ndarray, symmetric: bool) -> np.ndarray:

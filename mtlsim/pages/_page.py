@@ -13,7 +13,8 @@ h1 { font-size: 1.4rem; line-height: 1.25 } h2 { font-size: 1.1rem; margin-top: 
 summary { cursor: pointer; font-weight: 600 } details { margin: 1rem 0 }
 pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: 85% } dt { font-weight: 600 } dd { margin: 0 0 .4rem 1rem }
 details { overflow-x: auto }
-table { border-collapse: collapse; font-size: 90% } td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top }
+table { border-collapse: collapse; font-size: 90%; display: block; overflow-x: auto }
+td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top }
 """
 TEMPLATE = """
 {% block preamble %}<meta name="viewport" content="width=device-width, initial-scale=1">{% endblock %}

@@ -53,7 +53,7 @@ const turn = Array.from({length: 73}, (_, i) => i * Math.PI / 36);
 const ring = (centre, radii) => [turn.map((t) => centre[0] + radii[0] * Math.cos(t)), turn.map((t) => centre[1] + radii[1] * Math.sin(t))];
 const per_direction = Math.sqrt(alone / d);
 const clouds = [ring([1, 0], [per_direction, per_direction]), ring(now.mean, now.spread.map(Math.sqrt))];
-const rows_seen = ring([0, 0], [0.5 * Math.sqrt(kappa), 0.5 / Math.sqrt(kappa)]);
+const rows_seen = ring([0, 0], [0.35 * Math.sqrt(kappa), 0.35 / Math.sqrt(kappa)]);
 ellipses.data = {xs: [clouds[0][0], clouds[1][0]], ys: [clouds[0][1], clouds[1][1]], colour: ellipses.data.colour, name: ellipses.data.name};
 arrows.data = {x: [now.tasks[1][0], now.tasks[0][0]], y: [now.tasks[1][1], now.tasks[0][1]], colour: arrows.data.colour, name: arrows.data.name};
 source_rows.data = {x: rows_seen[0], y: rows_seen[1]};

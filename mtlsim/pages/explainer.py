@@ -26,7 +26,7 @@ LESSON = (
     "how much each number counts are the task's parameters, an arrow in space. The target has 200 rows for 100 parameters: few "
     "enough that it learns much of its noise. The source has rows too, but its arrow may point elsewhere. Learned together, both "
     "get one arrow. Then the source's rows average out the target's noise (variance is saved), and pull its arrow towards their "
-    "own (bias is brought). Whether sharing helps is which of the two is larger.",
+    "own (bias is brought). Whether sharing helps depends on which of the two is larger.",
     "The angle between the arrows and the noise are facts of the tasks. The source's rows have two effects at once: they save more "
     "variance and they pull harder. The covariance says in which directions the source's rows vary: they pull the estimate where "
     "they vary, and save variance there.",
@@ -147,7 +147,7 @@ def _panel(title: str, width: int, height: int, **options: Any) -> Any:
 
 def _plane(sources: dict[str, Any]) -> Any:
     """The plane of both tasks."""
-    fig = _panel("The plane of both tasks", PANEL, PANEL + 90, x_range=(-1.3, 1.5), y_range=(-1.1, 1.7), match_aspect=True)
+    fig = _panel("The plane of both tasks", PANEL, PANEL + 50, x_range=(-1.3, 1.5), y_range=(-1.1, 1.7))
     fig.xaxis.axis_label, fig.yaxis.axis_label = "along the target's arrow", "across it"
     fig.line(
         "x", "y", source=sources["source_rows"], line_color=SOURCE, line_dash="dotted", legend_label="how the source's rows vary"
@@ -162,7 +162,10 @@ def _plane(sources: dict[str, Any]) -> Any:
     for name, colour in (("noise left: alone", TARGET), ("noise left: together", TOGETHER)):
         fig.line([np.nan], [np.nan], line_color=colour, line_width=2, legend_label=name)
     fig.add_layout(fig.legend[0], "below")
-    fig.legend[0].update(ncols=1, label_text_font_size="8pt", spacing=0)  # two long names side by side are wider than a telephone
+    fig.legend[0].update(ncols=2, label_text_font_size="8pt", spacing=5, padding=0, border_line_color=None)
+    square = script("square.js", {"figure": fig, "x": fig.x_range, "y": fig.y_range})
+    for side in ("inner_width", "inner_height"):
+        fig.js_on_change(side, square)
     return fig
 
 
@@ -171,20 +174,21 @@ def _map(sources: dict[str, Any]) -> Any:
     from bokeh.models import ColorBar, FixedTicker, LinearColorMapper
 
     fig = _panel(
-        "At this noise and covariance", WIDTH - PANEL, PANEL + 90, y_axis_type="log", x_range=(0, 180), y_range=(10, 10000)
+        "Gain, in % of the error alone", WIDTH - PANEL, PANEL + 50, y_axis_type="log", x_range=(0, 180), y_range=(10, 10000)
     )
     fig.xaxis.axis_label, fig.yaxis.axis_label = "angle between the tasks (degrees)", "source rows"
     mapper = LinearColorMapper(gain_palette(), low=-1, high=1)
     colour = {"field": "shade", "transform": mapper}
     fig.quad("left", "right", "bottom", "top", source=sources["map"], fill_color=colour, line_color=colour)
-    fig.scatter("x", "y", source=sources["zeros"], size=3, color="black", legend_label="gain zero")
+    fig.scatter("x", "y", source=sources["zeros"], size=3, color="black")
+    fig.scatter([np.nan], [np.nan], size=5, color="black", legend_label="gain zero")  # a legend shows no mark of an empty source
     place = {"size": 13, "fill_color": "#ffd92f", "line_color": "black", "line_width": 2}
     fig.scatter("x", "y", source=sources["place"], **place, legend_label="this pair of tasks")
-    bar = ColorBar(color_mapper=mapper, ticker=FixedTicker(ticks=[-1, -0.5, 0, 0.5, 1]), title="gain, of the error alone")
+    bar = ColorBar(color_mapper=mapper, ticker=FixedTicker(ticks=[-1, -0.5, 0, 0.5, 1]))
     bar.major_label_overrides = {-1: "≤ -100 %", -0.5: "-50 %", 0: "0", 0.5: "50 %", 1: "100 %"}
     fig.add_layout(bar, "right")
     fig.add_layout(fig.legend[0], "below")
-    fig.legend[0].ncols, fig.legend[0].label_text_font_size = 2, "8pt"
+    fig.legend[0].update(ncols=2, label_text_font_size="8pt", spacing=5, padding=0, border_line_color=None)
     return fig
 
 
@@ -196,5 +200,5 @@ def _bars(sources: dict[str, Any]) -> Any:
     fig = _panel("What the gain is made of", WIDTH, 190, y_range=names[::-1])
     fig.hbar(y="name", right="value", height=0.6, source=sources["bars"], fill_color="colour", line_color=None)
     fig.add_layout(Span(location=0, dimension="height", line_color="black", line_width=1))
-    fig.xaxis.axis_label = "percent of the target's error alone (positive helps)"
+    fig.xaxis.axis_label = "% of the error alone (positive helps)"
     return fig

@@ -24,7 +24,7 @@ from mtlsim.pages._cells import (
     to_shade,
 )
 from mtlsim.pages._page import WIDTH, as_wide_as_the_page, check_bokeh, folded, listing, paragraph, script, write_page
-from mtlsim.plots.style import NO_VALUE, are_words, gain_palette, is_logarithmic, label_of, places, short_label_of
+from mtlsim.plots.style import NO_VALUE, are_words, gain_palette, is_logarithmic, label_of, label_of_output, places, short_label_of
 from mtlsim.results.explain import explain
 from mtlsim.results.zero_line import edges_of, zero_lines
 
@@ -94,11 +94,16 @@ def explore(
 
 
 def _label(shown: Shown) -> str:
-    return "gain (positive helps)" if shown.quantity == "gain" else f"mean {shown.quantity.replace('_', ' ')}"
+    return ("" if shown.quantity == "gain" else "mean ") + label_of_output(shown.quantity)
 
 
 def _texts(values: np.ndarray) -> list[str]:
     return [str(value) if are_words(values) else f"{value:.4g}" for value in values]
+
+
+def middle_of(shown: Shown, name: str) -> int:
+    """Where a slider stands first: at an end there is often nothing to see."""
+    return (shown.data.sizes[name] - 1) // 2
 
 
 def _slider(shown: Shown, name: str) -> Any:
@@ -111,7 +116,7 @@ def _slider(shown: Shown, name: str) -> Any:
     return Slider(
         start=0,
         end=last,
-        value=0,
+        value=middle_of(shown, name),
         step=1,
         title=title,
         format=words,
@@ -126,21 +131,26 @@ def _draw(shown: Shown, columns: dict[str, np.ndarray], theories: list[str]) -> 
     from bokeh.layouts import column
     from bokeh.models import ColumnDataSource
 
-    size = shown.n_x * shown.n_y
-    first = {name: values[:size] for name, values in columns.items()}
+    size, block = shown.n_x * shown.n_y, 0
+    for name in shown.others:
+        block = block * shown.data.sizes[name] + middle_of(shown, name)
+    first = {name: values[block * size : (block + 1) * size] for name, values in columns.items()}
+    row = 0 if shown.y is None else middle_of(shown, shown.y)
+    along_row = {name: values[row * shown.n_x : (row + 1) * shown.n_x] for name, values in first.items()}
     xs = shown.data[shown.x].values
     along = ColumnDataSource({"x": places(xs).astype(float), "x_text": _texts(xs)})
     sources: dict[str, Any] = {
         "all": ColumnDataSource(columns), "along": along, "n_y": shown.n_y, "cells": None, "shape": None, "zeros": None,
         "borders": None, "marked": None, "rows": None,
-        "curve": ColumnDataSource({**along.data, **{name: values[: shown.n_x] for name, values in first.items()}}, name="curve"),
+        "curve": ColumnDataSource({**along.data, **along_row}, name="curve"),
     }  # fmt: skip
     others = [_slider(shown, name) for name in shown.others]
     parts = []
     if shown.y is not None:
         sources["rows"] = _slider(shown, shown.y)
-        parts.append(_map(shown, columns, first, sources, theories))
-    parts.append(_curve(shown, columns, sources, theories))
+        parts.append(_map(shown, columns, first, block, sources, theories))
+    along_map = {"x_range": parts[0].x_range} if parts else {}  # a dot stands under its cell, however far both are moved
+    parts.append(_curve(shown, columns, sources, theories, **along_map))
     callback = script("explore.js", sources | {"sliders": others})
     sliders = [*others, *([] if sources["rows"] is None else [sources["rows"]])]
     for slider in sliders:
@@ -183,7 +193,7 @@ def _tooltips(shown: Shown, theories: list[str]) -> list[tuple[str, str]]:
     return [*axes, *numbers, *verdict, ("draws", "@status"), *theory]
 
 
-def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list[str]) -> Any:
+def _map(shown: Shown, columns: dict, first: dict, block: int, sources: dict, theories: list[str]) -> Any:
     """Colour = mean, hatched where undecided, crossed where no interval covers, lines where the gain is zero."""
     from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FixedTicker, HoverTool, LinearColorMapper, TapTool
     from bokeh.palettes import Viridis256
@@ -198,9 +208,8 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
     sources["shape"], sources["cells"] = ColumnDataSource(shape), ColumnDataSource({**shape, **first}, name="cells")
     gain = shown.quantity == "gain"
     mapper = LinearColorMapper(gain_palette() if gain else Viridis256, low=-1, high=1, nan_color=NO_VALUE)
-    fig = _figure(
-        shown, shown.y, 430, name="map", x_range=tuple(x_edges[[0, -1]].tolist()), y_range=tuple(y_edges[[0, -1]].tolist())
-    )
+    ranges = {"x_range": tuple(x_edges[[0, -1]].tolist()), "y_range": tuple(y_edges[[0, -1]].tolist())}
+    fig = _figure(shown, shown.y, 430, name="map", title=_label(shown), **ranges)
     fig.grid.visible = False
     pattern = {"hatch_pattern": "hatch", "hatch_color": "#333333", "hatch_scale": 6, "hatch_weight": 0.6}
     alike = {f"{when}{part}_alpha": alpha for when in ("", "nonselection_") for part, alpha in (("fill", 1.0), ("hatch", 0.6))}
@@ -209,7 +218,7 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
     fig.add_tools(HoverTool(renderers=[quads], tooltips=_tooltips(shown, theories), formatters=PRINTED), TapTool(renderers=[quads]))
     lines = _lines(shown, columns, theories)
     sources["borders"] = ColumnDataSource({name: [block[name] for block in lines] for name in LINE})
-    sources["zeros"] = ColumnDataSource(lines[0])
+    sources["zeros"] = ColumnDataSource(lines[block])
     fig.multi_line("xs", "ys", source=sources["zeros"], line_color="colour", line_width=2, line_dash="dash")
     crossed = NO_INTERVAL in columns["hatch"]
     if gain:
@@ -225,13 +234,11 @@ def _map(shown: Shown, columns: dict, first: dict, sources: dict, theories: list
             nowhere = [[np.nan]] * 4
             fig.quad(*nowhere, fill_color=filled, line_color="#888888", hatch_pattern=hatch, legend_label=name)
         fig.add_layout(fig.legend[0], "below")
-        fig.legend[0].ncols = COLUMNS
-    sources["marked"] = ColumnDataSource({"y": [shape["y"][0]]})
+        fig.legend[0].update(ncols=COLUMNS, border_line_color=None)
+    sources["marked"] = ColumnDataSource({"y": [shape["y"][middle_of(shown, shown.y) * shown.n_x]]})
     fig.hspan(y="y", source=sources["marked"], line_color="#333333", line_dash="dotted", line_width=1)
     ticks = _ticks(columns["mean"], gain)
-    bar = ColorBar(
-        color_mapper=mapper, ticker=FixedTicker(ticks=[place for place, _ in ticks]), title="gain" if gain else shown.quantity
-    )
+    bar = ColorBar(color_mapper=mapper, ticker=FixedTicker(ticks=[place for place, _ in ticks]))
     bar.major_label_overrides = dict(ticks)
     fig.add_layout(bar, "right")
     code = "if (source.selected.indices.length) rows.value = Math.floor(source.selected.indices[0] / n_x);"
@@ -271,11 +278,11 @@ def _ticks(mean: np.ndarray, symmetric: bool) -> list[tuple[float, str]]:
     return [(float(to_shade(gain, largest)), f"{gain:.2g}") for gain in sorted(gains)]
 
 
-def _curve(shown: Shown, columns: dict, sources: dict, theories: list[str]) -> Any:
+def _curve(shown: Shown, columns: dict, sources: dict, theories: list[str], **options: Any) -> Any:
     """The row of the map that the slider points at: means with intervals, and what theory says."""
     from bokeh.models import HoverTool, Span
 
-    fig = _figure(shown, None, 300, name="row")
+    fig = _figure(shown, None, 300, name="row", **options)
     source, drawn = sources["curve"], columns["mean"]
     fig.varea("x", "low", "high", source=source, fill_alpha=0.2, fill_color="#444444", legend_label="interval of the mean")
     fig.line("x", "mean", source=source, line_color="#444444", legend_label="mean over seeds")
@@ -300,5 +307,5 @@ def _curve(shown: Shown, columns: dict, sources: dict, theories: list[str]) -> A
         ends = [fig.scatter("x", end, source=source, size=0) for end in ("seen_low", "seen_high")]
         fig.y_range.renderers = [dots, *ends]  # infinite and wide intervals do not choose what is in view
     fig.add_layout(fig.legend[0], "below")
-    fig.legend[0].ncols, fig.legend[0].click_policy = COLUMNS, "hide"
+    fig.legend[0].update(ncols=COLUMNS, border_line_color=None, click_policy="hide")
     return fig

@@ -2,12 +2,15 @@
 
 import html
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtlsim.pages._page import as_wide_as_the_page, check_bokeh, folded, listing, paragraph, script, write_page
 from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED
 from mtlsim.plots.verdicts import number_in_words, verdicts_in_words
+
+LABEL = 22  # letters to a line beside a panel, which leave it room on a telephone
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,7 +55,7 @@ def _curves(seen: dict[str, list[dict[str, Any]]], data: "xr.Dataset") -> Any:
     every = {}
     for name, rows in seen.items():
         rest = [row for row in rows if row["kind"] != "dose"]
-        others = [row | {"label": f"{KINDS[row['kind']]}{row['label']}"} for row in rest]
+        others = [row | {"label": textwrap.fill(f"{KINDS[row['kind']]}{row['label']}", LABEL)} for row in rest]
         every[name] = {"doses": _columns([row for row in rows if row["kind"] == "dose"]), "others": _columns(others)}
     doses = {str(name): str(data["dose"].sel(mechanism=name).item()) for name in data["mechanism"].values}
     first = next(iter(every))

@@ -136,7 +136,7 @@ def _targets(data: "xr.Dataset") -> Any:
     source = ColumnDataSource({**columns, "colour": [COLOURS[s] for s in signs]}, name="targets")
     height = min(900, 110 + 22 * len(names))
     fig = figure(y_range=names[::-1], height=height, tools="save", name="targets of", **as_wide_as_the_page())
-    fig.title.text = "gain of the mixture with all others (dot), and in its group (square)" if grouped else "gain of the mixture"
+    fig.title.text = "gain with all others \N{BLACK CIRCLE}, in group \N{WHITE SQUARE}" if grouped else "gain of the mixture"
     fig.toolbar.logo = None
     fig.add_layout(Span(location=0, dimension="height", line_color="black", line_width=1))
     fig.segment("low", "target", "high", "target", source=source, line_color="colour", line_width=2)
@@ -168,7 +168,7 @@ def _curves(data: "xr.Dataset") -> Any:
     every = ColumnDataSource({name: [row.tolist() for row in values] for name, values in numbers.items()})
     shown = ColumnDataSource({name: values[0] for name, values in every.data.items()}, name="curve")
     chosen = Select(title="gain by the rows of", value=names[0], options=names, name="target")
-    title = "gain by rows of the target (positive helps)"
+    title = "gain by its rows (positive helps)"
     fig = figure(height=320, x_axis_type="log", tools="save", title=title, **as_wide_as_the_page())
     fig.toolbar.logo = None
     fig.xaxis.axis_label, fig.yaxis.axis_label = "rows of the target that train", "percent of the error alone"
@@ -178,7 +178,7 @@ def _curves(data: "xr.Dataset") -> Any:
         fig.line("rows", f"{learner}_gain", source=shown, line_color=colour, line_width=2, legend_label=label)
         fig.scatter("rows", f"{learner}_gain", source=shown, size=7, fill_color=colour, line_color="white", legend_label=label)
     fig.add_layout(fig.legend[0], "below")
-    fig.legend[0].orientation = "horizontal"
+    fig.legend[0].update(ncols=2, border_line_color=None)
     chosen.js_on_change("value", script("study.js", {"every": every, "shown": shown, "chosen": chosen}))
     return column(chosen, fig, **as_wide_as_the_page())
 

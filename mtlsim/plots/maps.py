@@ -142,7 +142,7 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
     fig, axes = figure(len(values), 4.8 if panels is None else 3.4, 3.9, sharey=True)
     for ax, value in zip(axes[0], values, strict=True):
         selected = data if value is None else data.sel({panels: value})
-        mesh = _difference_panel(ax, selected, axis, pair, x, y)
+        mesh = map_panel(ax, data[x].values, data[y].values, *paired_difference(selected, axis, pair, x, y), plt.Normalize(-1, 1))
         ax.set_xlabel(label_of(x))
         if value is not None:
             ax.set_title(f"{short_label_of(panels)} {value:g}")
@@ -157,15 +157,15 @@ def difference_map(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str, w
     return finish(fig)
 
 
-def _difference_panel(ax, data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str):
+def paired_difference(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over seeds of the gain of the first of two settings minus that of the second, over the mean size of both, and the
+    verdict on its sign; both of shape (y, x)."""
     draws = [data.sel({axis: name}).transpose(y, x, "seed", ...) for name in pair]
     gains, controls = ([one[name].values if name in one else 0.0 for one in draws] for name in ("gain", "control"))
     worst = np.maximum(*(one["status"].values for one in draws))
     summary = summarise(gains[0] - gains[1], data.attrs["level"], controls[0] - controls[1] + 0 * gains[0], worst)
     size = np.nanmean(np.abs(gains[0]) + np.abs(gains[1]), -1)
-    relative = summary["mean"] / np.where(size > 0, size, 1)
-    mesh = map_panel(ax, data[x].values, data[y].values, relative, summary["sign"], plt.Normalize(-1, 1))
-    return mesh
+    return summary["mean"] / np.where(size > 0, size, 1), summary["sign"]
 
 
 def _in_words(mean: np.ndarray, sign: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,6 +20,7 @@ TITLE = "claim"  # group of the title's text, by which it is found again
 PAD = 0.06  # inches between the title and the edge, and the title and what is below
 BESIDE_PANELS = 0.75  # inches of a panel's height that its labels take
 STEPS = (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 7)  # of ticks in a decade, the first of which three or more are in view
+BAR = 0.16  # inches, width of a bar of colours at most
 LEAST_SHARE = 0.62  # of the height of a row that its panels have
 
 
@@ -32,7 +34,10 @@ def finish(fig: Figure, claim: str | None = None) -> Figure:
         width, height = fig.get_size_inches()
         renderer = fig.canvas.get_renderer()
         fig.set_size_inches(width, height + sum(one.get_window_extent(renderer).height for one in fig.legends) / fig.dpi)
-    fig.draw_without_rendering()
+    with warnings.catch_warnings():  # a legend that is made narrower below may leave no room yet
+        warnings.filterwarnings("ignore", "constrained_layout not applied")
+        fig.draw_without_rendering()
+    _narrow_colour_bars(fig)
     if _wrap_labels(fig) | fit_legends(fig) | (look.width is not None):
         fig.draw_without_rendering()
     _stretch(fig)
@@ -83,6 +88,16 @@ def _wrap_labels(fig: Figure) -> bool:
     return found
 
 
+def _narrow_colour_bars(fig: Figure) -> None:
+    """A bar beside panels that stand on each other is no thicker than one beside a single panel."""
+    for ax in fig.axes:
+        info = getattr(ax, "_colorbar_info", None)
+        if info and info["location"] in ("left", "right"):
+            boxes = [parent.get_window_extent() for parent in info["parents"]]
+            height = max(box.y1 for box in boxes) - min(box.y0 for box in boxes)
+            info["aspect"] = max(info["aspect"], info["shrink"] * height / fig.dpi / BAR)
+
+
 def _write_out_numbers(fig: Figure) -> None:
     """On a logarithmic axis of a decade or less 3, 5 and 10, where matplotlib writes 3 x 10^0, 4 x 10^0 and 6 x 10^0."""
     for ax in fig.axes:
@@ -113,9 +128,13 @@ def _label_rows(fig: Figure) -> None:
         return
     n_rows, n_columns, columns, _ = shape
     axes = [ax for ax in fig.axes if ax.get_subplotspec() is not None][: n_rows * n_columns]
+    said = [ax.get_ylabel() for ax in axes]
     for i, ax in enumerate(axes):
-        if i % columns == 0 and not ax.get_ylabel():
-            ax.set_ylabel(axes[i - i % n_columns].get_ylabel())
+        if i % columns == 0 and not said[i]:  # that of the nearest on its left, which is not always the first of its row
+            before = [label for label in said[i - i % n_columns : i] if label]
+            ax.set_ylabel(before[-1] if before else "")
+        elif i % columns and ax.get_shared_y_axes().joined(ax, axes[i - 1]):
+            ax.set_ylabel("")
         below: Axes | None = axes[i + columns] if i + columns < len(axes) else None
         apart = stands_below(ax) or (below is not None and below.get_xscale() != ax.get_xscale())
         if below is not None and below.get_xlabel() == ax.get_xlabel() and not apart:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import rc_params_from_file
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -54,6 +55,7 @@ STYLE = {
 }
 SMALL = ("legend.fontsize", "xtick.labelsize", "ytick.labelsize")
 IN_PAPERS = {**dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 8), **dict.fromkeys(SMALL, 7)}
+QUANTITIES = {"gain": "gain (positive helps)", "risk_single": "risk alone", "risk_multi": "risk together"}
 LABELS = {
     "alignment": "alignment score (1 = same covariance)",
     "cosine": "cosine of the parameters",
@@ -73,6 +75,11 @@ def label_of(name: str) -> str:
     """Axis label of a swept parameter, from its dotted name."""
     last = name.rsplit(".", 1)[-1]
     return LABELS.get(last) or LABELS.get(last.split("[")[0], last.replace("_", " "))
+
+
+def label_of_output(name: str) -> str:
+    """What a cell returns, in words."""
+    return QUANTITIES.get(name, name.replace("_", " "))
 
 
 def short_label_of(name: str) -> str:
@@ -108,6 +115,10 @@ def _check_style(path: Path) -> None:
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     for name in (line.split(":")[0].strip() for line in lines if line):
         require(name in plt.rcParams, "style", "a matplotlib style sheet", f"one with {name[:40]!r}, which is no setting", cure)
+    try:
+        rc_params_from_file(path, fail_on_error=True, use_default_template=False)
+    except ValueError as error:
+        require(False, "style", "a matplotlib style sheet", f"one where {str(error).splitlines()[0]}", cure)
 
 
 PLAIN = Look()

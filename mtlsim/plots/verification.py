@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mtlsim.plots.legends import legend
-from mtlsim.plots.style import MARKERS, SERIES, figure
+from mtlsim.plots.legends import bar_entry, legend
+from mtlsim.plots.style import MARKERS, SERIES, figure, label_of_output
 
 WORDS = {"inside": "inside the assumptions", "edge": "on their edge", "outside": "outside"}
 
@@ -24,9 +24,11 @@ def agreement(points: dict[str, list[tuple[float, float, float]]], quantity: str
         _shade_contrary_signs(ax, *(1.1 * np.array([min(0, part.min()), max(0, part.max())]) for part in every.T))
     elif len(every):
         _draw_equality(ax, every.min(), every.max(), kind == "bound")
-    name = quantity.replace("_", " ")
+    name = label_of_output(quantity)
     ax.set_xlabel(f"predicted {name}" + {"bound": " (upper bound)", "sign": " (its sign)"}.get(kind, ""))
     ax.set_ylabel(f"measured {name}")
+    if len(every):
+        bar_entry(ax)
     legend(fig, n_columns=2)  # of a statement that applies nowhere there may be no point
     return fig
 

@@ -1,7 +1,8 @@
 """Whether what a user brings does what its protocol asks: sentences on what it does not."""
 
 import dataclasses
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mtlsim.training.fit import fit
 from mtlsim.weighting import Scheme, Signals
 
 TRACED = "; numbers are traced there: write jnp.where in place of if, and jnp.f in place of np.f and float"
+PARTS = {"instance": ("place", "rng")} | dict.fromkeys(("assume", "predict", "measure"), ("cell", "key"))
 N_TRIED = 3  # instances of every place, and keys
 
 
@@ -72,6 +74,19 @@ def _statement(statement: Any) -> Iterator[str]:
     hints = getattr(statement.instance, "__annotations__", {})
     if "return" not in hints:
         yield "instance must say what it returns: def instance(place, rng) -> Transfer:"
+    for name, arguments in PARTS.items():
+        try:
+            inspect.signature(getattr(statement, name)).bind(*arguments)
+        except TypeError:
+            yield f"{name} must take {' and '.join(arguments)}: def {name}({', '.join(arguments)}):"
+            return
+    first = statement.instance(statement.places[0], np.random.default_rng(0))
+    for name in ("assume", "predict", "measure"):
+        given = jax.eval_shape(getattr(statement, name), first, jax.random.key(0))
+        if not isinstance(given, Mapping):
+            found = "nothing" if given is None else with_article(type(given).__name__)
+            yield f"{name} must return a dict, from names to numbers, but returns {found}"
+            return
     for place in statement.places:
         for seed in range(N_TRIED):
             instance, key = statement.instance(place, np.random.default_rng(seed)), jax.random.key(seed)

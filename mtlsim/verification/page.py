@@ -22,12 +22,14 @@ SOURCES = {"says": "The text says", "proves": "It proves", "inferred": "Inferred
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 }
+body { overflow-wrap: anywhere }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; overflow-wrap: normal }
 td, th { padding: .25rem .8rem; text-align: left; border-bottom: 1px solid #ddd }
 .confirmed { color: #2166ac } .refuted { color: #b2182b } .vacuous { color: #8a5a00 } .not-applicable { color: #5e3c99 }
 .undecided { color: #666 }
+.claims td:last-child { min-width: 16rem }
 table.sorted th { cursor: pointer } pre { background: #f4f4f4; padding: .6rem; overflow-x: auto; font-size: 85% }
-section { border-top: 2px solid #ddd; margin-top: 2rem } img { max-width: 30rem } .rule { color: #555; font-size: 90% }
+section { border-top: 2px solid #ddd; margin-top: 2rem } img { max-width: min(30rem, 100%) } .rule { color: #555; font-size: 90% }
 """
 
 
@@ -53,7 +55,8 @@ def as_page(findings: Sequence[Finding], trials: Sequence[Trial] = ()) -> str:
     body = "".join(_section(finding) for finding in findings) + "".join(_trial(trial) for trial in trials)
     top = f"<p>{html.escape(family_wise(findings))}.</p>{_by_source(findings, trials)}{_table(findings)}" if findings else ""
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title><style>{STYLE}</style>'
         f"<h1>{title}</h1>{top}{body}<script>{SORT}</script></html>"
     )
 
@@ -66,7 +69,7 @@ def _table(findings: Sequence[Finding]) -> str:
         f"<td>{f.worst:.3g}</td><td>{f.adjusted:.2g}</td><td>{html.escape(f.statement.claim)}</td></tr>"
         for f in findings
     )
-    return f'<table class="sorted"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<table class="sorted claims"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _by_source(findings: Sequence[Finding], trials: Sequence[Trial]) -> str:
@@ -87,7 +90,8 @@ def _by_source(findings: Sequence[Finding], trials: Sequence[Trial]) -> str:
         + "</td></tr>"
         for key, named in sorted(of.items(), key=lambda item: -len(item[1]))
     )
-    return f"<h2>What became of each text's claims</h2><table><tr><th>text</th><th>verdicts</th><th>claims</th></tr>{lines}</table>"
+    head = "<tr><th>text</th><th>verdicts</th><th>claims</th></tr>"
+    return f"<h2>What became of each text's claims</h2><table class='claims'>{head}{lines}</table>"
 
 
 def _counted(verdicts: list[str]) -> str:

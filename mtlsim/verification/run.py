@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import require, require_choice
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.registry import all_in, file_and_name, file_of, is_own, open_own, own_thing
 from mtlsim.core.words import with_article
@@ -128,7 +128,10 @@ def things_of(name: str | Path | Statement | Mechanism) -> Sequence[Statement | 
         return (name,)
     if not is_own(name):
         plain = name.replace("_", "-") if isinstance(name, str) else name
-        return (find_mechanism(plain) if plain in mechanism_names() else find_statement(name),)
+        if plain in mechanism_names():
+            return (find_mechanism(plain),)
+        require_choice(plain, [*statement_names(), *mechanism_names()], "statement or mechanism")
+        return (find_statement(name),)
     if file_and_name(name)[1]:
         found = (own_thing(name, "STATEMENT"),)
     else:

@@ -14,10 +14,14 @@ import numpy as np
 
 from mtlsim.core.words import counted
 
+LONGEST = 600  # letters of what was found
+
 
 def require(condition: bool | np.bool_, argument: str, must_be: str, found: object, cure: object) -> None:
-    """Raise the ValueError of this house unless the condition holds."""
+    """Raise the ValueError of this house unless the condition holds; of what is found as much as fits a sentence is shown."""
     if not condition:
+        found = str(found)
+        found = found if len(found) <= LONGEST else f"{found[: LONGEST // 2]}...{found[-20:]}"
         raise ValueError(f"{argument} must be {must_be}, but is {found}; {cure}.")
 
 

@@ -34,6 +34,9 @@ def make_job(
     """What `sweep` will run, and the settings that determine its numbers, after all checks. facts: of the processes that run it."""
     whole = is_whole(n_seeds) and n_seeds >= 1
     require(whole, "n_seeds", "a whole number >= 1", n_seeds, "use 200")
+    most = "at most 2^32, as many as there are seeds"
+    for name, count in (("n_seeds", n_seeds), ("budget", budget)):
+        require(not is_number(count) or count <= 2**32, name, most, count, "use another key for more")
     budget = n_seeds if budget is None else budget
     require(is_number(budget) and budget >= n_seeds, "budget", f"at least n_seeds = {n_seeds}", budget, "raise it, or leave it out")
     require(is_number(level) and 0 < level < 1, "level", "between 0 and 1", level, "use 0.95")

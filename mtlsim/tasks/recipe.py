@@ -30,6 +30,7 @@ from mtlsim.tasks.relations import OWN, RELATIONS, USE_ALIGNMENT, lowest_alignme
 from mtlsim.tasks.rows import require_rows
 
 ORDERS = ("rdq", "rqd")
+MOST_FEATURES = 1_000_000
 
 
 class Tasks(eqx.Module):
@@ -136,13 +137,16 @@ class Recipe(eqx.Module):
         angle=None,
     ) -> None:
         require(is_whole(n_features) and n_features >= 1, "n_features", "a whole number >= 1", n_features, "use 40")
+        require(
+            n_features <= MOST_FEATURES, "n_features", f"at most {MOST_FEATURES}", n_features, "use fewer: X'X holds d x d numbers"
+        )
         several = hasattr(n_samples, "__len__")
         require(
             several,
             "n_samples",
             "one number of rows per task",
             n_samples,
-            f"pass n_samples=({n_samples}, 200) for source and target",
+            "pass n_samples=(1000, 200) for source and target",
         )
         n_tasks = len(n_samples)
         require(n_tasks > 0, "n_samples", "one number of rows per task", n_samples, "pass n_samples=(1000, 200)")

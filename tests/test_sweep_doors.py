@@ -223,7 +223,7 @@ class Returning(eqx.Module):
             "list": {"gain": number, "parts": [1.0, 2.0]},
             "key": {"gain": number, "key": key},
             "number as a name": {1: number},
-            "space": {"gain": number, "a b": number},
+            "slash": {"gain": number, "a/b": number},
             "seed": {"gain": number, "seed": number},
             "summary": {"gain": number, "gain_mean": number},
             "axis": {"gain": number, "drift": number},
@@ -253,8 +253,8 @@ BAD_CELLS = [
     (Returning("complex"), "output 'gain' must be a real number, .* but is of dtype complex"),
     (Returning("list"), "output 'parts' must be a real number, .* but is a list"),
     (Returning("key"), "output 'key' must be a real number, .* but is of dtype key"),
-    (Returning("number as a name"), "names of the cell's outputs must be words of letters, digits and _, but is 1"),
-    (Returning("space"), "but is 'a b'; rename it"),
+    (Returning("number as a name"), "names of the cell's outputs must be words without /, but is 1"),
+    (Returning("slash"), "but is 'a/b'; rename it"),
     (Returning("seed"), "others than a result's own, but is 'seed'"),
     (Returning("summary"), "others than a result's own, but is 'gain_mean'"),
     (Returning("axis"), "others than a result's own, but is 'drift'"),
@@ -301,7 +301,7 @@ def test_no_gains_are_not_said_to_be_no_boundary():
     with pytest.raises(ValueError, match="source must be one with gains in this box, but is one whose gain is nowhere a number"):
         mtl.find_boundary(Plain(), "drift", (2.0, 3.0), "other", (0.0, 1.0), n_lines=3, n_seeds=4)
     none = mtl.find_boundary(Plain(), "drift", (0.0, 0.5), "other", (0.0, 1.0), n_lines=3, n_seeds=4)
-    assert repr(none).startswith("Boundary in (drift, other): none found; ")
+    assert repr(none).startswith("Boundary in (drift, other): no points; ")
     pair = mtl.LinearTasks(n_features=20, n_samples=(5, 5), cosine=0.5, relation="same", design=mtl.Isotropic())
     exact = mtl.theory.pooled_least_squares(mtl.Transfer(pair, sharing="pooled"))
     with pytest.raises(ValueError, match="one whose assumptions hold nowhere in this box"):

@@ -85,7 +85,7 @@ def as_numbers(value: object, argument: str) -> np.ndarray:
     except (OverflowError, TypeError, ValueError):
         pass
     found = reprlib.repr(value)
-    raise ValueError(f"{argument} must be made of real numbers, all rows equally long, but is {found}; mend those entries.")
+    raise ValueError(f"{argument} must be made of numbers, all rows equally long, but is {found}; mend those entries.")
 
 
 def as_array(values: object, argument: str):

@@ -53,8 +53,8 @@ def _fields(result: Any) -> Mapping[Any, Any]:
 
 def _is_kept(name: Any, value: Any) -> bool:
     """Whether it is a number or an array; texts and None are not. Raises ValueError for anything else, which nobody would miss."""
-    word = isinstance(name, str) and name.isidentifier()
-    require(word, "the names of the cell's outputs", "words of letters, digits and _", repr(name), "rename it")
+    word = isinstance(name, str) and bool(name.strip()) and "/" not in name  # which is a folder in the files of results
+    require(word, "the names of the cell's outputs", "words without /", repr(name), "rename it")
     if value is None or isinstance(value, str):
         return False
     dtype = getattr(value, "dtype", None)

@@ -63,7 +63,7 @@ class Boundary:
 
     def __repr__(self) -> str:
         sizes = ", ".join(str(len(branch)) for branch in self.branches)
-        found = f"{counted(len(self.branches), 'branch')} of {sizes} points" if self.branches else "none found"
+        found = f"{counted(len(self.branches), 'branch')} of {sizes} points" if self.branches else "no points"
         runs = f"; {counted(self.n_runs, 'draw')}, a grid as fine would need {self.grid_runs}" if self.n_runs else ""
         return f"Boundary in ({self.x}, {self.y}): {found}{runs}"
 

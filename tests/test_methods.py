@@ -16,6 +16,7 @@ from mtlsim.reproduction import reproduce
 from mtlsim.results.grid import make_grid
 from mtlsim.results.selection import select
 from mtlsim.sharing import as_sharing, find_sharing, sharing_names
+from mtlsim.sharing.adapters import Adapters
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.from_source import FromSource
 from mtlsim.sharing.hard import Hard
@@ -216,3 +217,30 @@ def test_what_is_no_value_of_the_axis_is_one_sentence(value, sentence):
 def test_a_frozen_layer_needs_a_source():
     with pytest.raises(ValueError, match="tasks must be two or more"):
         mtl.Transfer(mtl.LinearTasks(n_features=D, n_samples=(40,)), sharing="frozen")
+
+
+@pytest.mark.parametrize("o", [1, 2])
+def test_the_bound_of_adapters_is_below_what_is_reached_on_the_rows(o):
+    """Few rows, and columns of very different units, leave something to the base: then the bound is lower by as much."""
+    rng, wide = np.random.default_rng(5), np.longdouble
+    for number in range(16):
+        unit = 10.0 ** rng.uniform(-8, 8, 3) if number % 2 else np.geomspace(1, 10.0 ** -rng.uniform(1, 7), 3)
+        basis = np.eye(3) if number % 2 else np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        pairs = []
+        for _ in range(2):
+            X = rng.normal(size=(2, 3)) * unit @ basis
+            pairs.append((X, X / np.abs(X).max(0) @ rng.normal(size=(3, o)) + 1e-3 * rng.normal(size=(2, o))))
+        decay = 10.0 ** rng.uniform(-3, 0) * max(np.abs(X.T @ Y).max() for X, Y in pairs)
+        found = mtl.fit([(X, Y if o > 1 else Y[:, 0]) for X, Y in pairs], Adapters(float(decay)))
+        parameters = np.asarray(found.parameters).reshape(2, o, 3)
+        deltas = parameters - np.asarray(found.params.base).reshape(o, 3)
+        left = sum(
+            ((Y.astype(wide) - X.astype(wide) @ own.T.astype(wide)) ** 2).sum()
+            for (X, Y), own in zip(pairs, parameters, strict=True)
+        )
+        sizes = [np.abs(delta).max() for delta in deltas]
+        lengths = sum(
+            size * np.linalg.svd(delta / size, compute_uv=False).sum() for delta, size in zip(deltas, sizes, strict=True) if size
+        )
+        energy = sum((Y**2).sum() for _, Y in pairs)
+        assert float(found.loss) - float(found.gap) <= left + 2 * decay * lengths + 1e-15 * energy

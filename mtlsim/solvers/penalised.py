@@ -105,10 +105,38 @@ def solve_deltas(moments: Moments, weights: Float[Array, " K"], strength: Float[
     zero = jnp.zeros_like(linear)
     kept, _ = jax.lax.fori_loop(0, ROUNDS, turn, (zero, zero))
     common = minimum_norm(over_tasks(quadratic)[0], over_tasks(linear - _fitted(quadratic, kept)).T).T
+    common = common + minimum_norm(over_tasks(quadratic)[0], over_tasks(linear - _fitted(quadratic, spread(common) + kept)).T).T
     parameters = spread(common) + kept
     penalty = strength * jnp.sum(values(kept))
-    steepest = largest_of(values(linear - _fitted(quadratic, parameters)))
-    return _proven(moments, weights, parameters, common, penalty, strength, steepest)
+    slopes = linear - _fitted(quadratic, parameters)
+    sizes = jnp.abs(linear) + _fitted(jnp.abs(quadratic), jnp.abs(spread(common)) + jnp.abs(kept))
+    unbalanced = _unbalanced(moments, weights, over_tasks(slopes), over_tasks(sizes), n_outputs)
+    # at an optimum sum_k w_k |X_k b|^2 is no larger than this, squared: zero is a solution, too
+    energy = jnp.sum(weights * moments.energy)
+    reach = 2 * jnp.sqrt(energy) + jnp.sqrt(largest_of(jnp.linalg.eigvalsh(quadratic)) / 2) * energy / strength
+    return _proven(moments, weights, parameters, common, penalty, strength, largest_of(values(slopes)), unbalanced * reach)
+
+
+def _unbalanced(moments: Moments, weights: Float[Array, " K"], slope: Float[Array, "o d"], sizes: Float[Array, "o d"], o: int):
+    """How far the residuals are from leaving nothing to the base, |slope| in the inverse of sum_k w_k X_k'X_k, rounding included;
+    slope' b is at most this times the length of all X_k b. Columns in units of their own, by the rows where these are known.
+    """
+    each = lambda part: jnp.broadcast_to(part, (len(weights), *part.shape[-2:]))[::o]  # outputs of a task have the same rows
+    w, eps = weights[::o, None, None], jnp.finfo(slope.dtype).eps
+    if moments.factor is None:
+        gram = jnp.sum(w * each(moments.gram), 0)
+        unit = _unit(jnp.sqrt(jnp.diagonal(gram)))
+        squares, basis = jnp.linalg.eigh(gram / unit[:, None] / unit)
+        values, least = jnp.sqrt(jnp.maximum(squares, 0)), jnp.sqrt(ROUNDINGS * eps)
+    else:
+        rows = (jnp.sqrt(w) * jnp.swapaxes(each(moments.factor), -1, -2)).reshape(-1, slope.shape[-1])
+        unit = _unit(jnp.linalg.norm(rows, axis=0))
+        _, values, basis = jnp.linalg.svd(rows / unit, full_matrices=False)
+        basis, least = basis.T, ROUNDINGS * eps
+    seen = values > least * largest_of(values)
+    inverse = jnp.where(seen, 1 / jnp.where(seen, values, 1), 0)
+    rounding = ROUNDINGS * eps * jnp.linalg.norm(sizes / unit) * largest_of(inverse)
+    return jnp.linalg.norm(multiply(slope / unit, basis) * inverse) + rounding
 
 
 def _scaled(moments: Moments, weights: Float[Array, " K"]):
@@ -139,14 +167,19 @@ def _values(blocks: Float[Array, "K o d"]) -> Float[Array, "K m"]:
     return jnp.linalg.norm(blocks, axis=-1) if blocks.shape[1] == 1 else jnp.linalg.svd(blocks, compute_uv=False)
 
 
-def _proven(moments, weights, parameters, common, penalty, strength, steepest) -> Penalised:
-    """The answer with its gap; steepest: Omega* of its residuals."""
+def _unit(lengths: Float[Array, " d"]) -> Float[Array, " d"]:
+    """What columns are divided by; one of nothing becomes nothing."""
+    return jnp.where(lengths > 0, lengths, jnp.inf)
+
+
+def _proven(moments, weights, parameters, common, penalty, strength, steepest, unbalanced=0.0) -> Penalised:
+    """The answer with its gap; steepest: Omega* of its residuals. unbalanced: by how much the bound is too high as they stand."""
     losses = penalised_losses(moments, parameters, jnp.zeros_like(weights))
     squares, energy = jnp.sum(weights * losses), jnp.sum(weights * moments.energy)
     along = jnp.sum(weights * (moments.energy - jnp.sum(parameters * moments.cross, -1)))  # r'y
     longest = jnp.minimum(strength / jnp.where(steepest > 0, steepest, 1), 1e6)
     share = jnp.clip(along / jnp.where(squares > 0, squares, 1), 0, longest)
-    bound = jnp.maximum(2 * share * along - share**2 * squares, 0)
+    bound = jnp.maximum(2 * share * along - share**2 * squares - share * unbalanced, 0)
     loss = squares + penalty
     gap = loss - bound + ROUNDINGS * jnp.finfo(loss.dtype).eps * (energy + penalty)
     wide = ~(gap <= WIDE * energy)

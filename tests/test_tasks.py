@@ -245,7 +245,7 @@ def test_float32_covariances_from_data_are_accepted():
 BAD = [
     ({"n_features": 0}, "n_features must be a whole number >= 1, but is 0; use 40"),
     ({"n_features": 2.5}, "n_features must be a whole number >= 1, but is 2.5"),
-    ({"n_samples": 100}, r"n_samples must be one number of rows per task, but is 100; pass n_samples=\(100, 200\)"),
+    ({"n_samples": 100}, r"n_samples must be one number of rows per task, but is 100; pass n_samples=\(100, 100\) for source"),
     ({"n_samples": (0, 5)}, "n_samples must be whole numbers >= 1, but is 0; round it"),
     ({"n_samples": (5, 2.5)}, "n_samples must be whole numbers >= 1, but is 2.5"),
     ({"n_samples": (5, np.nan)}, "n_samples must be whole numbers >= 1, but is nan"),

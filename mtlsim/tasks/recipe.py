@@ -141,13 +141,9 @@ class Recipe(eqx.Module):
             n_features <= MOST_FEATURES, "n_features", f"at most {MOST_FEATURES}", n_features, "use fewer: X'X holds d x d numbers"
         )
         several = hasattr(n_samples, "__len__")
-        require(
-            several,
-            "n_samples",
-            "one number of rows per task",
-            n_samples,
-            "pass n_samples=(1000, 200) for source and target",
-        )
+        source_and_target = (n_samples, n_samples) if is_whole(n_samples) and n_samples >= 1 else (1000, 200)
+        cure = f"pass n_samples={source_and_target} for source and target"
+        require(several, "n_samples", "one number of rows per task", n_samples, cure)
         n_tasks = len(n_samples)
         require(n_tasks > 0, "n_samples", "one number of rows per task", n_samples, "pass n_samples=(1000, 200)")
         self.n_features = int(n_features)

@@ -156,20 +156,38 @@ def test_alignments_of_linear_tasks_are_a_penalty_on_angles(strength, rank):
     assert best < np.sum(alone.losses) + K * strength
 
 
+def of_modes(modes):
+    """Two tasks on rows n I whose own solutions have these singular values."""
+    n, d = 10.0, 5
+    left, right = (np.linalg.qr(RNG.normal(size=(size, 2)))[0] for size in (d, 2))
+    return [Moments.from_data(np.sqrt(n) * np.eye(d), np.sqrt(n) * column) for column in ((left * modes) @ right.T).T]
+
+
 def test_the_learned_task_covariance_keeps_and_drops_modes():
     """On rows n I: (s + sqrt(s^2 - 4 decay / n)) / 2 of a mode with s^2 >= 4 decay / n, nothing of the others."""
     n, decay, d = 10.0, 1.0, 5
-    left, right = (np.linalg.qr(RNG.normal(size=(size, 2)))[0] for size in (d, 2))
     modes = np.array([1.61369, 0.30985])
-    theta = (left * modes) @ right.T
-    moments = [Moments.from_data(np.sqrt(n) * np.eye(d), np.sqrt(n) * column) for column in theta.T]
-    found = mtl.fit(moments, MultilinearRelationship(None, decay))
+    found = mtl.fit(of_modes(modes), MultilinearRelationship(None, decay))
     values = np.linalg.svd(found.parameters, compute_uv=False)
     assert abs(values[0] - (modes[0] + np.sqrt(modes[0] ** 2 - 4 * decay / n)) / 2) < 1e-4 and values[1] < 1e-3
     assert found.certificate == Certificate.none
-    for labels in (np.zeros(d), 1e-9 * left[:, 0]):  # tasks whose every mode is dropped
+    for labels in (np.zeros(d), 1e-9 * np.eye(d)[0]):  # tasks whose every mode is dropped
         nothing = mtl.fit([Moments.from_data(np.eye(d), labels)] * 2, MultilinearRelationship(None, 1.0))
         assert np.abs(nothing.parameters).max() <= 1e-9 and np.isfinite(nothing.loss) and nothing.status == 0
+
+
+def test_the_released_rule_keeps_what_the_surrogate_drops():
+    """A weak mode s becomes the root of s + decay s^3 / n; one between both rules is at rest nowhere, and the status says so."""
+    n, decay = 10.0, 1.0
+    found = mtl.fit(of_modes([1.61369, 0.30985]), MultilinearRelationship(None, decay, released=True))
+    values = np.linalg.svd(found.parameters, compute_uv=False)
+    weak = [root.real for root in np.roots([decay / n, 0, 1, -0.30985]) if abs(root.imag) < 1e-12]
+    np.testing.assert_allclose(values, [(1.61369 + np.sqrt(1.61369**2 - 4 * decay / n)) / 2, *weak], atol=1e-4)
+    assert found.status == Status.ok
+    between = [1.61369, 0.5]  # .1 < s^2 < 4 decay / n
+    restless = mtl.fit(of_modes(between), MultilinearRelationship(None, decay, released=True))
+    assert restless.status == Status.not_converged
+    assert mtl.fit(of_modes(between), MultilinearRelationship(None, decay)).status == Status.ok
 
 
 def test_learned_stitches_are_every_task_alone():
@@ -364,6 +382,7 @@ def test_bad_input_is_one_sentence(options, sentence):
         (lambda: MultilinearRelationship(np.array([[1.0, 2.0], [2.0, 1.0]])), "covariance must be positive semidefinite"),
         (lambda: MultilinearRelationship(np.array([[1.0, 2.0], [0.0, 1.0]])), "covariance must be symmetric"),
         (lambda: MultilinearRelationship(np.ones((2, 3))), "covariance must be a square matrix"),
+        (lambda: MultilinearRelationship(np.eye(2), released=True), "released must be False with a covariance, but is True; leave"),
         (lambda: Sluice("balancd"), "did you mean 'balanced'"),
     ],
 )

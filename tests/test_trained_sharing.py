@@ -21,9 +21,12 @@ from mtlsim.sharing.covariance_alignment import CovarianceAlignment
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
+from mtlsim.sharing.multilinear_heads import MultilinearHeads
 from mtlsim.sharing.sluice import Sluice, Sluiced
 from mtlsim.sharing.soft import Soft
 from mtlsim.sharing.soft_parameters import SoftParameters
+from mtlsim.sharing.trace_norm import TraceNorm
+from mtlsim.sharing.trace_norm_layers import TraceNormLayers
 from mtlsim.training.shared import losses_of
 from mtlsim.weighting import find_scheme
 
@@ -48,6 +51,8 @@ SHARINGS = {
     "alignments": CovarianceAlignment(0.7),
     "soft layers": SoftParameters(0.7, 0.2),
     "soft layers, three": SoftParameters(0.7, 0.2, 3),
+    "related heads, two layers": MultilinearHeads(np.eye(K) + 0.5, 0.4, 2),
+    "trace norms of layers, two": TraceNormLayers(0.3, 2),
     "branches, two layers": Branched(((0, 0, 1), (0, 1, 2))),
     "sluice": Sluice(learned=True, decay=0.3, orthogonality=0.7),
     "sluice, three layers": Sluice("balanced", 0.3, True, 0.7, 3),
@@ -70,7 +75,7 @@ def softmax(scores):
 def by_hand(sharing, params, x, task, unit):
     """What one task says of one row."""
     params = jax.tree.map(np.asarray, params)
-    if isinstance(sharing, Hard):
+    if isinstance(sharing, (Hard, MultilinearHeads)):
         for columns in params.columns:
             x = unit(columns.T @ x)
         return x @ params.heads[task]
@@ -79,6 +84,10 @@ def by_hand(sharing, params, x, task, unit):
         for columns, groups in zip(params.columns, itertools.cycle(places), strict=False):
             x = unit(columns[groups[task]].T @ x)
         return x @ params.heads[task]
+    if isinstance(sharing, TraceNormLayers):
+        for common, mixture in zip(params.common.columns, params.mixtures[:-1], strict=True):
+            x = unit(sum(m * columns for m, columns in zip(mixture[task], common, strict=True)).T @ x)
+        return x @ sum(m * head for m, head in zip(params.mixtures[-1][task], params.common.heads, strict=True))
     if isinstance(sharing, CovarianceAlignment):
         return unit(params.shared.T @ params.alignments[task].T @ x) @ params.heads[task]
     if isinstance(sharing, MultiTaskAttention):
@@ -319,6 +328,51 @@ def test_a_pull_at_layers_is_a_penalty_on_angles_if_heads_decay():
     assert float(trap.penalty(shorter)) == pytest.approx(1e-6 * float(trap.penalty(params)), rel=1e-9)
     by_pairs = sum(np.sum((params.columns[0][k] - params.columns[0][m]) ** 2) for k in range(K) for m in range(k))
     assert float(trap.penalty(params)) == pytest.approx(10 * float(by_pairs), rel=1e-9)
+
+
+def nuclear(matrix):
+    return np.sum(np.linalg.svd(matrix, compute_uv=False))
+
+
+def test_related_heads_on_a_decayed_layer_are_a_trace_norm_in_their_metric():
+    """Factors are trained, the norm is searched over parameters; of unrelated heads it is `trace-norm`, solved."""
+    decay, related = 0.3, np.eye(K) + 0.6
+    half = np.linalg.inv(np.linalg.cholesky(related))  # any root of the inverse has the same singular values
+
+    def objective(flat, root):
+        thetas = flat.reshape(K, D)
+        squares = sum(np.sum((x @ own - y) ** 2) for (x, y), own in zip(PAIRS, thetas, strict=True))
+        return squares + 2 * decay * nuclear(root @ thetas)
+
+    training = WeightedTraining(n_steps=4000, learning_rate=0.03)
+    for covariance, root in ((related, half), (None, np.eye(K))):
+        starts = np.random.default_rng(13).normal(size=(3, K * D))
+        wanted = min(minimize(objective, start, args=(root,), options={"gtol": 1e-9}).fun for start in starts)
+        found = mtl.fit(PAIRS, MultilinearHeads(covariance, decay), rank=K, training=training)
+        assert abs(float(found.loss) - wanted) < 1e-5 * wanted, covariance
+    assert abs(wanted - float(mtl.fit(PAIRS, TraceNorm(2 * decay)).loss)) < 1e-6 * wanted
+    assert abs(float(found.loss) - float(mtl.fit(PAIRS, MultilinearHeads(related, decay), rank=K).loss)) > 0.01 * wanted
+
+
+def test_mixtures_of_common_layers_are_a_trace_norm_of_the_tasks_own():
+    """Of linear units and of ReLU: mixtures are trained, the norms of the tasks' own layers are searched."""
+    strength, pairs = 0.8, [(np.abs(x[:, :2]), y) for x, y in PAIRS[:2]]
+    training = WeightedTraining(n_steps=8000, learning_rate=0.02)
+    for activation, (_, unit) in UNITS.items():
+
+        def objective(flat, unit=unit):
+            layers, heads = flat[:4].reshape(2, 2), flat[4:]
+            says = [unit(x @ own) * head for (x, _), own, head in zip(pairs, layers, heads, strict=True)]
+            squares = sum(np.sum((said - y) ** 2) for said, (_, y) in zip(says, pairs, strict=True))
+            return squares + strength * (nuclear(layers) + np.linalg.norm(heads))  # the heads are one column
+
+        found = mtl.fit(pairs, TraceNormLayers(strength), training=training, activation=activation)
+        own = found.sharing.own(found.params)
+        at = np.concatenate([np.ravel(own.columns[0]), np.ravel(own.heads)])
+        assert abs(objective(at) - float(found.loss)) < 1e-4 * float(found.loss)  # the factors are balanced
+        around = at + 0.3 * np.random.default_rng(14).normal(size=(4, 6))
+        wanted = min(minimize(objective, start, method="Nelder-Mead", options=TIGHT).fun for start in around)
+        assert abs(float(found.loss) - wanted) < 1e-4 * wanted
 
 
 @pytest.mark.parametrize(("sharing", "strength"), [(Soft(0.5, 0.3), 0.5), (Soft(20.0, 0.3), 20.0), (Hard(), None)], ids=str)

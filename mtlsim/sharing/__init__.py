@@ -18,7 +18,7 @@ mtl.fit(pairs, MultilinearRelationship([[1, 0.8], [0.8, 1]], decay=1.0)).save("f
 mtl.fit(pairs, CrossStitch(), rank=2, activation="relu")                # units that bend are trained on rows
 ```
 
-`hard`, `soft-parameters`, `cross-stitch`, `sluice` and `attention` have a `depth`, experts have `levels`, `branched` a row of groups for each layer.
+`hard`, `soft-parameters`, `trace-norm-layers`, `multilinear-heads`, `cross-stitch`, `sluice` and `attention` have a `depth`, experts have `levels`, `branched` a row of groups for each layer.
 Linear layers that follow each other have the optimum of one; what is trained and not solved is compared by `TrainingCurve(tasks, sharing=...)`.
 
 It minimises the sum over tasks of squared losses, summed over rows, plus the penalty that the architecture declares. Every task
@@ -39,6 +39,7 @@ may have rows of its own; pairs, `Moments` and `Rows` are the same to it.
 | `normalised` | any of those with hidden units, which are normalised row by row (layer-norm, ada-norm, ...): `{name = "normalised", of = "hard", gain = "own"}` |
 | `branched` | hard sharing inside groups of tasks; `mtlsim.solvers.partitions` lists and chooses them, `mtl.fit_adaptive` grows them layer by layer |
 | `trace-norm`, `adapters` | convex, with a proven gap: few common directions; a common base that tasks share exactly or leave |
+| `trace-norm-layers`, `multilinear-heads` | the same for networks: norms of stacked layers; heads with a task covariance on decayed shared layers, a trace norm in its metric; trained |
 | `multilinear` | one ridge regression in the task covariance that is given; learned, a threshold on the modes of all tasks |
 
 How related two tasks must be before a mixing that is not learned yet helps is known: of cross-stitch units (.9 / .1) a

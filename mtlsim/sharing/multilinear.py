@@ -10,6 +10,12 @@ Learned (covariance=None), Sigma is W W' itself, renewed in turn with W as in th
 nor a normalisation: this descends decay log det(W W' + eps I), a surrogate of the rank. With orthonormal rows n it keeps a
 singular value s of the tasks' own solutions, as (s + sqrt(s^2 - 4 decay / n)) / 2, where s^2 >= 4 decay / n, and drops it
 elsewhere: harder than the trace norm, and with local optima. eps = 10^-5 of the tasks' mean square under a ridge.
+
+released=True is the rule of the released code to the letter: with W W' + 10^-5 I = U diag(v) U', the next Sigma^-1 is
+U diag(f(v)) U', f(v) = 1/v for v > 0.1 and v itself below, scaled down to a trace of 3000 at most. What is below is hardly
+penalised, where the surrogate drops it: with orthonormal rows s becomes the root of s + decay s^3 / n. A mode with
+.1 <= s^2 < 4 decay / n, which the first rule shrinks below the threshold and the second lets grow back, is at rest nowhere:
+`not_converged`. The threshold is absolute, so that the units of labels decide which rule holds.
 """
 
 from typing import Any
@@ -18,9 +24,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
-from mtlsim.core.checks import as_numbers, is_concrete, require, require_one
+from mtlsim.core.checks import as_numbers, is_concrete, require, require_bool, require_one
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.sharing._sharing import Answer, MixedSharing, Problem, require_no_ridge
@@ -30,6 +36,7 @@ from mtlsim.solvers.network import Layers
 ROUNDS = 400
 JITTER = 1e-5
 MOVED = 1e-6  # of the length of all parameters, in the last round
+SMALL, LARGEST_TRACE = 0.1, 3000.0  # of the released code: what is not inverted, and the most that a precision is
 
 
 def as_matrix(value: Any) -> Any:
@@ -39,25 +46,46 @@ def as_matrix(value: Any) -> Any:
     return jnp.asarray(value if isinstance(value, jax.Array) else as_numbers(value, "covariance"), float)
 
 
+def check_covariance(covariance: Any) -> tuple[float, float]:
+    """The least eigenvalue and the largest entry of a covariance between tasks that can be looked at.
+
+    Raises ValueError for what is no symmetric matrix of finite numbers, or zero.
+    """
+    given = np.asarray(covariance, float)
+    square = given.ndim == 2 and given.shape[0] == given.shape[1]
+    require(square, "covariance", "a square matrix", f"of shape {given.shape}", "pass one row and column per task")
+    require(np.isfinite(given).all(), "covariance", "of finite numbers", given.tolist(), "mend those entries")
+    size = float(np.max(np.abs(given), initial=0))
+    require(size > 0, "covariance", "positive semidefinite and not zero", given.tolist(), "use the identity")
+    require(np.allclose(given, given.T, atol=1e-9 * size), "covariance", "symmetric", given.tolist(), "use (S + S') / 2")
+    return float(np.linalg.eigvalsh(given)[0]), size
+
+
+def require_tasks(covariance: Any, n_tasks: int) -> None:
+    """Refuse a covariance of another number of tasks."""
+    shape, wanted = np.shape(covariance), (n_tasks, n_tasks)
+    right = covariance is None or shape == wanted
+    require(right, "covariance", f"of shape {wanted}", f"of shape {shape}", "give one row per task")
+
+
 class MultilinearRelationship(MixedSharing):
-    """covariance: of the tasks, (K, K), symmetric and positive semidefinite; None learns it. decay: > 0, on the scale of X'X."""
+    """covariance: of the tasks, (K, K), symmetric and positive semidefinite; None learns it. decay: > 0, on the scale of X'X.
+    released: learn it by the rule of the released code."""
 
     covariance: Array | None = eqx.field(default=None, converter=as_matrix)
     decay: Array | float = 1.0
+    released: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
+        require_bool(self.released, "released")
+        cure = "leave covariance out: the rule is how it is learned"
+        require(not self.released or self.covariance is None, "released", "False with a covariance", True, cure)
         require_one(self.decay, lambda s: (s > 0) & np.isfinite(s), "decay", "a number > 0", "use 1")
         if self.covariance is None or not is_concrete(self.covariance):
             return
-        given = np.asarray(self.covariance, float)
-        square = given.ndim == 2 and given.shape[0] == given.shape[1]
-        require(square, "covariance", "a square matrix", f"of shape {given.shape}", "pass one row and column per task")
-        require(np.isfinite(given).all(), "covariance", "of finite numbers", given.tolist(), "mend those entries")
-        size = np.max(np.abs(given), initial=0)
-        require(np.allclose(given, given.T, atol=1e-9 * size), "covariance", "symmetric", given.tolist(), "use (S + S') / 2")
-        least = np.linalg.eigvalsh(given)[0]
+        least, size = check_covariance(self.covariance)
         require(
-            least >= -1e-9 * size and size > 0,
+            least >= -1e-9 * size,
             "covariance",
             "positive semidefinite and not zero",
             f"of eigenvalue {least:.3g}",
@@ -65,15 +93,7 @@ class MultilinearRelationship(MixedSharing):
         )
 
     def check(self, n_tasks, rank):
-        if self.covariance is not None:
-            shape = np.shape(self.covariance)
-            require(
-                shape == (n_tasks, n_tasks),
-                "covariance",
-                f"of shape {(n_tasks, n_tasks)}",
-                f"of shape {shape}",
-                "give one row per task",
-            )
+        require_tasks(self.covariance, n_tasks)
 
     def route(self, n_tasks, rank, shared_covariates, n_features):
         return "mixed" if self.covariance is not None else "majorise-minimise"
@@ -98,7 +118,8 @@ class MultilinearRelationship(MixedSharing):
 
         def renew(_, state):
             found, _ = state
-            precision = jnp.linalg.inv(multiply(found.parameters, found.parameters.T) + jitter * eye)
+            products = multiply(found.parameters, found.parameters.T)
+            precision = released_precision(products) if self.released else jnp.linalg.inv(products + jitter * eye)
             return solve_mixed(moments, mixing_of_precision(decay * precision), problem.weights), found.parameters
 
         start = solve_mixed(moments, Mixing(eye, decay * jnp.ones(len(eye))), problem.weights)
@@ -110,6 +131,14 @@ class MultilinearRelationship(MixedSharing):
         status = worst(found.status, flag(moved, Status.not_converged))
         none = jnp.full((), int(Certificate.none), jnp.int32)
         return Answer(layers, found.parameters, found.loss, found.loss, none, status)
+
+
+def released_precision(products: Float[Array, "K K"]) -> Float[Array, "K K"]:
+    """What the released code makes of W W' (see above)."""
+    values, vectors = jnp.linalg.eigh(products + JITTER * jnp.eye(len(products), dtype=products.dtype))
+    values = jnp.where(values > SMALL, 1 / values, values)
+    values = values * jnp.fmin(LARGEST_TRACE / jnp.sum(values), 1)
+    return multiply(vectors * values, vectors.T)
 
 
 SHARING = MultilinearRelationship

@@ -381,6 +381,7 @@ def test_bad_input_is_one_sentence(options, sentence):
         (lambda: Soft(-1.0), "strength must be a number >= 0"),
         (lambda: MultilinearRelationship(np.array([[1.0, 2.0], [2.0, 1.0]])), "covariance must be positive semidefinite"),
         (lambda: MultilinearRelationship(np.array([[1.0, 2.0], [0.0, 1.0]])), "covariance must be symmetric"),
+        (lambda: CrossStitch(learned=False, per_channel=True), "per_channel must be False where the mixing is held, but is True"),
         (lambda: MultilinearRelationship(np.ones((2, 3))), "covariance must be a square matrix"),
         (lambda: MultilinearRelationship(np.eye(2), released=True), "released must be False with a covariance, but is True; leave"),
         (lambda: Sluice("balancd"), "did you mean 'balanced'"),

@@ -18,7 +18,7 @@ from mtlsim.sharing._sharing import Shape, identity
 from mtlsim.sharing.attention import Masked, MultiTaskAttention
 from mtlsim.sharing.branched import Branched
 from mtlsim.sharing.covariance_alignment import CovarianceAlignment
-from mtlsim.sharing.cross_stitch import CrossStitch
+from mtlsim.sharing.cross_stitch import CrossStitch, Stitched
 from mtlsim.sharing.hard import Hard
 from mtlsim.sharing.mixture_of_experts import MixtureOfExperts
 from mtlsim.sharing.multilinear_heads import MultilinearHeads
@@ -48,6 +48,7 @@ SHARINGS = {
     "such gates on two levels": MixtureOfExperts(2, 1, "nothing", levels=2),
     "hard, three layers": Hard(3),
     "stitches, two layers": CrossStitch(depth=2),
+    "stitches of channels, two layers": CrossStitch(depth=2, per_channel=True),
     "alignments": CovarianceAlignment(0.7),
     "soft layers": SoftParameters(0.7, 0.2),
     "soft layers, three": SoftParameters(0.7, 0.2, 3),
@@ -119,7 +120,7 @@ def by_hand(sharing, params, x, task, unit):
         streams = [x] * K
         for columns, amounts in zip(params.columns, params.amounts, strict=True):
             units = [unit(columns[k].T @ streams[k]) for k in range(K)]
-            streams = [sum(amounts[k, l] * units[l] for l in range(K)) for k in range(K)]  # noqa: E741
+            streams = [sum(amounts[k, l] * units[l] for l in range(K)) for k in range(K)]  # noqa: E741  # one amount, or one of each unit
         return streams[task] @ params.heads[task]
     streams, said = [x] * K, 0.0
     for layer, (columns, amounts) in enumerate(zip(params.columns, params.amounts, strict=True)):
@@ -328,6 +329,17 @@ def test_a_pull_at_layers_is_a_penalty_on_angles_if_heads_decay():
     assert float(trap.penalty(shorter)) == pytest.approx(1e-6 * float(trap.penalty(params)), rel=1e-9)
     by_pairs = sum(np.sum((params.columns[0][k] - params.columns[0][m]) ** 2) for k in range(K) for m in range(k))
     assert float(trap.penalty(params)) == pytest.approx(10 * float(by_pairs), rel=1e-9)
+
+
+def test_stitches_of_one_layer_by_channel():
+    sharing = CrossStitch(per_channel=True)
+    columns, amounts, heads = random_params(sharing)
+    assert amounts.shape == (K, K, R)
+    for task in range(K):
+        mixed = sum(amounts[task, other] * relu(X @ columns[other]) for other in range(K))
+        close(sharing.outputs(Stitched(columns, amounts, heads), jnp.asarray(X), task, jax.nn.relu), mixed @ heads[task], 2)
+    found = mtl.fit(PAIRS, sharing, rank=R)
+    close(found.parameters, mtl.fit(PAIRS, CrossStitch(), rank=R).parameters, 2)  # of linear units every task alone
 
 
 def nuclear(matrix):

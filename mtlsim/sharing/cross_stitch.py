@@ -11,6 +11,8 @@ Held (learned=False) and linear, with r = 1 and heads of one, it is ridge regres
 is single-task ridge, alpha = 11' / K pools. Learned, alpha gives every task what it likes: with K columns every matrix of
 parameters can be written so, and a decay on the columns alone regularises nothing (B -> B / t, alpha -> t alpha makes it vanish).
 The infimum is then that of every task alone, and what joint training gains it gains by stopping early.
+
+per_channel: every hidden unit has an alpha of its own, alpha_l,kj (r,), as the reimplementation has.
 """
 
 from collections.abc import Callable
@@ -31,17 +33,20 @@ from mtlsim.solvers.network import Layers
 
 
 class Stitched(NamedTuple):
-    """Columns B (K, d, r), what each task takes of each, alpha (K, K), and heads A (K, r); of many layers, a list of each."""
+    """Columns B (K, d, r), what each task takes of each, alpha (K, K) or (K, K, r), and heads A (K, r); of many layers, a list of
+    each.
+    """
 
     columns: Float[Array, "K d r"] | list[Float[Array, "K p r"]]
-    amounts: Float[Array, "K K"] | list[Float[Array, "K K"]]
+    amounts: Float[Array, "K K *r"] | list[Float[Array, "K K *r"]]
     heads: Float[Array, "K r"]
 
 
-def stitch(X: Float[Array, "K m p"], columns: Float[Array, "K s p h"], amounts: Float[Array, "S S"], unit: Callable):
+def stitch(X: Float[Array, "K m p"], columns: Float[Array, "K s p h"], amounts: Float[Array, "S S *h"], unit: Callable):
     """Every task's features (K, m, s h) after one layer: S = K s streams of h units each, mixed after the unit."""
     units = unit(jnp.einsum("kmp,ksph->ksmh", X, columns, precision="highest"))
-    mixed = jnp.tensordot(amounts, units.reshape(len(amounts), *units.shape[2:]), 1, precision="highest")
+    streams = units.reshape(len(amounts), *units.shape[2:])
+    mixed = jnp.einsum("kl,lmh->kmh" if amounts.ndim == 2 else "klh,lmh->kmh", amounts, streams, precision="highest")
     return jnp.moveaxis(mixed.reshape(units.shape), 1, 2).reshape(*X.shape[:2], -1)
 
 
@@ -49,7 +54,7 @@ class CrossStitch(MixedSharing):
     """own: what a task takes of its own columns at the start, from 0 to 1; the others share what is left. learned: whether the
     mixing and heads are learned, too. decay: of the columns, >= 0, on the scale of X'X. rate: of alpha over that of the rest; 0
     holds alpha while columns and heads are learned. depth: L, how many layers follow each other; with linear units and learned
-    stitches the optimum is that of one.
+    stitches the optimum is that of one. per_channel: whether every hidden unit is mixed in amounts of its own.
     """
 
     own: Array | float = 0.9
@@ -57,11 +62,15 @@ class CrossStitch(MixedSharing):
     decay: Array | float = 0.0
     rate: float = eqx.field(default=1.0, static=True)
     depth: int = eqx.field(default=1, static=True)
+    per_channel: bool = eqx.field(default=False, static=True)
 
     on_networks = True
 
     def __check_init__(self):
         require_bool(self.learned, "learned")
+        require_bool(self.per_channel, "per_channel")
+        cure = "held amounts of equal channels are those of one"
+        require(self.learned or not self.per_channel, "per_channel", "False where the mixing is held", True, cure)
         require_one(self.own, lambda s: (s >= 0) & (s <= 1), "own", "a share from 0 to 1", "use 0.9")
         require_one(self.decay, lambda s: (s >= 0) & np.isfinite(s), "decay", "a number >= 0", "use 0")
         require_one(self.rate, lambda s: (s >= 0) & np.isfinite(s), "rate", "a number >= 0", "use 1")
@@ -85,10 +94,13 @@ class CrossStitch(MixedSharing):
     def flat(self):
         return self.depth == 1
 
-    def amounts(self, n_tasks: int) -> Float[Array, "K K"]:
+    def amounts(self, n_tasks: int, n_channels: int = 1) -> Float[Array, "K K *r"]:
         """alpha at the start; one task keeps all of its own."""
         own, eye = jnp.asarray(self.own, float), jnp.eye(n_tasks)
-        return own * eye + (1 - own) / max(n_tasks - 1, 1) * (1 - eye)
+        return self._by_channel(own * eye + (1 - own) / max(n_tasks - 1, 1) * (1 - eye), n_channels)
+
+    def _by_channel(self, amounts: Float[Array, "K K"], n_channels: int) -> Float[Array, "K K *r"]:
+        return jnp.repeat(amounts[..., None], n_channels, 2) if self.per_channel else amounts
 
     def mixing(self, n_tasks: int) -> Mixing:
         return Mixing(self.amounts(n_tasks).T, jnp.full(n_tasks, self.decay, float))
@@ -101,7 +113,10 @@ class CrossStitch(MixedSharing):
             amounts, ones = found.params.heads, jnp.ones((problem.n_tasks, 1))
             return eqx.tree_at(lambda f: f.params, found, Stitched(found.params.shared.T[..., None], amounts, ones))
         K, dtype = problem.n_tasks, problem.moments.cross.dtype
-        onward, own_all = [jnp.ones((K, 1, 1), dtype)] * (self.depth - 1), [jnp.eye(K, dtype=dtype)] * self.depth
+        onward, own_all = (
+            [jnp.ones((K, 1, 1), dtype)] * (self.depth - 1),
+            [self._by_channel(jnp.eye(K, dtype=dtype), 1)] * self.depth,
+        )
         return alone(problem, lambda own: self._made([own[..., None], *onward], own_all, jnp.ones((K, 1), dtype)))
 
     def _made(self, columns: list, amounts: list, heads) -> Stitched:
@@ -121,10 +136,10 @@ class CrossStitch(MixedSharing):
         square, below = (shape.rank, shape.rank), range(1, self.depth)
         onward = [normal(stream(key, "shared", layer), square) / shape.rank**0.5 for layer in below]
         equal = [jnp.broadcast_to(one, (shape.n_tasks, *one.shape)) for one in (columns, *onward)]
-        return self._made(equal, [self.amounts(shape.n_tasks)] * self.depth, heads)
+        return self._made(equal, [self.amounts(shape.n_tasks, shape.rank)] * self.depth, heads)
 
     def layers(self, params: Stitched) -> Layers:
-        heads = params.amounts[:, :, None] * params.heads[:, None, :]
+        heads = params.amounts.reshape(*params.amounts.shape[:2], -1) * params.heads[:, None, :]
         return Layers(jnp.concatenate(list(params.columns), 1), heads.reshape(len(heads), -1))
 
     def outputs(self, params: Stitched, X, task, unit=identity):

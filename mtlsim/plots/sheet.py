@@ -163,6 +163,7 @@ def save(fig: Figure, path: str | Path, formats: tuple[str, ...] | None = None) 
     written = [base.with_name(f"{base.name}.{name}") for name in formats or look_now().formats]
     for file in written:
         fig.savefig(file)
+        fig.set_layout_engine("none")  # all formats are laid out alike, and once
     plt.close(fig)
     return written
 

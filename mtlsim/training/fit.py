@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mtlsim.core.status import Certificate, Status
 from mtlsim.core.words import counted, with_article
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import Moments, stack
-from mtlsim.sharing import Problem, Sharing, as_sharing, as_table
+from mtlsim.sharing import Answer, Problem, Sharing, as_sharing, as_table
 from mtlsim.sharing._sharing import Params
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.single import penalised_losses, solve_single
@@ -163,7 +164,7 @@ def fit(
     solved = isinstance(given, Moments) and activation == "identity" and loss == "squared"
     if solved and training is None and scheme is None and start is None:
         none = jnp.zeros(n_tasks * o, dtype)
-        answer = sharing.exact(Problem(given, int(rank), jnp.repeat(weights, o), none, key, o))
+        answer = _solve(sharing, given, int(rank), jnp.repeat(weights, o), none, key, o)
         if answer is not None:
             losses = penalised_losses(given, answer.parameters, none)
             route = sharing.route(n_tasks, int(rank), given.shared_covariates, d)
@@ -181,6 +182,11 @@ def fit(
     losses = losses_of(given, sharing, found.params, activation, loss)
     rest = found.loss, jnp.maximum(found.loss - least, 0), none, found.status, training.optimiser, activation
     return Fitted(sharing, found.params, parameters, losses, *rest)
+
+
+@partial(jax.jit, static_argnames=("rank", "n_outputs"))
+def _solve(sharing: Sharing, moments: Moments, rank: int, weights, ridge, key, n_outputs: int) -> Answer | None:
+    return sharing.exact(Problem(moments, rank, weights, ridge, key, n_outputs))
 
 
 def _by_output(tasks: Any, sharing: Sharing) -> tuple[Any, int]:

@@ -46,6 +46,8 @@ if RESEED:
     new_key, new_rng = jax.random.key, np.random.default_rng
     jax.random.key = lambda seed, **options: new_key(seed + OFFSET[0], **options)
     np.random.default_rng = lambda seed=None: new_rng(seed + OFFSET[0] if isinstance(seed, int) else seed)
+import mtlsim.core.checks  # noqa: F401  # asked of every value, and checks what it is given itself
+
 install_import_hook("mtlsim", "beartype.beartype")
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # relative to the largest entry of what is compared

@@ -174,7 +174,11 @@ def test_a_mechanism_that_cannot_be_tried_is_refused(changes, says):
 
 # ------------------------------------------------------------------------------------------------ ours
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.runs_long] * (name == "eavesdropping")) for name in mechanism_names()]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.runs_long] * (name in ("eavesdropping", "representation-bias")))
+        for name in mechanism_names()
+    ],
 )
 def test_no_mechanism_gets_the_contrary_verdict(name):
     mechanism = find_mechanism(name)
@@ -205,6 +209,7 @@ def check_that_clauses_can_fail(trial):
     assert here.mean != here.moved or trial.mechanism.beyond is not None, "the mediator is the effect"
 
 
+@pytest.mark.runs_long
 def test_a_mechanism_is_verified_by_its_name(tmp_path, capsys):
     (trial,) = mtl.verify(["tide"], tmp_path, fast=True, progress=True)
     assert trial.verdict == "confirmed" and trial.as_expected
@@ -370,6 +375,7 @@ def test_students_by_four_numbers_are_students_on_whole_rows(squared):
         assert abs(z_score(drawn[name], wanted.mean(), wanted.std() / S**0.5)) < Z_LIMIT, name
 
 
+@pytest.mark.runs_long
 @pytest.mark.parametrize(("degree", "capacity"), [(3, 28_000), (2, 4_400)])
 def test_the_wait_grows_as_the_root_of_the_features_for_the_third_degree_alone(degree, capacity):
     """By steps on rows; the lower quarter of starts, for half of all are on the wrong side, where only chance frees the task."""
@@ -621,6 +627,7 @@ def test_risks_at_a_training_loss_lie_between_records():
         assert float(risk_at(jnp.asarray(level), jnp.asarray(losses), jnp.asarray(risks))) == wanted
 
 
+@pytest.mark.runs_long
 def test_a_representation_is_learned_as_by_small_steps():
     """Euler steps in NumPy: either sign at first, all weights positive, labels of the second task that say nothing of x, and a
     feature B that is twice as large."""
@@ -650,6 +657,7 @@ def test_a_representation_is_learned_as_by_small_steps():
     assert abs(z_score(apart["both_multi"], 0.25)) < Z_LIMIT and (apart["gain"] == 0).all() and (apart["grown"] == 0).all()
 
 
+@pytest.mark.runs_long
 def test_the_tide_is_that_of_small_steps():
     rng, S, tilt = np.random.default_rng(12), 2000, 0.1
     z, a = 0.5 * rng.normal(size=(S, 2)), np.exp(-3)

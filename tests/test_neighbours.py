@@ -364,6 +364,7 @@ def test_words_share_so_many_parameters(words, saved):
     assert shared_dimensions(words, np.random.default_rng(0).normal(size=(3, 3, 3))) == saved
 
 
+@pytest.mark.runs_long
 def test_order_saves_one_parameter_for_each_eigenvalue():
     similar, _ = pairs(3)
     found = draws(Words(jnp.asarray(similar), 1e4), 1500)

@@ -40,11 +40,14 @@ LONG = {
 RUN_LONG = {
     "classification-least-squares",
     "detectability",
+    "group-gain",
     "lampinen-ganguli",
     "lampinen-ganguli-sign",
     "multilinear-threshold",
     "noise-task",
+    "price-of-safety",
     "reduced-rank",
+    "words-sign",
 }
 TESTED = [name for name in statement_names() if name not in LONG]
 

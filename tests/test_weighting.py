@@ -40,12 +40,18 @@ def some_run(n_tasks=3, n_steps=3, seed=0):
     )
 
 
+@jax.jit
+def weigh(scheme, signals, state):
+    """As in a run: one program for each kind of scheme and shape, where steps on their own compile their loops anew."""
+    return scheme.weights(signals, state)
+
+
 def answers(scheme, facts, losses, gradients):
     """Weights (T, K) of a run, and the floors that fired in all."""
     state, found, floors = scheme.init(facts), [], 0
     for step, (now, slopes) in enumerate(zip(losses, gradients, strict=True)):
         slopes = jnp.asarray(slopes)
-        weights, state, n_floored = scheme.weights(Signals(jnp.asarray(now), slopes @ slopes.T, jnp.asarray(step)), state)
+        weights, state, n_floored = weigh(scheme, Signals(jnp.asarray(now), slopes @ slopes.T, jnp.asarray(step)), state)
         found.append(weights)
         floors += int(n_floored)
     return jnp.stack(found), floors
@@ -66,7 +72,7 @@ def test_weights_worked_by_hand(name, example):
     state = example.scheme.init(facts)
     for signals, wanted in zip(example.signals, example.weights, strict=True):
         seen = Signals(jnp.array(signals.losses), jnp.array(signals.gram), as_arrays(signals.step))
-        weights, state, _ = example.scheme.weights(seen, state)
+        weights, state, _ = weigh(example.scheme, seen, state)
         close(weights, wanted)
 
 
@@ -249,7 +255,7 @@ def test_a_bargain_gives_every_task_the_same_relative_gain():
             gradients[-1] += gradients[0] * rng.choice([0, -30])  # nearly opposed
             gradients *= 10.0 ** rng.uniform(-3, 3, (n_tasks, 1))
             gram = jnp.asarray(gradients @ gradients.T)
-            weights, _, n_floored = find_scheme("nash-mtl")().weights(Signals(jnp.ones(n_tasks), gram, 0), ())
+            weights, _, n_floored = weigh(find_scheme("nash-mtl")(), Signals(jnp.ones(n_tasks), gram, 0), ())
             np.testing.assert_allclose(weights * (gram @ weights), 1, rtol=1e-5)
             assert (weights > 0).all() and n_floored == 0
     twice = jnp.array([[1.0, 0, 0], [0, 1, 1], [0, 1, 1]])
@@ -267,7 +273,7 @@ def conflicting(rng, n_tasks):
 def direction(name, gradients, **options):
     """The step that a scheme's weights make of the gradients."""
     signals = Signals(jnp.ones(len(gradients)), jnp.asarray(gradients @ gradients.T), jnp.asarray(0))
-    weights, _, n_floored = find_scheme(name)(**options).weights(signals, ())
+    weights, _, n_floored = weigh(find_scheme(name)(**options), signals, ())
     assert n_floored == 0
     return np.asarray(weights) @ gradients
 
@@ -351,7 +357,7 @@ def test_learned_scales_end_at_their_fixed_points():
     scheme, log_losses = find_scheme("famo")(0.02, 0.0), np.array([0.0, 1.0, -1.0])
     state, rates = scheme.init(Facts(jnp.exp(log_losses), jnp.ones(3))), np.array([1.0, 2.0, 4.0])
     for step in range(600):
-        weights, state, _ = scheme.weights(Signals(jnp.exp(jnp.asarray(log_losses)), jnp.eye(3), jnp.asarray(step)), state)
+        weights, state, _ = weigh(scheme, Signals(jnp.exp(jnp.asarray(log_losses)), jnp.eye(3), jnp.asarray(step)), state)
         shares = np.asarray(weights) * np.exp(log_losses)
         log_losses = log_losses - 0.01 * rates * shares / shares.sum()
     np.testing.assert_allclose(rates * shares / (rates * shares).mean(), 1, atol=0.1)
@@ -558,7 +564,7 @@ def test_one_of_several_schemes_is_the_one_that_is_named():
         state, found = scheme.init(facts), []
         for step in range(3):
             signals = Signals(jnp.asarray(losses[step]), jnp.asarray(gradients[step] @ gradients[step].T), jnp.asarray(step))
-            weights, state, fired = scheme.weights(signals, state)
+            weights, state, fired = weigh(scheme, signals, state)
             found.append((weights, fired))
         return found
 

@@ -15,7 +15,7 @@ from mtlsim.core.status import Status
 from mtlsim.reproduction import reproduce
 from mtlsim.results.grid import make_grid
 from mtlsim.results.selection import select
-from mtlsim.sharing import as_sharing, find_sharing, sharing_names
+from mtlsim.sharing import Answer, Sharing, as_sharing, find_sharing, sharing_names
 from mtlsim.sharing.adapters import Adapters
 from mtlsim.sharing.cross_stitch import CrossStitch
 from mtlsim.sharing.from_source import FromSource
@@ -25,6 +25,7 @@ from mtlsim.sharing.multilinear import MultilinearRelationship
 from mtlsim.sharing.normalised import Normalised
 from mtlsim.sharing.soft import Soft
 from mtlsim.solvers.mixed import solve_ridge
+from mtlsim.solvers.network import Layers
 from mtlsim.solvers.pooled import solve_mean_regularised, solve_pooled
 from mtlsim.solvers.within import solve_within
 
@@ -244,3 +245,23 @@ def test_the_bound_of_adapters_is_below_what_is_reached_on_the_rows(o):
         )
         energy = sum((Y**2).sum() for _, Y in pairs)
         assert float(found.loss) - float(found.gap) <= left + 2 * decay * lengths + 1e-15 * energy
+
+
+class PlainNumPy(Sharing):
+    """One of a user's own: it holds a word and looks at its numbers."""
+
+    word: str = "alone"
+
+    def exact(self, problem):
+        parameters = jax.numpy.asarray(
+            np.linalg.solve(np.asarray(problem.moments.gram), np.asarray(problem.moments.cross)[..., None])[..., 0]
+        )
+        none, zero = (jax.numpy.zeros((), kind) for kind in (np.int32, float))
+        return Answer(Layers(parameters.T, jax.numpy.eye(len(parameters))), parameters, zero, zero, none, none)
+
+
+def test_an_architecture_that_cannot_be_traced_is_solved_all_the_same():
+    rng = np.random.default_rng(5)
+    pairs = [(rng.normal(size=(n, 3)), rng.normal(size=n)) for n in (9, 7)]
+    wanted = [np.linalg.lstsq(X, y, rcond=None)[0] for X, y in pairs]
+    np.testing.assert_allclose(mtl.fit(pairs, PlainNumPy()).parameters, wanted, atol=1e-9)

@@ -113,10 +113,8 @@ class CrossStitch(MixedSharing):
             amounts, ones = found.params.heads, jnp.ones((problem.n_tasks, 1))
             return eqx.tree_at(lambda f: f.params, found, Stitched(found.params.shared.T[..., None], amounts, ones))
         K, dtype = problem.n_tasks, problem.moments.cross.dtype
-        onward, own_all = (
-            [jnp.ones((K, 1, 1), dtype)] * (self.depth - 1),
-            [self._by_channel(jnp.eye(K, dtype=dtype), 1)] * self.depth,
-        )
+        onward = [jnp.ones((K, 1, 1), dtype)] * (self.depth - 1)
+        own_all = [self._by_channel(jnp.eye(K, dtype=dtype), 1)] * self.depth
         return alone(problem, lambda own: self._made([own[..., None], *onward], own_all, jnp.ones((K, 1), dtype)))
 
     def _made(self, columns: list, amounts: list, heads) -> Stitched:

@@ -11,8 +11,9 @@ nor a normalisation: this descends decay log det(W W' + eps I), a surrogate of t
 singular value s of the tasks' own solutions, as (s + sqrt(s^2 - 4 decay / n)) / 2, where s^2 >= 4 decay / n, and drops it
 elsewhere: harder than the trace norm, and with local optima. eps = 10^-5 of the tasks' mean square under a ridge.
 
-released=True is the rule of the released code to the letter: with W W' + 10^-5 I = U diag(v) U', the next Sigma^-1 is
-U diag(f(v)) U', f(v) = 1/v for v > 0.1 and v itself below, scaled down to a trace of 3000 at most. What is below is hardly
+released=True renews it by the rule of the released code: with W W' + 10^-5 I = U diag(v) U', the next Sigma^-1 is U diag(f(v)) U',
+f(v) = 1/v for v > 0.1 and v itself below, scaled down to a trace of 3000 at most. (Between renewals that code takes 100 steps on W;
+here W is solved.) What is below is hardly
 penalised, where the surrogate drops it: with orthonormal rows s becomes the root of s + decay s^3 / n. A mode with
 .1 <= s^2 < 4 decay / n, which the first rule shrinks below the threshold and the second lets grow back, is at rest nowhere:
 `not_converged`. The threshold is absolute, so that the units of labels decide which rule holds.

@@ -99,11 +99,15 @@ def test_scores_are_those_of_an_independent_library():
 
 CENTRES = RNG.normal(size=(2, D))
 TASKS = {f"{k}": rows(90, CENTRES[k % 2] + 0.2 * RNG.normal(size=D), 2.0) for k in range(4)}
-STUDY = mtl.compare_tasks(TASKS, n_splits=4, affinities=True)
 
 
-def test_a_study_scores_every_affinity():
-    data = STUDY.affinities
+@pytest.fixture(scope="module")
+def study():
+    return mtl.compare_tasks(TASKS, n_splits=4, affinities=True)
+
+
+def test_a_study_scores_every_affinity(study):
+    data = study.affinities
     assert list(data.affinity.values) == list(ALL) and data.affinity_value.shape == (8, 4, 4)
     alike = np.equal.outer(np.arange(4) % 2, np.arange(4) % 2) & ~np.eye(4, dtype=bool)
     for name in ("cross cosine", "solution cosine", "lookahead", "gain estimate", "surrogate"):
@@ -113,8 +117,8 @@ def test_a_study_scores_every_affinity():
     assert areas.sel(affinity=["cross cosine", "solution cosine", "lookahead", "gain estimate", "surrogate"]).mean() > 0.65
     score = mtl.covariance_similarity(TASKS["0"][0], TASKS["3"][0], normalized=True, centred=True)
     assert data.affinity_value.sel(affinity="covariance similarity", source="0", task="3") == pytest.approx(float(score), abs=0.02)
-    assert "  solution cosine" in str(STUDY) and "affinities of 12 ordered pairs" in str(STUDY)
-    assert np.shape(STUDY.to_dict()["affinity_rank"]) == (8, 2)
+    assert "  solution cosine" in str(study) and "affinities of 12 ordered pairs" in str(study)
+    assert np.shape(study.to_dict()["affinity_rank"]) == (8, 2)
 
 
 def test_affinities_do_not_see_the_labels_that_they_foretell(monkeypatch):

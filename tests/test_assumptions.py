@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtlsim import ClassificationTasks, LinearTasks, Transfer
+from mtlsim.results.grid import as_leaves
 from mtlsim.sharing.from_source import FromSource
 from mtlsim.sharing.mean_regularised import MeanRegularised
-from mtlsim.sweeps.execute import as_leaves
 from mtlsim.tasks.covariance import Covariance, Isotropic, PowerLaw, Spiked
 from mtlsim.tasks.recipe import Tasks
 from mtlsim.theory import find_statement, statement_names

@@ -12,9 +12,9 @@ import pytest
 import mtlsim as mtl
 from mtlsim import configuration
 from mtlsim.cells.zero_shot import ZeroShot
-from mtlsim.results.grid import at_point, parameters, parse
+from mtlsim.results.grid import as_leaves, at_point, parameters, parse
 from mtlsim.results.settings import facts
-from mtlsim.sweeps.execute import as_leaves, compile_batch
+from mtlsim.sweeps.execute import compile_batch
 from mtlsim.sweeps.job import make_job
 from mtlsim.tasks import covariance
 from mtlsim.tasks.relations import RELATIONS

@@ -10,9 +10,9 @@ import pytest
 from conftest import Z_LIMIT, close, z_score
 
 import mtlsim as mtl
+from mtlsim.results.grid import as_leaves
 from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.solvers.expected_risk import least_squares_risk, minimum_norm_risk, single_risk
-from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory import find_statement
 from mtlsim.theory.statements import pooled_overparameterised, soft_transfer
 from mtlsim.theory.statements.frozen_layer import frozen_risk, unreachable

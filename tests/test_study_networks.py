@@ -26,11 +26,15 @@ def bent(n, heads, rng):
 RNG = np.random.default_rng(3)
 FIRST = np.eye(D)[0] * 1.5
 TASKS = {"source": bent(300, FIRST, RNG), "target": bent(50, FIRST, RNG)}
-STUDY = mtl.compare_tasks(TASKS, targets="target", n_splits=4, network=True)
 
 
-def test_a_network_shares_what_straight_lines_cannot():
-    own = STUDY.data.isel(task=0)
+@pytest.fixture(scope="module")
+def study():
+    return mtl.compare_tasks(TASKS, targets="target", n_splits=4, network=True)
+
+
+def test_a_network_shares_what_straight_lines_cannot(study):
+    own = study.data.isel(task=0)
     assert own.network_gain > 0.1 * own.risk_alone > abs(own.gain)
     assert own.network_together < 0.6 * own.risk_together
     close(float(own.network_alone - own.network_together), float(own.network_gain), 3)
@@ -48,14 +52,14 @@ def test_rows_that_test_teach_nothing():
     assert before.min() > 0 and (after > 0).any() and (after < 0).any()
 
 
-def test_what_it_says_stands_everywhere(tmp_path, capsys):
-    said = STUDY.agreement("target")
-    told = STUDY.to_dict()
-    assert told["advice"]["target"]["network"] == said and f": {said}" in str(STUDY) and len(told["network_gain"]) == 1
-    n_fits = min(SPLITS[1], int(STUDY.data.attrs["n_splits"])) * FITS
-    assert STUDY.data.attrs["network_fits"] == n_fits and f"4 splits ({n_fits} fits of 300 steps" in str(STUDY)
-    STUDY.save(tmp_path / "study.nc")
-    assert str(Study.load(tmp_path / "study.nc")) == str(STUDY)
+def test_what_it_says_stands_everywhere(study, tmp_path, capsys):
+    said = study.agreement("target")
+    told = study.to_dict()
+    assert told["advice"]["target"]["network"] == said and f": {said}" in str(study) and len(told["network_gain"]) == 1
+    n_fits = min(SPLITS[1], int(study.data.attrs["n_splits"])) * FITS
+    assert study.data.attrs["network_fits"] == n_fits and f"4 splits ({n_fits} fits of 300 steps" in str(study)
+    study.save(tmp_path / "study.nc")
+    assert str(Study.load(tmp_path / "study.nc")) == str(study)
     for name, (X, y) in TASKS.items():
         np.savez(tmp_path / f"{name}.npz", X=X, y=y)
     assert cli.main(["compare", str(tmp_path), "--target", "target", "--splits", "2", "--network", "--json"]) == 0
@@ -70,8 +74,8 @@ def test_what_it_says_stands_everywhere(tmp_path, capsys):
         (1.0, 1, None),
     ],
 )
-def test_where_the_learners_differ_there_is_a_reason(gain, sign, words):
-    data = STUDY.data.copy(deep=True)
+def test_where_the_learners_differ_there_is_a_reason(study, gain, sign, words):
+    data = study.data.copy(deep=True)
     data["gain"][:], data["sign"][:], data["network_sign"][:] = gain, int(gain), sign
     found = [one for one in Study(data).reasons if "network" in one]
     assert found == [] if words is None else found[0].startswith(words) and f"  {words}" in str(Study(data))

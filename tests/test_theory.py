@@ -15,10 +15,9 @@ import mtlsim as mtl
 from mtlsim import theory
 from mtlsim.plots import curves, maps, style
 from mtlsim.plots.predictions import overlay
-from mtlsim.results.grid import at_point
+from mtlsim.results.grid import as_leaves, at_point
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.sweeps.cheap import cheap_margins, may_hold
-from mtlsim.sweeps.execute import as_leaves
 from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
 from mtlsim.theory.statement import INSIDE, PLACES, quantities
 from mtlsim.theory.statements.free_heads import predict_free_heads

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -192,6 +193,11 @@ def _check_values(cell: Any, grid: Grid) -> None:
     points += [dict(zip(first, corner, strict=True)) for corner in itertools.islice(corners, 64)]
     for point in points:
         at_point(cell, point)
+
+
+def as_leaves(cell: Any) -> Any:
+    """The cell with its numbers as arrays of the default float, so that no value is compiled in."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), cell)
 
 
 def at_point(cell: Any, point: Mapping[str, Any], check: bool = True) -> Any:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
 from mtlsim.core.words import with_article
+from mtlsim.results.grid import as_leaves
 
 
 def outputs(cell: Any, key: Key[Array, ""]) -> dict[str, Array]:
@@ -26,7 +27,8 @@ def describe_outputs(cell: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[s
     Raises ValueError for a cell that is not called with a key, for what a sweep cannot keep, and for a gain that is not one number.
     """
     _check_called(cell)
-    fields = _fields(eqx.filter_eval_shape(lambda key: cell(key=key), jax.random.key(0)))
+    own = as_leaves(cell)  # as a sweep compiles it, so that what is traced here serves there
+    fields = _fields(eqx.filter_eval_shape(lambda key: own(key=key), jax.random.key(0)))
     arrays = {name: jax.eval_shape(jnp.asarray, value) for name, value in fields.items() if _is_kept(name, value)}
     for name in ("gain", "control", "status"):
         shape = arrays[name].shape if name in arrays else ()

@@ -16,9 +16,9 @@ from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.verdict import summarise
 from mtlsim.core.words import counted
-from mtlsim.results.grid import at_point, make_grid
+from mtlsim.results.grid import as_leaves, at_point, make_grid
 from mtlsim.results.outputs import describe_outputs
-from mtlsim.sweeps.execute import as_leaves, compile_batch, run_points
+from mtlsim.sweeps.execute import compile_batch, run_points
 
 N_SCAN = 13  # of a prediction, per axis: a branch that no edge of this mesh meets is not seen
 STEP = 0.02  # of the continuation, in units of the box

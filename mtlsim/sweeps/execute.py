@@ -13,7 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Key
 
 from mtlsim.core.compiler import compile_with_nan
-from mtlsim.results.grid import Grid, at_point
+from mtlsim.results.grid import Grid, as_leaves, at_point
 from mtlsim.results.keep import condense
 from mtlsim.results.outputs import outputs
 from mtlsim.results.plan import Chunk, Plan
@@ -37,14 +37,11 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...]) -> Ca
 
         return jax.vmap(lambda seed: jax.vmap(lambda point: one(seed, point))(values))(seeds)
 
+    if devices == tuple(jax.devices()[:1]):  # nothing to spread: what was traced for the outputs' shapes serves again
+        return compile_with_nan(run)
     specs = (whole, split, whole, whole)
     spread = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, "points"), check_vma=False)
     return compile_with_nan(spread, platform=devices[0].platform)
-
-
-def as_leaves(cell: Any) -> Any:
-    """The cell with its numbers as arrays of the default float, so that no value is compiled in."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), cell)
 
 
 def _cell_at(cell: Any, grid: Grid, point: tuple) -> Any:

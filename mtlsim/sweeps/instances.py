@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.core.compiler import compile_with_nan
-from mtlsim.sweeps.execute import as_leaves
+from mtlsim.results.grid import as_leaves
 
 BATCH_DRAWS = 512
 

@@ -12,9 +12,8 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
 from mtlsim.core.compiler import compile_with_nan
-from mtlsim.results.grid import at_point, make_grid
+from mtlsim.results.grid import as_leaves, at_point, make_grid
 from mtlsim.sweeps.cheap import may_hold
-from mtlsim.sweeps.execute import as_leaves
 
 BATCH_POINTS = 256
 DRAWS = 4  # at a time, where points outside the assumptions are left out

@@ -13,8 +13,7 @@ from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.words import counted, verb
-from mtlsim.results.grid import Axis, Grid, at_point, make_grid
-from mtlsim.sweeps.execute import as_leaves
+from mtlsim.results.grid import Axis, Grid, as_leaves, at_point, make_grid
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import Statement
 

@@ -17,11 +17,10 @@ from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.registry import file_of
 from mtlsim.core.words import counted, verb
-from mtlsim.results.grid import at_point, make_grid
+from mtlsim.results.grid import as_leaves, at_point, make_grid
 from mtlsim.results.grid import parameters as parameters_of
 from mtlsim.results.store import check_writable, require_path, write_whole
 from mtlsim.sweeps.boundary import Box
-from mtlsim.sweeps.execute import as_leaves
 from mtlsim.sweeps.instances import over_instances
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import Statement
@@ -176,7 +175,7 @@ def search_counterexample(
 
     method: dict[str, Any] = {"method": "L-BFGS-B", "jac": True, "options": {"maxiter": max_steps}}
     try:
-        value_and_slope(jnp.full(len(ranges), 0.5), leaves)
+        value_and_slope(jnp.full(len(ranges), 0.5, float), leaves)
     except ValueError as error:  # of jax, where a draw loops as long as it needs, as by the number of rows
         if "everse-mode" not in str(error):
             raise

@@ -24,6 +24,7 @@ from smoke import sized
 import mtlsim as mtl
 from mtlsim.core import linalg
 from mtlsim.core.keys import normal
+from mtlsim.results.grid import as_leaves
 from mtlsim.results.plan import BATCH_BYTES, bytes_per_draw
 from mtlsim.samples.chi_square import draw_chi_squares
 from mtlsim.samples.wishart import Variates, draw_factor
@@ -32,7 +33,7 @@ from mtlsim.solvers.pair import whiten_factors
 from mtlsim.solvers.secular import make_pencil, maximize
 from mtlsim.solvers.single import solve_single
 from mtlsim.solvers.solve import PAIR_FORMS
-from mtlsim.sweeps.execute import as_leaves, compile_batch
+from mtlsim.sweeps.execute import compile_batch
 
 KEY = jax.random.key(0)
 REPETITIONS = sized(15, 1)

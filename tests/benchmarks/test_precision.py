@@ -11,7 +11,7 @@ from smoke import sized
 import mtlsim as mtl
 from mtlsim.core.status import Status
 from mtlsim.core.verdict import summarise
-from mtlsim.sweeps.execute import as_leaves
+from mtlsim.results.grid import as_leaves
 
 CONDITION_NUMBERS, NOISES = sized((1.0, 1e2, 1e4, 1e6), (1.0,)), (0.5, 1.5, 5.0)
 N_SEEDS, N_FEATURES, ROWS = sized((400, 20, (200, 60)), (8, 3, (30, 12)))

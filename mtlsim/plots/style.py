@@ -159,6 +159,7 @@ def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: 
     while fitting < n_columns and (total / (fitting + 1) >= LEAST_WIDTH or rows_of(fitting) * least > PAGE):
         fitting += 1
     rows = rows_of(fitting)
+    fitting = rows_of(rows)  # four panels in two and two, not in three and one
     each = max(least, min(height, height * total / fitting / width, PAGE / rows))
     if fitting < n_columns:
         options.pop("width_ratios", None)
@@ -166,6 +167,8 @@ def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: 
     axes = fig.subplots(rows, fitting, squeeze=False, **options).ravel()
     for ax in axes[count:]:
         ax.remove()
+    for ax in axes[max(count - fitting, 0) : count]:  # an axis that is shared has numbers only in the last row, which may end early
+        ax.xaxis.set_tick_params(which="both", labelbottom=True)
     _PANELS[fig] = (n_rows, n_columns, fitting, each)
     return fig, axes[:count].reshape(n_rows, n_columns)
 

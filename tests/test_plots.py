@@ -18,7 +18,7 @@ import mtlsim as mtl
 from mtlsim import cli, plots
 from mtlsim.experiments import _experiment
 from mtlsim.experiments._experiment import Options, find_experiment
-from mtlsim.plots import curves, legends, maps, sheet, style
+from mtlsim.plots import curves, legends, maps, sheet, style, verification
 from mtlsim.plots.predictions import overlay
 from mtlsim.plots.style import SERIES, are_words, is_logarithmic, places, symmetric_ticks
 from mtlsim.results.selection import axis_of, check_only, select
@@ -200,6 +200,11 @@ def test_panels_one_below_the_other_say_what_is_along_them_once_or_each(between,
         axes[1].set_xscale(scale)
         sheet.finish(fig)
     assert [ax.get_xlabel() for ax in axes] == words and problems(fig) == []
+
+
+def test_numbers_along_predicted_and_measured_stand_beside_each_other():
+    fig = verification.agreement({"inside": [(0.1, 0.1, 0.1)], "outside": [(-0.2, -3700.0, 90.0)]}, "gain")
+    assert problems(fig) == []
 
 
 def test_the_last_panel_of_every_column_has_numbers_along_a_shared_axis():

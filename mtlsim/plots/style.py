@@ -35,6 +35,7 @@ MODEL_COLOURS = {"linear": SERIES[0], "relu": SERIES[1]}  # of linear and ReLU u
 WIDTHS = {"single": 3.5, "double": 7.2}  # inches, of a column and of the page of a paper
 LEAST_WIDTH, LEAST_HEIGHT = 2.3, 1.9  # of a panel in inches, where the width of the figure is given
 PAGE = 9.5  # inches, height of a page
+DOMAINS = {"alignment": (0.0, 1.0), "cosine": (-1.0, 1.0)}  # of parameters that cannot take every number
 STYLE = {
     "figure.dpi": 110,
     "savefig.dpi": 200,
@@ -237,6 +238,12 @@ def _broken(words: str) -> str:
     """A long name in lines: its fields below it."""
     name, bracket, fields = words.partition("(")
     return words if len(words) <= WIDEST else "\n".join([name, *textwrap.wrap(bracket + fields, WIDEST)])
+
+
+def kept_inside(name: str, low: float, high: float) -> tuple[float, float]:
+    """Ends of the axis of a parameter, which reach no value that it cannot take."""
+    least, most = DOMAINS.get(name.rsplit(".", 1)[-1].split("[")[0], (-math.inf, math.inf))
+    return max(low, least), min(high, most)
 
 
 def symmetric_ticks(largest: float, span: float) -> list[float]:

@@ -207,6 +207,9 @@ def _own_cell(name: str, fields: dict[str, Any], tasks: Any) -> Any:
     right = isinstance(kind, type) and dataclasses.is_dataclass(kind) and callable(kind)
     require(right, "[cell] kind", "a class that is an equinox module", f"{name}, which is none", "see `mtlsim new cell NAME`")
     known = [field.name for field in dataclasses.fields(kind)]
+    require(
+        tasks is None or "tasks" in known, "[tasks]", f"left out for {kind.__name__}, which has no field tasks", "given", "drop it"
+    )
     fields |= {} if tasks is None else {"tasks": tasks}
     for field in fields:
         require(field in known, "[cell]", f"made of fields of {kind.__name__}", repr(field), nearest(field, known))

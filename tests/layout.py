@@ -87,16 +87,19 @@ def words_on_data(fig):
 
 
 def nameless(fig):
-    """Lowest panels of a column whose x axis has numbers on it, and nowhere a word for them."""
+    """Lowest panels of a column whose x axis has numbers on it, and nowhere a word for them, or a word and no numbers."""
     panels = [ax for ax in fig.axes if ax.axison and ax.get_label() != "<colorbar>" and ax.get_subplotspec() is not None]
     places = {ax: ax.get_subplotspec() for ax in panels}
     found = []
     for ax, place in places.items():
         below = [other for other in places.values() if other.rowspan.start > place.rowspan.start]
         lowest = not any(set(other.colspan) & set(place.colspan) for other in below)
-        words = any(re.search("[a-z]{2}", one.get_text().replace("mathdefault", "")) for one in ax.get_xticklabels())
+        labels = [one for one in ax.get_xticklabels() if one.get_visible() and one.get_text()]
+        words = any(re.search("[a-z]{2}", one.get_text().replace("mathdefault", "")) for one in labels)
         if lowest and not (ax.get_xlabel() or fig._supxlabel or words):
             found.append(f"no word along {ax.get_title()!r}")
+        if lowest and ax.get_xlabel() and not labels and ax.xaxis.get_visible():
+            found.append(f"no numbers along {ax.get_title()!r}")
     return found
 
 

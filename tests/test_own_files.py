@@ -289,6 +289,9 @@ def test_what_is_wrong_in_a_file_is_one_sentence(own, kind, old, new, sentence):
         (["check", "empty"], "files must be .py files, or folders of them, but is empty"),
         (["new", "cell", "1 + 1"], "name must be made of letters, digits and hyphens, and no word of Python"),
         (["sweep", "lacks.toml"], "[cell] must be made of fields of OwnCell, but is 'angle'"),
+        (["sweep", "has.toml"], "[tasks] must be left out for OwnCell, which has no field tasks, but is given; drop it."),
+        (["sweep", "named.toml"], "scheme must be one of the known names, but is 'mine'"),
+        (["sweep", "named.toml"], "given; or a file of your own, such as my_scheme.py."),
         (["counterexample", "own_statement.py", "--over", "tasks.noise"], "over must be NAME=LOW:HIGH"),
     ],
 )
@@ -300,6 +303,8 @@ def test_bad_words_are_one_sentence(own, words, sentence, capsys):
     (own / "ours.py").write_text((own / "own_statement.py").read_text().replace('name="own-statement"', 'name="plateau"'))
     (own / "empty").mkdir()
     (own / "lacks.toml").write_text('[cell]\nkind = "own_cell.py:OwnCell"\nangle = 3\n')
+    (own / "has.toml").write_text('[tasks]\nnoise = 1.0\n[cell]\nkind = "own_cell.py:OwnCell"\n')
+    (own / "named.toml").write_text('[cell]\nscheme = "mine"\n[grid]\n"tasks.noise" = [1.0]\n')
     assert cli.main(words) == 2
     assert sentence in capsys.readouterr().err
 

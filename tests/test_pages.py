@@ -143,6 +143,8 @@ def test_a_page_holds_all_it_needs_in_few_bytes(explored):
 
 def test_sliders_move_through_the_numbers_of_the_file(browser, explored, swept):
     open_page(browser, explored)
+    ends = "const r = Bokeh.documents[0].get_model_by_name('map').x_range; return [r.start, r.end]"
+    assert browser.execute_script(ends) == [-1, 1]  # there is no other cosine
     for block, noise in enumerate(swept[PANEL].values):
         set_slider(browser, PANEL, block)
         wanted = swept.sel({PANEL: noise}).transpose(Y, X, ...)
@@ -329,6 +331,15 @@ def test_what_no_file_can_build_is_said_to_be_so(swept):
     assert "key" in reproduce(swept_like(settings)).command
 
 
+def test_a_sweep_over_a_file_that_is_elsewhere_is_still_said():
+    """As a page of it is made from any folder: no thing of the grid is needed for that."""
+    cell = mtl.Transfer(mtl.LinearTasks(4, (30, 12)), sharing="pooled")
+    settings = describe_of(cell, {"sharing": ["pooled", "hard"]}, 4)
+    settings["axes"][0]["values"] = ["pooled", "gone.py"]
+    made = reproduce(swept_like(settings))
+    assert made.cell is not None and 'sharing = ["pooled", "gone.py"]' in made.toml
+
+
 def test_float32_and_split_keys_are_not_made_again_by_a_command(swept):
     settings = json.loads(swept.attrs["settings"])
     assert "float32" in reproduce(swept_like(settings | {"float64": False})).command
@@ -497,7 +508,8 @@ def test_mechanisms_are_a_page_with_their_clauses_and_effects(browser, tmp_path)
     for name, shift in (("tide", 0.0), ("eavesdropping", 10.0)):
         mechanism = find_mechanism(name)
         points = [("effect", "")] + [("dose", str(value)) for value in mechanism.dose.values]
-        points += [("control", one) for one in mechanism.controls] + [("opponent", "x = 1")]
+        points += [("control", one) for one in mechanism.controls]
+        points += [("opponent", f"x = {value}") for value in range(14, 0, -1)]
         effects = tuple(Effect(*point, shift + i, shift + i - 0.5, shift + i + 0.5) for i, point in enumerate(points))
         trials.append(Trial(mechanism, "confirmed" if name == "tide" else "undecided", clauses, (), 1, 0, 16, 0.1, effects))
     options = {"fast": True, "n_seeds": 40, "seed": 0}
@@ -520,6 +532,8 @@ def test_mechanisms_are_a_page_with_their_clauses_and_effects(browser, tmp_path)
     set_slider(browser, "dose", 2)
     assert browser.execute_script(words).endswith(": effect 13.0 (12.5 to 13.5)")
     doses, others = (columns_of(browser, name) for name in ("doses", "others"))
+    lines = "const f = Bokeh.documents[0].get_model_by_name('others of'); return f.inner_height / f.y_range.factors.length"
+    assert browser.execute_script(lines) > 26  # two lines of a label stand in their place
     assert doses["mean"][:3] == [11, 12, 13] and others["label"][-1] == "single task with x = 1"
     assert "effect: 12.000" in text_under_mouse(browser, "effects by dose", doses["label"][1], 12)
     older = data.drop_vars(["effects", "claim", "says", "inferred", "dose", "rule"])

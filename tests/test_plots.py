@@ -18,7 +18,7 @@ import mtlsim as mtl
 from mtlsim import cli, plots
 from mtlsim.experiments import _experiment
 from mtlsim.experiments._experiment import Options, find_experiment
-from mtlsim.plots import curves, legends, maps, sheet, style
+from mtlsim.plots import curves, legends, maps, sheet, style, verification
 from mtlsim.plots.predictions import overlay
 from mtlsim.plots.style import SERIES, are_words, is_logarithmic, places, symmetric_ticks
 from mtlsim.results.selection import axis_of, check_only, select
@@ -137,6 +137,7 @@ def curve_with(defect):
 DEFECTS = {
     "overlaps": lambda fig, ax: fig.text(0.5, 0.03, "words upon the label of the axis", ha="center"),
     "leaves the canvas": lambda fig, ax: fig.text(0.9, 0.5, "words that are too long for their place"),
+    "no numbers along": lambda fig, ax: ax.tick_params(labelbottom=False),
     "no entry for line": lambda fig, ax: ax.plot([0.5, 2.0], [0, 1], color="tab:pink"),
     "no entry for dashes": lambda fig, ax: ax.plot([0.5, 2.0], [0, 1], color=SERIES[0], linestyle="--"),
     "no entry for open markers": lambda fig, ax: ax.plot([1.0], [0.5], "o", color=SERIES[0], markerfacecolor="white"),
@@ -199,6 +200,23 @@ def test_panels_one_below_the_other_say_what_is_along_them_once_or_each(between,
         axes[1].set_xscale(scale)
         sheet.finish(fig)
     assert [ax.get_xlabel() for ax in axes] == words and problems(fig) == []
+
+
+def test_numbers_along_predicted_and_measured_stand_beside_each_other():
+    fig = verification.agreement({"inside": [(0.1, 0.1, 0.1)], "outside": [(-0.2, -3700.0, 90.0)]}, "gain")
+    assert problems(fig) == []
+
+
+def test_the_last_panel_of_every_column_has_numbers_along_a_shared_axis():
+    with style.wearing(style.Look(width="single")):
+        fig, axes = style.figure(3, n_rows=3, least=1.4, sharex=True)
+        for ax in axes.flat:
+            ax.plot([1, 2], [1, 2], label="a line")
+        for ax in axes[-1]:
+            ax.set_xlabel("x")
+        legends.legend(fig)
+        sheet.finish(fig)
+    assert style.panels_of(fig)[2] == 2 and problems(fig) == []
 
 
 def test_panels_of_a_column_say_what_is_up_them_as_the_nearest_on_their_left_does():

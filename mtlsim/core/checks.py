@@ -132,11 +132,12 @@ class Nearest:
 
     name: str
     choices: tuple[str, ...]
+    more: str = ""
 
     def __str__(self) -> str:
         close = difflib.get_close_matches(self.name, self.choices, n=1, cutoff=0.4)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        return f"{hint}choices: {', '.join(self.choices)}"
+        return f"{hint}choices: {', '.join(self.choices)}{self.more}"
 
 
 def nearest(name: str, choices: Iterable[str]) -> Nearest:
@@ -144,10 +145,11 @@ def nearest(name: str, choices: Iterable[str]) -> Nearest:
     return Nearest(name, tuple(choices))
 
 
-def require_choice(value: str, choices: Iterable[str], argument: str) -> None:
+def require_choice(value: str, choices: Iterable[str], argument: str, more: str = "") -> None:
+    """more: what else may be written, at the end of the message."""
     choices = list(choices)
     known = isinstance(value, Hashable) and value in choices  # an array is no name, nor equal to one
-    require(known, argument, "one of the known names", reprlib.repr(value), nearest(str(value), choices))
+    require(known, argument, "one of the known names", reprlib.repr(value), Nearest(str(value), tuple(choices), more))
 
 
 def as_path(value: object, argument: str = "path") -> Path:

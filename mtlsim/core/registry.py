@@ -261,6 +261,11 @@ def names(package: ModuleType, kind: str | None = None) -> list[str]:
     return sorted({*ours, *(_things[kind] if kind else ())})
 
 
+def own_words(kind: str) -> str:
+    """How a message ends about a name that is none of ours."""
+    return f"; or a file of your own, such as my_{kind}.py"
+
+
 def find(package: ModuleType, name: str, attribute: str) -> Any:
     """The thing called `name`: the given attribute of its module, or a user's own, by its name or that of its file.
 
@@ -270,7 +275,7 @@ def find(package: ModuleType, name: str, attribute: str) -> Any:
         return own_thing(name, attribute)
     name = name.replace("_", "-") if isinstance(name, str) else name
     kind = attribute if attribute in KINDS else None
-    require_choice(name, names(package, kind), attribute.lower())
+    require_choice(name, names(package, kind), attribute.lower(), own_words(attribute.lower()) if kind else "")
     if kind and name in _things[kind]:
         return _things[kind][name]
     return getattr(importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}"), attribute)

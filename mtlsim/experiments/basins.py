@@ -79,7 +79,7 @@ def draw(data):
         ax.plot(
             *_edge(learned, float(cells[TILT])), color="black", linestyle="--", linewidth=1.2, label="edge of the basin (theory)"
         )
-        ax.set_title(f"{title}\n({np.nanmean(ends):.0%} learn A)")
+        ax.set_title(f"{title}\n({100 * np.nanmean(ends):.0f} % learn A)")
         if x.startswith("gate"):
             ax.set(xlabel="gate of A at first", ylabel="gate of C at first", xlim=(-REACH, REACH), ylim=(-REACH, REACH))
         else:

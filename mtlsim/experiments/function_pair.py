@@ -38,7 +38,8 @@ def draw(data):
 
 EXPERIMENT = Experiment(
     "function-pair",
-    "In a network on codes of two numbers a second function is of no use as an input, and as an output it hurts.",
+    "In a network on codes of two numbers a second function is of no use as an input, and as an output it hurts, "
+    "less where weights start large.",
     setting,
     draw,
     along=(START,),

@@ -24,7 +24,17 @@ from mtlsim.pages._cells import (
     to_shade,
 )
 from mtlsim.pages._page import WIDTH, as_wide_as_the_page, check_bokeh, folded, listing, paragraph, script, write_page
-from mtlsim.plots.style import NO_VALUE, are_words, gain_palette, is_logarithmic, label_of, label_of_output, places, short_label_of
+from mtlsim.plots.style import (
+    NO_VALUE,
+    are_words,
+    gain_palette,
+    is_logarithmic,
+    kept_inside,
+    label_of,
+    label_of_output,
+    places,
+    short_label_of,
+)
 from mtlsim.results.explain import explain
 from mtlsim.results.zero_line import edges_of, zero_lines
 
@@ -208,7 +218,8 @@ def _map(shown: Shown, columns: dict, first: dict, block: int, sources: dict, th
     sources["shape"], sources["cells"] = ColumnDataSource(shape), ColumnDataSource({**shape, **first}, name="cells")
     gain = shown.quantity == "gain"
     mapper = LinearColorMapper(gain_palette() if gain else Viridis256, low=-1, high=1, nan_color=NO_VALUE)
-    ranges = {"x_range": tuple(x_edges[[0, -1]].tolist()), "y_range": tuple(y_edges[[0, -1]].tolist())}
+    ends = ((shown.x, x_edges), (shown.y, y_edges))
+    ranges = {f"{axis}_range": kept_inside(name, *edges[[0, -1]].tolist()) for axis, (name, edges) in zip("xy", ends, strict=True)}
     fig = _figure(shown, shown.y, 430, name="map", title=_label(shown), **ranges)
     fig.grid.visible = False
     pattern = {"hatch_pattern": "hatch", "hatch_color": "#333333", "hatch_scale": 6, "hatch_weight": 0.6}

@@ -5,6 +5,7 @@ if (x_range.factors.join() !== labels.join() || names[chosen.value] !== x_axis.a
   others.data = own.others;
   x_range.factors = labels;
   y_range.factors = [...own.others.label].reverse();
+  other.height = heights[chosen.value];
   x_axis.axis_label = names[chosen.value];
   slider.end = labels.length - 1;
   slider.value = Math.min(slider.value, labels.length - 1);

@@ -11,6 +11,7 @@ from mtlsim.plots.style import HELPS, HURTS, SERIES, UNDECIDED
 from mtlsim.plots.verdicts import number_in_words, verdicts_in_words
 
 LABEL = 22  # letters to a line beside a panel, which leave it room on a telephone
+LINE, AROUND = 15, 90  # pixels of a line of a label, and around a panel
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,6 +58,7 @@ def _curves(seen: dict[str, list[dict[str, Any]]], data: "xr.Dataset") -> Any:
         rest = [row for row in rows if row["kind"] != "dose"]
         others = [row | {"label": textwrap.fill(f"{KINDS[row['kind']]}{row['label']}", LABEL)} for row in rest]
         every[name] = {"doses": _columns([row for row in rows if row["kind"] == "dose"]), "others": _columns(others)}
+    heights = {name: _height(one["others"]["label"]) for name, one in every.items()}
     doses = {str(name): str(data["dose"].sel(mechanism=name).item()) for name in data["mechanism"].values}
     first = next(iter(every))
     names = list(every)
@@ -72,7 +74,8 @@ def _curves(seen: dict[str, list[dict[str, Any]]], data: "xr.Dataset") -> Any:
     dots = dose.scatter("label", "mean", source=sources["doses"], size=8, fill_color=SERIES[0], line_color="white")
     dose.scatter("label", "mean", source=place, size=15, fill_color=None, line_color="black", line_width=2)
     dose.xaxis.axis_label, dose.yaxis.axis_label = doses[first], "effect (positive as claimed)"
-    other = figure(y_range=every[first]["others"]["label"][::-1], height=320, title="at other points", **options)
+    points = every[first]["others"]["label"][::-1]
+    other = figure(y_range=points, height=heights[first], title="at other points", name="others of", **options)
     other.segment("low", "label", "high", "label", source=sources["others"], line_color=SERIES[1], line_width=2)
     marks = other.scatter("mean", "label", source=sources["others"], size=8, fill_color=SERIES[1], line_color="white")
     other.xaxis.axis_label = "effect"  # as above, and short, for narrow windows
@@ -87,11 +90,16 @@ def _curves(seen: dict[str, list[dict[str, Any]]], data: "xr.Dataset") -> Any:
     shown = f"effect {ends['mean'][0]:.3g} ({ends['low'][0]:.3g} to {ends['high'][0]:.3g})"
     words = Div(text=f"{doses[first]} = {ends['label'][0]}: {shown}", name="words", **wide)
     arguments = {**sources, "place": place, "every": every, "names": doses, "chosen": chosen, "slider": slider, "words": words}
-    arguments |= {"x_range": dose.x_range, "y_range": other.y_range, "x_axis": dose.xaxis[0]}
+    arguments |= {"other": other, "heights": heights, "x_range": dose.x_range, "y_range": other.y_range, "x_axis": dose.xaxis[0]}
     callback = script("mechanisms.js", arguments)
     chosen.js_on_change("value", callback)
     slider.js_on_change("value", callback)
     return column(chosen, dose, slider, words, other, **wide)
+
+
+def _height(labels: list[str]) -> int:
+    """Pixels of a panel in which these labels, some of several lines, stand one below the other."""
+    return max(320, AROUND + LINE * len(labels) * max(label.count("\n") + 1 for label in labels))
 
 
 def _numbers(data: "xr.Dataset", clause: str) -> str:

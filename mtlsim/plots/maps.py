@@ -19,6 +19,7 @@ from mtlsim.plots.style import (
     are_words,
     figure,
     has_long_names,
+    kept_inside,
     label_of,
     places,
     set_scale,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MAX_COLUMNS = 6  # more panels go into further rows
-DOMAINS = {"alignment": (0.0, 1.0), "cosine": (-1.0, 1.0)}
 
 
 def gain_norm(means: np.ndarray) -> SymLogNorm:
@@ -180,7 +180,5 @@ def _in_words(mean: np.ndarray, sign: np.ndarray) -> str:
 
 def _keep_inside(ax, x: str, y: str) -> None:
     """No axis reaches values that its parameter cannot take."""
-    for name, axis, limits in ((x, ax.set_xlim, ax.get_xlim()), (y, ax.set_ylim, ax.get_ylim())):
-        for parameter, (least, most) in DOMAINS.items():
-            if name.rsplit(".", 1)[-1].split("[")[0] == parameter:
-                axis(max(limits[0], least), min(limits[1], most))
+    ax.set_xlim(kept_inside(x, *ax.get_xlim()))
+    ax.set_ylim(kept_inside(y, *ax.get_ylim()))

@@ -35,6 +35,7 @@ MODEL_COLOURS = {"linear": SERIES[0], "relu": SERIES[1]}  # of linear and ReLU u
 WIDTHS = {"single": 3.5, "double": 7.2}  # inches, of a column and of the page of a paper
 LEAST_WIDTH, LEAST_HEIGHT = 2.3, 1.9  # of a panel in inches, where the width of the figure is given
 PAGE = 9.5  # inches, height of a page
+DOMAINS = {"alignment": (0.0, 1.0), "cosine": (-1.0, 1.0)}  # of parameters that cannot take every number
 STYLE = {
     "figure.dpi": 110,
     "savefig.dpi": 200,
@@ -159,6 +160,7 @@ def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: 
     while fitting < n_columns and (total / (fitting + 1) >= LEAST_WIDTH or rows_of(fitting) * least > PAGE):
         fitting += 1
     rows = rows_of(fitting)
+    fitting = rows_of(rows)  # four panels in two and two, not in three and one
     each = max(least, min(height, height * total / fitting / width, PAGE / rows))
     if fitting < n_columns:
         options.pop("width_ratios", None)
@@ -166,6 +168,8 @@ def figure(n_columns: int = 1, width: float = 3.6, height: float = 3.2, n_rows: 
     axes = fig.subplots(rows, fitting, squeeze=False, **options).ravel()
     for ax in axes[count:]:
         ax.remove()
+    for ax in axes[max(count - fitting, 0) : count]:  # an axis that is shared has numbers only in the last row, which may end early
+        ax.xaxis.set_tick_params(which="both", labelbottom=True)
     _PANELS[fig] = (n_rows, n_columns, fitting, each)
     return fig, axes[:count].reshape(n_rows, n_columns)
 
@@ -234,6 +238,12 @@ def _broken(words: str) -> str:
     """A long name in lines: its fields below it."""
     name, bracket, fields = words.partition("(")
     return words if len(words) <= WIDEST else "\n".join([name, *textwrap.wrap(bracket + fields, WIDEST)])
+
+
+def kept_inside(name: str, low: float, high: float) -> tuple[float, float]:
+    """Ends of the axis of a parameter, which reach no value that it cannot take."""
+    least, most = DOMAINS.get(name.rsplit(".", 1)[-1].split("[")[0], (-math.inf, math.inf))
+    return max(low, least), min(high, most)
 
 
 def symmetric_ticks(largest: float, span: float) -> list[float]:

@@ -47,12 +47,14 @@ def _draw_equality(ax, low: float, high: float, inequality: bool) -> None:
     """The line on which both agree and, for an upper bound, what lies above it."""
     pad = 0.05 * (high - low) or 1.0
     ends = np.array([low - pad, high + pad])
-    ax.plot(ends, ends, color="black", linewidth=0.8, zorder=0)
+    ax.plot(ends, ends, color="black", linewidth=0.8, zorder=0, label="measured as predicted")
     if inequality:
         ax.fill_between(ends, ends, ends[1], color="0.5", alpha=0.15, linewidth=0, label="refutes the bound")
     if low > 0 and high > 30 * low:
         ax.set_xscale("log")
         ax.set_yscale("log")
         ends = np.array([low / 1.3, high * 1.3])
+    else:
+        ax.locator_params(nbins=5)  # numbers of four digits and a sign stand beside each other
     ax.set_xlim(*ends)
     ax.set_ylim(*ends)

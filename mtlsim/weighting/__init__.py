@@ -32,7 +32,7 @@ import sys
 from collections.abc import Sequence
 
 from mtlsim.core.checks import require, require_choice
-from mtlsim.core.registry import find, is_own, names
+from mtlsim.core.registry import find, is_own, names, own_words
 from mtlsim.weighting._one_of import OneOf as OneOf
 from mtlsim.weighting._scheme import FLOOR as FLOOR
 from mtlsim.weighting._scheme import Facts as Facts
@@ -63,7 +63,7 @@ def require_scheme(name: str, others: Sequence[str] = ()) -> None:
     if is_own(name):
         find_scheme(name)
     else:
-        require_choice(name, [*scheme_names(), *others], "scheme")
+        require_choice(name, [*scheme_names(), *others], "scheme", own_words("scheme"))
 
 
 def conformance(name: str) -> tuple:

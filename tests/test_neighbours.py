@@ -10,6 +10,7 @@ from conftest import Z_LIMIT, close, untyped, z_score
 from scipy import integrate, optimize, stats
 
 import mtlsim as mtl
+from mtlsim.cells.diagonal_network import DiagonalNetwork
 from mtlsim.cells.groups import Groups
 from mtlsim.cells.label_shift import LabelShift, expected_errors
 from mtlsim.cells.merged import Merged, TaskVectors, best_scale, effective_rows
@@ -17,6 +18,7 @@ from mtlsim.cells.order_only import OrderOnly
 from mtlsim.cells.representation import Representation, diversity_cost
 from mtlsim.cells.safe_sharing import SafeSharing, pull_by_norm
 from mtlsim.cells.semantic_alignment import SemanticAlignment, expected_gain, turning_signal
+from mtlsim.cells.two_gates import TwoGates
 from mtlsim.cells.words import Words, shared_dimensions, trace_bound
 from mtlsim.cells.zero_shot import ZeroShot, best_design, expected_risks, identified, leverage, worth_in_rows
 from mtlsim.configuration import build
@@ -27,6 +29,8 @@ from mtlsim.sharing._sharing import Shape
 from mtlsim.sharing.modular import Modular
 from mtlsim.sweeps.instances import over_instances
 from mtlsim.theory import find_statement
+from mtlsim.theory.statements import label_shift_cost, label_shift_sign
+from mtlsim.theory.statements.harder_gain_more import TwoNoises
 from mtlsim.theory.statements.order_shares_a_spectrum import own_part
 
 KEY = jax.random.key(5)
@@ -526,6 +530,7 @@ def test_descriptors_of_any_scale():
     assert np.isnan(worth_in_rows(ZeroShot(((1.0, 0.0),), (1.0, 1.0))))
 
 
+NEAR_A_TURN = LabelShift(400.0, 40.0, separation=1.0, n_features=80), LabelShift(800.0, 80.0, separation=1.5, n_features=80)
 OUTSIDE_OF = {
     "groups-apart": [
         Groups(mtl.LinearTasks(6, (30, 30), cosine=1.0)),
@@ -547,8 +552,25 @@ OUTSIDE_OF = {
         OrderOnly(misfit=0.01, noise=0.01, words=((1, 0), (0, 0))),
         OrderOnly(misfit=0.1, noise=1.0, n_samples=3.0),
     ],
-    "label-shift-cost": [LabelShift(5e8, 5e8, 0.65, 0.5, 0.1, 4), LabelShift(5e6, 5e6, 0.501, 0.5, 1.0, 4)],
-    "label-shift-errors": [LabelShift(400.0, 200.0, 0.6, 0.5, 4.0, 160)],
+    "label-shift-cost": [
+        LabelShift(5e8, 5e8, 0.65, 0.5, 0.1, 4),
+        LabelShift(5e6, 5e6, 0.501, 0.5, 1.0, 4),
+        LabelShift(9e8, 1e8, 0.99, 0.5, 8.0, 4),
+    ],
+    "label-shift-errors": [
+        LabelShift(400.0, 200.0, 0.6, 0.5, 4.0, 160),
+        LabelShift(34.0, 34.0, 0.5, 0.5, 1.0, 80),
+        LabelShift(4000.0, 80.0, 0.5, 0.5, 1.9, 80),
+    ],
+    "label-shift-sign": [label_shift_sign.with_shift(cell, 1.02 * label_shift_sign.turning_shift(cell)) for cell in NEAR_A_TURN],
+    "price-of-safety": [SafeSharing(strength, 30.0, "norm", 30, 40) for strength in (0.9, 1.05)],
+    "shared-feature": [
+        DiagonalNetwork(0.05, preference=4.0),
+        DiagonalNetwork(0.05, positive=1.0),
+        DiagonalNetwork(0.05, related=0.0),
+    ],
+    "tide-turns": [TwoGates(-1.0, 0.19)],
+    "harder-gain-more": [TwoNoises(1000.0, 0.0, 2.0)],
     "semantic-alignment": [SemanticAlignment(1e10, 20.0, 0.1, 1.0, 1e9), SemanticAlignment(1e6, 20.0, 1e-4, 50.0, 6e8, 0.001)],
     "zero-shot-sign": [ZeroShot(noise=0.0), ZeroShot(((1.0, 0.0),), (1.0, 1.0))],
 }
@@ -559,6 +581,33 @@ def test_what_a_statement_does_not_speak_of_is_outside_its_assumptions(name):
     """Cells for which its numbers are wrong, or whose shape it does not know."""
     for cell in OUTSIDE_OF[name]:
         assert float(find_statement(name)(cell)(key=KEY)["margin"]) <= 0
+
+
+@pytest.mark.parametrize("share, separation", [(0.9, 0.2), (0.99, 0.05), (0.5, 1.0), (0.9, 3.0), (0.99, 14.0)])
+def test_the_cost_of_label_shift_is_off_by_no_more_than_it_says(share, separation):
+    """Errors of both thresholds without end of rows, by quadrature between them; a tenth of the stated error is too little."""
+    offs = []
+    for shift in (0.002, 0.01, 0.05, 0.1, 0.19):
+        cell = LabelShift(1e12 * share, float(round(1e12 * (1 - share))), 0.5 + shift, 0.5, separation, 1)
+        if label_shift_cost.assume(cell, None)["a small move of the threshold"] <= 0:
+            continue
+        seen = 0.5 + share * shift
+        move = np.log(seen / (1 - seen)) / (2 * separation)
+        slope = lambda t: stats.norm.pdf(separation) * np.exp(-(t**2) / 2) * np.sinh(t * separation)
+        excess = integrate.quad(slope, 0, move, epsabs=0, epsrel=1e-10)[0]
+        offs.append(abs(excess / float(label_shift_cost.predict(cell, None)["excess"]) - 1) / label_shift_cost.trust(cell))
+    assert offs and 0.1 < max(offs) < 1
+
+
+@pytest.mark.parametrize("rows, separation", [((96.0, 54.0), 1.49), ((240.0, 80.0), 1.3)])
+def test_errors_under_label_shift_are_off_by_no_more_than_they_say(rows, separation):
+    """At the fewest rows and largest separation that are taken, where the error is largest; a third of it is too little."""
+    cell = LabelShift(*rows, 0.5, 0.5, separation, 80)
+    assert float(find_statement("label-shift-errors")(cell)(key=KEY)["margin"]) > 0
+    drawn, known = draws(cell, 3000), expected_errors(cell)
+    off = max(abs(np.mean(drawn[name]) / float(known[name]) - 1) for name in known)
+    trust = find_statement("label-shift-errors").trust(cell)
+    assert trust / 4 < off < trust
 
 
 def test_rows_are_best_collected_where_a_linear_program_says():

@@ -45,6 +45,7 @@ def assume(rivals, key):
     tasks, size = rivals.tasks, largest_of(rivals.tasks.energies)
     spread = (size - smallest_of(tasks.energies)) / size
     return {
+        "two tasks or three": 1.0 if rivals.n_tasks in (2, 3) else -1.0,
         "tasks of equal energy, if they are three": 1e-9 - (spread if rivals.n_tasks == 3 else 0 * spread),
         "a cosine that three tasks can have in pairs": jnp.minimum(tasks.cosine - LOWEST, 1 - tasks.cosine) - 0.02,
     }

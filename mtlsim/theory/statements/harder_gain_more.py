@@ -38,6 +38,7 @@ def assume(case, key):
     weight = jnp.asarray(case.weight, float)
     return {
         "a second task that is clearly harder": jnp.asarray(case.harder, float) - 1.2,
+        "noise": jnp.asarray(case.noise, float) - 1e-9,
         "signals above the noise": _strength(case) - 2.5,
         "one function": jnp.asarray(case.cosine, float) - 1 + 1e-9,
         "of a cosine": 1 + 1e-9 - jnp.asarray(case.cosine, float),

@@ -6,9 +6,9 @@ label marginals too. With half of the rows each
 
     excess error = (4 a^2 phi(mu) / mu) JS = (phi(mu) / mu) JS,     phi the standard normal density,
 
-up to a relative error of the order of (2 a delta / mu)^2, delta the
-shift of the proportions: how far the threshold moves. So the cost is linear in JS, where what `label-shift-bound` proves goes
-with its root. With a bias for each head label shift costs nothing in the limit.
+up to a relative error of (2 a delta / mu)^2 / 4 + 4 JS, delta the shift of the proportions: how far the threshold moves, and how
+far the odds are from linear. So the cost is linear in JS, where what `label-shift-bound` proves goes with its root. With a bias for
+each head label shift costs nothing in the limit.
 """
 
 import jax.numpy as jnp
@@ -22,13 +22,19 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 ROWS = 1e9
 
 
+def threshold_move(cell):
+    """2 a delta / mu."""
+    return 2 * cell.sizes[0] / jnp.sum(cell.sizes) * jnp.abs(cell.priors[0] - cell.priors[1]) / cell.separation
+
+
 def assume(cell, key):
-    move = 2 * cell.sizes[0] / jnp.sum(cell.sizes) * jnp.abs(cell.priors[0] - cell.priors[1]) / cell.separation
+    share = cell.sizes[0] / jnp.sum(cell.sizes)
     return {
         "the same classes in both tasks": 1e-9 - jnp.abs(jnp.asarray(cell.drift, float)),
         "a balanced target": 1e-9 - jnp.abs(cell.priors[1] - 0.5),
-        "a small move of the threshold": 0.35 - move,
-        "rows without limit beside it": cell.divergence * smallest_of(cell.sizes) / cell.n_features - 1e4,
+        "a small move of the threshold": 0.35 - threshold_move(cell),
+        "a small shift": 0.2 - jnp.abs(cell.priors[0] - cell.priors[1]),
+        "rows without limit beside it": share * cell.divergence * smallest_of(cell.sizes) / cell.n_features - 1e4,
     }
 
 
@@ -43,7 +49,7 @@ def measure(cell, key):
 
 
 def trust(cell) -> float:
-    return 4 * float(cell.divergence) + 0.002
+    return float(threshold_move(cell)) ** 2 / 4 + 4 * float(cell.divergence) + 0.002
 
 
 def smaller_shift(cell: LabelShift) -> LabelShift:

@@ -16,7 +16,12 @@ from mtlsim.theory.statements import label_shift_errors
 
 
 def assume(cell, key):
-    return label_shift_errors.assume(cell, key) | {"a balanced target": 1e-9 - jnp.abs(jnp.asarray(cell.prior_target, float) - 0.5)}
+    errors = expected_errors(cell)
+    apart = jnp.abs(errors["error_single"] - errors["error_pooled"]) / errors["error_single"]
+    return label_shift_errors.assume(cell, key) | {
+        "a balanced target": 1e-9 - jnp.abs(jnp.asarray(cell.prior_target, float) - 0.5),
+        "a gain beyond the error of the limit": apart - label_shift_errors.trust(cell),
+    }
 
 
 def predict(cell, key):
@@ -26,14 +31,14 @@ def predict(cell, key):
 
 def instance(place: str, rng: np.random.Generator) -> LabelShift:
     """Outside, few features; the edge is 30 % from the shift at which the sign turns."""
-    cell = _cell(rng, 10 if place == OUTSIDE else 100)
+    cell = _cell(rng, 10 if place == OUTSIDE else 160)
     factor = rng.choice([0.7, 1.2]) if place == EDGE else rng.choice([rng.uniform(0, 0.6), rng.uniform(1.25, 1.4)])
     return with_shift(cell, float(factor) * turning_shift(cell))
 
 
 def threshold(factor: float, rng: np.random.Generator) -> LabelShift:
     """A shift of the source's proportion of `factor` times that at which the sign turns."""
-    cell = _cell(rng, 100)
+    cell = _cell(rng, 160)
     return with_shift(cell, factor * turning_shift(cell))
 
 

@@ -11,6 +11,9 @@ or q rho while lambda is shorter than the residuals are, and over noise^2 d / n,
 So safety is real, as no outlier pays more than l^2 however far it is off, and has a price: who wants all that pooling the rest
 would give, l = rho, lets an outlier pay nearly its whole risk once more. Half of that pull earns three quarters of it for a
 quarter.
+
+At l = rho lengths that vary by 1 / sqrt(2 d) leave (1 - 1 / K_c) / (4 d) unshared, which is nothing beside 1 / K_c only where K_c
+is small beside d.
 """
 
 from dataclasses import replace
@@ -47,6 +50,7 @@ def assume(cell, key):
         "a penalty on the norm": 1.0 if cell.penalty == "norm" else -1.0,
         "outliers out of reach": jnp.asarray(cell.drift, float) / reach - FAR,
         "enough features for lengths to be known": cell.n_features / 20.0 - 1,
+        "of all tasks that are alike": 3 * cell.n_features ** (1 / 3) / (cell.n_tasks - cell.n_outliers) - 1,
     }
 
 

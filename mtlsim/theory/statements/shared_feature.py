@@ -17,6 +17,9 @@ from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
 def assume(cell, key):
     return {
         "a shared layer": 1e-9 - jnp.asarray(cell.private, float),
+        "labels as they are": jnp.asarray(cell.related, float) - 1 + 1e-9,
+        "weights of either sign": 1e-9 - jnp.asarray(cell.positive, float),
+        "features of one size": 1e-9 - jnp.abs(jnp.asarray(cell.preference, float) - 1),
         "a small start": 0.11 - jnp.asarray(cell.start, float),
     }
 

@@ -21,6 +21,7 @@ def assume(cell, key):
     return {
         "common gates": 1e-9 - jnp.asarray(cell.private, float),
         "tilt and pull apart": jnp.abs(tilt / pull - 1) - APART + 1e-9,
+        "a tilt away from A, if any": tilt + 1e-9,
         "a well of the first task at A": steepest - tilt,
         "as steep as those that were looked at": 0.2 - jnp.abs(jnp.asarray(cell.well * cell.width / 3, float) - 0.25),
         "gates that start nearly closed, but not all but closed": 0.5 - jnp.abs(jnp.asarray(cell.width, float) - 2.9),

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import as_array, is_concrete, require, require_finite_rows, require_one
+from mtlsim.core.checks import as_array, is_concrete, require, require_finite, require_finite_rows, require_one
 from mtlsim.core.containers import column_order, numbers_of
 from mtlsim.samples.moments import BLOCK_BYTES, Moments
 from mtlsim.tasks.covariance import Covariance
@@ -70,6 +70,7 @@ def _alike(first, second, ndim: int, must_be: str, cure: str) -> tuple[Array, Ar
     arrays = []
     for value, argument in ((first, "first"), (second, "second")):
         arrays.append(jnp.asarray(as_array(value, argument), float))
+        require_finite(arrays[-1], argument)
         require(arrays[-1].ndim == ndim, argument, must_be, f"of shape {arrays[-1].shape}", cure)
     sizes = [array.shape[0] for array in arrays]
     require(sizes[0] == sizes[1], "second", f"of {sizes[0]} features like first", f"of {sizes[1]}", "give both the same features")

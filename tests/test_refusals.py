@@ -10,11 +10,13 @@ from mtlsim.cells.groups import Groups
 from mtlsim.cells.label_shift import LabelShift
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
 from mtlsim.sharing.cross_stitch import CrossStitch
+from mtlsim.theory import plateau
 
 KEY = jax.random.key(0)
 PAIR = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
 GROUPS = mtl.LinearTasks(n_features=5, n_samples=(50, 40, 20), cosine=(0.9, 1.0))
 TASKS = PAIR.draw(key=KEY)
+MOMENTS = mtl.draw_moments(TASKS, key=KEY)
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = X @ np.ones(3)
 
@@ -57,7 +59,11 @@ DOORS = {
     mtl.jensen_shannon: {"first": [0.5, 0.5], "second": [0.2, 0.8]},
     mtl.lowest_alignment: {"target": TASKS.covariances[-1]},
     mtl.Moments.from_data: {"X": X, "y": Y},
-    mtl.fit: {"tasks": [(X, Y), (X, Y)], "sharing": "pooled", "rank": 1, "weights": (1.0, 1.0)},
+    mtl.fit: {"tasks": [(X, Y), (X, Y)], "sharing": "pooled", "rank": 1, "weights": (1.0, 1.0), "training": None, "scheme": None},
+    mtl.draw_moments: {"tasks": TASKS, "key": KEY},
+    mtl.principal_angles: {"first": X, "second": X},
+    mtl.predict: {"prediction": plateau(mtl.Transfer(PAIR)), "grid": {}, "n_draws": 1, "key": KEY, "check": True, "inside": True},
+    mtl.align_covariances: {"tasks": MOMENTS, "shared": 1, "training": None, "n_records": 1},
     mtl.draw_data: {"tasks": TASKS, "n_samples": (5, 5), "key": KEY},
     mtl.define: {"term": "task"},
     mtl.explain: {"data": None},
@@ -71,7 +77,7 @@ DOORS = {
     mtl.merge: {"pieces": ["a.nc"], "path": "b.nc"},
     mtl.explainer: {"path": "a.html"},
 }
-FREE = {("merge", "pieces"), ("sweep", "grid"), ("AlignmentTraining", "strength")}  # {} is a grid of one cell
+FREE = {("merge", "pieces"), ("sweep", "grid"), ("predict", "grid"), ("AlignmentTraining", "strength")}  # {} is a grid of one cell
 
 
 @pytest.mark.filterwarnings("ignore:A JAX array is being set as static")  # by the module, before it is refused
@@ -94,3 +100,18 @@ def test_what_is_given_is_taken_for_what_it_is_or_refused_in_one_sentence(door, 
                 taken += [(argument, value)] if any(value is one for one in NONSENSE) else []
     assert not raw
     assert not [one for one in taken if (door.__qualname__, one[0]) not in FREE]
+
+
+@pytest.mark.parametrize(
+    ("door", "values", "sentence"),
+    [
+        (mtl.principal_angles, (np.ma.masked_greater(X, 1), X), "first must be without masked entries"),
+        (mtl.principal_angles, (X, np.where(X > 1, np.nan, X)), "second must be finite"),
+        (mtl.cosine_similarity, (Y, Y * np.inf), "second must be finite"),
+        (mtl.jensen_shannon, (np.ma.masked_equal([1, 2], 2), [1, 2]), "first must be without masked entries"),
+        (mtl.compare_tasks, ({"a": (X, Y), "b": (X + 1, 1e160 * Y)},), "b's y must be of labels whose squares"),
+    ],
+)
+def test_no_mask_is_dropped_and_no_number_lost(door, values, sentence):
+    with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=sentence):
+        door(*values)

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Key
 from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_covariances
 from mtlsim.alignment.steps import losses_of, orthogonal_step, start_alignments
 from mtlsim.alignment.training import AlignmentTraining
-from mtlsim.core.checks import is_whole, require, require_choice, require_finite
+from mtlsim.core.checks import is_whole, require, require_choice, require_finite, require_kind
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.data import Rows
@@ -90,6 +90,7 @@ def align_covariances(
     >>> mtl.align_covariances([source, target], start.shared, start.heads, training).alignments.shape
     (2, 3, 3)
     """
+    training is None or require_kind(training, AlignmentTraining, "training")
     training, key = training or AlignmentTraining(), jax.random.key(0) if key is None else check_key(key)
     tasks = tasks if isinstance(tasks, Rows) else stack(tasks)
     has_rows = isinstance(tasks, Rows)

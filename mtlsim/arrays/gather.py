@@ -76,7 +76,7 @@ def in_common(names: list[str], found: list[Task], origin: list[str], duplicates
     dropped = _copies(names, found, origin, duplicates, notes)
     ranged = in_range(found, float)
     for name, exponent in zip(names, ranged.exponents, strict=True):
-        fits = np.isfinite(2.0 ** (2.0 * exponent)) and 2.0 ** (2.0 * exponent) > 0
+        fits = -537 <= exponent < 512  # its square is from the smallest to the largest of float64
         spread = f"of labels that spread over about 1e{round(exponent * np.log10(2))}"
         require(fits, f"{name}'s y", "of labels whose squares float64 can hold", spread, "divide it by numpy.abs(y).max()")
     if ranged.constant:

@@ -70,6 +70,12 @@ def require_bool(value: object, argument: str) -> None:
     require(isinstance(value, (bool, np.bool_)), argument, "True or False", repr(value), "write it without quotes")
 
 
+def require_kind(value: object, kind: type, argument: str) -> None:
+    """Refuse what is no object of this class."""
+    name = f"{kind.__name__}()"
+    require(isinstance(value, kind), argument, f"options such as {name}", reprlib.repr(value), f"pass {name}, or leave it out")
+
+
 def require_index(value: object, n_tasks: int, argument: str) -> None:
     """Refuse what is not the index of a task, from either end."""
     known = is_whole(value) and -n_tasks <= value < n_tasks
@@ -77,7 +83,9 @@ def require_index(value: object, n_tasks: int, argument: str) -> None:
 
 
 def as_numbers(value: object, argument: str) -> np.ndarray:
-    """An array of floats from nested sequences. Raises ValueError where they are ragged, or hold words."""
+    """An array of floats from nested sequences. Raises ValueError where they are ragged, hold words, or are masked in part."""
+    masked = isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
+    require(not masked, argument, "without masked entries", "masked in some", "fill them, or leave their rows out")
     try:
         numbers = np.asarray(value)
         if numbers.dtype.kind not in "cmM":

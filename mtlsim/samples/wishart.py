@@ -6,6 +6,7 @@ T_jj is chi with n - j degrees of freedom (j = 0, 1, ...), what is below it is s
 normal z, both exactly in law for every n >= 1; n is data, not a shape.
 """
 
+import reprlib
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core.checks import require
-from mtlsim.core.keys import normal, stream
+from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.chi_square import draw_chi_squares
 from mtlsim.samples.data import colour, draw_entries
@@ -35,16 +36,23 @@ class Variates(NamedTuple):
     noise: Float[Array, " d"]
 
 
-@jax.jit
 def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
     """Moments of every task, with a leading axis over tasks (one gram where the tasks share their rows).
+
+    Raises ValueError for tasks that are not drawn or not linear, and for what is no new-style key.
 
     >>> tasks = mtl.LinearTasks(n_features=3, n_samples=(10**9, 20)).draw(key=jax.random.key(0))
     >>> mtl.draw_moments(tasks, key=jax.random.key(1)).gram.shape  # a billion rows cost nothing
     (2, 3, 3)
     """
+    require(isinstance(tasks, Tasks), "tasks", "concrete tasks", reprlib.repr(tasks), "draw them: LinearTasks().draw(key=key)")
     linear = type(tasks) is Tasks
     require(linear, "tasks", "linear: other labels are no function of moments", type(tasks).__name__, "use draw_data")
+    return _draw_moments(tasks, check_key(key))
+
+
+@jax.jit
+def _draw_moments(tasks: Tasks, key: Key[Array, ""]) -> Moments:
     if tasks.rows != "gaussian":
         return _draw_in_blocks(tasks, key)
     keys = jnp.stack([tasks.stream(key, "moments", i) for i in range(tasks.n_tasks)])

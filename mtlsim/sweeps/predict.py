@@ -1,6 +1,7 @@
 """`predict`: a statement's numbers over a grid, on the axes of a sweep, without samples."""
 
 import functools
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import is_whole, require, require_bool
 from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.keys import check_key
 from mtlsim.results.grid import as_leaves, at_point, make_grid
 from mtlsim.sweeps.cheap import may_hold
 
 BATCH_POINTS = 256
+MOST_DRAWS = 1_000_000
 DRAWS = 4  # at a time, where points outside the assumptions are left out
 
 
@@ -47,9 +50,12 @@ def predict(
     """
     bound = hasattr(prediction, "statement")
     require(bound, "prediction", "a statement bound to a cell", type(prediction).__name__, "pass theory.NAME(cell)")
-    require(n_draws >= 1, "n_draws", "at least 1", n_draws, "use 16")
+    enough = is_whole(n_draws) and 1 <= n_draws <= MOST_DRAWS
+    require(enough, "n_draws", f"a whole number from 1 to {MOST_DRAWS}", reprlib.repr(n_draws), "use 16")
+    require_bool(check, "check")
+    require_bool(inside, "inside")
     axes = make_grid(prediction.cell, grid, check)
-    key = jax.random.key(0) if key is None else key
+    key = jax.random.key(0) if key is None else check_key(key)
     names, values = tuple(axis.name for axis in axes.traced), axes.traced_values()
     blocks: list[dict[str, np.ndarray]] = []
     for static in axes.static_points():

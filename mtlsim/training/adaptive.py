@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from mtlsim.core.checks import as_numbers, is_whole, require, require_finite
+from mtlsim.core.checks import as_numbers, is_whole, require, require_finite, require_kind
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.words import counted, with_article
 from mtlsim.sharing._sharing import require_depth
@@ -97,6 +97,7 @@ def fit_adaptive(
     (((0, 0, 1),), 0.0)
     """
     require_depth(depth)
+    training is None or require_kind(training, WeightedTraining, "training")
     training, key = training or WeightedTraining(), jax.random.key(0) if key is None else check_key(key)
     X, Y = _common(tasks, common)
     n_tasks = len(tasks)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import is_whole, require
 
 OPTIMISERS = {"sgd": optax.sgd, "adam": optax.adam}
 Params = Any  # a pytree
@@ -19,7 +19,7 @@ Params = Any  # a pytree
 
 def check_records(n_records: int, n_steps: int) -> None:
     """Refuse a number of records that does not divide the number of steps."""
-    divides = n_records >= 1 and n_steps % n_records == 0
+    divides = is_whole(n_records) and n_records >= 1 and n_steps % n_records == 0
     require(divides, "n_records", f"a divisor of n_steps = {n_steps}", n_records, "use 1 for the last step alone")
 
 

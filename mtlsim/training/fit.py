@@ -1,6 +1,7 @@
 """`fit`: one verb for data of several tasks and what they share."""
 
 import json
+import reprlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, is_whole, require, require_choice, require_index
+from mtlsim.core.checks import is_concrete, is_whole, require, require_choice, require_index, require_kind
 from mtlsim.core.keys import check_key
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status
@@ -147,6 +148,9 @@ def fit(
     require(isinstance(sharing, Sharing), "sharing", "an architecture or its name", repr(sharing), "use 'hard'")
     require_choice(activation, UNITS, "activation")
     require_choice(loss, LOSSES, "loss")
+    training is None or require_kind(training, WeightedTraining, "training")
+    cure = "use mtlsim.weighting.find_scheme('equal')()"
+    require(scheme is None or isinstance(scheme, Scheme), "scheme", "a weighting scheme", reprlib.repr(scheme), cure)
     tasks, o = _by_output(tasks, sharing)
     batches = training is not None and training.batch is not None
     given = _as_tasks(tasks, sharing.needs_rows or activation == "relu" or loss == "logistic" or batches)

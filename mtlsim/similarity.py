@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import as_array, is_concrete, require, require_finite, require_finite_rows, require_one
+from mtlsim.core.checks import as_array, is_concrete, require, require_bool, require_finite, require_finite_rows, require_one
 from mtlsim.core.containers import column_order, numbers_of
 from mtlsim.samples.moments import BLOCK_BYTES, Moments
 from mtlsim.tasks.covariance import Covariance
@@ -33,6 +33,8 @@ def covariance_similarity(first, second, kept: float = 0.99, normalized: bool = 
     1.0
     """
     require_one(kept, lambda share: (share > 0) & (share <= 1), "kept", "in (0, 1]", "use 0.99 as in the paper")
+    require_bool(normalized, "normalized")
+    require_bool(centred, "centred")
     order = column_order(second, first, "second", "first")
     grams = _gram(first, "first", centred), _gram(second, "second", centred)
     grams = grams if order is None else (grams[0], grams[1][jnp.asarray(order)][:, jnp.asarray(order)])

@@ -18,6 +18,7 @@ less what rounding of rows, labels and decompositions may have added to either. 
 both: no weights reach a point of the front above its convex hull (`mtlsim.theory.statements.scalarisation_gap`).
 """
 
+import reprlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -163,6 +164,8 @@ def tune_weights(
     [0.066667, 0.066667]
     """
     moments = stack(moments)
+    whole = is_whole(rank) and 1 <= rank <= moments.n_features
+    require(whole, "rank", f"a whole number from 1 to n_features = {moments.n_features}", reprlib.repr(rank), "use 1")
     require(
         moments.shared_covariates or rank == 1 or rank >= moments.n_tasks,
         "rank",
@@ -174,6 +177,8 @@ def tune_weights(
         require(is_whole(value) and value >= 1, name, "a whole number >= 1", repr(value), "leave it out")
     key = jax.random.key(0) if key is None else check_key(key)
     criterion = WorstLoss() if criterion is None else criterion
+    cure = "leave it out for the worst loss"
+    require(callable(criterion), "criterion", "a function of parameters and losses", reprlib.repr(criterion), cure)
     if isinstance(criterion, WorstLoss):
         criterion = WorstLoss(per_task(criterion.scales, 1.0, moments.n_tasks, "scales", moments.cross.dtype))
     if rank >= moments.n_tasks:

@@ -1,5 +1,6 @@
 """`solve`: one verb that picks the exact route where there is one, and names the route it took."""
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -92,6 +93,8 @@ def solve(
     best = choose_route(n_tasks, rank, moments.shared_covariates, d)
     require_choice(route, ["auto", *ROUTES], "route")
     require_bool(certify, "certify")
+    for name, value in (("n_starts", n_starts), ("max_iterations", max_iterations)):
+        require(is_whole(value) and value >= 0, name, "a whole number >= 0", reprlib.repr(value), "leave it out")
     route = best if route == "auto" else route
     solution = _take(route, moments, int(rank), weights, ridge, key, n_starts, max_iterations, certify)
     return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, _conditioning(moments, ridge, solution.route)))

@@ -43,10 +43,11 @@ def make_job(
     require_choice(keep, KEEP, "keep")
     fine = chunk_draws is None or (is_whole(chunk_draws) and chunk_draws >= 1)
     require(fine, "chunk_draws", "a whole number >= 1", chunk_draws, "leave it out")
+    n_seeds, budget, chunk_draws = int(n_seeds), int(budget), None if chunk_draws is None else int(chunk_draws)
     axes = make_grid(cell, grid)
     cell = with_room(cell, axes)
     platform = facts["device"].split()[0]
-    plan = make_plan(axes, draw_bytes(cell), int(n_seeds), -(-budget // n_seeds), n_devices, chunk_draws, n_shards, platform)
+    plan = make_plan(axes, draw_bytes(cell), n_seeds, -(-budget // n_seeds), n_devices, chunk_draws, n_shards, platform)
     settings = describe(cell, axes, plan, key, level, facts, keep)
     return Job(cell, axes, plan, (np.asarray(jax.random.key_data(key)), str(jax.random.key_impl(key))), keep), settings
 

@@ -8,7 +8,8 @@ Where the mean is infinite (within a row of the peak), or not known and the vari
 `heavy_tailed`, the interval is infinite, and maps and curves cross these cells. With a budget, every look has the level at which
 all looks together keep theirs (Pocock's), which is more than Bonferroni's.
 
-How often the intervals cover: `tests/benchmarks/README.md`.
+How often the intervals cover, and where they do not (penalised sharing within some seven rows of the peak, where the slope on the
+control is fitted to too few large risks): `tests/benchmarks/README.md`.
 """
 
 import numpy as np

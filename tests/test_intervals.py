@@ -66,15 +66,18 @@ def test_sums_are_those_of_the_draws_and_join_in_any_order():
     gain[0, 5], gain[2] = np.nan, np.nan
     status = np.zeros((3, 60), int)
     status[1, 3] = Status.heavy_tailed
-    whole = add_up(gain, control, status)
-    pieces = [add_up(gain[:, part], control[:, part], status[:, part]) for part in (slice(7), slice(7, 8), slice(8, 60))]
+    steep = np.zeros((3, 60))
+    steep[2, 1:9] = 1
+    drawn = gain, control, status, steep
+    whole = add_up(*drawn)
+    pieces = [add_up(*(one[:, part] for one in drawn)) for part in (slice(7), slice(7, 8), slice(8, 60))]
     np.testing.assert_allclose(join(join(*pieces[:2]), pieces[2]), whole, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(join(pieces[2], join(pieces[1], pieces[0])), whole, rtol=1e-10, atol=1e-10)
-    np.testing.assert_array_equal(whole[:, 0], [0, 1, 0])
+    np.testing.assert_array_equal(whole[:, :2], [[0, 0], [1, 0], [0, 8]])
     kept = np.isfinite(gain[0])
     away = [values[0, kept] - values[0, kept].mean() for values in (gain, control)]
     for i, j in ((0, 0), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)):
-        np.testing.assert_allclose(whole[0, 3 + 4 * i + j], np.sum(away[0] ** i * away[1] ** j), atol=1e-10)
+        np.testing.assert_allclose(whole[0, 4 + 4 * i + j], np.sum(away[0] ** i * away[1] ** j), atol=1e-10)
 
 
 def test_the_estimate_is_the_intercept_of_a_regression_on_the_control():
@@ -92,6 +95,57 @@ def test_the_estimate_is_the_intercept_of_a_regression_on_the_control():
         t = (found["mean"] - found[end]) / error
         bent = t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
         np.testing.assert_allclose(bent, side * stats.t.ppf(0.95, 28), rtol=1e-8)
+
+
+def test_where_the_gain_bends_nothing_is_fitted_and_the_interval_holds_the_fitted_one():
+    """The mean is that of gain - control; without that control its interval is that of `scipy.stats` turned; never narrower."""
+    rng = np.random.default_rng(3)
+    control = rng.standard_exponential(25) - 1
+    gain = 1 + 0.3 * control**2 + 0.2 * rng.normal(size=25)
+    found = summarise(gain, 0.9, control, steep=np.ones(25))
+    fitted, plain = summarise(gain, 0.9, control), summarise(gain - control, 0.9)
+    np.testing.assert_allclose(found["mean"], np.mean(gain - control), rtol=1e-12)
+    np.testing.assert_allclose(found["standard_error"], stats.sem(gain - control), rtol=1e-10)
+    np.testing.assert_allclose(found["low"], min(fitted["low"], plain["low"]), rtol=1e-10)
+    np.testing.assert_allclose(found["high"], max(fitted["high"], plain["high"]), rtol=1e-10)
+    assert plain["high"] != found["high"] or plain["low"] != found["low"], "the fitted slope adds nothing here"
+    one = summarise(gain, 0.9, control, steep=np.eye(25)[7])  # as of cells whose draws are not all of one kind
+    assert one["low"] == found["low"]
+    still = summarise(np.zeros(5), 0.9, rng.normal(size=5), steep=np.ones(5))
+    assert still["low"] == still["high"] == 0, "a gain that is known stays what it is"
+
+
+PULLED = {
+    "mean-regularised": mtl.LinearTasks(4, (12, 10, 7), cosine=(0.6, -0.2), relation="same"),
+    "soft": mtl.LinearTasks(4, (12, 7), cosine=0.6, relation="same"),
+    "from-source": mtl.LinearTasks(4, (12, 7), cosine=0.6, relation="same"),
+}
+
+
+@pytest.mark.parametrize("sharing", PULLED)
+def test_intervals_of_a_pull_cover_near_the_peak(sharing):
+    """At n = d + 3 and strength one, 20 seeds: a fitted slope alone puts a fifth of the intervals below the mean."""
+    data = mtl.sweep(mtl.Transfer(PULLED[sharing], sharing=sharing), {}, 8000, KEY, progress=False)
+    truth = 4 / (7 - 4 - 1) - data.risk_multi.values.mean()  # the expected risk alone is known
+    parts = [data[name].values.reshape(-1, 20) for name in ("gain", "control", "status", "steep")]
+    found, fitted = summarise(parts[0], 0.95, *parts[1:]), summarise(parts[0], 0.95, *parts[1:3])
+    assert np.mean(fitted["high"] < truth) > 0.15, "this case shows nothing"
+    assert np.mean(found["low"] > truth) < 0.04 and np.mean(found["high"] < truth) < 0.03
+    assert np.median(found["high"] - found["low"]) < 3 * np.median(fitted["high"] - fitted["low"]), "not by being endless"
+
+
+def test_which_draws_are_steep():
+    """Those of a pull, within 15 rows above the peak and 7 below, where something is shared and the expected risk is known."""
+    rows = {2: 0, 3: 1, 8: 1, 9: 0, 11: 0, 12: 1, 25: 1, 26: 0}
+    straight = {name for name in mtl.sharing.sharing_names() if not mtl.sharing.find_sharing(name).bends}
+    assert straight == {"pooled", "hard", "frozen"}
+    for sharing in ("pooled", "soft"):
+        cell = mtl.Transfer(mtl.LinearTasks(10, (40, 20), design=ISOTROPIC), sharing=sharing)
+        data = mtl.sweep(cell, {"tasks.n_samples[1]": list(rows)}, 2, KEY, progress=False)
+        assert data.steep.values[:, 0].tolist() == [cell.sharing.bends * one for one in rows.values()], sharing
+    alone = mtl.Transfer(mtl.LinearTasks(10, (40, 14)), sharing="adapters(sequential=True)")
+    assert alone(key=KEY).steep == 0
+    assert mtl.Transfer(mtl.LinearTasks(10, (40, 14), rows="student"), sharing="soft")(key=KEY).steep == 0
 
 
 def test_without_skewness_and_control_the_interval_is_student_s():
@@ -143,6 +197,10 @@ TASKS = mtl.LinearTasks(6, (60, 20), design=ISOTROPIC)
         ({"sharing": "pooled"}, {"noise": 0.0}, [6, 7], [False, False]),
         ({"sharing": "pooled", "ridge": (0.0, 0.1)}, {}, [6, 7], [False, False]),
         ({"sharing": "mean-regularised"}, {}, [7, 8], [True, False]),
+        ({"sharing": "mean-regularised"}, {"rows": "student"}, [1, 13, 14], [False, True, False]),
+        ({"sharing": "soft"}, {"n_samples": (3, 20), "design": ISOTROPIC}, [1, 2, 20], [True, True, False]),
+        ({"sharing": "soft(ridge=1.0)"}, {"n_samples": (3, 20)}, [2, 20], [False, False]),
+        ({"sharing": "adapters"}, {"n_samples": (3, 20)}, [2, 20], [True, False]),
         ({"rank": 2}, {}, [6, 7], [False, False]),
         ({"sharing": "frozen"}, {}, [4, 6, 20], [True, True, False]),
         ({}, {}, [6, 7, 10, 20], [True, True, False, False]),

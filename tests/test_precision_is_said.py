@@ -54,7 +54,7 @@ def test_the_cures_work():
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_a_draw_says_its_precision(dtype):
-    numbers = [jnp.asarray(value, dtype) for value in (0.5, 1.0, 0.5, 0.0, 0.0)]
+    numbers = [jnp.asarray(value, dtype) for value in (0.5, 1.0, 0.5, 0.0, 0.0, 0.0)]
     shown = repr(TransferDraw(*numbers, jnp.int32(0), jnp.int32(0), "secular"))
     assert (IN_FLOAT32 in shown) == (dtype == jnp.float32)
 

@@ -131,7 +131,7 @@ class Alignment(eqx.Module):
         alone = self._risk_alone(seen, risk, solver_key)
         control, tails = jnp.zeros_like(alone), jnp.zeros((), jnp.int32)
         if self.is_linear:
-            control, tails = compare_with_expectation(alone, tasks, last)
+            control, _, tails = compare_with_expectation(alone, tasks, last)
         return AlignmentDraw(
             without - with_alignment,
             without,

@@ -11,7 +11,9 @@ class TransferDraw(eqx.Module):
     """Outcome of one draw. gain = risk_single - risk_multi on the target: positive helps.
 
     Risks are exact excess risks under the population covariance. control: risk_single minus its expectation over draws where
-    that is known, else 0: a control variate [glasserman2003monte] of which verdicts know that its mean is zero. gap: the
+    that is known, else 0: a control variate [glasserman2003monte] of which verdicts know that its mean is zero. steep: 1 where the
+    gain may grow as the square of the risk alone, so near to interpolation that verdicts do not trust a slope that is fitted to it
+    (`mtlsim.core.mean_gain`), else 0. gap: the
     multi-task loss minus its proven lower bound, over the target's label energy; of networks, of which nothing is proven, the
     spread of the losses that the starts lead to. Where the data do not determine an answer, status says so, and its risk and the
     gain are NaN.
@@ -26,6 +28,7 @@ class TransferDraw(eqx.Module):
     risk_single: Float[Array, ""]
     risk_multi: Float[Array, ""]
     control: Float[Array, ""]
+    steep: Float[Array, ""]
     gap: Float[Array, ""]
     certificate: Int[Array, ""]
     status: Int[Array, ""]

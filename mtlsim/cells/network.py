@@ -59,7 +59,7 @@ def compare_networks(tasks: NetworkTasks, cell: FitsNetworks, key: Key[Array, ""
         risk_single - risk_multi,
         risk_single,
         risk_multi,
-        jnp.zeros_like(risk_single),
+        *2 * [jnp.zeros_like(risk_single)],
         multi.spread,
         jnp.full((), int(Certificate.none), jnp.int32),
         worst(tasks.status, single.status, multi.status),

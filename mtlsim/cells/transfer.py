@@ -107,10 +107,12 @@ class Transfer(eqx.Module):
         together = self.sharing.exact(Problem(moments, self.rank, weights, ridge, stream(key, "solver")))
         risk_single = tasks.excess_risk(alone, self.target)
         risk_multi = tasks.excess_risk(together.parameters[self.target], self.target)
-        control, tails = compare_with_expectation(risk_single, tasks, self.target, ridge[self.target])
+        bends = self.sharing.bends
+        control, steep, tails = compare_with_expectation(risk_single, tasks, self.target, ridge[self.target], bends)
         heavy = flag(self.sharing.infinite_variance(tasks, self.rank, weights, ridge, self.target), Status.heavy_tailed)
         if not self.sharing.shares(tasks.n_tasks, self.rank):  # then a gain of zero has no tails
             tails = heavy = jnp.zeros((), jnp.int32)
+            steep = jnp.zeros_like(steep)
         energy, gain = moments.energy[self.target], risk_single - risk_multi
         unknown = flag(~jnp.isfinite(gain), Status.ill_conditioned)
         return TransferDraw(
@@ -118,6 +120,7 @@ class Transfer(eqx.Module):
             risk_single,
             risk_multi,
             control,
+            steep,
             together.gap / jnp.where(energy > 0, energy, 1),
             together.certificate,
             worst(tasks.status, together.status, tails, heavy, unknown),

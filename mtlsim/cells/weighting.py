@@ -88,7 +88,7 @@ class Weighting(eqx.Module):
         length = jnp.maximum(mixture @ seen.gram @ mixture, 0)
         control, tails = jnp.zeros_like(gains[0]), jnp.zeros((), jnp.int32)
         if type(tasks) is Tasks:
-            control, tails = compare_with_expectation(alone[self.target], tasks, self.target)
+            control, _, tails = compare_with_expectation(alone[self.target], tasks, self.target)
         return WeightingDraw(
             gains[self.target],
             jnp.mean(gains),

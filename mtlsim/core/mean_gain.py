@@ -4,12 +4,16 @@ Near interpolation the risk alone is rarely large and then enormous, so that the
 Where the expectation of the risk alone is known (least squares on Gaussian rows), the mean gain is therefore estimated with it, by
 a control variate, and everywhere the ends of the interval are turned by the skewness of the draws.
 
+What learns together by a weak pull has a gain that grows as the square of the risk alone: where that square has too few moments
+(within some fifteen rows of the peak) no slope that is fitted to draws holds for the large risks they lack. Such draws are `steep`:
+their mean is that of slope one, the known expectation less the mean risk together, where nothing is fitted, and the interval holds
+both that one and the one of the fitted slope, as either alone lies to one side where the pull is weak.
+
 Where the mean is infinite (within a row of the peak), or not known and the variance infinite, draws have the status
 `heavy_tailed`, the interval is infinite, and maps and curves cross these cells. With a budget, every look has the level at which
 all looks together keep theirs (Pocock's), which is more than Bonferroni's.
 
-How often the intervals cover, and where they do not (penalised sharing within some seven rows of the peak, where the slope on the
-control is fitted to too few large risks): `tests/benchmarks/README.md`.
+How often the intervals cover: `tests/benchmarks/README.md`.
 """
 
 import numpy as np
@@ -19,27 +23,33 @@ from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 
 ORDER = 3  # of the moments: a mean, its error and its skewness
-WIDTH = 3 + (ORDER + 1) ** 2
+HEAVY, STEEP, MEANS, MOMENTS = 0, 1, slice(2, 4), slice(4, None)  # of sums: counts of draws, both means, and moments about them
+WIDTH = 4 + (ORDER + 1) ** 2
+BESIDE = ("control", "status", "steep")  # outputs of a cell that say something of its gain
 BLOCK = 2**20  # draws that are added up at a time
 BINOMIALS = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 2, 1, 0], [1, 3, 3, 1]], float)
 Arrays = dict[str, np.ndarray]
 
 
-def add_up(gain: np.ndarray, control: np.ndarray | None = None, status: np.ndarray | None = None) -> np.ndarray:
-    """Sums of draws (..., seeds) as (..., WIDTH): draws with heavy tails, both means, and sums of (gain - its mean)^i (control -
-    its mean)^j for i, j = 0 to 3, zero where i + j > 3.
+def add_up(
+    gain: np.ndarray, control: np.ndarray | None = None, status: np.ndarray | None = None, steep: np.ndarray | None = None
+) -> np.ndarray:
+    """Sums of draws (..., seeds) as (..., WIDTH): draws with heavy tails and steep ones, both means, and sums of
+    (gain - its mean)^i (control - its mean)^j for i, j = 0 to 3, zero where i + j > 3.
 
     Draws whose gain is no number are left out. control: whose mean over all draws is known to be zero; None: nothing is known.
+    steep: 1 of draws whose gain no straight line in the control describes, see above; None: of none.
     """
     shape, n_seeds = gain.shape[:-1], gain.shape[-1]
     gain = gain.reshape(-1, n_seeds)
     control = np.zeros(gain.shape) if control is None else control.reshape(gain.shape)
-    heavy = np.zeros(len(gain)) if status is None else (status.reshape(gain.shape) == Status.heavy_tailed).sum(1)
+    heavy = None if status is None else status == Status.heavy_tailed
     result, step = np.empty((len(gain), WIDTH)), max(1, BLOCK // max(n_seeds, 1))
-    result[:, 0] = heavy
+    for column, draws in ((HEAVY, heavy), (STEEP, steep)):
+        result[:, column] = 0 if draws is None else (draws.reshape(gain.shape) > 0).sum(1)
     for start in range(0, len(gain), step):
         rows = slice(start, start + step)
-        result[rows, 1:] = _add_up(gain[rows].astype(float), control[rows].astype(float))
+        result[rows, MEANS.start :] = _add_up(gain[rows].astype(float), control[rows].astype(float))
     return result.reshape(*shape, WIDTH)
 
 
@@ -63,19 +73,19 @@ def _add_up(gain: np.ndarray, control: np.ndarray) -> np.ndarray:
 
 def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Sums of the draws of both: each moved to the common means, and added."""
-    counts = first[..., 3], second[..., 3]
+    counts = first[..., MOMENTS.start], second[..., MOMENTS.start]
     both = np.maximum(counts[0] + counts[1], 1)[..., None]
-    means = first[..., 1:3] + (second[..., 1:3] - first[..., 1:3]) * counts[1][..., None] / both
+    means = first[..., MEANS] + (second[..., MEANS] - first[..., MEANS]) * counts[1][..., None] / both
     moments = sum(_about(sums, means) for sums in (first, second))
     moments[..., [0, 1], [1, 0]] = 0
-    heavy = first[..., :1] + second[..., :1]
-    return np.concatenate([heavy, means, moments.reshape(*heavy.shape[:-1], -1)], -1)
+    draws = first[..., : MEANS.start] + second[..., : MEANS.start]
+    return np.concatenate([draws, means, moments.reshape(*draws.shape[:-1], -1)], -1)
 
 
 def _about(sums: np.ndarray, means: np.ndarray) -> np.ndarray:
     """The moments about other means, by the binomial theorem on either side."""
-    moments = sums[..., 3:].reshape(*sums.shape[:-1], ORDER + 1, ORDER + 1)
-    step = np.where(sums[..., 3:4] > 0, sums[..., 1:3] - means, 0)
+    moments = _moments(sums)
+    step = np.where(moments[..., 0, :1] > 0, sums[..., MEANS] - means, 0)
     powers = np.subtract.outer(np.arange(ORDER + 1), np.arange(ORDER + 1)).clip(0)
     with np.errstate(over="ignore", invalid="ignore"):
         left, right = (BINOMIALS * step[..., i, None, None] ** powers for i in range(2))
@@ -83,9 +93,13 @@ def _about(sums: np.ndarray, means: np.ndarray) -> np.ndarray:
     return np.where(np.add.outer(np.arange(ORDER + 1), np.arange(ORDER + 1)) <= ORDER, moved, 0)
 
 
+def _moments(sums: np.ndarray) -> np.ndarray:
+    return sums[..., MOMENTS].reshape(*sums.shape[:-1], ORDER + 1, ORDER + 1)
+
+
 def has_heavy_tails(sums: np.ndarray) -> np.ndarray:
     """Where some draws had the status `heavy_tailed`, so that no interval would cover."""
-    return np.asarray(sums[..., 0] > 0)
+    return np.asarray(sums[..., HEAVY] > 0)
 
 
 def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:
@@ -94,20 +108,34 @@ def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:
     With slope b = cov(gain, control) / var(control) the mean is that of gain - b control, which is the mean gain less what the
     control, whose mean is known, says that these draws have too much [glasserman2003monte]; 0 where no control is known. The
     ends are those of Student's t with n - 1 degrees (n - 2 with a control), turned by Hall's transform of the residuals'
-    skewness [hall1992removal]. Infinite with too few draws, and where draws have heavy tails.
+    skewness [hall1992removal]. Infinite with too few draws, and where draws have heavy tails. Where draws are steep, and do not all
+    gain the same, mean and error are those of b = 1, and the interval reaches to the further ends of both slopes.
     """
     require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
-    gain, control = sums[..., 1], sums[..., 2]
-    moments = sums[..., 3:].reshape(*sums.shape[:-1], ORDER + 1, ORDER + 1)
+    moments = _moments(sums)
+    known = np.asarray(moments[..., 0, 2] > 0)
+    slope = np.asarray(np.where(known, moments[..., 1, 1], 0) / np.where(known, moments[..., 0, 2], 1))
+    fitted = _estimate_at(sums, slope, known, level)
+    steep = known & (sums[..., STEEP] > 0) & (moments[..., 2, 0] > 0)
+    if not steep.any():
+        return fitted
+    whole = _estimate_at(sums, np.ones_like(slope), np.zeros_like(known), level)
+    found = {name: np.where(steep, whole[name], fitted[name]) for name in fitted}
+    further = {"low": np.minimum, "high": np.maximum}
+    return found | {end: np.where(steep, of(whole[end], fitted[end]), fitted[end]) for end, of in further.items()}
+
+
+def _estimate_at(sums: np.ndarray, slope: np.ndarray, is_fitted: np.ndarray, level: float) -> Arrays:
+    """The same at a slope on the control, which costs a degree of freedom where it is fitted to these draws."""
+    gain, control = np.moveaxis(sums[..., MEANS], -1, 0)
+    moments = _moments(sums)
     count, spread = moments[..., 0, 0], moments[..., 0, 2]
-    known = spread > 0
-    slope = np.where(known, moments[..., 1, 1], 0) / np.where(known, spread, 1)
-    freedom = count - 1 - known
+    freedom = count - 1 - is_fitted
     fine = (freedom > 0) & ~has_heavy_tails(sums)
     n, freedom = np.maximum(count, 1), np.maximum(freedom, 1)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        left = np.maximum(moments[..., 2, 0] - slope * moments[..., 1, 1], 0)
-        error = np.sqrt(left / freedom * (1 / n + control**2 / np.where(known, spread, 1)))
+        left = np.maximum(moments[..., 2, 0] - 2 * slope * moments[..., 1, 1] + slope**2 * spread, 0)
+        error = np.sqrt(left / freedom * (1 / n + np.where(is_fitted, control**2, 0) / np.where(is_fitted, spread, 1)))
         cubes = sum(BINOMIALS[3, j] * (-slope) ** j * moments[..., 3 - j, j] for j in range(ORDER + 1))
         pull = np.where(left > 0, cubes / n / (left / n) ** 1.5, 0) / np.sqrt(n)
         mean = np.where(count > 0, gain - slope * control, np.nan)

@@ -53,8 +53,8 @@ SENTENCES = {
     "of training n_steps or the learning rate.",
     Status.out_of_range: "a parameter is outside its domain (an alignment below what the spectrum allows, more rows than room); "
     "see mtlsim.lowest_alignment.",
-    Status.heavy_tailed: "draws are right, but so near to interpolation their mean has no finite variance, and no interval would "
-    "cover it; use more or fewer rows, or a ridge.",
+    Status.heavy_tailed: "draws are right, but so near to interpolation their mean hangs on a few rare ones (its variance may "
+    "be infinite), and no interval would cover it; use more or fewer rows, or a ridge.",
 }
 
 

@@ -46,15 +46,15 @@ def half_width(standard_error, n_seeds, level: float = 0.95):
     return special.stdtrit(freedom, 0.5 + level / 2) * standard_error
 
 
-def summarise(gains, level: float = 0.95, control=None, status=None) -> Arrays:
+def summarise(gains, level: float = 0.95, control=None, status=None, steep=None) -> Arrays:
     """Mean, standard error, interval and sign of gains over seeds, the last axis; NaN entries are left out.
 
     control: of each gain, the value of something whose mean over draws is zero (`TransferDraw.control`). status: codes of
-    `Status`. Fewer than two seeds, three with a control, leave an infinite interval and an undecided sign, and so do draws with
-    heavy tails.
+    `Status`. steep: 1 where no straight line in the control describes the gain (`TransferDraw.steep`). Fewer than two seeds, three
+    with a control, leave an infinite interval and an undecided sign, and so do draws with heavy tails.
     """
-    gains = np.asarray(gains)
-    return summarise_sums(add_up(gains, *(None if one is None else np.asarray(one) for one in (control, status))), level)
+    beside = (None if one is None else np.asarray(one) for one in (control, status, steep))
+    return summarise_sums(add_up(np.asarray(gains), *beside), level)
 
 
 def summarise_sums(sums: np.ndarray, level: float = 0.95) -> Arrays:
@@ -101,9 +101,9 @@ def _ever_outside(limit: float, n_looks: int) -> float:
     return 1 - density.sum()
 
 
-def decide(gains, level: float = 0.95, control=None, status=None) -> Verdict:
+def decide(gains, level: float = 0.95, control=None, status=None, steep=None) -> Verdict:
     """The verdict on one cell from its gains over seeds, and what `summarise` takes beside them."""
-    return verdict_of(summarise(np.ravel(gains), level, control, status), level)
+    return verdict_of(summarise(np.ravel(gains), level, control, status, steep), level)
 
 
 def verdict_of(summary: Arrays, level: float) -> Verdict:

@@ -162,8 +162,8 @@ def paired_difference(data: "xr.Dataset", axis: str, pair: tuple, x: str, y: str
     verdict on its sign; both of shape (y, x)."""
     draws = [data.sel({axis: name}).transpose(y, x, "seed", ...) for name in pair]
     gains, controls = ([one[name].values if name in one else 0.0 for one in draws] for name in ("gain", "control"))
-    worst = np.maximum(*(one["status"].values for one in draws))
-    summary = summarise(gains[0] - gains[1], data.attrs["level"], controls[0] - controls[1] + 0 * gains[0], worst)
+    either = [np.maximum(*(one[name].values for one in draws)) if name in data else None for name in ("status", "steep")]
+    summary = summarise(gains[0] - gains[1], data.attrs["level"], controls[0] - controls[1] + 0 * gains[0], *either)
     size = np.nanmean(np.abs(gains[0]) + np.abs(gains[1]), -1)
     return summary["mean"] / np.where(size > 0, size, 1), summary["sign"]
 

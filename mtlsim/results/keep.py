@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mtlsim.core import mean_gain
-from mtlsim.core.mean_gain import has_heavy_tails
+from mtlsim.core.mean_gain import BESIDE, has_heavy_tails
 from mtlsim.core.status import Certificate, Status
 from mtlsim.core.verdict import summarise_sums
 from mtlsim.results.plan import Chunk
@@ -35,8 +35,8 @@ def condense(draws: Arrays) -> Arrays:
 def sums_of(name: str, arrays: Arrays) -> np.ndarray | None:
     """Sums over the seeds of an output of a chunk, which keeps them or all draws; None where it has no such output.
 
-    Of statuses and certificates how often each code came, (points, codes); of the gain what its interval needs, with its control
-    and the statuses (`mtlsim.core.mean_gain`); of all else how many are finite, their mean, and the sum of squared distances
+    Of statuses and certificates how often each code came, (points, codes); of the gain what its interval needs, with the outputs
+    beside it (`mtlsim.core.mean_gain`); of all else how many are finite, their mean, and the sum of squared distances
     from it, (points, 3, ...).
     """
     if f"{name}_sums" in arrays:
@@ -61,7 +61,7 @@ def _add_up(name: str, draws: Arrays) -> np.ndarray:
 
 
 def _sums_of_gain(draws: Arrays) -> np.ndarray:
-    return mean_gain.add_up(draws[GAIN], draws.get("control"), draws.get("status"))
+    return mean_gain.add_up(draws[GAIN], **{name: draws[name] for name in BESIDE if name in draws})
 
 
 def join(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
+from mtlsim.core.mean_gain import BESIDE
 from mtlsim.core.words import with_article
 from mtlsim.results.grid import as_leaves
 
@@ -30,7 +31,7 @@ def describe_outputs(cell: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[s
     own = as_leaves(cell)  # as a sweep compiles it, so that what is traced here serves there
     fields = _fields(eqx.filter_eval_shape(lambda key: own(key=key), jax.random.key(0)))
     arrays = {name: jax.eval_shape(jnp.asarray, value) for name, value in fields.items() if _is_kept(name, value)}
-    for name in ("gain", "control", "status"):
+    for name in ("gain", *BESIDE):
         shape = arrays[name].shape if name in arrays else ()
         require(shape == (), f"the cell's output {name!r}", "one number", f"of shape {shape}", "name its parts in other words")
     return arrays, {name: value for name, value in fields.items() if isinstance(value, str)}

@@ -25,6 +25,7 @@ from mtlsim.core.linalg import multiply
 from mtlsim.core.registry import OWN, all_in, file_of
 from mtlsim.core.status import worst
 from mtlsim.samples.moments import Moments, stack
+from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.mixed import Mixing, solve_mixed
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.solve import solve
@@ -78,11 +79,14 @@ class Sharing(eqx.Module):
 
     on_networks: whether units that bend (ReLU) and losses other than squares are fitted too. needs_source: whether the last task
     is learned from the others, so that there must be some. several_outputs: whether tasks may have more than one label a row.
+    bends: whether the target's own rows are used freely where they say much, so that the gain may grow as the square of the risk
+    alone; not where all tasks have one layer or one parameter, whose gain grows as that risk.
     """
 
     on_networks: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
     several_outputs: ClassVar[bool] = False
+    bends: ClassVar[bool] = True
 
     @property
     def text(self) -> str:
@@ -229,6 +233,14 @@ class MixedSharing(Sharing):
         columns, *rest = solve_mixed(problem.moments, fewer, problem.weights)
         return Answer(Layers(multiply(turn, columns).T, mixing.amounts.T), *rest)
 
+    def infinite_variance(self, tasks, rank, weights, ridge, target):
+        """Columns without a ridge are least squares on all rows, however strong the others' ridges."""
+        if not self.held:
+            return jnp.zeros((), bool)
+        free = jnp.sum(jnp.asarray(self.mixing(tasks.n_tasks).ridge) == 0)
+        n_parameters = (1 if tasks.shared_covariates else free) * tasks.n_features
+        return (free > 0) & is_near(rows_together(tasks, target), n_parameters)
+
     def init(self, key, shape: Shape, size=0.3) -> Layers:
         """Columns at random; the amounts are held."""
         amounts = jnp.asarray(self.mixing(shape.n_tasks).amounts, float)
@@ -243,6 +255,11 @@ class MixedSharing(Sharing):
 
     def rates(self, params: Layers) -> Layers | None:
         return Layers(1.0, 0.0)
+
+
+def rows_together(tasks: Any, target: int) -> Array:
+    """How many rows speak of a parameter that all tasks share: equal rows see no more together."""
+    return tasks.n_samples[target] if tasks.shared_covariates else jnp.sum(tasks.n_samples)
 
 
 def require_depth(depth: object) -> None:

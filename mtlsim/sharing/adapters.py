@@ -27,7 +27,8 @@ from jaxtyping import Array, Float
 
 from mtlsim.core.checks import require_bool, require_one
 from mtlsim.samples.moments import stack
-from mtlsim.sharing._sharing import Answer, Problem, Sharing, gathered, require_no_ridge
+from mtlsim.sharing._sharing import Answer, Problem, Sharing, gathered, require_no_ridge, rows_together
+from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.mixed import solve_ridge
 from mtlsim.solvers.network import Layers
 from mtlsim.solvers.penalised import solve_deltas
@@ -71,6 +72,10 @@ class Adapters(Sharing):
 
     def shares(self, n_tasks, rank):
         return not self.sequential  # but for several outputs, which no cell has
+
+    def infinite_variance(self, tasks, rank, weights, ridge, target):
+        """The base is least squares on all rows, however strong the decay."""
+        return is_near(rows_together(tasks, target), tasks.n_features)
 
     def layers(self, params: Adapted) -> Layers:
         each = jnp.eye(len(params.deltas), dtype=params.base.dtype)

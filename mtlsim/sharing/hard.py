@@ -41,6 +41,7 @@ class Hard(Sharing):
     certify: bool = eqx.field(default=False, static=True)
 
     on_networks = True
+    bends = False
 
     def __check_init__(self):
         require_depth(self.depth)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.extremes import largest_of
-from mtlsim.sharing._sharing import Answer, MixedSharing, Problem
+from mtlsim.sharing._sharing import Answer, MixedSharing, Problem, rows_together
 from mtlsim.solvers.expected_risk import is_near
 from mtlsim.solvers.mixed import Mixing, solve_mixed
 from mtlsim.solvers.network import Layers
@@ -18,6 +18,8 @@ from mtlsim.solvers.network import Layers
 
 class Pooled(MixedSharing):
     """One parameter vector for all tasks. Nothing to choose."""
+
+    bends = False
 
     def mixing(self, n_tasks: int) -> Mixing:
         return Mixing(np.ones((1, n_tasks)), np.zeros(1))
@@ -29,8 +31,7 @@ class Pooled(MixedSharing):
         return Answer(Layers(columns.T, mixing.amounts.T), *rest)
 
     def infinite_variance(self, tasks, rank, weights, ridge, target):
-        own = tasks.n_samples[target] if tasks.shared_covariates else jnp.sum(tasks.n_samples)  # equal rows see no more together
-        return is_near(own, tasks.n_features, largest_of(ridge))
+        return is_near(rows_together(tasks, target), tasks.n_features, largest_of(ridge))
 
 
 SHARING = Pooled

@@ -14,6 +14,7 @@ from jaxtyping import Array, Key
 from mtlsim.core.checks import require
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import smallest_of
+from mtlsim.core.mean_gain import BESIDE
 from mtlsim.core.verdict import summarise
 from mtlsim.core.words import counted
 from mtlsim.results.grid import as_leaves, at_point, make_grid
@@ -228,7 +229,7 @@ def _from_samples(cell, box: Box, key, n_seeds: int, n_lines: int, level: float)
         values = np.array(box.out(unit))
         values[:, whole] = np.round(values[:, whole])
         draws = run_points(batch, leaves, values, key, range(count), BATCH_POINTS, BATCH_SEEDS)
-        return summarise(draws["gain"], level, draws.get("control"), draws.get("status"))
+        return summarise(draws["gain"], level, **{name: draws[name] for name in BESIDE if name in draws})
 
     # a coarse mesh of few seeds says where, and along which of the parameters, the sign changes
     places = np.linspace(0, 1, n_lines)

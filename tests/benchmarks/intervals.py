@@ -1,9 +1,10 @@
 """How often the interval of a mean gain covers it, and on which side it misses: the table in README.md beside this file.
 
-    python tests/benchmarks/intervals.py [REPETITIONS] [--others] [--looks]
+    python tests/benchmarks/intervals.py [REPETITIONS] [--others] [--pulled] [--looks]
 
 Pooled least squares on its proven boundary (d = 8, 40 source rows): the gain is exactly zero, so that an interval below zero is
-a false "negative" and one above a false "positive". Of the other cells the truth is that of a million draws. --looks: how often
+a false "negative" and one above a false "positive". Of the other cells the truth is that of all draws. --pulled: what learns
+together by a pull. --looks: how often
 a sign is declared where the gain is zero, and how many draws a map costs, by the level of each look.
 """
 
@@ -17,10 +18,12 @@ import numpy as np
 from smoke import sized
 
 import mtlsim as mtl
+from mtlsim.core.mean_gain import BESIDE
 from mtlsim.core.status import Status
 from mtlsim.core.verdict import level_of_looks, summarise
 from mtlsim.theory import find_statement
 
+PULLED_AWAY = (2, 3, 5, 9, 15, 16, 24)
 AWAY, SEEDS, N_SOURCE, D = (2, 3, 4, 6, 10, 30), (20, 50, 200), 40, 8
 BLOCK = 20_000
 jax.config.update("jax_enable_x64", True)
@@ -43,14 +46,14 @@ def draws_of(cell, n: int, seed: int = 0) -> dict[str, np.ndarray]:
     blocks = [
         mtl.sweep(cell, {}, min(BLOCK, n - start), jax.random.key(seed + start), progress=False) for start in range(0, n, BLOCK)
     ]
-    return {name: np.concatenate([block[name].values for block in blocks]) for name in ("gain", "control", "status", "risk_multi")}
+    return {name: np.concatenate([block[name].values for block in blocks]) for name in ("gain", *BESIDE)}
 
 
 def sides(draws: dict[str, np.ndarray], n_seeds: int, truth: float, repetitions: int, level: float = 0.95) -> tuple[float, float]:
     """Shares of intervals above and below the truth; of as many repetitions as there are draws for."""
     repetitions = min(repetitions, len(draws["gain"]) // n_seeds)
-    parts = {name: draws[name][: repetitions * n_seeds].reshape(repetitions, n_seeds) for name in ("gain", "control", "status")}
-    found = summarise(parts["gain"], level, parts["control"], parts["status"])
+    parts = {name: values[: repetitions * n_seeds].reshape(repetitions, n_seeds) for name, values in draws.items()}
+    found = summarise(parts.pop("gain"), level, **parts)
     return float(np.mean(found["low"] > truth)), float(np.mean(found["high"] < truth))
 
 
@@ -85,8 +88,24 @@ def others() -> dict[str, mtl.Transfer]:
     }
 
 
-def truth_of(cell: mtl.Transfer, draws: dict[str, np.ndarray]) -> float:
-    return float(summarise(draws["gain"], control=draws["control"])["mean"])
+def pulled() -> dict[str, mtl.Transfer]:
+    """Cells of a pull, weak and strong, near the peak of d = 4 features: the gain bends in the risk alone."""
+    three = lambda n: mtl.LinearTasks(4, (12, 10, n), cosine=(0.6, -0.2), relation="same")
+    two = lambda n: mtl.LinearTasks(4, (12, n), cosine=0.6, relation="same")
+    found = {}
+    for away in PULLED_AWAY:
+        for strength in (0.01, 1.0, 10.0):
+            sharing = mtl.sharing.find_sharing("mean-regularised")(strength)
+            found[f"mean-regularised, strength {strength:g}, n_3 = d + {away}"] = mtl.Transfer(three(4 + away), sharing=sharing)
+        for name in ("soft", "from-source"):
+            found[f"{name}, n_2 = d + {away}"] = mtl.Transfer(two(4 + away), sharing=name)
+    return found
+
+
+def truth_of(draws: dict[str, np.ndarray]) -> float:
+    """The mean of all draws, by their steepness too."""
+    rest = {name: draws[name] for name in ("control", "steep")}
+    return float(summarise(draws["gain"], **rest)["mean"])
 
 
 def looks() -> None:
@@ -114,16 +133,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("repetitions", type=int, nargs="?", default=sized(4000, 40))
     parser.add_argument("--others", action="store_true")
+    parser.add_argument("--pulled", action="store_true")
     parser.add_argument("--looks", action="store_true")
     options = parser.parse_args()
     if options.looks:
         return looks()
     print(f"{'share of 95 % intervals that cover, in %':46s} " + "  ".join(f"{n} seeds".ljust(32) for n in SEEDS))
     n = options.repetitions * SEEDS[-1]
-    if options.others:
-        for label, cell in others().items():
+    if options.others or options.pulled:
+        for label, cell in (pulled() if options.pulled else others()).items():
             draws = draws_of(cell, n)
-            show(label, draws, truth_of(cell, draws), options.repetitions)
+            truth = truth_of(draws)
+            show(label, draws, truth, options.repetitions)
+            if draws["steep"].any():
+                fitted = {name: values for name, values in draws.items() if name != "steep"}
+                show("  the fitted slope alone", fitted, truth, options.repetitions)
         return None
     for away in AWAY:
         show(f"pooled on its boundary, n_2 = d + {away}", draws_of(on_the_boundary(D + away), n), 0.0, options.repetitions)

@@ -5,13 +5,23 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import QUICKLY
+from conftest import COMPILER
 from jupyter_core.utils import run_sync
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
 
+AS_TESTS = """
+%reset -f
+from mtlsim.launcher import prepare
+prepare()
+import jax
+from mtlsim.core import compiler as _compiler
+from mtlsim.solvers import pencil as _pencil
+jax.config.update("jax_disable_most_optimizations", True)
+_compiler.QUICKLY["xla_backend_optimization_level"], _pencil.UNROLL = 0, 1
+"""  # a notebook knows nothing of the one before it, and compiles the programs that tests have compiled or will need
 QUIET = "ignore::DeprecationWarning", "ignore::RuntimeWarning"  # of the notebook client's own event loop
 
 
@@ -39,8 +49,8 @@ def test_a_notebook_runs_and_keeps_the_rules(path, kernel, monkeypatch):
     assert not re.search(r"\b_\w+", "".join(code).replace("__", "")), "private names in a notebook"
     assert path.stat().st_size < 300_000
     monkeypatch.setenv("MTLSIM_FAST", "1")
-    monkeypatch.setenv("XLA_FLAGS", f"{QUICKLY} --xla_force_host_platform_device_count=1")  # which compiles faster
-    notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))  # a notebook knows nothing of the one before it
+    monkeypatch.setenv("XLA_FLAGS", f"{COMPILER} --xla_force_host_platform_device_count=1")
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(AS_TESTS))
     client = NotebookClient(notebook, km=kernel, timeout=240)
     try:
         client.execute()

@@ -85,6 +85,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         kind = Path(path).suffix
         require(kind in (".toml", ""), "config", "a TOML file", f"{path}, a {kind} file", "name the .toml file of a sweep")
         raise ValueError(f"config must be valid TOML, but {path} is not ({error}); mend that line.") from None
+    require(bool(settings), "config", "a TOML file of a sweep", f"{path}, which says nothing", "see the README for one")
     for override in overrides:
         name, equals, text = override.partition("=")
         require(bool(equals), "set", "NAME=VALUE", repr(override), "write for example tasks.noise=2.0")

@@ -104,12 +104,24 @@ def test_a_list_reads_from_the_files_what_the_registry_holds():
         (["figure", "transfer-map", "--x", "noise", "--y", "noise"], "must be different parameters"),
         (["plot", "absent.nc"], "does not exist"),
         (["sweep", "absent.toml"], "cannot be read"),
+        (["sweep", "empty.toml"], "config must be a TOML file of a sweep, but is empty.toml, which says nothing"),
+        (["estimate", "empty.toml"], "config must be a TOML file of a sweep, but is empty.toml, which says nothing"),
+        (["explain-cell", "empty.toml"], "config must be a TOML file of a sweep, but is empty.toml, which says nothing"),
+        (
+            ["figure", "architecture", "--out", "a.png"],
+            "out must be a folder, but is a.png, which is not there and looks like a file",
+        ),
+        (["compare", "a.npz", "b.npz", "--out", "empty.toml/a.nc"], "out must be in a folder that can be written"),
+        (["new", "statement", "plateau"], "name must be other than ours, but is 'plateau'; call it my-plateau"),
+        (["new", "cell", "Transfer"], "name must be other than ours, but is 'Transfer'; call it my-transfer"),
+        (["new", "scheme", "equal"], "name must be other than ours"),
         (["merge", "absent.nc"], "no readable manifest.json"),
         (["cite", "wu2020understandin"], "wu2020understanding"),
     ],
 )
 def test_mistakes_exit_with_2_and_one_sentence(arguments, sentence, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.toml").write_text("# nothing\n")
     assert call(*arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("mtlsim: ") and error.count("\n") == 1 and sentence in error

@@ -1,5 +1,6 @@
 """Whatever is given for an argument: it is taken for what it is, or refused in one sentence of this house."""
 
+import equinox as eqx
 import jax
 import jaxtyping
 import numpy as np
@@ -20,8 +21,22 @@ MOMENTS = mtl.draw_moments(TASKS, key=KEY)
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = X @ np.ones(3)
 
+ZERO = mtl.Moments.from_data(np.zeros((9, 5)), np.zeros(9))
+FITTED = mtl.fit([(X, Y), (X, -Y)], "pooled")
+
+
+class Worded(eqx.Module):
+    """A cell whose word is no static field."""
+
+    law: str = "normal"
+
+    def __call__(self, *, key):
+        return {"gain": jax.random.normal(key)}
+
+
 # nothing of this is ever taken for a number, a name, a recipe, a design or a path
 NONSENSE = [object(), lambda: 1, mtl.Transfer, {}, {1: 2}, b"x", np.datetime64("2020-01-01"), [[1, 2], [3]], np.array(["a"]), 1j]
+NONSENSE += [{50, 20}, jax.random.split(jax.random.key(0), 2)]
 # this may be, by some
 ODD = [None, "x", -1.5, float("nan"), 10**400, [], (), True, [1, "a"], ("a",), np.zeros((2, 2, 2, 2)), np.array([1 + 1j, 2])]
 
@@ -54,8 +69,9 @@ DOORS = {
     mtl.WeightedTraining: {"optimiser": "sgd", "n_steps": 3, "learning_rate": 0.1, "start_size": 1.0, "decay": True},
     mtl.AlignmentTraining: {"optimiser": "sgd", "n_steps": 3, "learning_rate": 0.1, "start": "identity", "strength": 0.1},
     mtl.Rotated: {"design": mtl.PowerLaw(1.0), "seed": 0},
-    mtl.Diagonal: {"variances": np.ones(3)},
-    mtl.FromMatrix: {"matrix": np.eye(3)},
+    mtl.Spiked: {"condition_number": 10.0, "fraction": 0.2, "coordinates": (0, 1)},
+    mtl.Diagonal: {"variances": np.ones(3), "singular": False},
+    mtl.FromMatrix: {"matrix": np.eye(3), "singular": False, "rounding": 0.0},
     mtl.jensen_shannon: {"first": [0.5, 0.5], "second": [0.2, 0.8]},
     mtl.lowest_alignment: {"target": TASKS.covariances[-1]},
     mtl.Moments.from_data: {"X": X, "y": Y},
@@ -66,7 +82,8 @@ DOORS = {
     mtl.covariance_similarity: {"first": X, "second": X, "kept": 0.9, "normalized": True, "centred": True},
     mtl.principal_angles: {"first": X, "second": X},
     mtl.predict: {"prediction": plateau(mtl.Transfer(PAIR)), "grid": {}, "n_draws": 1, "key": KEY, "check": True, "inside": True},
-    mtl.align_covariances: {"tasks": MOMENTS, "shared": 1, "training": None, "n_records": 1},
+    mtl.align_covariances: {"tasks": MOMENTS, "shared": 1, "training": None, "n_records": 1, "heads": np.zeros((2, 1))},
+    mtl.whiten_and_recolour: {"tasks": MOMENTS, "target": -1, "ridge": 0.0},
     mtl.draw_data: {"tasks": TASKS, "n_samples": (5, 5), "key": KEY},
     mtl.define: {"term": "task"},
     mtl.explain: {"data": None},
@@ -76,6 +93,11 @@ DOORS = {
         "n_seeds": 2,
         "key": KEY,
         "path": "a.nc",
+        "shard": None,
+        "devices": None,
+        "attributes": None,
+        "accept_versions": False,
+        "progress": False,
     },
     mtl.merge: {"pieces": ["a.nc"], "path": "b.nc"},
     mtl.explainer: {"path": "a.html"},
@@ -111,6 +133,11 @@ def test_what_is_given_is_taken_for_what_it_is_or_refused_in_one_sentence(door, 
         (mtl.principal_angles, (np.ma.masked_greater(X, 1), X), "first must be without masked entries"),
         (mtl.principal_angles, (X, np.where(X > 1, np.nan, X)), "second must be finite"),
         (mtl.cosine_similarity, (Y, Y * np.inf), "second must be finite"),
+        (mtl.Spiked, (np.inf,), "condition_number must be finite"),
+        (mtl.whiten_and_recolour, ([MOMENTS[0], ZERO],), "tasks must be of finite rows that are not all zero"),
+        (FITTED.predict, (np.ma.masked_greater(X, 1),), "X must be"),
+        (FITTED.predict, (np.where(X > 1, np.nan, X),), "X must be finite"),
+        (mtl.sweep, (Worded(), {}, 2, KEY), "cell.law must be a number, but is 'normal'; declare what is no number by equinox"),
         (mtl.jensen_shannon, (np.ma.masked_equal([1, 2], 2), [1, 2]), "first must be without masked entries"),
         (mtl.compare_tasks, ({"a": (X, Y), "b": (X + 1, 1e160 * Y)},), "b's y must be of labels whose squares"),
     ],

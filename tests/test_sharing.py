@@ -345,6 +345,11 @@ def test_a_fit_comes_back_from_its_file(sharing, tmp_path):
     assert (back.loss, back.gap, back.certificate, back.status) == (found.loss, found.gap, found.certificate, found.status)
     with pytest.raises(ValueError, match="path must be a new file"):
         found.save(tmp_path / "fit.npz")
+    arrays = dict(np.load(tmp_path / "fit.npz"))
+    arrays["about"] = str(arrays["about"]).replace('"format": 1', '"format": 2')
+    np.savez(tmp_path / "later.npz", **arrays)
+    with pytest.raises(ValueError, match="path must be a whole file of one fit, .*format 2, where this version reads 1"):
+        mtl.Fitted.load(tmp_path / "later.npz")
     (tmp_path / "part.npz").write_bytes((tmp_path / "fit.npz").read_bytes()[:200])
     with pytest.raises(ValueError, match="path must be a whole file of one fit"):
         mtl.Fitted.load(tmp_path / "part.npz")

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Key
 from mtlsim.alignment.covariances import covariances_of, scores_with_last, turn_covariances
 from mtlsim.alignment.steps import losses_of, orthogonal_step, start_alignments
 from mtlsim.alignment.training import AlignmentTraining
-from mtlsim.core.checks import is_whole, require, require_choice, require_finite, require_kind
+from mtlsim.core.checks import as_array, is_whole, require, require_choice, require_finite, require_kind
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import Status, flag
 from mtlsim.samples.data import Rows
@@ -105,6 +105,7 @@ def align_covariances(
         require(has_rows == (activation == "relu"), "shared", "a layer for linear units on rows", shared, "pass moments, or B")
         found = train_weighted(tasks, find_scheme("equal")(), int(shared), WeightedTraining(), key)
         shared, heads = found.shared, found.heads if heads is None else heads
+    shared, heads = (one if one is None else as_array(one, name) for name, one in (("shared", shared), ("heads", heads)))
     shape = np.shape(shared)
     require(len(shape) == 2 and shape[0] == d, "shared", f"of shape ({d}, r)", f"of shape {shape}", "pass B with a row per feature")
     heads = jnp.zeros((n_tasks, shape[1]), dtype) if heads is None else heads

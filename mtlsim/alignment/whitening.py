@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.alignment.covariances import covariances_of
-from mtlsim.core.checks import require_all, require_index
+from mtlsim.core.checks import is_concrete, require, require_all, require_index
 from mtlsim.core.linalg import multiply, rank_tolerance
 from mtlsim.samples.data import Rows
 from mtlsim.samples.moments import stack
@@ -32,6 +32,10 @@ def whiten_and_recolour(tasks, target: int = -1, ridge: Array | float = 0.0) -> 
     n_tasks = len(covariances)
     require_index(target, n_tasks, "target")
     require_all(ridge, lambda s: (s >= 0) & np.isfinite(s), "ridge", "a number >= 0", "use 0")
+    if is_concrete(covariances):
+        sound = np.isfinite(covariances).all((1, 2)) & np.asarray(covariances).any((1, 2))
+        found = f"zero, NaN or infinite for task {int(np.argmin(sound))}"
+        require(bool(sound.all()), "tasks", "of finite rows that are not all zero", found, "mend that task's rows")
     roots = [_roots(covariance, ridge) for covariance in covariances]
     colour = roots[target][0]
     alignments = jnp.stack([multiply(inverse, colour) for _, inverse in roots])

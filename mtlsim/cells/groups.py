@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from mtlsim.core.arc_cosine import angle_between
 from mtlsim.core.audit import decision_rates
-from mtlsim.core.checks import as_numbers, is_concrete, is_whole, require, require_all, require_one
+from mtlsim.core.checks import as_numbers, is_concrete, is_number_to_be, is_whole, require, require_all, require_one
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Status, flag, worst
@@ -84,7 +84,7 @@ class Groups(eqx.Module):
 
     def _check_share(self):
         G = self.n_groups
-        if self.share is None or not all(is_concrete(one) for one in jax.tree.leaves(self.share)):
+        if self.share is None or any(is_number_to_be(one) and not is_concrete(one) for one in jax.tree.leaves(self.share)):
             return
         share = as_numbers(self.share, "share")
         shape, cure = f"one number per group, {G}{', or that of the majority' * (G == 2)}", "give every group its share"

@@ -88,11 +88,13 @@ class Compare:
         from mtlsim.arrays.compare import compare_tasks
         from mtlsim.arrays.tables import read_beside
         from mtlsim.core.checks import require
+        from mtlsim.results.store import check_writable
 
         if self.out is not None:
             known = self.out.suffix in (".nc", ".csv")
             require(known, "out", "a name that ends in .nc or .csv", self.out, "add one of these endings")
             require(not self.out.exists(), "out", "a new file", f"{self.out}, which is there", "remove it, or choose another name")
+            check_writable(self.out.parent, "out")
         named = {"groups": self.groups, "time": self.time, "weights": self.weights}
         asked = {name: column for name, column in named.items() if column is not None}
         tasks, beside = read_beside(self.files, self.labels, self.task, asked)

@@ -23,12 +23,15 @@ class New:
 
     def run(self) -> int:
         from mtlsim.commands._templates import written
+        from mtlsim.core.catalogue import names_of_ours
         from mtlsim.core.checks import require
 
         plain = self.name.replace("-", "_").replace(" ", "_")
         fits = plain.isidentifier() and not any(map(iskeyword, (plain, plain.lower(), plain.capitalize())))
         cure = "write for example my-conjecture"
         require(fits, "name", "made of letters, digits and hyphens, and no word of Python", repr(self.name), cure)
+        ours = plain.lower().replace("_", "-")
+        require(ours not in names_of_ours(self.kind), "name", "other than ours", repr(self.name), f"call it my-{ours}")
         file, text = written(self.kind, self.name)
         path = self.out / file
         require(not path.exists(), "name", "that of a new file", f"that of {path}, which is there", "choose another")

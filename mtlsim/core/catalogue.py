@@ -27,6 +27,14 @@ def first_lines(room: str) -> dict[str, str]:
     return {name: text.splitlines()[0] for name, text in sorted(lines.items())}
 
 
+def names_of_ours(kind: str) -> set[str]:
+    """Names that a new statement, experiment, mechanism, sharing, scheme or cell of a user's own would share with one of ours."""
+    rooms = {"sharing": "sharing", "scheme": "weighting"}
+    if kind == "cell":
+        return set(kinds_of_cells())
+    return set(first_lines(rooms[kind]) if kind in rooms else claims_of(kind.upper()))
+
+
 def kinds_of_cells() -> dict[str, str]:
     """{kind: first line of its module} of the cells that a TOML file may name."""
     made = ast.parse((ROOT / "configuration.py").read_text(encoding="utf-8")).body

@@ -35,8 +35,9 @@ def is_concrete(value: object) -> bool:
 
 
 def is_number_to_be(value: object) -> bool:
-    """Whether it is a number or an array, or will be one: a tracer, or the shape of what is to come."""
-    return is_concrete(value) or isinstance(value, (jax.Array, jax.core.Tracer, jax.ShapeDtypeStruct))
+    """Whether it is a number or an array, or will be one: a tracer, or the shape of what is to come; no random key."""
+    to_be = isinstance(value, (jax.Array, jax.core.Tracer, jax.ShapeDtypeStruct))
+    return is_concrete(value) or (to_be and not jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key))
 
 
 def require_all(values: object, test, argument: str, must_be: str, cure: str) -> None:
@@ -102,7 +103,8 @@ def as_array(values: object, argument: str):
     Raises ValueError for anything else.
     """
     parts = jax.tree.leaves(values) if isinstance(values, (list, tuple)) else [values]
-    stays = any(not is_concrete(part) and is_number_to_be(part) for part in parts) or isinstance(values, jax.Array)
+    stays = any(not is_concrete(part) and is_number_to_be(part) for part in parts)
+    stays = stays or (isinstance(values, jax.Array) and is_number_to_be(values))
     return values if stays else jnp.asarray(as_numbers(values, argument), float)
 
 

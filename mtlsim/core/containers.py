@@ -161,6 +161,7 @@ def _of_series(series: Any, name: str) -> np.ndarray:
 
 
 def _real(array: Any, name: str, labels: bool) -> Any:
+    require(isinstance(array.dtype, np.dtype), name, "made of real numbers", "of random keys", "pass an array")
     if array.dtype.kind == "m" or not any(jnp.issubdtype(array.dtype, kind) for kind in KINDS):  # a duration passes for an integer
         scalar = array.dtype.kind == "O" and array.ndim == 0
         found = with_article(type(array.item()).__name__) if scalar else f"of type {array.dtype}"

@@ -16,7 +16,7 @@ from mtlsim.plots.sheet import finish, save
 from mtlsim.plots.style import PLAIN, Look, wearing
 from mtlsim.results.dataset import is_study, load
 from mtlsim.results.selection import axis_of, check_only, left_out, select, words_of
-from mtlsim.results.store import check_writable
+from mtlsim.results.store import check_folder
 from mtlsim.sweeps.run import sweep
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def make_figure(
     whose picture has a name of its own.
     """
     experiment = find_experiment(name)
-    check_writable(Path(out), "out")
+    check_folder(Path(out))
     if only:
         setting = experiment.setting(replace(options, model=experiment.model_of(options)))
         check_only(setting.grid, only, experiment.lines(setting.attributes), experiment.whole, experiment.words or None)
@@ -234,5 +234,5 @@ def _picture_of_sweep(data: "xr.Dataset", only: Sequence[str], x: str | None, y:
 def _saved(fig: Any, path: Path, out: Path | None) -> list[Path]:
     """The picture beside the result, or in the folder `out`."""
     if out is not None:
-        check_writable(Path(out), "out")
+        check_folder(Path(out))
     return save(fig, (Path(out) if out is not None else path.parent) / path.name)

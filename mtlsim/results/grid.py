@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.checks import nearest, require
+from mtlsim.core.checks import is_number_to_be, nearest, require
 from mtlsim.core.words import with_article
 
 FEW = 400  # numbers of an array, which are then axes one by one
@@ -119,6 +119,9 @@ def check_fields(cell: Any) -> None:
     require(not isinstance(cell, type), "cell", "an object", f"the class {name}", f"write {name}(...)")
     kind, cure = "None" if cell is None else with_article(name), "write a class of equinox.Module, as `mtlsim new cell NAME` does"
     require(dataclasses.is_dataclass(cell), "cell", "an object whose fields are its parameters", kind, cure)
+    for place, leaf in jax.tree_util.tree_leaves_with_path(cell):
+        name, cure = f"cell{jax.tree_util.keystr(place)}", "declare what is no number by equinox.field(static=True)"
+        require(is_number_to_be(leaf), name, "a number", reprlib.repr(leaf), cure)
 
 
 def other_words(node: Any) -> Mapping[str, tuple[str, Any]]:

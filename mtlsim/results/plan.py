@@ -94,7 +94,7 @@ def parse_shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
     """'2/4' -> (2, 4); None -> (1, 1)."""
     if shard is None:
         return (1, 1)
-    parts = tuple(shard.split("/")) if isinstance(shard, str) else tuple(shard)
+    parts = tuple(shard.split("/")) if isinstance(shard, str) else tuple(shard) if isinstance(shard, (tuple, list)) else ()
     good = len(parts) == 2 and all(str(p).isdigit() for p in parts) and 1 <= int(parts[0]) <= int(parts[1])
     require(good, "shard", "i/N with 1 <= i <= N", repr(shard), "use 1/4, 2/4, 3/4 and 4/4 for four processes")
     return int(parts[0]), int(parts[1])

@@ -134,6 +134,14 @@ def check_writable(folder: Path, argument: str) -> None:
         ) from None
 
 
+def check_folder(folder: Path, argument: str = "out") -> None:
+    """The same of a folder that a user has named for files; what is not there and looks like a file is taken for a mistake."""
+    like = folder.suffix[1:].isalpha() and not folder.exists()
+    cure = "name the folder; --format says which kinds of files"
+    require(not like, argument, "a folder", f"{folder}, which is not there and looks like a file", cure)
+    check_writable(folder, argument)
+
+
 class Parts:
     """The folder of chunks of one sweep, `RESULT.nc.parts`; without a path, a dictionary in memory."""
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import is_whole, require
 from mtlsim.core.compiler import compile_with_nan
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.mean_gain import BESIDE
@@ -215,8 +215,8 @@ def _correct(both: Callable, point: np.ndarray, size: float) -> np.ndarray | Non
 
 
 def _from_samples(cell, box: Box, key, n_seeds: int, n_lines: int, level: float) -> Boundary:
-    require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 200")
-    require(n_lines >= 3, "n_lines", "at least 3", n_lines, "use 9")
+    require(is_whole(n_seeds) and n_seeds >= 2, "n_seeds", "a whole number >= 2", n_seeds, "use 200")
+    require(is_whole(n_lines) and n_lines >= 3, "n_lines", "a whole number >= 3", n_lines, "use 9")
     known = describe_outputs(cell)[0]
     require("gain" in known, "source", "a cell that returns a gain", f"one that returns {sorted(known)}", "use another cell")
     batch, leaves = compile_batch(box.names, tuple(jax.local_devices()[:1])), as_leaves(cell)

@@ -1,6 +1,7 @@
 """`sweep` and `measure`: from a cell and a grid to a Dataset, in chunks that survive the process."""
 
 import json
+import reprlib
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -13,7 +14,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import require, require_bool
 from mtlsim.core.keys import check_key
 from mtlsim.core.status import IN_FLOAT32
 from mtlsim.core.verdict import Verdict, verdict_of
@@ -80,7 +81,12 @@ def sweep(
     require(devices is None or executor is None, "devices", "left out with an executor", "given", "its workers use all of theirs")
     able = executor is None or hasattr(executor, "submit")
     require(able, "executor", "a DaskExecutor or one of concurrent.futures", repr(executor), "pass mtlsim.DaskExecutor(address)")
-    require(devices is None or len(devices) > 0, "devices", "at least one", "empty", "leave it out")
+    several = isinstance(devices, Sequence) and len(devices) > 0 and all(isinstance(one, jax.Device) for one in devices)
+    require(devices is None or several, "devices", "a list of devices of jax", reprlib.repr(devices), "leave it out")
+    notes = attributes is None or (isinstance(attributes, Mapping) and all(isinstance(name, str) for name in attributes))
+    require(notes, "attributes", "a dictionary of notes by name", reprlib.repr(attributes), 'pass {"note": "why"}')
+    for name, value in (("accept_versions", accept_versions), ("progress", progress)):
+        require_bool(value, name)
     devices = jax.local_devices() if devices is None else list(devices)
     given = facts(devices) | {"n_devices": len(devices)} if executor is None else ask(executor, jax.config.jax_enable_x64)
     n_devices, shard = given.pop("n_devices"), parse_shard(shard)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mtlsim.core import linalg
-from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
+from mtlsim.core.checks import as_array, is_concrete, is_number, is_whole, require, require_bool, require_finite, require_one
 from mtlsim.core.containers import numbers_of, require_no_names
 from mtlsim.core.keys import normal
 
@@ -123,8 +123,12 @@ class Spiked(eqx.Module):
 
     def __check_init__(self):
         require_one(self.condition_number, lambda k: k >= 1, "condition_number", "at least 1", "use 1 for an isotropic covariance")
+        require_one(self.condition_number, np.isfinite, "condition_number", "finite", "use 1e6, which is far from isotropic")
         cure = "use 0.2 for a fifth of the coordinates"
         require_one(self.fraction, lambda share: (share > 0) & (share < 1), "fraction", "strictly between 0 and 1", cure)
+        chosen, places = self.coordinates, "a tuple of whole numbers from 0"
+        whole = chosen is None or (isinstance(chosen, (tuple, list)) and all(map(is_whole, chosen)) and len(chosen) > 0)
+        require(whole, "coordinates", places, reprlib.repr(chosen), "use (0, 1), or leave it out")
 
     def draw(self, n_features: int) -> Covariance:
         if self.coordinates is None:
@@ -167,6 +171,7 @@ class Diagonal(eqx.Module):
 
     def __init__(self, variances, singular: bool = False):
         """singular: whether some are zero; found where they can be looked at, as for `FromMatrix`."""
+        require_bool(singular, "singular")
         self.singular, variances = singular, as_array(variances, "variances")
         if is_concrete(variances):
             numbers = np.asarray(variances)
@@ -200,6 +205,8 @@ class FromMatrix(eqx.Module):
 
         They are arguments because a sweep rebuilds a design from its fields, whose matrix is then traced or in another precision.
         """
+        require_bool(singular, "singular")
+        require(is_number(rounding) and 0 <= rounding < 1, "rounding", "a number from 0 to below 1", repr(rounding), "use 0")
         self.singular, self.rounding = singular, rounding
         matrix = matrix if isinstance(matrix, np.ndarray) else as_array(matrix, "covariance")
         if is_concrete(matrix):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import partial
 from typing import ClassVar
 
@@ -140,7 +140,7 @@ class Recipe(eqx.Module):
         require(
             n_features <= MOST_FEATURES, "n_features", f"at most {MOST_FEATURES}", n_features, "use fewer: X'X holds d x d numbers"
         )
-        several = hasattr(n_samples, "__len__")
+        several = hasattr(n_samples, "__len__") and not isinstance(n_samples, (Set, Mapping))  # which have no order
         source_and_target = (n_samples, n_samples) if is_whole(n_samples) and n_samples >= 1 else (1000, 200)
         cure = f"pass n_samples={source_and_target} for source and target"
         require(several, "n_samples", "one number of rows per task", n_samples, cure)
@@ -283,7 +283,7 @@ def require_recipe(tasks: object) -> None:
 
 def entries(value, count: int, argument: str) -> tuple:
     """One number per task: a single number is repeated, a sequence must have `count` entries."""
-    several = hasattr(value, "__len__") and not isinstance(value, (str, bytes, Mapping))
+    several = hasattr(value, "__len__") and not isinstance(value, (str, bytes, Set, Mapping))
     if several and not (hasattr(value, "ndim") and value.ndim == 0):
         require(len(value) == count, argument, f"one number or {count}", f"{len(value)} numbers", "give one per task")
         values = tuple(value)

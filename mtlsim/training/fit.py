@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from mtlsim.core.checks import is_concrete, is_whole, require, require_choice, require_index, require_kind
+from mtlsim.core.checks import is_concrete, is_whole, require, require_choice, require_finite, require_index, require_kind
+from mtlsim.core.containers import numbers_of
 from mtlsim.core.keys import check_key
 from mtlsim.core.linalg import multiply
 from mtlsim.core.status import Certificate, Status
@@ -65,7 +66,8 @@ class Fitted(eqx.Module):
 
         Raises ValueError for another number of columns, or a task that is not there.
         """
-        X = jnp.asarray(X, self.losses.dtype)
+        X = jnp.asarray(numbers_of(X, "X"), self.losses.dtype)
+        require_finite(X, "X")
         require_index(task, self.n_tasks, "task")
         d = self.sharing.n_features(self.params) if self.parameters is None else self.parameters.shape[-1]
         require(X.ndim == 2 and X.shape[1] == d, "X", f"of shape (m, {d})", f"of shape {X.shape}", "pass one row per sample")
@@ -96,6 +98,8 @@ class Fitted(eqx.Module):
             with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             about = json.loads(str(arrays["about"]))
+            if about["format"] != FORMAT:
+                raise ValueError(f"format {about['format']!r}, where this version reads {FORMAT}")
             sharing = as_sharing(about["sharing"])
             leaves = [jnp.asarray(arrays[f"params/{i}"]) for i in range(sum(name.startswith("params/") for name in arrays))]
             rest = [jnp.asarray(arrays[name]) if name in arrays else None for name in ("parameters", "losses", "loss", "gap")]

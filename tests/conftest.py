@@ -10,9 +10,9 @@ from pathlib import Path
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # tests compile much and run little: the passes that make programs fast cost much of the compile time; benchmarks need them.
 # Level 0 for most (see `pytest_runtest_setup`), but 2 where tests run long: they take up to thrice as long at 0. Not 1, at which
-# the compiler of jaxlib 0.8.3 crashes on some paddings.
+# the compiler of jaxlib 0.8.3 crashes on some paddings. Programs are not cut into parts for threads that other tests use already.
 PROGRAMS = None
-COMPILER = "--xla_backend_optimization_level=2 --xla_llvm_disable_expensive_passes=true"
+COMPILER = "--xla_backend_optimization_level=2 --xla_llvm_disable_expensive_passes=true --xla_cpu_parallel_codegen_split_count=1"
 if version("jaxlib").startswith("0.8."):  # which compiles a third faster without them; later ones do not know the flag
     COMPILER += " --xla_cpu_use_fusion_emitters=false"
 QUICKLY = COMPILER.replace("level=2", "level=0")  # of processes whose programs run for less time than they compile
@@ -22,7 +22,7 @@ if not any("benchmarks" in argument for argument in sys.argv):
         # what one process of this run has compiled, the others need not
         PROGRAMS = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mtlsim-programs-")
         os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.02", "TF_CPP_MIN_LOG_LEVEL": "3"}
-MAPPED, MOST_MAPPED = Path("/proc/self/maps"), 10_000  # areas of memory of this process, some six for each program; 65 530 at most
+MAPPED, MOST_MAPPED = Path("/proc/self/maps"), 25_000  # areas of memory of this process, some six for each program; 65 530 at most
 HASTE = "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", "")  # no benchmark, or one that is only tried
 
 import gc

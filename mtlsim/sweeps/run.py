@@ -82,7 +82,7 @@ def sweep(
     able = executor is None or hasattr(executor, "submit")
     require(able, "executor", "a DaskExecutor or one of concurrent.futures", repr(executor), "pass mtlsim.DaskExecutor(address)")
     several = isinstance(devices, Sequence) and len(devices) > 0 and all(isinstance(one, jax.Device) for one in devices)
-    require(devices is None or several, "devices", "a list of devices of jax", reprlib.repr(devices), "leave it out")
+    require(devices is None or several, "devices", "at least one of jax.devices()", reprlib.repr(devices), "leave it out")
     notes = attributes is None or (isinstance(attributes, Mapping) and all(isinstance(name, str) for name in attributes))
     require(notes, "attributes", "a dictionary of notes by name", reprlib.repr(attributes), 'pass {"note": "why"}')
     for name, value in (("accept_versions", accept_versions), ("progress", progress)):

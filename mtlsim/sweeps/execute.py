@@ -38,7 +38,7 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...]) -> Ca
         return jax.vmap(lambda seed: jax.vmap(lambda point: one(seed, point))(values))(seeds)
 
     if devices == tuple(jax.devices()[:1]):  # nothing to spread: what was traced for the outputs' shapes serves again
-        return compile_with_nan(run)
+        return compile_with_nan(run, platform=devices[0].platform)
     specs = (whole, split, whole, whole)
     spread = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, "points"), check_vma=False)
     return compile_with_nan(spread, platform=devices[0].platform)

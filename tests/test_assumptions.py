@@ -20,6 +20,7 @@ from mtlsim.theory.statements.alignment_claim import source_of_same_helps_more
 from mtlsim.theory.statements.classification_least_squares import PooledLabels
 from mtlsim.theory.statements.complementary_shift import ComplementaryShift
 from mtlsim.theory.statements.lampinen_ganguli import TwoTeachers
+from mtlsim.theory.statements.normalisation_free_heads import HeadsOnLayer
 from mtlsim.theory.statements.nuclear_norm import Decayed
 from mtlsim.theory.statements.sequential_adapter import AdaptedTask
 from mtlsim.theory.statements.weighted_pair import Reweighting
@@ -73,6 +74,10 @@ def decayed(decay, *strengths):
     return Decayed(jnp.asarray(strengths), decay, 3)
 
 
+def normalised_heads(power):
+    return HeadsOnLayer(jnp.asarray(np.random.default_rng(0).normal(size=(4, 5))), 0.25, power)
+
+
 def labels(labels="sign", activation="identity"):
     tasks = ClassificationTasks(40, (160, 109), cosine=0.9, relation="same", labels=labels, activation=activation)
     return PooledLabels(tasks, (1.0, 1.0))
@@ -110,6 +115,8 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
         AdaptedTask(jnp.array([3.0, 2.0, 0.1]), 400.0, 1.0, 2),
         [AdaptedTask(jnp.array([3.0, 2.0, 0.1, 5.0]), 400.0, 1.0, 2), AdaptedTask(jnp.array([3.0, 2.0, 0.0, -1.0]), 400.0, 1.0, 2)],
     ),
+    # a weight of 1e1200
+    "normalisation-free-heads": (normalised_heads(1.0), [normalised_heads(1000.0)]),
     "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu")]),
 }
 OTHER_ROWS = {

@@ -127,6 +127,14 @@ def test_chi_squares_have_their_law(degrees, n_proposals, monkeypatch):
     assert np.abs(np.corrcoef(drawn[1:], drawn[:-1])[0, 1]) < Z_LIMIT / np.sqrt(len(drawn))
 
 
+def test_there_is_no_chi_square_of_impossible_degrees():
+    """And the search for one ends: no proposal would ever be accepted."""
+    wanted = draw_chi_squares(KEY, jnp.array([3.0, 1.0, 1.0, 1.0, 1.0, 7.0]))
+    drawn = draw_chi_squares(KEY, jnp.array([3.0, -2.0, jnp.nan, jnp.inf, -1e300, 7.0]))
+    assert np.isnan(np.asarray(drawn)).tolist() == [False, True, True, True, True, False]
+    assert (drawn[0], drawn[-1]) == (wanted[0], wanted[-1]) and draw_chi_squares(KEY, jnp.zeros(1)) == 0
+
+
 def test_chi_squares_follow_their_degrees_at_a_fixed_quantile():
     degrees = jnp.array([1.0, 5.0, 300.0])
     drawn, slope = jax.jvp(lambda degrees: draw_chi_squares(KEY, degrees), (degrees,), (jnp.ones(3),))

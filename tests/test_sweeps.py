@@ -132,6 +132,40 @@ def test_degenerate_cells_are_counted_not_hidden(capsys):
     assert "2 of 3 cells: degenerate in 8 of 12 draws; see ds.where(ds.status == 2)" in capsys.readouterr().err
 
 
+class Wanting(eqx.Module):
+    """A user's own cell, without a status, whose gain is no number in some draws, and too large a one from a size on."""
+
+    size: jax.Array | float = 1.0
+
+    def __call__(self, *, key):
+        drawn = jax.random.normal(key)
+        return {"gain": jnp.where(drawn < 0, jnp.nan, drawn * self.size * self.size)}
+
+
+@pytest.mark.parametrize("keep", ["draws", "cells"])
+def test_gains_that_are_no_number_are_counted_not_hidden(keep, capsys):
+    """A mean over the other draws is another mean, and a reader is told."""
+    data = mtl.sweep(Wanting(), {"size": [1.0, 1e200]}, 50, KEY, keep=keep)
+    lost = sum(bool(jnp.isnan(Wanting()(key=jax.random.fold_in(KEY, seed))["gain"])) for seed in range(50))
+    assert 0 < lost < 50
+    told = f"2 of 2 cells: out_of_range in {lost + 50} of 100 draws"
+    assert told in capsys.readouterr().err and f"out_of_range on {lost + 50} %" in mtl.explain(data)
+    assert data.gain_n_seeds.values.tolist() == [50 - lost, 0]
+
+
+def test_gains_whose_squares_overflow_have_no_interval_and_keep_their_count():
+    data = mtl.sweep(Unbounded(), {"size": [1.0, 1e160]}, 20, KEY, budget=60, progress=False)
+    assert data.gain_n_seeds.values.tolist() == [20, 60] and data.gain_sign.values.tolist() == [1, 0]
+    assert np.isinf(data.gain_standard_error.values[1]) and np.isfinite(data.gain_mean.values[1])
+
+
+class Unbounded(eqx.Module):
+    size: jax.Array | float = 1.0
+
+    def __call__(self, *, key):
+        return {"gain": (5 + jax.random.normal(key)) * self.size}
+
+
 def test_the_plan_is_announced(capsys):
     run_noisy({"law": ["normal", "logistic"], "drift": [1.0, 2.0]}, 3, progress=True)
     text = capsys.readouterr().err

@@ -90,6 +90,7 @@ def _about(sums: np.ndarray, means: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         left, right = (BINOMIALS * step[..., i, None, None] ** powers for i in range(2))
         moved = left @ moments @ np.swapaxes(right, -1, -2)
+    moved[..., 0, 0] = moments[..., 0, 0]  # a count, also where squares beside it overflow
     return np.where(np.add.outer(np.arange(ORDER + 1), np.arange(ORDER + 1)) <= ORDER, moved, 0)
 
 
@@ -131,7 +132,7 @@ def _estimate_at(sums: np.ndarray, slope: np.ndarray, is_fitted: np.ndarray, lev
     moments = _moments(sums)
     count, spread = moments[..., 0, 0], moments[..., 0, 2]
     freedom = count - 1 - is_fitted
-    fine = (freedom > 0) & ~has_heavy_tails(sums)
+    fine = (freedom > 0) & ~has_heavy_tails(sums) & np.isfinite(moments[..., 2, 0])
     n, freedom = np.maximum(count, 1), np.maximum(freedom, 1)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         left = np.maximum(moments[..., 2, 0] - 2 * slope * moments[..., 1, 1] + slope**2 * spread, 0)

@@ -51,8 +51,8 @@ SENTENCES = {
     "samples, a source that differs, or a ridge.",
     Status.not_converged: "the iterations stopped at their limit before the objective settled; raise max_iterations or n_starts, "
     "of training n_steps or the learning rate.",
-    Status.out_of_range: "a parameter is outside its domain (an alignment below what the spectrum allows, more rows than room); "
-    "see mtlsim.lowest_alignment.",
+    Status.out_of_range: "a parameter is outside its domain (an alignment below what the spectrum allows, more rows than room: "
+    "see mtlsim.lowest_alignment), or the gain is no finite number (it overflowed, or nothing defines it there).",
     Status.heavy_tailed: "draws are right, but so near to interpolation their mean hangs on a few rare ones (its variance may "
     "be infinite), and no interval would cover it; use more or fewer rows, or a ridge.",
 }

@@ -13,13 +13,14 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
 from mtlsim.core.mean_gain import BESIDE
+from mtlsim.core.status import Status
 from mtlsim.core.words import with_article
 from mtlsim.results.grid import as_leaves
 
 
 def outputs(cell: Any, key: Key[Array, ""]) -> dict[str, Array]:
-    """The numbers and arrays of what a cell returns, by name."""
-    return {name: jnp.asarray(value) for name, value in _fields(cell(key=key)).items() if _is_kept(name, value)}
+    """The numbers and arrays of what a cell returns, by name, and a status that says where the gain is no finite number."""
+    return _with_status(_fields(cell(key=key)))
 
 
 def describe_outputs(cell: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, str]]:
@@ -30,11 +31,24 @@ def describe_outputs(cell: Any) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[s
     _check_called(cell)
     own = as_leaves(cell)  # as a sweep compiles it, so that what is traced here serves there
     fields = _fields(eqx.filter_eval_shape(lambda key: own(key=key), jax.random.key(0)))
-    arrays = {name: jax.eval_shape(jnp.asarray, value) for name, value in fields.items() if _is_kept(name, value)}
+    kept = {name: value for name, value in fields.items() if _is_kept(name, value)}
+    arrays = {name: jax.eval_shape(jnp.asarray, value) for name, value in kept.items()}
     for name in ("gain", *BESIDE):
         shape = arrays[name].shape if name in arrays else ()
         require(shape == (), f"the cell's output {name!r}", "one number", f"of shape {shape}", "name its parts in other words")
-    return arrays, {name: value for name, value in fields.items() if isinstance(value, str)}
+    texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    return jax.eval_shape(lambda kept: _with_status(kept | texts), kept), texts
+
+
+def _with_status(fields: Mapping[Any, Any]) -> dict[str, Array]:
+    """What is kept. Where a draw has a gain that is no finite number, and no other trouble, its status is `out_of_range`: a mean
+    over the other draws is another mean."""
+    found = {name: jnp.asarray(value) for name, value in fields.items() if _is_kept(name, value)}
+    own = found.get("status", jnp.zeros((), jnp.int32)) if "gain" in found and not isinstance(fields.get("status"), str) else None
+    if own is not None and own.shape == () and jnp.issubdtype(own.dtype, jnp.integer):
+        unknown = (own == Status.ok) & ~jnp.isfinite(found["gain"])
+        found["status"] = jnp.where(unknown, int(Status.out_of_range), own).astype(own.dtype)
+    return found
 
 
 def _check_called(cell: Any) -> None:

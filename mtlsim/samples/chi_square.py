@@ -21,13 +21,17 @@ N_PROPOSALS = 2  # drawn ahead; more are drawn for the whole array where all are
 
 
 def draw_chi_squares(key: Key[Array, ""], degrees: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Independent chi-squares with these degrees of freedom (at least 1), exact in law; differentiable in the degrees."""
+    """Independent chi-squares with these degrees of freedom (at least 1), exact in law; differentiable in the degrees.
+
+    There is none of degrees that are negative, infinite or NaN: it is NaN.
+    """
     return _with_derivative(_draw(key, jax.lax.stop_gradient(degrees)), degrees)
 
 
 def _draw(key: Key[Array, ""], degrees: Float[Array, " n"]) -> Float[Array, " n"]:
+    possible = (degrees >= 0) & jnp.isfinite(degrees)  # of others no proposal is ever accepted
     small = degrees < 2
-    shape = degrees / 2 + small
+    shape = jnp.where(possible, degrees / 2 + small, 1)
 
     def go_on(state):
         drawn, missing, number = state
@@ -36,7 +40,8 @@ def _draw(key: Key[Array, ""], degrees: Float[Array, " n"]) -> Float[Array, " n"
 
     *uniforms, last = _uniforms(key, shape, 1)
     drawn, _, _ = jax.lax.while_loop(lambda state: jnp.any(state[1]), go_on, (*_propose(jnp.stack(uniforms), shape), 0))
-    return 2 * drawn * jnp.where(small, jnp.exp(2 * _log(last) / degrees), 1)
+    drawn = 2 * drawn * jnp.where(small, jnp.exp(2 * _log(last) / degrees), 1)
+    return jnp.where(possible, drawn, jnp.nan)
 
 
 def _uniforms(key: Key[Array, ""], shape: Float[Array, " n"], more: int = 0) -> Float[Array, "k n"]:

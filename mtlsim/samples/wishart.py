@@ -120,7 +120,7 @@ def _draw_in_blocks(tasks: Tasks, key: Key[Array, ""]) -> Moments:
         def add(carry):
             block, sums = carry
             entries = draw_entries(jax.random.fold_in(rows_key, block), tasks.rows, BLOCK_ROWS, tasks.n_features)
-            used = (block * BLOCK_ROWS + jnp.arange(BLOCK_ROWS)) < n
+            used = jnp.arange(BLOCK_ROWS) < n - block * float(BLOCK_ROWS)  # whole numbers of 32 bits would overflow
             X = jnp.where(used[:, None], colour(tasks.covariances[i], entries), 0)
             noise = tasks.noise[i] * jax.random.normal(jax.random.fold_in(noise_key, block), (BLOCK_ROWS,))
             y = jnp.where(used, multiply(X, tasks.parameters[i]) + noise, 0)
@@ -128,7 +128,7 @@ def _draw_in_blocks(tasks: Tasks, key: Key[Array, ""]) -> Moments:
 
         d, dtype = tasks.n_features, tasks.parameters.dtype
         none = Moments(jnp.zeros((d, d), dtype), jnp.zeros(d, dtype), jnp.zeros((), dtype), jnp.zeros((), n.dtype))
-        return jax.lax.while_loop(lambda carry: carry[0] * BLOCK_ROWS < n, add, (jnp.zeros((), jnp.int32), none))[1]
+        return jax.lax.while_loop(lambda carry: carry[0] * float(BLOCK_ROWS) < n, add, (jnp.zeros((), jnp.int32), none))[1]
 
     moments = [one(i, -1 if tasks.shared_covariates else i) for i in range(tasks.n_tasks)]
     return _stack(moments, tasks.shared_covariates)

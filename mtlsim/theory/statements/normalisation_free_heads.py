@@ -66,6 +66,7 @@ def assume(one, key):
         "a head for each task": 1.0 if not one.tied else -1.0,
         "units whose spread leaves nothing to the 1e-5": jnp.minimum(spread, spread * scale**2) - 1e3,
         "a scale within a factor of a thousand": 3 - jnp.abs(jnp.log10(scale)),
+        "labels whose weight does not leave the numbers": 50 - jnp.abs(one.power * jnp.log10(scale)),
     }
 
 

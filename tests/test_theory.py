@@ -417,7 +417,7 @@ def test_other_rows_are_outside_the_assumptions():
 
 def test_a_statement_that_names_what_it_predicts_does():
     named = [one for one in map(theory.find_statement, theory.statement_names()) if one.predicts]
-    assert [one.name for one in named] == ["local-minima-different"]
+    assert [one.name for one in named] == ["free-heads", "held-mixing", "local-minima-different", "proposition-1"]
     for statement in named:
         cell = statement.instance(INSIDE, np.random.default_rng(0))
         assert quantities(statement, cell) == quantities(dataclasses.replace(statement, predicts=()), cell)

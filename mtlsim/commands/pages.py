@@ -30,17 +30,18 @@ class Explore:
     """Files or folders of your own statements."""
 
     def run(self) -> int:
+        from mtlsim.pages._page import check_bokeh
+
+        check_bokeh()  # before seconds of imports
         use_all(self.sources)
         from json import loads
 
         from mtlsim.core.checks import require
         from mtlsim.experiments._experiment import experiment_names, find_experiment
-        from mtlsim.pages._page import check_bokeh
         from mtlsim.pages.explore import explore
         from mtlsim.reproduction import reproduce
         from mtlsim.results.dataset import is_study, load
 
-        check_bokeh()
         out = self.result.with_suffix(".html") if self.out is None else self.out
         if is_study(self.result):
             given = [name for name in ("x", "y", "theory") if getattr(self, name) is not None]

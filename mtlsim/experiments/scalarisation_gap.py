@@ -54,7 +54,7 @@ def _scheme(name: str) -> Scheme:
 def setting(options: Options) -> Setting:
     cosines = np.linspace(-0.4, 0.9, 6 if options.fast else 14).round(6).tolist()
     training = WeightedTraining(n_steps=1000 if options.fast else 4000, learning_rate=0.02)
-    return Setting(WorstLoss(training=training), {SCHEME: list(SCHEMES), COSINE: cosines}, 20 if options.fast else 100)
+    return Setting(WorstLoss(training=training), {SCHEME: list(SCHEMES), COSINE: cosines}, 20 if options.fast else 40)
 
 
 def draw(data):

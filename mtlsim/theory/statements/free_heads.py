@@ -148,4 +148,5 @@ STATEMENT = Statement(
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_as_large,
+    predicts=("gain", "risk_multi", "risk_single"),
 )

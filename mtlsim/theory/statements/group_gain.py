@@ -5,6 +5,7 @@ any task `general-predictor` knows. The group that the source's rows see well ga
 off in a direction along which one group varies strongly, that group loses while the others gain.
 """
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -16,9 +17,11 @@ from mtlsim.theory.predictor import predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 
-def predicted_risks(cell: Groups, key):
-    """`Predicted` of the rows of all groups together, and of all rows."""
+def predicted_risks(cell: Groups, key, alike: bool = False):
+    """`Predicted` of the rows of all groups together, and of all rows; alike: if all parameters were the target's."""
     tasks = tasks_of(cell, key)
+    if alike:
+        tasks = eqx.tree_at(lambda drawn: drawn.parameters, tasks, jnp.broadcast_to(tasks.parameters[-1], tasks.parameters.shape))
     weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", tasks.parameters.dtype)
     form, groups = simplest_form(tasks, True), jnp.asarray(cell.is_group)
     predicted = lambda used: predict_pooled(form, tasks.n_samples, tasks.noise, used)

@@ -3,6 +3,9 @@
 Pooled risk in the metric of a group is a number plus a multiple of the squared shift of the source's parameters (`group-gain`), so
 that the group gains if and only if the shift is below a root. A group that varies strongly where the source is off turns first:
 the others, and the mean, may gain far beyond.
+
+What the limit leaves out moves the root (measured: by up to 3 % with 30 features), so that nothing is said where the gain is less
+than a share 3 / d of what it would be without a shift.
 """
 
 import equinox as eqx
@@ -18,12 +21,20 @@ from mtlsim.theory.statements import group_gain
 
 
 def assume(cell, key):
-    return group_gain.assume(cell, key) | {"many features": jnp.asarray(cell.tasks.n_features - 29.5)}
+    gain, most = (jnp.abs(_gain(cell, key, alike)) for alike in (False, True))
+    return group_gain.assume(cell, key) | {
+        "many features": jnp.asarray(cell.tasks.n_features - 29.5),
+        "a gain beyond what the limit leaves out": gain - group_gain.trust(cell) * most,
+    }
 
 
 def predict(cell, key):
-    single, multi = group_gain.predicted_risks(cell, key)
-    return {"gain_minority": single.risk[-1] - multi.risk[-1]}
+    return {"gain_minority": _gain(cell, key)}
+
+
+def _gain(cell, key, alike: bool = False):
+    single, multi = group_gain.predicted_risks(cell, key, alike)
+    return single.risk[-1] - multi.risk[-1]
 
 
 def instance(place: str, rng: np.random.Generator) -> Groups:

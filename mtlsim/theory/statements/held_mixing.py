@@ -112,4 +112,5 @@ STATEMENT = Statement(
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=half_as_large,
+    predicts=("risk_multi",),
 )

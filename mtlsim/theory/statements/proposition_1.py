@@ -110,4 +110,5 @@ STATEMENT = Statement(
     inferred=(
         "With as many rows as features in every task the optimum's parameters are unique, so that the solver must find them."
     ),
+    predicts=("loss", "loss_of_layer", "loss_of_search", "risk_multi"),
 )

@@ -43,12 +43,12 @@ def over_instances(
         groups.setdefault(shape_of(instance), []).append(i)
     found: list[dict[str, np.ndarray]] = [{} for _ in instances]
     for members in groups.values():
-        run = _compile(function, rest[members[0]])
+        run = _compile(function, rest[members[0]], common)
         batch = max(1, min(n_seeds, BATCH_DRAWS // len(members)))
         stacked = jax.tree.map(lambda *several: jnp.stack(several), *(leaves[i] for i in members))
         # the last batch is padded by repetition, so that all have one shape
         starts = range(0, n_seeds, batch)
-        numbers = np.zeros(len(members), np.uint32) if common else np.asarray(members, np.uint32)
+        numbers = np.uint32(0) if common else np.asarray(members, np.uint32)
         parts = [run(stacked, numbers, key, np.arange(start, start + batch, dtype=np.uint32) % n_seeds) for start in starts]
         for name in parts[0]:
             joined = np.concatenate([np.asarray(part[name]) for part in parts], 1)[:, :n_seeds]
@@ -78,15 +78,18 @@ class Drawing:
         return {name: np.concatenate([part[name] for part in parts])[: len(seeds)] for name in parts[0]}
 
 
-def _compile(function: Callable, rest: Any) -> Callable:
-    """run(instances, their numbers, key, seeds) -> {name: (instances, seeds, ...)}."""
+def _compile(function: Callable, rest: Any, common: bool) -> Callable:
+    """run(instances, their numbers, key, seeds) -> {name: (instances, seeds, ...)}.
+
+    common: one number for all, so that what a draw takes from its key alone is drawn once.
+    """
     run = _over_seeds(function, rest)
-    return compile_with_nan(
-        lambda stacked, members, key, seeds: jax.vmap(lambda leaves, member: run(leaves, jax.random.fold_in(key, member), seeds))(
-            stacked, members
-        ),
-        quickly=True,
-    )
+
+    def of_each(stacked, members, key, seeds):
+        of_one = lambda leaves, member: run(leaves, jax.random.fold_in(key, member), seeds)
+        return jax.vmap(of_one, (0, None if common else 0))(stacked, members)
+
+    return compile_with_nan(of_each, quickly=True)
 
 
 def _compile_alone(function: Callable, rest: Any) -> Callable:

@@ -21,7 +21,7 @@ from mtlsim.core import linalg
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.status import Certificate, Status, flag
 from mtlsim.samples.moments import Moments, stack
-from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, hidden, rows_of, unseen_directions
+from mtlsim.solvers.rows import ROUNDINGS, UNSEEN, hidden, rows_of, taken_for_rounding, unseen_directions
 from mtlsim.solvers.single import penalised_losses
 from mtlsim.solvers.solution import LOST, certify
 
@@ -69,6 +69,8 @@ def solve_mixed(moments: Moments, mixing: Mixing, weights: Float[Array, " K"], l
     to rounding has the status `ill_conditioned`, and no certificate. lengths: of what the labels are a difference of, if they are.
     """
     columns, lost, free, unseen = (_by_squares if moments.rank_known else _by_rows)(moments, mixing, weights)
+    dropped = taken_for_rounding(moments, weights, jnp.zeros_like(weights))
+    lost = lost | ((dropped > 0) & jnp.any(mixing.ridge <= 0))
     parameters = linalg.multiply(mixing.amounts.T, columns)
     sizes = linalg.multiply(jnp.abs(mixing.amounts).T, jnp.abs(columns))  # columns may cancel, their rounding does not
     penalty = jnp.sum(mixing.ridge * jnp.sum(columns**2, -1))

@@ -132,3 +132,27 @@ def unexplained(moments: Moments, sight: Sight, rank: Num[Array, ""], lengths: F
     if moments.factor is not None:
         return jnp.zeros_like(lengths)
     return jnp.where(jnp.sum(sight.seen) < rank, jnp.maximum(lengths**2 - sight.energies(), 0), 0)
+
+
+def taken_for_rounding(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:
+    """What directions may explain that rows of arrays see no better than rounding, though they have rows enough to see them.
+
+    In float64, beyond condition numbers of 10^13, they count as columns that depend on each other; in less such columns and
+    directions that are there cannot be told apart, and it is all that is left of the labels.
+    """
+    none = jnp.zeros((), weights.dtype)
+    if moments.rank_known or moments.factor is None or is_double(weights):
+        return none
+    shared, left = moments.shared_covariates, none
+    for i in range(1 if shared else moments.n_tasks):
+        own = moments if shared else moments[i]
+        there = jnp.sum(jnp.any(own.factor != 0, 1))  # columns that are not all zero
+        rank = jnp.where(ridge[i] > 0, moments.n_features, jnp.minimum(jnp.atleast_1d(own.n_samples)[0], there))
+        sight = look(own, ridge[i], rank)
+        rest = jnp.maximum(jnp.atleast_1d(own.energy) - sight.energies(), 0)
+        left += jnp.where(jnp.sum(sight.seen) < rank, jnp.sum((weights if shared else weights[i]) * rest), 0)
+    return jax.lax.stop_gradient(left)
+
+
+def is_double(numbers: Float[Array, "..."]) -> bool:
+    return jnp.finfo(numbers.dtype).bits >= 64

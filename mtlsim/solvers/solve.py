@@ -14,14 +14,14 @@ from jaxtyping import Array, Key
 from mtlsim.core.checks import is_concrete, is_whole, require, require_bool, require_choice
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key
-from mtlsim.core.status import Status, flag, worst
+from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.solvers.columns import solve_by_columns
 from mtlsim.solvers.newton import solve_by_newton
 from mtlsim.solvers.objective import check_weights, per_task
 from mtlsim.solvers.pair import solve_pair
 from mtlsim.solvers.pencil import FORMS, choose_form, name_route
-from mtlsim.solvers.rows import UNSEEN, rows_of
+from mtlsim.solvers.rows import UNSEEN, is_double, rows_of, taken_for_rounding
 from mtlsim.solvers.separate import solve_separately
 from mtlsim.solvers.shared import solve_shared
 from mtlsim.solvers.solution import Solution
@@ -97,7 +97,13 @@ def solve(
         require(is_whole(value) and value >= 0, name, "a whole number >= 0", reprlib.repr(value), "leave it out")
     route = best if route == "auto" else route
     solution = _take(route, moments, int(rank), weights, ridge, key, n_starts, max_iterations, certify)
-    return eqx.tree_at(lambda s: s.status, solution, worst(solution.status, _conditioning(moments, ridge, solution.route)))
+    hidden = taken_for_rounding(moments, weights, ridge)
+    trouble = worst(_conditioning(moments, ridge, solution.route), flag(hidden > 0, Status.ill_conditioned))
+    status, certificate = worst(solution.status, trouble), solution.certificate
+    if not moments.rank_known and not is_double(weights):  # arrays may have lost more when they were made than is seen now
+        certificate = jnp.where(status == Status.ill_conditioned, int(Certificate.none), certificate)
+    known = solution.gap + hidden, certificate, status
+    return eqx.tree_at(lambda s: (s.gap, s.certificate, s.status), solution, known)
 
 
 @partial(jax.jit, static_argnames=("route", "rank", "n_starts", "max_iterations", "certify"))

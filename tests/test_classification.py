@@ -138,7 +138,7 @@ SMALL = mtl.ClassificationTasks(n_features=4, n_samples=(40, 12), cosine=0.95)
 @pytest.fixture(scope="module")
 def swept():
     grid = {"tasks.cosine": [0.0, 0.98], "tasks.n_samples[0]": [10, 200]}
-    return mtl.sweep(mtl.Transfer(SMALL, training=QUICK), grid, 12, jax.random.key(0), progress=False)
+    return mtl.sweep(mtl.Transfer(SMALL, training=QUICK), grid, 40, jax.random.key(0), progress=False)
 
 
 def test_classification_cells_are_swept_like_linear_ones(swept):

@@ -105,11 +105,11 @@ def test_what_is_said_of_rows_left_out_is_that_of_refits(chosen):
     """Alone: ridge regressions in scikit-learn without each row; together: the same of the head on the source's direction, which
     nearly all of 4000 source rows decide. The log losses are those of an independent library.
     """
-    rng = np.random.default_rng(0)
-    A, X = rng.normal(size=(N, D)), rng.normal(size=(N, D))
-    a, y = A[:, 0] * 1e3, (X[:, 0] + 0.7 * rng.normal(size=N) > 0).astype(float)
-    train = rng.permutation(N)[:40]
-    rest = np.setdiff1d(np.arange(N), train)
+    rng, n = np.random.default_rng(0), 400
+    A, X = rng.normal(size=(n, D)), rng.normal(size=(n, D))
+    a, y = A[:, 0] * 1e3, (X[:, 0] + 0.7 * rng.normal(size=n) > 0).astype(float)
+    train = rng.permutation(n)[:40]
+    rest = np.setdiff1d(np.arange(n), train)
     found = compare(((jnp.asarray(A), jnp.asarray(a)),), (jnp.asarray(X), jnp.asarray(y)), train, rest, None, rank=1)
     scale = np.sqrt((np.var(A, 0) + np.var(X[train], 0)) / 2)
     Z, labels = X[train] / scale, y[train]
@@ -119,7 +119,7 @@ def test_what_is_said_of_rows_left_out_is_that_of_refits(chosen):
         assert float(found.left[0, i]) == pytest.approx(float(model.predict(Z[i : i + 1])[0]), rel=1e-8)
     errors = np.mean((np.asarray(found.left) - labels) ** 2, 1)
     held_out = [np.mean((np.asarray(one) - y[rest]) ** 2) for one in (found.alone, found.together)]
-    assert errors[1] < errors[0] < np.var(labels) and held_out[1] < held_out[0] < np.var(y)
+    assert (errors < np.var(labels)).all() and held_out[1] < held_out[0] < np.var(y)
 
 
 def noise_task(seed, n):
@@ -131,7 +131,7 @@ def test_an_untuned_comparison_is_no_verdict():
     """Noise beside noise: at a small ridge any sharing beats overfitting alone, and a ridge alone would have done as well."""
     source, target = noise_task(3, 300), noise_task(4, 300)
     given = transfer_between_arrays(source, target, n_splits=20, target_samples=15, ridge=0.01)
-    assert given.gain.mean > 1 and given.tuned.gain.sign <= 0  # of a risk near 1
+    assert given.gain.mean > 0.2 + max(0, given.tuned.gain.mean) and given.tuned.gain.sign <= 0  # of a risk near 1
     sure = replace(given, gain=replace(given.gain, sign=1))
     assert sure.word == "undecided" and replace(sure, tuned=None).word == "positive"
     assert replace(given, gain=replace(given.gain, sign=-1)).word == "undecided"  # another ridge may help

@@ -81,7 +81,8 @@ def test_every_sharing_is_a_cell(name):
     draw = cell(name)(key=jax.random.key(0))
     traced = jax.eval_shape(lambda key: cell(name)(key=key), jax.random.key(0))
     assert traced.gain.shape == () and traced.route == draw.route
-    assert draw.status == 0 and np.isfinite(draw.gain)
+    allowed = (Status.ok, Status.not_converged) if draw.route == "majorise-minimise" else (Status.ok,)
+    assert draw.status in allowed and np.isfinite(draw.gain)
     close(draw.gain, draw.risk_single - draw.risk_multi)
 
 

@@ -241,17 +241,19 @@ def test_label_shift_on_drawn_means_is_label_shift_on_rows():
         labels = np.where(rng.random(n) < prior, 1, -1)
         return rng.normal(size=(n, d)) + np.outer(labels, np.eye(d)[0]), labels
 
+    def error(X, y, own, new, truth):
+        """Of the rule from these means and proportions."""
+        p, q = X[y > 0].mean(0), X[y < 0].mean(0)
+        decided = new @ (p - q) > (p @ p - q @ q) / 2 - np.log(np.mean(own > 0) / np.mean(own < 0))
+        return np.mean(decided != (truth > 0))
+
     found = []
     for _ in range(S):
         (X, y), (Z, own), (new, truth) = (rows_of(n, prior) for n, prior in ((300, 0.95), (30, 0.5), (300, 0.5)))
 
-        def error(X, y):
-            p, q = X[y > 0].mean(0), X[y < 0].mean(0)
-            decided = lambda own: new @ (p - q) > (p @ p - q @ q) / 2 - np.log(np.mean(own > 0) / np.mean(own < 0))
-            return lambda own: np.mean(decided(own) != (truth > 0))
-
-        alone, pooled = error(Z, own), error(np.concatenate([X, Z]), np.append(y, own))
-        found.append([alone(own), pooled(np.append(y, own)), pooled(own)])
+        both, all_labels = np.concatenate([X, Z]), np.append(y, own)
+        rules = (Z, own, own), (both, all_labels, all_labels), (both, all_labels, own)
+        found.append([error(*rule, new, truth) for rule in rules])
     drawn = draws(cell, 3000)
     for name, wanted in zip(("error_single", "error_pooled", "error_multi"), np.transpose(found), strict=True):
         agree(drawn[name], wanted)

@@ -89,15 +89,16 @@ def test_the_best_weights_for_a_risk(rank):
     """Of one task, and the mean: against a grid on the rows; the criterion sees parameters and losses."""
     truth, n_clear = np.random.default_rng(9).normal(size=5), 0
     risk = lambda parameters, losses: ((parameters[-1] - truth) ** 2).sum() + losses[0]
-    tune = jax.jit(lambda moments: mtl.tune_weights(moments, rank, risk, KEY, 8, 100))
+    tune = jax.jit(lambda moments: mtl.tune_weights(moments, rank, risk, KEY, 16, 100))
     for seed in range(5, 9):
         X, Y = some_rows(seed, 2 if rank == 1 else 3)
         tuned = tune(mtl.Moments.from_shared_rows(X, Y))
-        if is_clear(tuned, 8):
+        clear = is_clear(tuned, 4)  # three eighths of the starts and more: two of eight agreed on what was 7 % off
+        if clear:
             assert float(tuned.value) <= least_on_grid(X, Y, rank, risk) * (1 + 1e-6)
         close(risk(*optimum_on_rows(X, Y, np.asarray(tuned.weights), rank)), tuned.value, 3)
         assert np.isneginf(tuned.bound) and tuned.certificate == 2
-        n_clear += is_clear(tuned, 8)
+        n_clear += clear
     assert n_clear > 0
 
 

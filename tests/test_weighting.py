@@ -419,9 +419,9 @@ def test_the_shortest_of_gradients_a_million_times_as_long_is_found():
 
 
 def test_the_cap_is_counted_and_opposite_gradients_are_pareto_stationary():
-    facts, losses, gradients = some_run(5, 1)
-    assert answers(find_scheme("mgda")(n_iterations=1), facts, losses, gradients)[1] == 1
-    assert answers(find_scheme("mgda")(), facts, losses, gradients)[1] == 0
+    runs = [some_run(5, 1, seed) for seed in range(5)]  # of which some may end after one iteration
+    assert max(answers(find_scheme("mgda")(n_iterations=1), *run)[1] for run in runs) == 1
+    assert all(answers(find_scheme("mgda")(), *run)[1] == 0 for run in runs)
     assert bool(is_pareto_stationary(jnp.array([[1.0, -2.0], [-2.0, 4.0]])))
     assert not bool(is_pareto_stationary(jnp.array([[1.0, -1.9], [-1.9, 4.0]])))
 

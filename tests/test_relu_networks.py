@@ -112,7 +112,7 @@ def test_smaller_steps_come_to_the_flow_at_first_order():
     rates = [(WeightedTraining("sgd", 100 * fine, 0.02 / fine, decay=False)) for fine in (2, 8, 32)]
     coarse, fine, finest = (run(dataclasses.replace(cell, training=training), jax.random.key(3)) for training in rates)
     ratio = np.abs(coarse - fine).max() / np.abs(fine - finest).max()
-    assert 3.5 < ratio < 4.5 and np.abs(fine - finest).max() < 0.01 * finest.max()
+    assert 3.5 < ratio < 4.5 and np.abs(fine - finest).max() < 0.03 * finest.max()
 
 
 def test_training_that_diverges_says_so():

@@ -6,9 +6,9 @@ different rows for one column by the solver of `mtlsim.solvers.newton`. What is 
 A criterion c maps the tasks' parameters and mean losses to a number, or to several of which the largest counts: then its slopes
 jump, and where tasks balance its minimum is an edge. Steps in log w minimise max_j (c + J s)_j + |s|^2 / (2 rho), whose dual is a
 shortest mixture over the simplex, from many starts (a proximal linear method [lewis2016proximal]); J is by differences. At an edge
-they converge faster than linearly, along it as steepest descent does, so that from the best end they go on. Nothing
-is proven of the end: what three eighths of the starts and more end at is, in the tests, within 10^-6 of the best on grids, but what two of
-eight ended at was once 7 % off. Where the best weight of a task is none, no search ends.
+they converge faster than linearly, along it as steepest descent does, so that from the best end they go on. Nothing is proven of
+the end: what three eighths of the starts and more end at is, in the tests, within 10^-6 of the best on grids, but what two of eight
+ended at was once 7 % off. Where the best weight of a task is none, no search ends.
 
 Of the largest loss max_k L_k / p_k a lower bound is proven, for any layer and so for any weights:
 

@@ -102,6 +102,18 @@ def test_the_best_weights_for_a_risk(rank):
     assert n_clear > 0
 
 
+def test_directions_that_float32_takes_for_rounding_leave_no_exact_weights():
+    """The bound was that of rows without them: exact, at twelve times what rows in float64 reach."""
+    rng = np.random.default_rng(1)
+    X, turn = rng.normal(size=(15, 4)), np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    Y = X @ rng.normal(size=(4, 3)) + 0.1 * rng.normal(size=(15, 3))
+    moments = mtl.Moments.from_shared_rows((X * np.r_[1e7, 1, 1, 1]) @ turn, Y)
+    tune = lambda moments: mtl.tune_weights(moments, 2, n_starts=4, n_steps=20)
+    single, double = tune(jax.tree.map(lambda leaf: leaf.astype(jnp.float32), moments)), tune(moments)
+    assert single.status == Status.ill_conditioned and single.certificate != 0
+    assert single.bound < double.value < 0.2 * single.value
+
+
 def test_two_tasks_on_rows_of_their_own():
     """Against a grid over weights and head ratios, on the rows."""
     rng = np.random.default_rng(4)

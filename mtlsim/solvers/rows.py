@@ -128,29 +128,30 @@ def _orthonormal(columns: Float[Array, "d d"]) -> Float[Array, "d d"]:
 
 
 def unexplained(moments: Moments, sight: Sight, rank: Num[Array, ""], lengths: Float[Array, " K"]) -> Float[Array, " K"]:
-    """What directions may explain that were taken for rounding: nothing for rows, all that is left for squares."""
+    """What directions may explain that were taken for rounding: nothing for rows, all that is left for squares.
+
+    Rows in float64 take a direction for rounding only beyond condition numbers of 10^13, and then as columns that depend on each
+    other. In less precision such columns and directions that are there cannot be told apart, and it is all that is left too.
+    """
     if moments.factor is not None:
-        return jnp.zeros_like(lengths)
+        if is_double(lengths):
+            return jnp.zeros_like(lengths)
+        rank = jnp.minimum(rank, jnp.sum(jnp.any(moments.factor != 0, 1)))  # columns that are not all zero
     return jnp.where(jnp.sum(sight.seen) < rank, jnp.maximum(lengths**2 - sight.energies(), 0), 0)
 
 
 def taken_for_rounding(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:
-    """What directions may explain that rows of arrays see no better than rounding, though they have rows enough to see them.
-
-    In float64, beyond condition numbers of 10^13, they count as columns that depend on each other; in less such columns and
-    directions that are there cannot be told apart, and it is all that is left of the labels.
-    """
-    none = jnp.zeros((), weights.dtype)
+    """What directions may explain that rows of arrays take for rounding (see `unexplained`), of all tasks together."""
+    left = jnp.zeros((), weights.dtype)
     if moments.rank_known or moments.factor is None or is_double(weights):
-        return none
-    shared, left = moments.shared_covariates, none
+        return left
+    shared = moments.shared_covariates
     for i in range(1 if shared else moments.n_tasks):
         own = moments if shared else moments[i]
-        there = jnp.sum(jnp.any(own.factor != 0, 1))  # columns that are not all zero
-        rank = jnp.where(ridge[i] > 0, moments.n_features, jnp.minimum(jnp.atleast_1d(own.n_samples)[0], there))
-        sight = look(own, ridge[i], rank)
-        rest = jnp.maximum(jnp.atleast_1d(own.energy) - sight.energies(), 0)
-        left += jnp.where(jnp.sum(sight.seen) < rank, jnp.sum((weights if shared else weights[i]) * rest), 0)
+        n_samples = jnp.atleast_1d(own.n_samples)[0]
+        rank = jnp.where(ridge[i] > 0, moments.n_features, jnp.minimum(n_samples, moments.n_features))
+        rest = unexplained(own, look(own, ridge[i], rank), rank, jnp.sqrt(jnp.atleast_1d(own.energy)))
+        left += jnp.sum((weights if shared else weights[i]) * rest)
     return jax.lax.stop_gradient(left)
 
 

@@ -4,7 +4,7 @@ The sign of `noise-task`, whatever noise the extra labels have and however many 
 that of the noise, the main task keeps nothing, and its risk T in place of N has the same sign. So "related tasks are those that
 help" is no definition: these labels are related to the task by no measure at all.
 
-With d features the gain turns a little below a ratio of one (measured: by up to 4 % at 200 and at 1000, where the extra labels are
+With d features the gain turns a little below a ratio of one (measured: by 4 % at 200 and by 2 % at 1000, where the extra labels are
 about as loud as the main task's noise), so that nothing is said within 1 / sqrt(d) of it.
 """
 

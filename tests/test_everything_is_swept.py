@@ -141,6 +141,28 @@ def test_a_cell_with_tasks_of_its_own_is_swept(kind, tmp_path):
         trace(*configuration.build({"cell": {"kind": kind}, "grid": {name: [value, other]}}))
 
 
+@pytest.mark.parametrize("kind", [*configuration.CELLS, *configuration.TASKLESS])
+def test_a_gain_has_a_status_beside_it(kind):
+    """Which says where it is no number, whether a sweep called the cell or a user."""
+    tasks = {} if kind in configuration.TASKLESS else {"tasks": {"n_samples": [9, 6], "cosine": 1.0}}
+    cell, _ = configuration.build({"cell": {"kind": kind}} | tasks)
+    found = eqx.filter_eval_shape(lambda key: cell(key=key), KEY)
+    names = set(found) if isinstance(found, dict) else {field.name for field in dataclasses.fields(found)}
+    assert "status" in names or "gain" not in names
+
+
+NOISY = ("orthonormal-rows", "aspects", "semantic-alignment", "representation", "merged", "task-vectors", "order-only", "zero-shot")
+
+
+@pytest.mark.parametrize("kind", NOISY)
+def test_a_gain_that_is_no_number_says_so(kind):
+    cell, _ = configuration.build({"cell": {"kind": kind, "noise": 1e200}})
+    draw = eqx.filter_jit(cell)(key=KEY)
+    assert not np.isfinite(draw["gain"]) and draw["status"] == mtl.Status.out_of_range
+    usual = eqx.filter_jit(configuration.build({"cell": {"kind": kind}})[0])(key=KEY)
+    assert np.isfinite(usual["gain"]) and usual["status"] == mtl.Status.ok
+
+
 def test_every_number_of_a_cell_is_an_axis():
     """Of all cells, fields that hold numbers and can be swept by no name; those left out are set by what else is swept."""
     for kind, (module, name, _) in (configuration.CELLS | configuration.TASKLESS).items():

@@ -16,7 +16,7 @@ from mtlsim.cells.tails import compare_with_expectation
 from mtlsim.core.checks import is_whole, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import minimum_norm, multiply
-from mtlsim.core.status import worst
+from mtlsim.core.status import status_of, worst
 from mtlsim.samples.data import Rows, draw_rows, moments_of_rows
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.samples.wishart import draw_moments
@@ -144,7 +144,7 @@ class Alignment(eqx.Module):
             scores_after[1],
             path_score,
             path_risk,
-            worst(tasks.status, status, tails),
+            status_of(without - with_alignment, tasks.status, status, tails),
             self.method,
         )
 

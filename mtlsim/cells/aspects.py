@@ -8,6 +8,7 @@ from jaxtyping import Array, Key
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, correlated_normals, normal, stream
+from mtlsim.core.status import with_status
 from mtlsim.samples.wishart import draw_triangle
 
 
@@ -21,7 +22,7 @@ class Aspects(eqx.Module):
     of different individuals are independent.
 
     Returns excess risks of least squares: risk_single of one task alone, risk_multi of all on the same individuals, risk_different
-    of all on different ones; gain = risk_single - risk_multi, and same_better = risk_different - risk_multi.
+    of all on different ones; gain = risk_single - risk_multi, same_better = risk_different - risk_multi, and a status.
     """
 
     n_samples: Array | float = 30.0
@@ -50,13 +51,14 @@ class Aspects(eqx.Module):
         aspects = correlated_normals(stream(key, "noise"), (tasks, d), self.correlation)
         alone, same = error("rows", n, aspects[0]), error("rows", n, jnp.mean(aspects, 0))
         different = error("other rows", tasks * n, normal(stream(key, "other noise"), (d,)))
-        return {
+        numbers = {
             "gain": alone - same,
             "same_better": different - same,
             "risk_single": alone,
             "risk_multi": same,
             "risk_different": different,
         }
+        return with_status(numbers)
 
 
 def expected_risks(n_samples, noise, correlation, n_features: int, n_tasks: int) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Key
 from mtlsim.cells.orthonormal_rows import share_direction
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, correlated_normals, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 
 
 class AttributeSelection(eqx.Module):
@@ -63,7 +63,7 @@ class AttributeSelection(eqx.Module):
         few = highest(jnp.abs(own), self.n_used)
         risk = lambda estimate, kept: jnp.sum((jnp.where(kept, estimate, 0) - theta) ** 2)
         risk_single, risk_multi = risk(own, alone), risk(together, chosen)
-        return {
+        numbers = {
             "gain": risk_single - risk_multi,
             "risk_single": risk_single,
             "risk_multi": risk_multi,
@@ -71,8 +71,8 @@ class AttributeSelection(eqx.Module):
             "area_multi": area(jnp.abs(together), used) + jnp.where(tie, jnp.nan, 0.0),
             "found": (jnp.sum(chosen & used) - jnp.sum(few & used)) / self.n_used + jnp.where(tie, jnp.nan, 0.0),
             "given_found": risk(own, chosen) - risk_multi,
-            "status": flag(tie, Status.degenerate),
         }
+        return with_status(numbers, flag(tie, Status.degenerate))
 
 
 def highest(scores: Float[Array, " d"], count: Array | float | int) -> Bool[Array, " d"]:

@@ -10,7 +10,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.status import note_on_precision
+from mtlsim.core.status import note_on_precision, status_of
 from mtlsim.samples.moments import Moments
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.objective import per_task
@@ -81,7 +81,7 @@ class Decomposition(Transfer):
             (draw.risk_single - bias_alone - variance_alone) - (risk_pooled - bias_pooled - variance_pooled),
             equal.gain,
             draw.gain - equal.gain,
-            draw.status,
+            status_of(draw.gain, draw.status),
         )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import require_one
 from mtlsim.core.flow import follow
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 
 A, OTHER = 0, jnp.array([1, 2])  # features: A serves both tasks, B the first, C the second
 USED = jnp.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])  # and the third is noise to a task
@@ -70,7 +70,7 @@ class DiagonalNetwork(eqx.Module):
         alone, losses_alone, lead_alone = _learned(self.start_single * weights, jnp.eye(2), labels, sizes, soon)
         together, losses, lead = _learned(weights, joined, labels, sizes, soon)
         both_single, both_multi = (jnp.prod(picked) for picked in (alone, together))
-        return {
+        numbers = {
             "gain": together[0] - alone[0],
             "first_single": alone[0],
             "first_multi": together[0],
@@ -83,8 +83,8 @@ class DiagonalNetwork(eqx.Module):
             "grown": lead - lead_alone,
             "loss_single": losses_alone[0],
             "loss_multi": losses[0],
-            "status": flag(~jnp.all(jnp.stack([losses, losses_alone]) < FITTED), Status.not_converged),
         }
+        return with_status(numbers, flag(~jnp.all(jnp.stack([losses, losses_alone]) < FITTED), Status.not_converged))
 
 
 def shared_feature_wins(own: Float[Array, "2 3"], layer: Float[Array, "3"], start) -> Array:

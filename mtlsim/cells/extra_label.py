@@ -9,7 +9,7 @@ from mtlsim.cells.orthonormal_rows import share_direction
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.samples.chi_square import draw_chi_squares
 from mtlsim.samples.wishart import draw_triangle
 
@@ -65,7 +65,7 @@ class ExtraLabel(eqx.Module):
         plain = error(within[0], 0.0)
         as_input = error(within[0] - of_z * within[1], of_z**2 - 2 * of_z * rho)
         as_output = error(shared - factor.T @ theta, 0.0)
-        return compare_ways(plain, as_input, as_output) | {"status": flag(tie, Status.degenerate)}
+        return with_status(compare_ways(plain, as_input, as_output), flag(tie, Status.degenerate))
 
 
 def compare_ways(plain: Array, as_input: Array, as_output: Array) -> dict[str, Array]:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.samples.data import draw_rows
 from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.relu import ReluPopulation, ReluTasks
@@ -132,7 +132,7 @@ class ExtraOutputs(eqx.Module):
             "trained_multi": losses[1, -1],
         }
         numbers = {name: jnp.where(lost, jnp.nan, value) for name, value in numbers.items()}
-        return numbers | {"status": flag(lost, Status.not_converged)}
+        return with_status(numbers, flag(lost, Status.not_converged))
 
 
 def risk_at(level: Float[Array, ""], losses: Float[Array, " T"], risks: Float[Array, " T"]) -> Float[Array, ""]:

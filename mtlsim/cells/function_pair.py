@@ -11,7 +11,7 @@ from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.training.engine import make_optimiser, move, walk
 
 BITS, REACH = 10, 5.0  # of a code, and how far from zero numbers go
@@ -100,4 +100,4 @@ class FunctionPair(eqx.Module):
         ways = jnp.stack([jnp.stack([zero, zero]), jnp.stack([one, zero]), jnp.stack([zero, jnp.asarray(self.weight, float)])])
         plain, as_input, as_output = jax.lax.map(error, ways)
         diverged = ~jnp.isfinite(plain + as_input + as_output)
-        return compare_ways(plain, as_input, as_output) | {"status": flag(diverged, Status.not_converged)}
+        return with_status(compare_ways(plain, as_input, as_output), flag(diverged, Status.not_converged))

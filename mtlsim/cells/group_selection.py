@@ -10,7 +10,7 @@ from mtlsim.cells.attribute_selection import area, highest
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply, solve_positive
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.group_lasso import GroupPath, group_lasso
 
@@ -75,7 +75,7 @@ class GroupSelection(eqx.Module):
         screened = jnp.sqrt(jnp.sum(cross**2, 0))
         supports = jnp.stack([highest(scores[0], self.n_used), highest(scores[1], self.n_used), used])
         risks = [_refitted(gram, cross[0], kept, parameters[0]) for kept in supports]
-        return {
+        numbers = {
             "gain": risks[0] - risks[1],
             "risk_single": risks[0],
             "risk_multi": risks[1],
@@ -83,8 +83,8 @@ class GroupSelection(eqx.Module):
             "area_single": area(scores[0], used),
             "area_multi": area(scores[1], used),
             "area_screened": area(screened, used),
-            "status": flag(~jnp.all(settled), Status.not_converged),
         }
+        return with_status(numbers, flag(~jnp.all(settled), Status.not_converged))
 
 
 def order(path: GroupPath, gram: Float[Array, "d d"], cross: Float[Array, "K d"]) -> Float[Array, " d"]:

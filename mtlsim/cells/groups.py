@@ -15,7 +15,7 @@ from mtlsim.core.audit import decision_rates
 from mtlsim.core.checks import as_numbers, is_concrete, is_number_to_be, is_whole, require, require_all, require_one
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key, stream
-from mtlsim.core.status import Status, flag, worst
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.core.words import counted
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.expected_risk import is_near
@@ -148,7 +148,7 @@ class Groups(eqx.Module):
         gains |= {f"gain_{group}": f"risk{{}}_{group}" for group in (*GROUPS, "by_group")}
         found |= {gain: found[of.format("_single")] - found[of.format("_multi")] for gain, of in gains.items()}
         heavy = self._near_interpolation(tasks, groups & (weights > 0)) | self._near_interpolation(tasks, weights > 0)
-        return found | {"status": worst(tasks.status, flag(heavy, Status.heavy_tailed))}
+        return with_status(found, tasks.status, flag(heavy, Status.heavy_tailed))
 
     def _near_interpolation(self, tasks, used: Bool[Array, " K"]) -> Bool[Array, ""]:
         """Whether the rows of these tasks are so near to the features that a group's risk has no finite variance.

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import is_whole, require, require_bool, require_one
 from mtlsim.core.flow import follow
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.samples.chi_square import draw_chi_squares
 
 HALF = 0.5  # overlap until which rows are counted
@@ -93,7 +93,7 @@ class HermiteStudents(eqx.Module):
         (overlap, early, _, half, _), _ = jax.lax.scan(block, begin, jnp.arange(-(-self.capacity // BLOCK)))
         losses, lost = 1 - overlap**self.degree, ~jnp.all(jnp.isfinite(overlap))
         waited = jnp.where(lost, jnp.nan, half / d)
-        return {
+        numbers = {
             "gain": waited[0] - waited[1],
             "rows_single": waited[0],
             "rows_multi": waited[1],
@@ -105,8 +105,8 @@ class HermiteStudents(eqx.Module):
             "overlap": early[1] - early[0],
             "loss_single": losses[0],
             "loss_multi": losses[1],
-            "status": flag(lost, Status.not_converged),
         }
+        return with_status(numbers, flag(lost, Status.not_converged))
 
 
 def hermite(values: Float[Array, "..."], degree: int) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import is_concrete, is_whole, require, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
+from mtlsim.core.status import with_status
 from mtlsim.similarity import jensen_shannon
 
 
@@ -32,7 +33,7 @@ class LabelShift(eqx.Module):
     Returns errors on new rows of the target, error_single, error_pooled, error_multi, error_bayes; gain = error_single -
     error_multi, gain_pooled = error_single - error_pooled; difference: of the pooled rule's errors on source and target, absolute;
     divergence: Jensen-Shannon, of the label marginals, in nats (of the tasks' laws too, where nothing drifts). A class without rows
-    is never decided for.
+    is never decided for. Besides, a status.
     """
 
     n_source: Array | float = 300.0
@@ -85,13 +86,14 @@ class LabelShift(eqx.Module):
         pooled = self._errors(jnp.sum(sums, 0), jnp.sum(counts, 0), jnp.sum(counts, 0))
         multi = self._errors(jnp.sum(sums, 0), jnp.sum(counts, 0), counts[1])
         target = {"error_single": single[1], "error_pooled": pooled[1], "error_multi": multi[1]}
-        return target | {
+        numbers = target | {
             "error_bayes": threshold_error(self.separation, self.priors[1], -log_odds(self.priors[1]) / (2 * self.separation)),
             "gain": single[1] - multi[1],
             "gain_pooled": single[1] - pooled[1],
             "difference": jnp.abs(pooled[0] - pooled[1]),
             "divergence": self.divergence,
         }
+        return with_status(numbers)
 
     @property
     def divergence(self) -> Float[Array, ""]:

@@ -7,6 +7,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import is_whole, require, require_choice, require_one
 from mtlsim.core.keys import check_key, normal, stream
+from mtlsim.core.status import with_status
 
 RULES = ("best", "rows", "mean")
 
@@ -18,7 +19,7 @@ class Merged(eqx.Module):
     least in expectation, D / (n_2 + D) with D the effective rows of transfer (`effective_rows`). noise: of both labels.
 
     Returns risk_single, risk_multi, gain; worth = noise^2 d / n_2 - risk_multi, which has the mean of the gain and no noise of
-    what is alone.
+    what is alone; and a status.
     """
 
     n_source: Array | float = 200.0
@@ -50,12 +51,13 @@ class Merged(eqx.Module):
         merged = (1 - self.share) * target + self.share * source
         risk_single, risk_multi = jnp.sum(target**2), jnp.sum(merged**2)
         expected = jnp.asarray(self.noise, float) ** 2 * self.n_features / self.n_target
-        return {
+        numbers = {
             "gain": risk_single - risk_multi,
             "risk_single": risk_single,
             "risk_multi": risk_multi,
             "worth": expected - risk_multi,
         }
+        return with_status(numbers)
 
 
 def effective_rows(cell: Merged) -> Array:
@@ -71,7 +73,7 @@ class TaskVectors(eqx.Module):
 
     All tasks have length one and one common cosine. Returns risk_multi = mean over tasks of |scale sum_l theta^_l - theta_k|^2,
     risk_single, the mean of |theta^_k - theta_k|^2, base = 1, the risk of zero (the base that all start from); gain = base -
-    risk_multi: whether adding the tasks is better than none of them.
+    risk_multi: whether adding the tasks is better than none of them; and a status.
     """
 
     scale: Array | float = 0.25
@@ -103,7 +105,7 @@ class TaskVectors(eqx.Module):
         merged = self.scale * jnp.sum(fits, 0)
         risk = lambda estimates: jnp.mean(jnp.sum((estimates - parameters) ** 2, 1))
         found = {"risk_single": risk(fits), "risk_multi": risk(merged), "base": risk(0 * fits)}
-        return found | {"gain": found["base"] - found["risk_multi"]}
+        return with_status(found | {"gain": found["base"] - found["risk_multi"]})
 
 
 def best_scale(cell: TaskVectors) -> Array:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.cells.draw import TransferDraw
 from mtlsim.core.keys import stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import Certificate, Status, worst
+from mtlsim.core.status import Certificate, Status, status_of
 from mtlsim.samples.data import Rows, colour, draw_entries, draw_rows
 from mtlsim.solvers.network import Network
 from mtlsim.solvers.objective import per_task
@@ -55,14 +55,15 @@ def compare_networks(tasks: NetworkTasks, cell: FitsNetworks, key: Key[Array, ""
     unknown = lambda solution: jnp.where(solution.status == Status.degenerate, jnp.nan, 0.0)
     risk_single = measured_risk(tasks, single.shared, single.heads[0], target, key) + unknown(single)
     risk_multi = measured_risk(tasks, multi.shared, multi.heads[target], target, key) + unknown(multi)
+    gain = risk_single - risk_multi
     return TransferDraw(
-        risk_single - risk_multi,
+        gain,
         risk_single,
         risk_multi,
         *2 * [jnp.zeros_like(risk_single)],
         multi.spread,
         jnp.full((), int(Certificate.none), jnp.int32),
-        worst(tasks.status, single.status, multi.status),
+        status_of(gain, tasks.status, single.status, multi.status),
         cell.route,
     )
 

@@ -14,7 +14,7 @@ from mtlsim.core.checks import is_concrete, is_whole, require, require_choice, r
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import minimum_norm, multiply, quadratic
 from mtlsim.core.normalisation import EPSILON, NORMALISATIONS, SLOPE
-from mtlsim.core.status import Status, flag, worst
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.samples.data import draw_entries
 from mtlsim.solvers.expected_risk import is_near
 
@@ -105,12 +105,12 @@ class NormalisedRows(eqx.Module):
         near = is_near(rows[1], self.n_seen) | is_near(jnp.sum(rows), self.n_seen)
         beyond = jnp.any(rows > jnp.asarray(self.capacity))  # of a sweep, which looks at no value by itself
         unknown = jnp.where(beyond, jnp.nan, 0.0)
-        return {
+        numbers = {
             "gain": alone - together + unknown,
             "risk_single": alone + unknown,
             "risk_multi": together + unknown,
-            "status": worst(flag(near, Status.heavy_tailed), flag(beyond, Status.out_of_range)),
         }
+        return with_status(numbers, flag(near, Status.heavy_tailed), flag(beyond, Status.out_of_range))
 
     def _sums(self, key, theta, task: int) -> tuple[Float[Array, "d d"], Float[Array, " d"]]:
         """H'H and H'y of one task's rows."""

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import as_array, is_concrete, require, require_finite, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
+from mtlsim.core.status import with_status
 from mtlsim.sharing.modular import as_word, as_words, check_words
 
 SHEARS = (((1.0, 1.0), (0.0, 1.0)), ((1.0, 0.0), (0.5, 1.0)))
@@ -27,7 +28,7 @@ class OrderOnly(eqx.Module):
     n_samples: n.
 
     Returns risk_single = |Y - T|^2, risk_multi = |product chosen - T|^2, gain, lost: the least of |product - T|^2, and right:
-    whether the word chosen is as near to T as that.
+    whether the word chosen is as near to T as that; and a status.
     """
 
     blocks: Float[Array, "J r r"] = eqx.field(default=SHEARS, converter=lambda blocks: as_array(blocks, "blocks"))
@@ -83,7 +84,7 @@ class OrderOnly(eqx.Module):
         chosen, best = away[jnp.argmin(far(products, alone))], away[jnp.argmin(away)]
         single = far(alone, target)
         right = jnp.asarray(chosen <= best * (1 + 1e-9), single.dtype)
-        return {"gain": single - chosen, "risk_single": single, "risk_multi": chosen, "lost": best, "right": right}
+        return with_status({"gain": single - chosen, "risk_single": single, "risk_multi": chosen, "lost": best, "right": right})
 
 
 def expected_risk(cell: OrderOnly, key: Key[Array, ""]) -> Float[Array, ""]:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, correlated_normals, stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 
 
 class OrthonormalRows(eqx.Module):
@@ -70,7 +70,7 @@ class OrthonormalRows(eqx.Module):
         along = lambda estimate: (estimate[0] - truth[0]) ** 2
         risk_single, risk_multi = risk(alone), risk(together)
         scale = along(alone) - along(together)
-        return {
+        numbers = {
             "gain": risk_single - risk_multi,
             "risk_single": risk_single,
             "risk_multi": risk_multi,
@@ -78,8 +78,8 @@ class OrthonormalRows(eqx.Module):
             "beyond_shrinking": risk(factor * own) - risk_multi,
             "direction": risk_single - risk_multi - scale,
             "scale": scale,
-            "status": flag(tie, Status.degenerate),
         }
+        return with_status(numbers, flag(tie, Status.degenerate))
 
 
 def share_direction(seen: Float[Array, "K d"]) -> tuple[Float[Array, " d"], Array]:

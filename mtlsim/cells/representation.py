@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core import linalg
 from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 
 HEADS = ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
 
@@ -66,13 +66,13 @@ class Representation(eqx.Module):
         tie = values[r - 1] - values[r] <= 1e-9 * values[0]
         nothing = jnp.where(tie, jnp.nan, 0.0)
         risk_single, risk_multi = jnp.sum((alone - truth) ** 2), jnp.sum((project(alone) - truth) ** 2) + nothing
-        return {
+        numbers = {
             "gain": risk_single - risk_multi,
             "risk_single": risk_single,
             "risk_multi": risk_multi,
             "missed": jnp.sum((project(truth) - truth) ** 2) + nothing,
-            "status": flag(tie, Status.degenerate),
         }
+        return with_status(numbers, flag(tie, Status.degenerate))
 
 
 def diversity_cost(heads: Float[Array, "K r"], target: Float[Array, " r"]) -> Array:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import is_whole, require, require_choice, require_one
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 
 PENALTIES = ("norm", "square")
 N_STEPS, SETTLED = 300, 1e-6  # of the search for the centre; of its length, the last move
@@ -60,13 +60,13 @@ class SafeSharing(eqx.Module):
             estimates, moving = pull_by_norm(seen, strength)
         risks = jnp.sum((estimates - truth) ** 2, 1)
         clean, outlier = jnp.mean(risks, where=~is_outlier), jnp.mean(risks, where=is_outlier)
-        return {
+        numbers = {
             "clean": clean,
             "outlier": outlier,
             "gain": 1 - clean,
             "gain_outlier": 1 - outlier,
-            "status": flag(moving, Status.not_converged),
         }
+        return with_status(numbers, flag(moving, Status.not_converged))
 
 
 def pull_by_norm(seen: Float[Array, "K d"], length: Float[Array, ""]) -> tuple[Float[Array, "K d"], Array]:

@@ -7,6 +7,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, normal, stream
+from mtlsim.core.status import with_status
 
 
 class SemanticAlignment(eqx.Module):
@@ -18,7 +19,7 @@ class SemanticAlignment(eqx.Module):
     differences (here e_1 e_1'). Without strength this is pooling; a strength without end projects e_1 out.
 
     n_source, n_target: rows. noise: of the labels. Returns risks |estimate - theta_2|^2: risk_single of the target alone,
-    risk_pooled, risk_multi; gain = risk_single - risk_multi, and gain_aligning = risk_pooled - risk_multi.
+    risk_pooled, risk_multi; gain = risk_single - risk_multi, gain_aligning = risk_pooled - risk_multi, and a status.
     """
 
     n_source: Array | float = 100.0
@@ -50,7 +51,7 @@ class SemanticAlignment(eqx.Module):
         single = risk(sums[1] / sizes[1])
         without, together = (risk(pooled / (jnp.sum(sizes) + pull * first)) for pull in (0.0, self.strength))
         found = {"risk_single": single, "risk_pooled": without, "risk_multi": together}
-        return found | {"gain": single - together, "gain_aligning": without - together}
+        return with_status(found | {"gain": single - together, "gain_aligning": without - together})
 
 
 def expected_gain(cell: SemanticAlignment) -> Array:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 
 N_SCANS, N_TIMES = 6, 513
 
@@ -78,7 +78,7 @@ class StoppedFlow(eqx.Module):
         own, common, rates = self.times()
         risk = lambda time: jnp.sum(((1 - jnp.exp(-rates * time))[:, None] * seen - theta) ** 2)
         at_own, at_common, late = risk(own), risk(common), risk(jnp.inf)
-        return {
+        numbers = {
             "gain": late - at_own,
             "cost": at_common - at_own,
             "risk_own": at_own,
@@ -86,5 +86,5 @@ class StoppedFlow(eqx.Module):
             "risk_late": late,
             "time_own": own,
             "time_common": common,
-            "status": flag(~jnp.isfinite(at_common), Status.ill_conditioned),
         }
+        return with_status(numbers, flag(~jnp.isfinite(at_common), Status.ill_conditioned))

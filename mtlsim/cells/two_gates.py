@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 from mtlsim.core.checks import require_one
 from mtlsim.core.flow import follow
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 
 EARLY, LONG = 10.0, 250.0  # times of the flow at which the gate is looked at, and steps of it
 STEPS = 50, 1000
@@ -57,7 +57,7 @@ class TwoGates(eqx.Module):
         own_first, *_ = self.flow(gates, 1.0, 0.0)
         _, *own_second = self.flow(gates, 0.0, 1.0)
         second, loss_multi, early = (jnp.where(apart, *pair) for pair in zip(own_second, together[1:], strict=True))
-        return {
+        numbers = {
             "gain": second - alone,
             "second_single": alone,
             "second_multi": second,
@@ -67,8 +67,8 @@ class TwoGates(eqx.Module):
             "pushed": early_alone - early,
             "loss_single": loss_single,
             "loss_multi": loss_multi,
-            "status": flag(~((loss_single < FITTED) & (loss_multi < FITTED)), Status.not_converged),
         }
+        return with_status(numbers, flag(~((loss_single < FITTED) & (loss_multi < FITTED)), Status.not_converged))
 
     def flow(self, gates: Float[Array, "2"], first, second) -> tuple[Array, Array, Array, Array]:
         """Whether the first task learned A and the second C, the second's loss, and z_1 at the early time; weights of the tasks."""

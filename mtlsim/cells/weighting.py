@@ -15,7 +15,7 @@ from mtlsim.core.checks import is_whole, require, require_index
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import worst
+from mtlsim.core.status import status_of, worst
 from mtlsim.samples.data import draw_rows
 from mtlsim.samples.wishart import draw_moments
 from mtlsim.solvers.network import Layers
@@ -103,7 +103,7 @@ class Weighting(eqx.Module):
             path[:, self.target],
             jnp.sqrt(length / jnp.where(longest > 0, longest, 1)),
             n_floored,
-            worst(tasks.status, status, tails),
+            status_of(gains[self.target], tasks.status, status, tails),
             self.scheme if self.scheme in EXACT else self.training.optimiser,
         )
 

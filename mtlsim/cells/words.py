@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Key
 from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
 from mtlsim.core.keys import check_key, normal, stream
 from mtlsim.core.linalg import multiply
-from mtlsim.core.status import Status, flag
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.sharing.modular import as_words, check_words
 
 N_STEPS = 150
@@ -114,12 +114,8 @@ class Words(eqx.Module):
         together = self.fit(alone, key)
         risk = lambda estimates: jnp.sum((estimates - self.maps) ** 2)
         found = {"risk_single": risk(alone), "risk_multi": risk(together.maps), "risk_hard": risk(jnp.mean(alone, 0))}
-        return found | {
-            "gain": found["risk_single"] - found["risk_multi"],
-            "gain_hard": found["risk_single"] - found["risk_hard"],
-            "loss": together.loss,
-            "status": flag(~together.settled, Status.not_converged),
-        }
+        gains = {"gain": found["risk_single"] - found["risk_multi"], "gain_hard": found["risk_single"] - found["risk_hard"]}
+        return with_status(found | gains | {"loss": together.loss}, flag(~together.settled, Status.not_converged))
 
 
 def shared_dimensions(words: tuple[tuple[int, ...], ...], blocks) -> int:

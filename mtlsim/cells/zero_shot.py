@@ -9,7 +9,7 @@ from mtlsim.core import linalg
 from mtlsim.core.checks import as_array, as_numbers, is_concrete, is_whole, require, require_finite, require_one
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key, normal, stream
-from mtlsim.core.status import Status, flag, worst
+from mtlsim.core.status import Status, flag, with_status
 from mtlsim.samples.wishart import draw_triangle
 from mtlsim.solvers.expected_risk import is_near
 
@@ -92,8 +92,9 @@ class ZeroShot(eqx.Module):
         found = {"gain": risk_single - risk_multi, "risk_single": risk_single, "risk_multi": risk_multi}
         few = jnp.minimum(jnp.asarray(self.n_own, float), jnp.asarray(self.n_samples, float))
         heavy = is_near(few, d, 0.0) if self.gaussian else jnp.zeros((), bool)
-        status = worst(flag(heavy, Status.heavy_tailed), flag(ill, Status.ill_conditioned), flag(unseen, Status.degenerate))
-        return found | {"energy": jnp.sum(truth**2), "status": status}
+        found |= {"energy": jnp.sum(truth**2)}
+        trouble = flag(heavy, Status.heavy_tailed), flag(ill, Status.ill_conditioned), flag(unseen, Status.degenerate)
+        return with_status(found, *trouble)
 
 
 def _scaled(descriptors: Float[Array, "K p"], target: Float[Array, " p"]):

@@ -1,9 +1,10 @@
 """What went wrong, as data that travels with a result through jit, vmap and files."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 
 class Status(IntEnum):
@@ -78,3 +79,14 @@ def worst(*statuses: Int[Array, "..."]) -> Int[Array, "..."]:
     for status in statuses[1:]:
         result = jnp.where(severity(result) >= severity(status), result, status)
     return result
+
+
+def with_status(numbers: Mapping[str, Array], *statuses: Int[Array, "..."]) -> dict[str, Array]:
+    """What a draw found and its status: the worst of these, and `out_of_range` where none says why its gain is no finite number."""
+    return {**numbers, "status": status_of(numbers["gain"], *statuses)}
+
+
+def status_of(gain: Float[Array, "..."], *statuses: Int[Array, "..."]) -> Int[Array, "..."]:
+    """The worst of these statuses, and `out_of_range` where none says why the gain is no finite number."""
+    found = worst(*statuses) if statuses else jnp.zeros(jnp.shape(gain), jnp.int32)
+    return jnp.where((found == Status.ok) & ~jnp.isfinite(gain), int(Status.out_of_range), found).astype(found.dtype)

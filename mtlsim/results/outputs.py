@@ -13,7 +13,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.core.checks import require
 from mtlsim.core.mean_gain import BESIDE
-from mtlsim.core.status import Status
+from mtlsim.core.status import status_of
 from mtlsim.core.words import with_article
 from mtlsim.results.grid import as_leaves
 
@@ -46,8 +46,7 @@ def _with_status(fields: Mapping[Any, Any]) -> dict[str, Array]:
     found = {name: jnp.asarray(value) for name, value in fields.items() if _is_kept(name, value)}
     own = found.get("status", jnp.zeros((), jnp.int32)) if "gain" in found and not isinstance(fields.get("status"), str) else None
     if own is not None and own.shape == () and jnp.issubdtype(own.dtype, jnp.integer):
-        unknown = (own == Status.ok) & ~jnp.isfinite(found["gain"])
-        found["status"] = jnp.where(unknown, int(Status.out_of_range), own).astype(own.dtype)
+        found["status"] = status_of(found["gain"], own)
     return found
 
 

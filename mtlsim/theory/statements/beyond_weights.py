@@ -26,7 +26,7 @@ from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement
 from mtlsim.theory.statements import scalarisation_gap
 from mtlsim.theory.statements.scalarisation_gap import LOWEST, Alike, balanced_loss, weighted_loss
 
-N_STARTS, N_STEPS = 8, 40  # of the search
+N_STARTS, N_STEPS = 4, 30  # of the search
 
 
 class Rivals(eqx.Module):

@@ -21,13 +21,15 @@ from mtlsim.theory.statements import group_sign
 from mtlsim.theory.statements.alignment_claim import source_of_same_helps_more
 from mtlsim.theory.statements.classification_least_squares import PooledLabels
 from mtlsim.theory.statements.complementary_shift import ComplementaryShift
+from mtlsim.theory.statements.detectability import SpikedMatrix
+from mtlsim.theory.statements.easy_dose import Beside
 from mtlsim.theory.statements.lampinen_ganguli import TwoTeachers
 from mtlsim.theory.statements.normalisation_free_heads import HeadsOnLayer
 from mtlsim.theory.statements.nuclear_norm import Decayed
 from mtlsim.theory.statements.sequential_adapter import AdaptedTask
 from mtlsim.theory.statements.weighted_pair import Reweighting
 from mtlsim.verification.holes import holes_among, search_holes
-from mtlsim.verification.variations import vary
+from mtlsim.verification.variations import nearby, vary
 
 
 def margins(name, cell):
@@ -88,6 +90,10 @@ def normalised_heads(power):
     return HeadsOnLayer(jnp.asarray(np.random.default_rng(0).normal(size=(4, 5))), 0.25, power)
 
 
+def near_the_peak(n_target):
+    return Transfer(two(60, (1e12, n_target)), sharing=MeanRegularised(100.0))
+
+
 def labels(labels="sign", activation="identity"):
     tasks = ClassificationTasks(40, (160, 109), cosine=0.9, relation="same", labels=labels, activation=activation)
     return PooledLabels(tasks, (1.0, 1.0))
@@ -131,6 +137,8 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     # a weight of 1e1200
     "normalisation-free-heads": (normalised_heads(1.0), [normalised_heads(1000.0)]),
     "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu")]),
+    # rows so near to the features that even one task alone is off its limit by more than is allowed
+    "mean-regularised": (near_the_peak(90.0), [near_the_peak(71.0)]),
 }
 OTHER_ROWS = {
     "data-amplification": Transfer(two(8, (20, 20), **COMMON), sharing="pooled"),
@@ -214,6 +222,47 @@ def without(statement, *assumptions):
         return {name: margin for name, margin in statement.assume(cell, key).items() if name not in assumptions}
 
     return dataclasses.replace(statement, assume=assume)
+
+
+def soft(strength, n_target=50):
+    """A strength that is small beside the least eigenvalue, and no noise."""
+    return Transfer(two(32, (1e12, n_target), cosine=0.0, noise=(1.0, 1e-4)), sharing=FromSource(strength))
+
+
+MORE = {  # name: (cells where the limit was off by more than what was allowed, what that was)
+    "easy-dose": ([Beside(400.0, 28.0), Beside(2000.0, 29.0)], lambda case: 1.5 / case.n_features**0.5),
+    "detectability": ([SpikedMatrix(120, 48, 0.5364)], lambda case: case.n_features ** (-2 / 3)),
+    "soft-transfer": ([soft(0.15), soft(0.5)], lambda cell: 2.0 / cell.tasks.n_features),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_what_is_allowed_covers_what_was_seen(name):
+    cells, before = MORE[name]
+    statement = find_statement(name)
+    assert holes_among(dataclasses.replace(statement, trust=lambda cell: float(before(cell))), cells, 500)
+    assert not holes_among(statement, cells, 500)
+
+
+def test_the_search_goes_on_to_where_a_statement_is_least_true():
+    """Doses of 12 to 30 were off by more than was allowed, and no random cell lay near enough to the end of both ranges."""
+    statement = find_statement("easy-dose")
+    found = search_holes(dataclasses.replace(statement, trust=lambda case: 1.5 / float(case.n_features) ** 0.5), 12)
+    assert found.holes and max(hole.instance.dose for hole in found.holes) > 25
+    assert not search_holes(statement, 12).holes
+
+
+def test_neighbours_are_cells_that_can_be_made():
+    rng, cell = np.random.default_rng(0), Transfer(two(6, (50, 40), cosine=0.9))
+    drawn = []
+    for _ in range(60):
+        try:
+            drawn.append(nearby(cell, rng, 0.5))
+        except ValueError:  # a cosine above one
+            continue
+    assert 20 < len(drawn) < 60 and all(-1 <= one.tasks.cosine[0] <= 1 for one in drawn)
+    rows = {one.tasks.n_samples[0] for one in drawn}
+    assert len(rows) > 10 and all(type(n) is int and 15 < n < 160 for n in rows)
 
 
 def test_the_search_finds_the_hole_that_a_missing_assumption_leaves():

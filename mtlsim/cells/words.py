@@ -106,11 +106,14 @@ class Words(eqx.Module):
         best = jnp.argmin(losses)
         return Fitted(size * self.compose(flats[best].reshape(J, r, r)), losses[best] * size**2, slopes[best] <= enough)
 
+    def errors(self, *, key: Key[Array, ""]) -> Float[Array, "K r r"]:
+        """Z of this key."""
+        K, r = self.maps.shape[:2]
+        return normal(stream(key, "noise"), (K * r, r)).reshape(K, r, r)
+
     def __call__(self, *, key: Key[Array, ""] | None = None) -> dict[str, Array]:
         key = check_key(key)
-        K, r = self.maps.shape[:2]
-        errors = normal(stream(key, "noise"), (K * r, r)).reshape(K, r, r)
-        alone = self.maps + self.noise / jnp.sqrt(jnp.asarray(self.n_samples, float)) * errors
+        alone = self.maps + self.noise / jnp.sqrt(jnp.asarray(self.n_samples, float)) * self.errors(key=key)
         together = self.fit(alone, key)
         risk = lambda estimates: jnp.sum((estimates - self.maps) ** 2)
         found = {"risk_single": risk(alone), "risk_multi": risk(together.maps), "risk_hard": risk(jnp.mean(alone, 0))}

@@ -87,6 +87,16 @@ class Evidence:
             return max(-score, 0.0) if np.isfinite(score) else np.nan
         return score if kind == "bound" else abs(score)
 
+    def strain(self, kind: str) -> float:
+        """How far this is towards being false: of a limit, the error beyond two standard errors over what is allowed; of other
+        kinds, what is against the statement. What is no number is beyond all."""
+        if kind != "limit" or not self.allowed:
+            strain = self.against(kind)
+        else:
+            error, deviation = self.relative_error
+            strain = (abs(error) - 2 * deviation) / self.allowed
+        return strain if np.isfinite(strain) else np.inf
+
     def p_value(self, kind: str, factor: float = 1.0) -> float:
         """How likely so much against `factor` times predicted is by chance; one where nothing can be said."""
         if kind == "bound":

@@ -3,6 +3,9 @@
 Random instances over all that may be bound (`mtlsim.verification.variations`), kept where every assumption holds, must agree within
 the statement's trust, by the rule of its kind (`mtlsim.verification.rules`). A cell that disagrees is drawn again with other keys
 and `AGAIN` times as many draws; it is a hole if it disagrees then too. What is found becomes an assumption of the statement.
+
+Random cells seldom lie where several assumptions end at once, and there a statement is least true. So the search goes on from the
+cells that strain it most, to their neighbours and the neighbours of these, ever nearer (`STEPS`), and looks at where that ends.
 """
 
 import time
@@ -22,7 +25,7 @@ from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.statement import Statement
 from mtlsim.verification.rules import CONFIRMED, REFUTED, Evidence, judge
-from mtlsim.verification.variations import vary
+from mtlsim.verification.variations import nearby, vary
 
 AGAIN = 8
 SUSPECT = 3.0  # standard errors of a mean from which a cell is drawn again
@@ -31,6 +34,8 @@ TRIED = 8  # instances drawn for each that may be kept
 MOST_AGAIN = 6  # cells of one shape that are drawn again: one is enough to find the missing assumption
 SHAPES = 3  # tried for each that is needed
 N_MARGINS = 2  # draws on which the margins are looked at before a cell is kept
+STEPS = (0.6, 0.4, 0.25, 0.15)  # decades, of each generation of neighbours
+KEPT = 4  # cells that strain a statement most, whose neighbours are looked at next
 FLOOR = 1e-10  # of the labels' energy: differences below it are rounding
 MEANS = ("equality", "limit", "sign")  # kinds that are judged by a mean
 
@@ -47,6 +52,7 @@ class Hole:
     measured: float
     predicted: float
     margin: float
+    strain: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.quantity}: {self.predicted:.4g} predicted, {self.measured:.4g} measured (score {self.score:.3g})"
@@ -101,10 +107,12 @@ def search_holes(statement: Statement, n_cells: int = 200, n_seeds: int = 100, s
             continue
         drawn = _draw(make, TRIED * PER_SHAPE, rng)
         run = for_shape(lambda one, key: _values(statement, one, key), drawn[0])
-        margins = [values["margin"] for values in run(drawn, jax.random.key(seed), N_MARGINS)]
-        kept = [one for one, margin in zip(drawn, margins, strict=True) if np.min(margin) > 0][:wanted]
+        kept = _inside(run, drawn, seed)[:wanted]
         n_drawn, n_inside, n_shapes = n_drawn + len(drawn), n_inside + len(kept), n_shapes + 1
-        holes += _twice_wrong(statement, run, kept, n_seeds, seed) if kept else []
+        found = _twice_wrong(statement, run, kept, n_seeds, seed) if kept else []
+        if kept and not found:
+            found = _twice_wrong(statement, run, _towards_the_worst(statement, run, kept, n_seeds, seed, rng), n_seeds, seed)
+        holes += found
     return Search(statement, n_drawn, n_inside, n_shapes, n_seeds, holes, time.perf_counter() - start)
 
 
@@ -132,6 +140,26 @@ def holes_among(statement: Statement, instances: Sequence[Any], n_seeds: int = 1
     """Those of the instances, all of one shape, that are inside the assumptions and disagree, twice."""
     run = for_shape(lambda one, key: _values(statement, one, key), instances[0])
     return _twice_wrong(statement, run, instances, n_seeds, seed)
+
+
+def _inside(run: Run, instances: Sequence[Any], seed: int) -> list[Any]:
+    """Those whose assumptions hold on the draws that are looked at first."""
+    margins = [values["margin"] for values in run(instances, jax.random.key(seed), N_MARGINS)] if instances else []
+    return [one for one, margin in zip(instances, margins, strict=True) if np.min(margin) > 0]
+
+
+def _towards_the_worst(
+    statement: Statement, run: Run, instances: Sequence[Any], n_seeds: int, seed: int, rng: np.random.Generator
+) -> list[Any]:
+    """The cells that strain the statement most, of these, their neighbours, and the neighbours of the worst of them."""
+    worst: list[tuple[float, Any]] = []
+    for number, step in enumerate((*STEPS, 0.0)):
+        seen = _compare(statement, run, instances, n_seeds, seed + 3 + number) if instances else []
+        worst = sorted([*worst, *((hole.strain, hole.instance) for _, hole, _ in seen)], key=lambda pair: -pair[0])
+        worst = list({id(one): (strain, one) for strain, one in reversed(worst[: 2 * KEPT])}.values())[::-1][:KEPT]
+        moved = lambda one, step=step: _draw(lambda rng: nearby(one, rng, step), PER_SHAPE // KEPT * 2, rng)
+        instances = _inside(run, [near for _, one in worst for near in moved(one)], seed) if step else []
+    return [one for _, one in worst]
 
 
 def _twice_wrong(statement: Statement, run: Run, instances: Sequence[Any], n_seeds: int, seed: int) -> list[Hole]:
@@ -200,5 +228,6 @@ def _compare(
             wrong = unknown or judge(statement.kind, [one])[0] == REFUTED
             wrong |= suspect and statement.kind in MEANS and one.against(statement.kind) >= SUSPECT
             numbers = float(one.against(statement.kind)), float(measured.mean()), float(predicted.mean()), float(margin.min())
+            numbers = *numbers, one.strain(statement.kind)
             seen.append((i, Hole(instance, name, *numbers), wrong))
     return seen

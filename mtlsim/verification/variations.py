@@ -6,7 +6,7 @@ rows, shared rows, sharing, what is left out) is chosen once for many instances,
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import equinox as eqx
@@ -57,6 +57,28 @@ def vary(statement: Statement, rng: np.random.Generator) -> Make:
 
         return make
     return lambda rng: _checked(jitter(near(rng), rng))
+
+
+def nearby(instance: Any, rng: np.random.Generator, decades: float) -> Any:
+    """The same with some of its numbers moved by up to so many decades; whole numbers of two or more stay whole.
+
+    Raises ValueError where a class does not take them.
+    """
+    is_whole = lambda leaf: type(leaf) in (int, float) and float(leaf).is_integer()
+    floats = jax.tree.map(lambda leaf: float(leaf) if type(leaf) is int else leaf, instance)
+
+    def back(old, new):
+        if type(old) is int and old < 2:
+            return old
+        return type(old)(round(new)) if is_whole(old) and abs(old) >= 2 else new
+
+    return _rebuilt(jax.tree.map(back, instance, jitter(floats, rng, decades)))
+
+
+def _rebuilt(instance: Any) -> Any:
+    """Made anew from its fields, and these from theirs, so that every class checks its own."""
+    own = {field.name: getattr(instance, field.name) for field in fields(instance) if field.init}
+    return replace(instance, **{name: _rebuilt(value) for name, value in own.items() if isinstance(value, eqx.Module)})
 
 
 def _checked(instance: Any) -> Any:

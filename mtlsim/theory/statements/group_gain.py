@@ -6,15 +6,19 @@ off in a direction along which one group varies strongly, that group loses while
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.groups import Groups
+from mtlsim.core.extremes import smallest_of
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import Isotropic, PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.predictor import predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, measured, tasks_of
+
+OFF = 3.0  # over d: the share by which risks may differ from their limit
 
 
 def predicted_risks(cell: Groups, key, alike: bool = False):
@@ -39,17 +43,40 @@ def assume(cell, key):
 
 def predict(cell, key):
     single, multi = predicted_risks(cell, key)
-    gains, rows = (single.risk - multi.risk)[cell.is_group], tasks_of(cell, key).n_samples[cell.is_group]
-    mean = jnp.sum(cell.shares(rows) * gains)
-    return {"risk_single_minority": single.risk[-1], "gain_majority": gains[0], "gain_minority": gains[-1], "gain": mean}
+    gains = single.risk - multi.risk
+    return {"risk_single_minority": single.risk[-1]} | _as_gains(cell, key, gains)
+
+
+def _as_gains(cell, key, of_each) -> dict:
+    """What each task has, of the majority, the minority, and all groups by their shares."""
+    of_groups, rows = of_each[cell.is_group], tasks_of(cell, key).n_samples[cell.is_group]
+    mean = jnp.sum(cell.shares(rows) * of_groups)
+    return {"gain_majority": of_groups[0], "gain_minority": of_groups[-1], "gain": mean}
+
+
+@jax.jit
+def _least_share(cell):
+    """The least of |gain| over the larger of both risks, of the gains that are predicted: small near a turn."""
+    key = jax.random.key(0)
+    single, multi = predicted_risks(cell, key)
+    gains, risks = (_as_gains(cell, key, each) for each in (single.risk - multi.risk, jnp.maximum(single.risk, multi.risk)))
+    return smallest_of(jnp.stack([jnp.abs(gains[name]) / risks[name] for name in gains]))
 
 
 def trust(cell) -> float:
-    return 3 / cell.tasks.n_features
+    """Of a gain, what its risks are off by is a larger share the nearer it is to its turn. Measured: up to .9 / d of the larger."""
+    return max(OFF, 1.5 / (float(_least_share(cell)) + 1e-9)) / cell.tasks.n_features
 
 
 def instance(place: str, rng: np.random.Generator) -> Groups:
-    """Three groups; outside, as many rows of them as features, or nearly."""
+    """Three groups, no gain of which is a small part of its risks; outside, as many rows of them as features, or nearly."""
+    while True:
+        cell = _draw(place, rng)
+        if place != INSIDE or _least_share(cell) > 0.3:
+            return cell
+
+
+def _draw(place: str, rng: np.random.Generator) -> Groups:
     d = 60
     few, middle = int(rng.integers(0.2 * d, 0.5 * d)), int(rng.integers(0.1 * d, 0.4 * d))
     many = int(rng.integers(2 * d, 4 * d)) if place == INSIDE else d + 4 - few - middle

@@ -24,7 +24,7 @@ def assume(cell, key):
     gain, most = (jnp.abs(_gain(cell, key, alike)) for alike in (False, True))
     return group_gain.assume(cell, key) | {
         "many features": jnp.asarray(cell.tasks.n_features - 29.5),
-        "a gain beyond what the limit leaves out": gain - group_gain.trust(cell) * most,
+        "a gain beyond what the limit leaves out": gain - group_gain.OFF / cell.tasks.n_features * most,
     }
 
 

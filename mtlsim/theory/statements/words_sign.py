@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.words import Words
-from mtlsim.theory.statement import OUTSIDE, Statement, measured
+from mtlsim.theory.statement import OUTSIDE, Statement
 from mtlsim.theory.statements import order_shares_a_spectrum
 from mtlsim.theory.statements.order_shares_a_spectrum import level, own_part, well_apart
 
@@ -63,6 +63,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measured("gain"),
+    measure=order_shares_a_spectrum.measure,
     threshold=threshold,
 )

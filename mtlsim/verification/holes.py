@@ -20,6 +20,7 @@ import numpy as np
 from mtlsim.core.checks import require
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.words import counted
+from mtlsim.sweeps.instances import shape_of
 from mtlsim.sweeps.one_shape import for_shape
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory import find_statement, statement_names
@@ -110,8 +111,8 @@ def search_holes(statement: Statement, n_cells: int = 200, n_seeds: int = 100, s
         kept = _inside(run, drawn, seed)[:wanted]
         n_drawn, n_inside, n_shapes = n_drawn + len(drawn), n_inside + len(kept), n_shapes + 1
         found = _twice_wrong(statement, run, kept, n_seeds, seed) if kept else []
-        if kept and not found:
-            found = _twice_wrong(statement, run, _towards_the_worst(statement, run, kept, n_seeds, seed, rng), n_seeds, seed)
+        if kept and not found and (worst := _towards_the_worst(statement, run, kept, n_seeds, seed, rng)):
+            found = _twice_wrong(statement, run, worst, n_seeds, seed)
         holes += found
     return Search(statement, n_drawn, n_inside, n_shapes, n_seeds, holes, time.perf_counter() - start)
 
@@ -153,12 +154,14 @@ def _towards_the_worst(
 ) -> list[Any]:
     """The cells that strain the statement most, of these, their neighbours, and the neighbours of the worst of them."""
     worst: list[tuple[float, Any]] = []
+    shape = shape_of(instances[0])
     for number, step in enumerate((*STEPS, 0.0)):
         seen = _compare(statement, run, instances, n_seeds, seed + 3 + number) if instances else []
         worst = sorted([*worst, *((hole.strain, hole.instance) for _, hole, _ in seen)], key=lambda pair: -pair[0])
         worst = list({id(one): (strain, one) for strain, one in reversed(worst[: 2 * KEPT])}.values())[::-1][:KEPT]
         moved = lambda one, step=step: _draw(lambda rng: nearby(one, rng, step), PER_SHAPE // KEPT * 2, rng)
-        instances = _inside(run, [near for _, one in worst for near in moved(one)], seed) if step else []
+        near = [near for _, one in worst for near in moved(one) if shape_of(near) == shape] if step else []
+        instances = _inside(run, near, seed)
     return [one for _, one in worst]
 
 

@@ -244,6 +244,12 @@ def test_what_is_allowed_covers_what_was_seen(name):
     assert not holes_among(statement, cells, 500)
 
 
+def test_labels_of_tasks_whose_covariances_are_not_diagonal_together_are_predicted():
+    tasks = ClassificationTasks(40, (160, 120), cosine=0.9, relation="rotated", alignment=0.8, design=PowerLaw(1.0))
+    assert not holes_among(find_statement("classification-least-squares"), [PooledLabels(tasks, (1.0, 1.0))], 100)
+    assert margins("classification-least-squares", PooledLabels(tasks, (1.0, 1.0))) > 0
+
+
 def test_the_search_goes_on_to_where_a_statement_is_least_true():
     """Doses of 12 to 30 were off by more than was allowed, and no random cell lay near enough to the end of both ranges."""
     statement = find_statement("easy-dose")

@@ -40,11 +40,10 @@ def _predicted(case, key):
     seen = eqx.tree_at(lambda t: t.parameters, tasks, tasks.parameters * per_size[:, None])
     form = simplest_form(seen, True)
     # a task of no weight with parameters zero tells the length of what is learned
-    lengthened = Spectra(
-        jnp.concatenate([form.spectra, form.spectra[-1:]]),
-        jnp.concatenate([form.parameters, jnp.zeros_like(form.parameters[-1:])]),
-        form.penalty,
-    )
+    own = "spectra" if isinstance(form, Spectra) else "covariances"
+    again = lambda values, last: jnp.concatenate([values, last[None]])
+    parts = {own: again(getattr(form, own), getattr(form, own)[-1]), "parameters": again(form.parameters, 0 * form.parameters[-1])}
+    lengthened = dataclasses.replace(form, **parts)
     longer = lambda values, last: jnp.append(values, last)
     weights = per_task(case.weights, 1.0, tasks.n_tasks, "weights", kept.dtype)
     noise = jnp.sqrt(1 - kept**2)

@@ -154,15 +154,21 @@ def _towards_the_worst(
 ) -> list[Any]:
     """The cells that strain the statement most, of these, their neighbours, and the neighbours of the worst of them."""
     worst: list[tuple[float, Any]] = []
-    shape = shape_of(instances[0])
-    for number, step in enumerate((*STEPS, 0.0)):
+    for number, step in enumerate((*STEPS, None)):
         seen = _compare(statement, run, instances, n_seeds, seed + 3 + number) if instances else []
-        worst = sorted([*worst, *((hole.strain, hole.instance) for _, hole, _ in seen)], key=lambda pair: -pair[0])
-        worst = list({id(one): (strain, one) for strain, one in reversed(worst[: 2 * KEPT])}.values())[::-1][:KEPT]
-        moved = lambda one, step=step: _draw(lambda rng: nearby(one, rng, step), PER_SHAPE // KEPT * 2, rng)
-        near = [near for _, one in worst for near in moved(one) if shape_of(near) == shape] if step else []
-        instances = _inside(run, near, seed)
+        strained = sorted([*worst, *((hole.strain, hole.instance) for _, hole, _ in seen)], key=lambda pair: pair[0])
+        own = {id(one): (strain, one) for strain, one in strained}  # of several quantities the one that strains it most
+        worst = sorted(own.values(), key=lambda pair: -pair[0])[:KEPT]
+        if step is not None:
+            near = [near for _, one in worst for near in _neighbours(one, step, rng)]
+            instances = _inside(run, near, seed)
     return [one for _, one in worst]
+
+
+def _neighbours(instance: Any, step: float, rng: np.random.Generator) -> list[Any]:
+    """Cells of the same shape, of the many that cannot be made a few that can."""
+    drawn = _draw(lambda rng: nearby(instance, rng, step), TRIED * PER_SHAPE // KEPT, rng)
+    return [near for near in drawn if shape_of(near) == shape_of(instance)][: 2 * PER_SHAPE // KEPT]
 
 
 def _twice_wrong(statement: Statement, run: Run, instances: Sequence[Any], n_seeds: int, seed: int) -> list[Hole]:

@@ -40,6 +40,8 @@ def prepare(n_devices: int | None = None) -> None:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={n_devices or cores}".strip()
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder()))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    # a thread or another process was writing that program just then: it is compiled again
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
 
 
 def _check_in_time(n_devices: int | None) -> None:

@@ -75,6 +75,27 @@ def test_a_prepared_process_keeps_nan_and_one_blas_thread_though_numpy_came_firs
     assert run.stdout.split("\n")[:2] == ["{}", "{1}"]
 
 
+def test_a_program_that_is_being_written_is_compiled_again_without_a_word(tmp_path):
+    """Two threads or processes at one file of the cache."""
+    lines = (
+        "from mtlsim.launcher import prepare",
+        "prepare()",
+        "import jax, os, pathlib",
+        "run = lambda: print(jax.jit(lambda x: 3 * x)(2))",
+        "run()",
+        "files = list(pathlib.Path(os.environ['JAX_COMPILATION_CACHE_DIR']).glob('*cache'))",
+        "[file.write_bytes(file.read_bytes()[:-9]) for file in files]",
+        "jax.clear_caches()",
+        "run()",
+        "print(len(files))",
+    )
+    code = "; ".join(lines)
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    first, second, n_files = run.stdout.split()
+    assert first == second == "6" and int(n_files) > 0 and run.stderr == ""
+
+
 def test_canary_crosses_the_rows_where_the_fault_sits():
     seen = {(case.dtype, case.n_rows) for case in probes.cases()}
     assert {("float64", 16_385), ("float32", 32_769), ("float64", 32_769)} <= seen

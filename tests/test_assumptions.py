@@ -9,6 +9,7 @@ import pytest
 
 from mtlsim import ClassificationTasks, LinearTasks, Transfer
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
+from mtlsim.experiments import dimension
 from mtlsim.results.grid import as_leaves
 from mtlsim.sharing.from_source import FromSource
 from mtlsim.sharing.mean_regularised import MeanRegularised
@@ -363,3 +364,10 @@ def test_what_must_be_zero_may_not_be_below_it(name, part):
     for value, holds in ((0.0, True), (-0.1, False)):
         margins = statement.assume(dataclasses.replace(inside, **{part: value}), jax.random.key(0))
         assert all(float(margin) >= 0 for margin in margins.values()) is holds, (value, margins)
+
+
+@pytest.mark.parametrize("name", dimension.STATEMENTS)
+def test_what_a_limit_allows_is_traced_with_its_cell(name):
+    """As the figure over the number of features does."""
+    cell = dimension.LimitAndRisk(name, dimension.FEATURES[0])
+    assert jax.eval_shape(lambda key: cell(key=key), jax.random.key(0))["trust"].shape == ()

@@ -71,19 +71,15 @@ def predict(cell, key):
     return {"risk_multi": soft_risk(distance, tasks.noise[-1], tasks.n_samples[-1], tasks.n_features, strength)}
 
 
-def trust(cell: Transfer) -> float:
+def trust(cell):
     """Of order 1/d, and besides, of a strength that is small beside the least eigenvalue, what the limit of many features misses of
     E tr (X'X)^-2 with a = |n - d|: a^2 / ((a - 1)(a - 3)) - 1. Measured: 1.0 of that at d = 32, n = 40 and a strength of n / 1000.
     """
-    tasks = cell.tasks
-    n, d = float(tasks.n_samples[-1]), tasks.n_features
-    away, least = max(abs(n - d), 4.0), (1 - (d / n) ** 0.5) ** 2
-    own = least / (least + float(jnp.asarray(cell.sharing.strength)) / (n * _variance(tasks)))
+    tasks = tasks_of(cell, jax.random.key(0))
+    n, d, variance = tasks.n_samples[-1], tasks.n_features, tasks.covariances[-1].eigenvalues[0]
+    away, least = jnp.maximum(jnp.abs(n - d), 4.0), (1 - jnp.sqrt(d / n)) ** 2
+    own = least / (least + jnp.asarray(cell.sharing.strength, float) / (n * variance))
     return ERROR / d + 1.2 * (4 * away - 3) / ((away - 1) * (away - 3)) * own
-
-
-def _variance(tasks: LinearTasks) -> float:
-    return float(tasks.draw(key=jax.random.key(0)).covariances[-1].eigenvalues[0])
 
 
 def instance(place: str, rng: np.random.Generator) -> Transfer:

@@ -236,7 +236,7 @@ def _compare(
             unknown = not (np.isfinite(measured).all() and np.isfinite(predicted).all())
             wrong = unknown or judge(statement.kind, [one])[0] == REFUTED
             wrong |= suspect and statement.kind in MEANS and one.against(statement.kind) >= SUSPECT
-            numbers = float(one.against(statement.kind)), float(measured.mean()), float(predicted.mean()), float(margin.min())
-            numbers = *numbers, one.strain(statement.kind)
+            means = float(measured.mean()), float(predicted.mean())
+            numbers = float(one.against(statement.kind)), *means, float(margin.min()), one.strain(statement.kind)
             seen.append((i, Hole(instance, name, *numbers), wrong))
     return seen

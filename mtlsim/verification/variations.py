@@ -16,6 +16,7 @@ import numpy as np
 
 from mtlsim.cells.transfer import Transfer
 from mtlsim.sharing import find_sharing, sharing_names
+from mtlsim.sweeps.instances import shape_of
 from mtlsim.tasks.covariance import Isotropic, PowerLaw, Spiked
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Recipe
@@ -36,12 +37,12 @@ Make = Callable[[np.random.Generator], Any]
 def vary(statement: Statement, rng: np.random.Generator) -> Make:
     """A function rng -> instance, of one shape: what is static is drawn here, and every number by the function."""
     base = statement.instance(statement.places[0], rng)
-    shape = _static(base)
+    shape = shape_of(base)
 
     def near(rng):
         for _ in range(MAX_TRIES):
             found = statement.instance(statement.places[0], rng)
-            if _static(found) == shape:
+            if shape_of(found) == shape:
                 return found
         return base
 
@@ -56,7 +57,7 @@ def vary(statement: Statement, rng: np.random.Generator) -> Make:
             return replace(found, tasks=_redraw(found.tasks, changes, rng), **rest)
 
         return make
-    return lambda rng: _checked(jitter(near(rng), rng))
+    return lambda rng: _rebuilt(jitter(near(rng), rng))
 
 
 def nearby(instance: Any, rng: np.random.Generator, decades: float) -> Any:
@@ -81,14 +82,6 @@ def _rebuilt(instance: Any) -> Any:
     return replace(instance, **{name: _rebuilt(value) for name, value in own.items() if isinstance(value, eqx.Module)})
 
 
-def _checked(instance: Any) -> Any:
-    """The instance, if its class takes these numbers. Raises ValueError if not: nobody can make such a cell."""
-    check = getattr(instance, "__check_init__", None)
-    if check is not None:
-        check()
-    return instance
-
-
 def jitter(tree: Any, rng: np.random.Generator, decades: float = 3.0) -> Any:
     """Some of the numbers of an instance, multiplied by up to so many decades; matrices as a whole."""
 
@@ -100,11 +93,6 @@ def jitter(tree: Any, rng: np.random.Generator, decades: float = 3.0) -> Any:
         return float(moved) if isinstance(leaf, float) else jnp.asarray(moved)
 
     return jax.tree.map(move, tree)
-
-
-def _static(instance: Any):
-    numbers, rest = eqx.partition(instance, eqx.is_array_like)
-    return jax.tree.structure(numbers), tuple(np.shape(leaf) for leaf in jax.tree.leaves(numbers)), jax.tree.structure(rest)
 
 
 def _static_of_tasks(tasks: Recipe, rng: np.random.Generator, n_tasks: int) -> dict:

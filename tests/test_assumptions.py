@@ -17,8 +17,10 @@ from mtlsim.tasks.covariance import Covariance, Isotropic, PowerLaw, Spiked
 from mtlsim.tasks.recipe import Tasks
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.margins import decades, full_rank, one_covariance, own_variance
+from mtlsim.theory.mixed_tasks import MixedTasks
 from mtlsim.theory.statement import INSIDE
 from mtlsim.theory.statements import group_sign
+from mtlsim.theory.statements.adapters_pool import Adapted
 from mtlsim.theory.statements.alignment_claim import source_of_same_helps_more
 from mtlsim.theory.statements.classification_least_squares import PooledLabels
 from mtlsim.theory.statements.complementary_shift import ComplementaryShift
@@ -100,6 +102,11 @@ def labels(labels="sign", activation="identity"):
     return PooledLabels(tasks, (1.0, 1.0))
 
 
+def adapted(exponent, noise):
+    tasks = LinearTasks(4, (26, 15, 8), (0.0, 0.3), noise=(noise, 1.0, 7.0), design=PowerLaw(exponent), relation="disjoint")
+    return Adapted(MixedTasks(tasks, jnp.ones((4, 3))), 0.18)
+
+
 COMMON = {"cosine": 1.0, "design": PowerLaw(1.0)}
 FALSE = {  # name: (a cell of the kind where the statement is true, [cells where it was seen to be false])
     "plateau": (Transfer(two()), [Transfer(two(noise=(1e6, 1.0))), Transfer(two(), weights=(1e-12, 1.0))]),
@@ -137,6 +144,8 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     "group-sign": (off_by(0.9), [off_by(0.98), off_by(1.02)]),
     # a weight of 1e1200
     "normalisation-free-heads": (normalised_heads(1.0), [normalised_heads(1000.0)]),
+    # a least eigenvalue of 1e-34, in which the base is so long that differences of a few units beside it are nothing
+    "adapters-pool": (adapted(1.5, 1.0), [adapted(56.0, 810.0)]),
     "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu")]),
     # rows so near to the features that even one task alone is off its limit by more than is allowed
     "mean-regularised": (near_the_peak(90.0), [near_the_peak(71.0)]),

@@ -97,8 +97,13 @@ def near_the_peak(n_target):
     return Transfer(two(60, (1e12, n_target)), sharing=MeanRegularised(100.0))
 
 
-def labels(labels="sign", activation="identity"):
-    tasks = ClassificationTasks(40, (160, 109), cosine=0.9, relation="same", labels=labels, activation=activation)
+def merged(n_samples=(8, 8, 26), **changes):
+    return Transfer(LinearTasks(6, n_samples, **{"cosine": 0.3, "design": PowerLaw(1.0)} | changes), sharing="pooled")
+
+
+def labels(labels="sign", activation="identity", exponent=0.0):
+    design = PowerLaw(exponent)
+    tasks = ClassificationTasks(40, (160, 109), cosine=0.9, relation="same", labels=labels, activation=activation, design=design)
     return PooledLabels(tasks, (1.0, 1.0))
 
 
@@ -146,7 +151,10 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     "normalisation-free-heads": (normalised_heads(1.0), [normalised_heads(1000.0)]),
     # a least eigenvalue of 1e-34, in which the base is so long that differences of a few units beside it are nothing
     "adapters-pool": (adapted(1.5, 1.0), [adapted(56.0, 810.0)]),
-    "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu")]),
+    # a covariance of condition 1e24, of which least squares knows nothing
+    "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu"), labels(exponent=15.0)]),
+    # a system of condition 1e20, and rows of signs that do not see every direction
+    "merging-is-pooling": (merged(), [merged(n_samples=(1e12, 1e12, 25), design=PowerLaw(14.0)), merged(rows="rademacher")]),
     # rows so near to the features that even one task alone is off its limit by more than is allowed
     "mean-regularised": (near_the_peak(90.0), [near_the_peak(71.0)]),
 }

@@ -15,7 +15,7 @@ from mtlsim.core.status import Certificate, Status
 from mtlsim.sharing.hard import Hard
 from mtlsim.solvers import boxes, newton
 from mtlsim.solvers.boxes import Proof, bound
-from mtlsim.solvers.heads import Heads
+from mtlsim.solvers.heads import Heads, climb
 
 D = 5
 KEY = jax.random.key(3)
@@ -88,9 +88,7 @@ def test_nothing_in_a_box_exceeds_its_bound(n_tasks):
         corners = rng.choice([-1, 1], (100, n_tasks)) * halves
         inside = centre + np.concatenate([corners, corners * rng.uniform(0, 1, corners.shape)])
         assert problem.fit(jnp.asarray(inside))[2].max() <= upper[0] * (1 + 1e-10)
-        heads = problem.look(jnp.asarray(centre)).heads  # narrow boxes around a top, where the slope is none
-        for _ in range(30):
-            heads = problem.look(heads).alternation
+        heads = climb(problem, jnp.asarray(centre), 100)[0].heads  # narrow boxes around a top, where the slope is none
         widths = 0.03 * jnp.abs(heads), 0.003 * jnp.abs(heads)
         errors.append([float(bound(problem, heads, width)[1][0] - problem.fit(heads)[2][0]) for width in widths])
     wide, narrow = np.array(errors).T

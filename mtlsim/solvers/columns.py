@@ -17,7 +17,7 @@ from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.status import Certificate, Status, flag, worst
 from mtlsim.samples.moments import Moments
-from mtlsim.solvers.heads import FURTHER, SLOW, Place, climb, factorise
+from mtlsim.solvers.heads import Place, climb, factorise
 from mtlsim.solvers.newton import look_at, rounding_of_loss
 from mtlsim.solvers.objective import absorb, observed_rows, too_few_rows
 from mtlsim.solvers.separate import explained_alone
@@ -44,16 +44,12 @@ class Columns(eqx.Module):
         return factor, linalg.solve_upper(factor, half).reshape(n, r, d), jnp.sum(half**2, 1)
 
     def look(self, heads: Float[Array, "n Kr"]) -> Place:
-        """V and both next steps at each of n heads, of orthonormal columns."""
-        heads = self._orthonormal(heads)
-        value, alternation, surely, newton, promise = self.steps(heads)
-        steps = jnp.isfinite(promise)
-        newton = jnp.where(steps[:, None], newton, heads + FURTHER * (alternation - heads))
-        onward = self._orthonormal(alternation), self._orthonormal(newton)
-        return Place(heads, value, *onward, jnp.where(steps, promise, SLOW * surely))
+        """V and the next step at each of n heads, of orthonormal columns."""
+        heads = self.normalise(heads)
+        return Place.between(heads, *self.steps(heads))
 
     def steps(self, heads: Float[Array, "n Kr"]):
-        """V, the heads of alternation and what they gain at least, those of Newton's method and what they promise."""
+        """V, Newton's step and what it promises, that of alternation and what it gains at least."""
         n, (n_tasks, d), r = len(heads), self.sides.shape, self.rank
         factor, columns, value = self.fit(heads)
         heads = heads.reshape(n, n_tasks, r)
@@ -78,8 +74,11 @@ class Columns(eqx.Module):
         ahead = linalg.solve_positive(small + _little(small), overlaps.reshape(-1, r)).reshape(heads.shape)
         move = ahead - heads
         surely = jnp.einsum("nki,nkij,nkj->n", move, inner, move, precision="highest")
-        heads = heads.reshape(n, -1)
-        return value, ahead.reshape(n, -1), surely, heads + step, 2 * jnp.sum(step * slope, 1)
+        return value, step, 2 * jnp.sum(step * slope, 1), move.reshape(n, -1), surely
+
+    def among(self, heads: Float[Array, "n Kr"]) -> "Columns":
+        """The problem itself: the first steps are its own."""
+        return self
 
     def alike(self, heads: Float[Array, "n Kr"], one: Float[Array, " Kr"]) -> Float[Array, " n"]:
         """The mean squared cosine between the spans of orthonormal columns and those of one of them."""
@@ -87,7 +86,8 @@ class Columns(eqx.Module):
         cosines = jnp.einsum("nki,kj->nij", heads.reshape(shape), one.reshape(shape)[0], precision="highest")
         return jnp.sum(cosines**2, (1, 2)) / self.rank
 
-    def _orthonormal(self, heads: Float[Array, "n Kr"]) -> Float[Array, "n Kr"]:
+    def normalise(self, heads: Float[Array, "n Kr"]) -> Float[Array, "n Kr"]:
+        """Heads of orthonormal columns that span the same."""
         return jnp.linalg.qr(heads.reshape(len(heads), -1, self.rank))[0].reshape(heads.shape)
 
 
@@ -162,8 +162,8 @@ def _starts(problem: Columns, key: Key[Array, ""], n_starts: int) -> Float[Array
 
 def _columns(rank: int, heads: Float[Array, " Kr"], grams: Float[Array, "K d d"], sides: Float[Array, "K d"]):
     """The best columns at heads that were found, after a last step of Newton's: its derivatives are those of the optimum."""
-    problem = Columns(grams, sides, rank)
-    return problem.fit(problem.steps(jax.lax.stop_gradient(heads)[None])[3])[1][0]
+    problem, fixed = Columns(grams, sides, rank), jax.lax.stop_gradient(heads)[None]
+    return problem.fit(fixed + problem.steps(fixed)[1])[1][0]
 
 
 def _best_heads(problem: Moments, shared: Float[Array, "d r"]) -> Float[Array, "K r"]:

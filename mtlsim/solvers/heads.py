@@ -9,7 +9,8 @@ for grams S_k and sides b_k that hold the weights and ridges. With u_k = b_k - 2
     dV/da_k = 2 (p_k - a_k q_k),    d2V/da_j da_k = 2 u_j'G^-1 u_k - 2 [j = k] q_k,    p_k = b_k'x,  q_k = x'S_k x,
 
 so that a step of Newton's method costs one factorisation, as does one of alternation, a_k = p_k / q_k, which never loses. Newton's
-is taken where V bends downwards, and kept where it gains; else the other is: every start rises to a top.
+is taken where V bends downwards, a longer one of alternation elsewhere. A step is kept where it gains, and cut where it does not:
+on narrow ridges whole steps lose, and those of alternation hardly gain.
 """
 
 from typing import NamedTuple
@@ -21,10 +22,13 @@ from jaxtyping import Array, Bool, Float, Int
 from mtlsim.core import linalg
 from mtlsim.core.extremes import largest_of
 
-FIRST_STEPS = 5  # of every start; after them the best places are followed to their tops
+FIRST_STEPS = 4  # of every start; after them the best places are followed to their tops
 FOLLOWED = 4
+FAR_MORE = 2  # features a start: the first steps are then taken among the directions that suit the starts
 SETTLED = 1e-14  # of V (or 4 roundings): a step that promises less is the last
-FURTHER = 3.0  # times the step of alternation, where Newton's method has none
+LONGEST = 0.5  # steps, of heads of length one
+CUT, GROWTH = 0.25, 2.0  # of the longest step after a loss, and after a gain
+FURTHER = 10.0  # times the step of alternation, where Newton's method has none
 SLOW = 100.0  # times the sure gain of a step of alternation: what it may still come to
 SAME = 1e-6  # squared sine between heads below which two places are one
 JITTER = 4  # times d roundings of the diagonal
@@ -58,8 +62,8 @@ class Heads(NamedTuple):
         return linalg.multiply(directions, self.sides.T), sizes, images
 
     def look(self, heads: Float[Array, "n K"]) -> "Place":
-        """V and both next steps at each of n heads."""
-        heads = unit(heads)
+        """V and the next step at each of n heads."""
+        heads = self.normalise(heads)
         factor, directions, value = self.fit(heads)
         p, q, images = self.overlaps(directions)
         residuals = linalg.solve_lower_beside(factor, jnp.swapaxes(self.sides - 2 * heads[..., None] * images, 1, 2))
@@ -69,13 +73,22 @@ class Heads(NamedTuple):
         # along the heads themselves V does not change; a bend of the usual size there makes the system regular
         across = jnp.eye(heads.shape[1], dtype=q.dtype) - heads[..., None] * heads[:, None]
         usual = largest_of(q, 1)[:, None, None] * heads[..., None] * heads[:, None]
-        step = linalg.solve_positive(usual - linalg.multiply(across, bends, across), slope)
-        promise = jnp.sum(step * slope, 1)
-        steps = jnp.isfinite(promise)
-        alternation = jnp.where(q > 0, p / jnp.where(q > 0, q, 1), 0)
-        surely = jnp.sum(q * (alternation - heads) ** 2, 1)  # what alternation gains at least
-        newton = heads + jnp.where(steps[:, None], step, FURTHER * (alternation - heads))
-        return Place(heads, value, unit(alternation), unit(newton), jnp.where(steps, promise, SLOW * surely))
+        newton = linalg.solve_positive(usual - linalg.multiply(across, bends, across), slope)
+        alternation = jnp.where(q > 0, p / jnp.where(q > 0, q, 1), 0) - heads
+        return Place.between(heads, value, newton, jnp.sum(newton * slope, 1), alternation, jnp.sum(q * alternation**2, 1))
+
+    def normalise(self, heads: Float[Array, "n K"]) -> Float[Array, "n K"]:
+        """The same direction's heads of length one."""
+        return unit(heads)
+
+    def among(self, heads: Float[Array, "n K"]) -> "Heads":
+        """The problem of the directions that suit n heads alone, where there are far more: never above V, and V at these heads."""
+        n, d = len(heads), self.sides.shape[1]
+        if n <= FOLLOWED or d < FAR_MORE * n:
+            return self
+        basis = jnp.linalg.qr(unit(self.fit(self.normalise(heads))[1]).T)[0]
+        grams = jnp.einsum("dm,kde,en->kmn", basis, self.grams, basis, precision="highest")
+        return Heads(grams, linalg.multiply(self.sides, basis))
 
     def alike(self, heads: Float[Array, "n K"], one: Float[Array, " K"]) -> Float[Array, " n"]:
         """The squared cosine between heads of length one and one of them."""
@@ -91,19 +104,31 @@ def factorise(grams: Float[Array, "n d d"]) -> Float[Array, "n d d"]:
 
 
 class Place(NamedTuple):
-    """Heads of length one and V there; the heads that alternation and Newton's method go to next, and what is still to be gained.
-
-    Where V does not bend downwards, Newton's method has no step, and goes further along that of alternation.
-    """
+    """Heads of length one and V there; the step to the next ones, and what is still to be gained."""
 
     heads: Float[Array, "n K"]
     value: Float[Array, " n"]
-    alternation: Float[Array, "n K"]
-    newton: Float[Array, "n K"]
+    step: Float[Array, "n K"]
     promise: Float[Array, " n"]
+
+    @classmethod
+    def between(cls, heads, value, newton, promise, alternation, surely) -> "Place":
+        """Newton's step, and where V does not bend downwards, so that it has none, that of alternation, and more of it.
+
+        promise, surely (n,): twice what Newton's method gains to second order, and what alternation gains at least.
+        """
+        bends_downwards = jnp.isfinite(promise)
+        step = jnp.where(bends_downwards[:, None], newton, FURTHER * alternation)
+        return cls(heads, value, step, jnp.where(bends_downwards, promise, SLOW * surely))
 
     def take(self, chosen: Int[Array, "*m"]) -> "Place":
         return jax.tree.map(lambda leaf: leaf[chosen], self)
+
+    def onward(self, longest: Float[Array, " n"] | float = jnp.inf) -> tuple[Float[Array, "n K"], Float[Array, " n"]]:
+        """The heads after the step, cut to be no longer than this, and its length."""
+        lengths = jnp.linalg.norm(self.step, axis=1)
+        longest = jnp.minimum(lengths, longest)
+        return self.heads + self.step * (longest / jnp.where(lengths > 0, lengths, 1))[:, None], longest
 
 
 def climb(problem, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Place, Int[Array, ""], Bool[Array, ""]]:
@@ -113,14 +138,14 @@ def climb(problem, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Pl
     """
     settled = max(SETTLED, 4 * jnp.finfo(starts.dtype).eps)
 
-    def step(state):
-        """A place and where to go from it: on after a gain, or back and on by alternation."""
-        place, onward = state
-        new = problem.look(onward)
+    def step(problem, state):
+        """A place and how far to go from it at most: on after a gain, less far after a loss."""
+        place, longest = state
+        heads, length = place.onward(longest)
+        new = problem.look(heads)
         better = new.value >= place.value
-        choose = lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-        kept = jax.tree.map(choose, new, place)
-        return kept, choose(kept.newton, kept.alternation)
+        kept = jax.tree.map(lambda new, old: jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old), new, place)
+        return kept, jnp.where(better, jnp.minimum(GROWTH * longest, LONGEST), CUT * length)
 
     def onwards(state):
         place, _, iteration = state
@@ -128,17 +153,22 @@ def climb(problem, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Pl
         matters = place.value + 2 * place.promise > best
         return jnp.any(matters & (place.promise > settled * place.value)) & (iteration < max_iterations)
 
-    nothing = jnp.zeros(len(starts), starts.dtype)
-    state = Place(starts, nothing, starts, starts, nothing + jnp.inf), starts
-    place, onward = jax.lax.fori_loop(0, FIRST_STEPS, lambda _, state: step(state), state)
+    first = problem.among(starts)
+    place, longest = jax.lax.fori_loop(0, FIRST_STEPS, lambda _, state: step(first, state), _begin(starts))
     chosen = _highest(problem, place, min(FOLLOWED, len(starts)))
-    state = place.take(chosen), onward[chosen]
-    place, _, _ = jax.lax.while_loop(onwards, lambda state: (*step(state[:2]), state[2] + 1), (*state, 0))
+    state = (place.take(chosen), longest[chosen]) if first is problem else _begin(place.heads[chosen])
+    place, *_ = jax.lax.while_loop(onwards, lambda state: (*step(problem, state[:2]), state[2] + 1), (*state, 0))
     best = jnp.argmax(jnp.where(jnp.isfinite(place.value), place.value, -jnp.inf))
     at_rest = place.promise <= settled * place.value
     # a last step, too small to be seen in V, doubles the digits of the heads
-    place = place._replace(heads=jnp.where(at_rest[:, None], place.newton, place.heads))
+    place = place._replace(heads=jnp.where(at_rest[:, None], problem.normalise(place.onward()[0]), place.heads))
     return place, best, at_rest[best]
+
+
+def _begin(heads: Float[Array, "n K"]) -> tuple[Place, Float[Array, " n"]]:
+    """Places that nothing is known of yet, and how far to go from there."""
+    nothing = jnp.zeros(len(heads), heads.dtype)
+    return Place(heads, nothing, jnp.zeros_like(heads), nothing + jnp.inf), nothing + LONGEST
 
 
 def _highest(problem, place: Place, n_kept: int) -> Int[Array, " m"]:

@@ -150,8 +150,8 @@ def _own(problem: Heads) -> tuple[Float[Array, " K"], Float[Array, "n K"]]:
 def _direction(heads: Float[Array, " K"], grams: Float[Array, "K d d"], sides: Float[Array, "K d"]) -> Float[Array, " d"]:
     """The best direction at heads that were found, after a last step of Newton's: its derivatives are those of the optimum."""
     problem, length = Heads(grams, sides), jnp.linalg.norm(heads)
-    again = problem.look(jax.lax.stop_gradient(heads)[None]).newton
-    return problem.fit(again)[1][0] / length
+    again, _ = problem.look(jax.lax.stop_gradient(heads)[None]).onward()
+    return problem.fit(unit(again))[1][0] / length
 
 
 def _prove(problem: Heads, top: Place, settled, energies: Float[Array, " K"], starts: Float[Array, "n K"], max_iterations: int):

@@ -175,7 +175,11 @@ def _redraw(tasks: Recipe, changes: dict, rng: np.random.Generator) -> Recipe:
 def _design(kind: str, rng: np.random.Generator):
     if kind == "isotropic":
         return Isotropic(float(10 ** rng.uniform(-3, 3)))
-    return PowerLaw(float(rng.uniform(0, 6))) if kind == "power" else Spiked(float(10 ** rng.uniform(0, 8)), fraction=0.1)
+    # some so steep that the precision sees nothing of their last directions
+    steep = rng.random() < 0.25
+    if kind == "power":
+        return PowerLaw(float(rng.uniform(6, 30) if steep else rng.uniform(0, 6)))
+    return Spiked(float(10 ** (rng.uniform(8, 18) if steep else rng.uniform(0, 8))), fraction=0.1)
 
 
 def _rows(tasks: Recipe, n_tasks: int, d: int, rows: str, shared: bool, rng: np.random.Generator) -> tuple:

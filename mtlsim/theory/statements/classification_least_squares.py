@@ -21,6 +21,7 @@ from mtlsim.samples.data import draw_rows
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import PowerLaw
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import Spectra, predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, half_as_large, tasks_of
 
@@ -59,6 +60,7 @@ def assume(case, key):
         "Gaussian rows": 1.0 if tasks.rows == "gaussian" else -1.0,
         "labels that are signs of scores": 1.0 if tasks.labels == "sign" and tasks.activation == "identity" else -1.0,
         "rows in all away from the number of features": _predicted(case, key)[1],
+        "covariances of full rank": full_rank(tasks),
     }
 
 

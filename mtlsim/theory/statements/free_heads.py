@@ -3,10 +3,11 @@
 For heads in the ratio t (source over target), hard sharing is pooled least squares with source weight t^2, source parameters
 theta_1 / t and source noise noise_1 / t (`mtlsim.theory.predictor`). Its training loss t^2 loss_1 + loss_2 is deterministic
 in the limit, so the heads that training finds are its minimum t* over both signs, and the target's risk is the predicted one
-there. Where the loss hardly rises around t*, samples decide and the prediction does not hold: `depth` is by how many noise
-variances (the larger w_i noise_i^2) the loss rises from its minimum to heads twice as large or half as large, or of the other
-sign. What the limit leaves out even in a deep valley is the error of the heads themselves, about noise^2 risk''(t*) / loss''(t*)
-(noise_2^2 / n_2 of a source with rows without end): `omitted`, as a share of the risk.
+there. Where the loss hardly rises around t*, samples decide and the prediction does not hold: `depth` is by how many variances of
+what the labels miss (the larger w_i (noise_i^2 + risk_i), which is not nothing without noise) the loss rises from its minimum to
+heads twice as large or half as large, or of the other sign. What the limit leaves out even in a deep valley is the error of the
+heads themselves, about that variance times risk''(t*) / loss''(t*) (over n_2 of a source with rows without end): `omitted`, as a
+share of the risk.
 """
 
 import equinox as eqx
@@ -21,13 +22,14 @@ from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 GRID = np.linspace(-4, 4, 25)  # of log |t| about the ratio of the tasks' sizes
 N_NEWTON = 6
 NUDGE = 3e-4  # of log |t|
-DEPTH = 10.0  # noise variances
+DEPTH = 10.0  # variances of what labels miss
 
 
 class FreeHeads(eqx.Module):
@@ -84,7 +86,8 @@ def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> F
 
     around, risks = jax.lax.map(near_and_far, factors)
     around, risks = around[:2], risks[2:]
-    unit = largest_of(weights * noise**2)
+    misfit = predicted.risk * jnp.stack([ratio, jnp.ones_like(ratio)]) ** 2
+    unit = jax.lax.stop_gradient(largest_of(weights * (noise**2 + misfit)))
     bend = (risks[0] - 2 * risks[1] + risks[2]) / NUDGE**2
     omitted = unit * jnp.abs(bend) / jnp.where(curvature > 0, curvature, 1) / risks[1]
     other = smallest_of(jnp.where((signs == sign) | ~jnp.isfinite(losses), jnp.inf, losses))
@@ -104,9 +107,10 @@ def assume(cell, key):
     heads, _ = _predicted(cell, key)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
-        "a valley of heads that is deep against the noise": heads.depth / DEPTH - 1,
+        "a valley of heads that is deep against what labels miss": heads.depth / DEPTH - 1,
         "a risk to which the error of the heads adds little": 1 - heads.omitted / trust(cell),
         "rows in all away from the number of features": heads.margin,
+        "covariances of full rank": full_rank(tasks),
         "more target rows than features + 1": tasks.n_samples[-1] - tasks.n_features - 1.5,
     }
 

@@ -17,6 +17,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import Spectra, predict_pooled
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
@@ -54,11 +55,12 @@ def _predicted(cell, key):
 
 
 def assume(cell, key):
-    covariances = tasks_of(cell, key).covariances
+    tasks = tasks_of(cell, key)
     together, alone = _predicted(cell, key)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
-        "covariances that are diagonal together": diagonal_together(covariances),
+        "covariances that are diagonal together": diagonal_together(tasks.covariances),
+        "covariances of full rank": full_rank(tasks),
         "rows together away from the number of features": together.margin,
         "target rows away from the number of features": alone.margin,
     }

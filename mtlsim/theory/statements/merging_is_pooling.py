@@ -16,15 +16,17 @@ from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of
+from mtlsim.theory.mixed_tasks import DIGITS
 from mtlsim.theory.statement import INSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 
 
 def assume(cell, key):
-    tasks = tasks_of(cell, key)
-    each = smallest_of(tasks.n_samples) - tasks.n_features - 0.5
+    tasks, moments = tasks_of(cell, key), moments_of(cell, key)
+    each = smallest_of(1 - jnp.linalg.cond(moments.gram) / DIGITS)
     return {
         "rows in all that determine the fit": jnp.sum(tasks.n_samples) - tasks.n_features + 0.5,
-        "Gaussian rows, or more of every task than features": 1.0 if gaussian_rows(cell) > 0 else each,
+        "a system that keeps its digits": 1 - jnp.linalg.cond(jnp.sum(moments.gram, 0)) / DIGITS,
+        "Gaussian rows, or such that every task sees each direction": 1.0 if gaussian_rows(cell) > 0 else each,
     }
 
 

@@ -80,7 +80,11 @@ def predict(decayed, key):
     values, decay = decayed.strengths, decayed.decay
     kept = jnp.maximum(values - decay, 0)
     least = jnp.sum(jnp.minimum(values, decay) ** 2 + 2 * decay * kept)
-    return {"least_by_alternation": least, "least_at_balance": least, "norm_of_solutions": jnp.sqrt(jnp.sum(kept**2))}
+    return {
+        "least_by_alternation": least,
+        "least_at_balance": least,
+        "taken_from_norm": jnp.linalg.norm(values) - jnp.linalg.norm(kept),
+    }
 
 
 def measure(decayed, key):
@@ -90,7 +94,7 @@ def measure(decayed, key):
     return {
         "least_by_alternation": objective(layer, heads, targets, decay),
         "least_at_balance": objective(*balanced(targets, decay, decayed.rank), targets, decay),
-        "norm_of_solutions": jnp.linalg.norm(multiply(layer, heads.T)),
+        "taken_from_norm": jnp.linalg.norm(targets) - jnp.linalg.norm(multiply(layer, heads.T)),
     }
 
 

@@ -21,6 +21,9 @@ from mtlsim.core.keys import correlated_normals, stream
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
 
+RAREST = 1e-3  # share of pairs that are in the wrong order
+
+
 class MeanScores(eqx.Module):
     """The mean of K tasks' least squares on n orthonormal rows, each of n_used equal coefficients of common length one."""
 
@@ -38,7 +41,10 @@ def selection_area(strength):
 
 
 def assume(case, key):
-    return {"independent noise": 1e-9 - jnp.abs(jnp.asarray(case.correlation, float))}
+    return {
+        "independent noise": 1e-9 - jnp.abs(jnp.asarray(case.correlation, float)),
+        "inputs that are mistaken often enough to be seen": 1 - predict(case, key)["area"] - RAREST,
+    }
 
 
 def predict(case, key):

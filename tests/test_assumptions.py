@@ -29,6 +29,7 @@ from mtlsim.theory.statements.easy_dose import Beside
 from mtlsim.theory.statements.lampinen_ganguli import TwoTeachers
 from mtlsim.theory.statements.normalisation_free_heads import HeadsOnLayer
 from mtlsim.theory.statements.nuclear_norm import Decayed
+from mtlsim.theory.statements.selection_area import MeanScores
 from mtlsim.theory.statements.sequential_adapter import AdaptedTask
 from mtlsim.theory.statements.weighted_pair import Reweighting
 from mtlsim.verification.holes import holes_among, search_holes
@@ -58,8 +59,8 @@ def shift(scale, n):
     return ComplementaryShift(40, jnp.full(2, float(n)), jnp.ones(2), scale)
 
 
-def hard(n_samples, noise, sizes=(1.9, 4.9), weights=None, relation="same", scale=0.56):
-    tasks = two(80, n_samples, cosine=1.0, noise=noise, parameter_norm=sizes, relation=relation, design=Isotropic(scale))
+def hard(n_samples, noise, sizes=(1.9, 4.9), weights=None, relation="same", scale=0.56, cosine=1.0):
+    tasks = two(80, n_samples, cosine=cosine, noise=noise, parameter_norm=sizes, relation=relation, design=Isotropic(scale))
     return Transfer(tasks, weights=weights)
 
 
@@ -93,8 +94,18 @@ def normalised_heads(power):
     return HeadsOnLayer(jnp.asarray(np.random.default_rng(0).normal(size=(4, 5))), 0.25, power)
 
 
-def near_the_peak(n_target):
-    return Transfer(two(60, (1e12, n_target)), sharing=MeanRegularised(100.0))
+def near_the_peak(n_target, **changes):
+    return Transfer(two(60, (1e12, n_target), **changes), sharing=MeanRegularised(100.0))
+
+
+def on_same_rows(rank, exponent):
+    tasks = LinearTasks(7, (60,) * 3, (0.3, -0.5), noise=0.5, design=PowerLaw(exponent), shared_covariates=True)
+    return Transfer(tasks, rank=rank)
+
+
+def mixed(exponent):
+    tasks = LinearTasks(4, (20,) * 3, (0.3, -0.5), design=PowerLaw(exponent), relation="disjoint")
+    return MixedTasks(tasks, jnp.eye(3), 0.0)
 
 
 def merged(n_samples=(8, 8, 26), **changes):
@@ -125,10 +136,15 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     ),
     "soft-transfer-sign": (soft_of_best_strength(), [soft_of_best_strength(noise=1e6), soft_of_best_strength(ridge=1e12)]),
     "complementary-shift": (shift(20.0, 60), [shift(20.0, 25), shift(20.0, 30)]),
-    # an error of the target's head that is all the risk; two rows of a weight that is 600 times the others'
+    # an error of the target's head that is all the risk; two rows of a weight 600 times the others'; a sign that chance makes
     "free-heads": (
         hard((300, 160), 0.5),
-        [hard((1e12, 117), (0.02, 0.6)), hard((2, 9502), 0.54, (1.4, 2.6), (22163.0, 33.9)), hard((1e12, 123), 0.5, (0.02, 0.02))],
+        [
+            hard((1e12, 117), (0.02, 0.6)),
+            hard((2, 9502), 0.54, (1.4, 2.6), (22163.0, 33.9)),
+            hard((1e12, 123), 0.5, (0.02, 0.02)),
+            hard((33, 171), 0.0, cosine=-0.016),
+        ],
     ),
     # a system of condition 1e17, in which the statement's own side was the wrong one
     "evgeniou-pontil-lifting": (regularised((20, 20), 1.0), [regularised((1e12, 1e12, 8), 4.6e-5, noise=0.0)]),
@@ -155,8 +171,14 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu"), labels(exponent=15.0)]),
     # a system of condition 1e20, and rows of signs that do not see every direction
     "merging-is-pooling": (merged(), [merged(n_samples=(1e12, 1e12, 25), design=PowerLaw(14.0)), merged(rows="rademacher")]),
+    # least directions below the rounding of the largest
+    "algorithm-2-whitened": (on_same_rows(2, 1.0), [on_same_rows(2, 17.0)]),
+    "proposition-3": (on_same_rows(2, 1.0), [on_same_rows(2, 20.0)]),
+    "free-columns": (mixed(1.0), [mixed(23.0)]),
+    # pairs of which none is ever in the wrong order
+    "selection-area": (MeanScores(8.0, 1.0), [MeanScores(8.0, 0.2, n_tasks=1)]),
     # rows so near to the features that even one task alone is off its limit by more than is allowed
-    "mean-regularised": (near_the_peak(90.0), [near_the_peak(71.0)]),
+    "mean-regularised": (near_the_peak(90.0), [near_the_peak(71.0), near_the_peak(90.0, design=PowerLaw(20.0))]),
 }
 OTHER_ROWS = {
     "data-amplification": Transfer(two(8, (20, 20), **COMMON), sharing="pooled"),

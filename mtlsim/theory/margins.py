@@ -10,6 +10,7 @@ from mtlsim.tasks.recipe import Tasks
 
 EXACTLY = 1e-3  # of the risk: what counts as nothing, below what thousands of draws can tell from nothing
 DIGITS = 1e3  # roundings that inverting a covariance may cost in each direction
+SOLVED = 1e6  # the condition number up to which a system, solved as it stands, leaves a small risk its six digits
 
 
 def decades(allowed, found) -> Float[Array, ""]:
@@ -24,6 +25,11 @@ def full_rank(tasks: Tasks) -> Float[Array, ""]:
     spectra = [covariance.eigenvalues for covariance in tasks.covariances]
     least = smallest_of(jnp.stack([smallest_of(values) / largest_of(values) for values in spectra]))
     return jnp.where(least > 0, decades(least, DIGITS * jnp.finfo(least.dtype).eps), -1.0)
+
+
+def keeps_digits(systems: Float[Array, "*k n n"], condition: float = SOLVED) -> Float[Array, ""]:
+    """Decades by which every system is better conditioned than this; negative for a singular one."""
+    return decades(condition, largest_of(jnp.linalg.cond(systems).reshape(-1)))
 
 
 def one_covariance(tasks: Tasks) -> Float[Array, ""]:

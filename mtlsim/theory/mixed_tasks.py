@@ -13,8 +13,6 @@ from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.tasks.recipe import Tasks
 
-DIGITS = 1e6  # the condition number up to which a system, solved as it stands, leaves a small risk its six digits
-
 
 class MixedTasks(eqx.Module):
     """K tasks, and the amounts H (C, K) in which C columns are mixed, each with the same decay on the scale of X'X."""

@@ -19,7 +19,8 @@ from mtlsim.core.extremes import largest_of
 from mtlsim.core.linalg import minimum_norm
 from mtlsim.samples.moments import Moments
 from mtlsim.solvers.penalised import solve_deltas
-from mtlsim.theory.mixed_tasks import DIGITS, MixedTasks, draw_instance
+from mtlsim.theory.margins import keeps_digits
+from mtlsim.theory.mixed_tasks import MixedTasks, draw_instance
 from mtlsim.theory.statement import EDGE, INSIDE, TWINS, Statement
 
 ZERO = 1e-9  # of the length of the base
@@ -54,7 +55,7 @@ def assume(adapted, key):
         "more rows in all than features": jnp.sum(jnp.asarray(adapted.case.tasks.n_samples, float))
         - adapted.case.tasks.n_features
         - 0.5,
-        "a system that keeps its digits": 1 - jnp.linalg.cond(jnp.sum(moments.gram, 0)) / DIGITS,
+        "a system that keeps its digits": keeps_digits(jnp.sum(moments.gram, 0)),
     }
 
 

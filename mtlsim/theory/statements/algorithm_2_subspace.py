@@ -16,6 +16,7 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
+from mtlsim.theory.margins import keeps_digits
 from mtlsim.theory.statement import INSIDE, Cells, Statement, tasks_of
 from mtlsim.weighting.algorithm_2 import top_directions
 
@@ -26,6 +27,7 @@ def assume(cell, key):
         "all tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
         "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,
         "fewer columns than tasks": jnp.asarray(tasks.n_tasks - cell.rank - 0.5),
+        "a system that keeps its digits": keeps_digits(moments_of(cell, key).gram),
     }
 
 

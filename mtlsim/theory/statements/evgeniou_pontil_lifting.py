@@ -19,6 +19,7 @@ from mtlsim.samples.wishart import draw_moments
 from mtlsim.sharing.mean_regularised import MeanRegularised
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import keeps_digits
 from mtlsim.theory.statement import EDGE, INSIDE, Cells, Statement, measured, tasks_of
 
 DIGITS = 1e8  # the condition number up to which the lifted system, solved as it stands, keeps half of float64
@@ -47,7 +48,7 @@ def assume(cell, key):
     _, matrix, _ = lifted_system(draw_moments(tasks, key=stream(key, "samples")), cell.sharing.strength)
     return {
         "more rows in all than features": jnp.sum(tasks.n_samples) - cell.tasks.n_features + 0.5,
-        "a lifted system that keeps its digits": 1 - jnp.linalg.cond(matrix) / DIGITS,
+        "a lifted system that keeps its digits": keeps_digits(matrix, DIGITS),
     }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from mtlsim.core.extremes import smallest_of
 from mtlsim.solvers.mixed import Mixing, solve_mixed
 from mtlsim.solvers.single import solve_single
+from mtlsim.theory.margins import keeps_digits
 from mtlsim.theory.mixed_tasks import MixedTasks, draw_instance
 from mtlsim.theory.statement import EDGE, OUTSIDE, Statement
 
@@ -19,13 +20,14 @@ DIGITS = 1e3  # the condition number of a mixing that leaves every task its digi
 
 
 def assume(case, key):
-    d = case.tasks.n_features
+    d, (_, moments) = case.tasks.n_features, case.draw(key=key)
     values = jnp.linalg.svd(case.amounts, compute_uv=False)
     least = values[-1] if case.amounts.shape[0] >= case.amounts.shape[1] else 0.0
     return {
         "as many columns as tasks, none of them idle": least / values[0] - 1 / DIGITS,
         "no decay": 1e-12 - jnp.asarray(case.decay, float),
         "more rows than features in every task": smallest_of(jnp.asarray(case.tasks.n_samples, float)) - d - 0.5,
+        "systems that keep their digits": keeps_digits(moments.gram),
     }
 
 

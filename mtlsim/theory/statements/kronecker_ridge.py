@@ -15,17 +15,17 @@ import numpy as np
 from mtlsim.core.linalg import multiply
 from mtlsim.solvers.mixed import Mixing, solve_mixed
 from mtlsim.solvers.single import penalised_losses
-from mtlsim.theory.mixed_tasks import DIGITS, MixedTasks, draw_instance, metric_system, ridge_in_metric
+from mtlsim.theory.margins import keeps_digits
+from mtlsim.theory.mixed_tasks import MixedTasks, draw_instance, metric_system, ridge_in_metric
 from mtlsim.theory.statement import EDGE, INSIDE, Statement
 
 
 def assume(case, key):
     _, moments = case.draw(key=key)
     system = metric_system(moments, case.task_covariance)
-    condition = jnp.linalg.cond(system + case.decay * jnp.eye(len(system)))
     return {
         "a decay": jnp.asarray(case.decay, float),
-        "a system that keeps its digits": 1 - condition / DIGITS,
+        "a system that keeps its digits": keeps_digits(system + case.decay * jnp.eye(len(system))),
     }
 
 

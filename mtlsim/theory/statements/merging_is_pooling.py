@@ -11,21 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
-from mtlsim.core.extremes import smallest_of
 from mtlsim.core.linalg import multiply
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of
-from mtlsim.theory.mixed_tasks import DIGITS
+from mtlsim.theory.margins import keeps_digits
 from mtlsim.theory.statement import INSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
 
 
 def assume(cell, key):
     tasks, moments = tasks_of(cell, key), moments_of(cell, key)
-    each = smallest_of(1 - jnp.linalg.cond(moments.gram) / DIGITS)
+    each = keeps_digits(moments.gram)
     return {
         "rows in all that determine the fit": jnp.sum(tasks.n_samples) - tasks.n_features + 0.5,
-        "a system that keeps its digits": 1 - jnp.linalg.cond(jnp.sum(moments.gram, 0)) / DIGITS,
+        "a system that keeps its digits": keeps_digits(jnp.sum(moments.gram, 0)),
         "Gaussian rows, or such that every task sees each direction": 1.0 if gaussian_rows(cell) > 0 else each,
     }
 

@@ -20,7 +20,6 @@ from mtlsim.cells.attribute_selection import area
 from mtlsim.core.keys import correlated_normals, stream
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
-
 RAREST = 1e-3  # share of pairs that are in the wrong order
 
 

@@ -3,9 +3,9 @@
     python tests/benchmarks/more_tasks.py [draws]
 
 For every number of tasks K and of features d, on one core: seconds of compiling the cell; milliseconds a draw of the cell, of the
-solver (without and with the proof) and of L-BFGS from eleven starts over the heads in SciPy; how often the solver's loss is the
-larger one; how many optima are proven to 10^-6 of the smaller task's energy; the median gap with pairs alone and after the proof,
-over that energy.
+solver (without and with the proof) and of L-BFGS from eleven starts over the heads in SciPy, with derivatives worked out by hand
+and with SciPy's differences; how many times the solver's these are; how often the solver's loss is the larger one; how many optima
+are proven to 10^-6 of the smaller task's energy; the median gap with pairs alone and after the proof, over that energy.
 """
 
 import os
@@ -32,22 +32,23 @@ REPETITIONS = sized(3, 1)
 N_PROOFS = 32
 
 
-def peer(grams, sides, rng):
-    """The most that one direction explains: L-BFGS over the heads from random starts, a Cholesky factorisation a step."""
+def peer(grams, sides, rng, derivatives):
+    """The most that one direction explains: L-BFGS over the heads from random starts, a Cholesky factorisation a value."""
     n_tasks, d = sides.shape
     flat = grams.reshape(n_tasks, d * d)
 
     def objective(heads):
         gram, side = (heads**2 @ flat).reshape(d, d), heads @ sides
         direction = scipy.linalg.cho_solve(scipy.linalg.cho_factor(gram, check_finite=False), side, check_finite=False)
-        return -side @ direction, -2 * (sides @ direction - heads * (grams @ direction @ direction))
+        value = -side @ direction
+        return (value, -2 * (sides @ direction - heads * (grams @ direction @ direction))) if derivatives else value
 
     found = []
     for _ in range(N_STARTS):
         start = rng.standard_normal(n_tasks)
         options = {"ftol": 1e-15, "gtol": 1e-9}
         found.append(
-            scipy.optimize.minimize(objective, start / np.linalg.norm(start), jac=True, method="L-BFGS-B", options=options)
+            scipy.optimize.minimize(objective, start / np.linalg.norm(start), jac=derivatives, method="L-BFGS-B", options=options)
         )
     return -min(result.fun for result in found)
 
@@ -75,9 +76,11 @@ def measure(n_tasks: int, d: int, n_draws: int) -> dict[str, float]:
     proven, _, proof = timed(lambda moments: mtl.solve(moments, 1, certify=True), some)
     rng, n_peers = np.random.default_rng(0), min(n_draws, 20)
     grams, sides = np.asarray(moments.gram), np.asarray(moments.cross)
-    start = time.perf_counter()
-    reached = [peer(grams[i], sides[i], rng) for i in range(n_peers)]
-    seconds = (time.perf_counter() - start) / n_peers
+    seconds = {}
+    for derivatives in (False, True):
+        start = time.perf_counter()
+        reached = [peer(grams[i], sides[i], rng, derivatives) for i in range(n_peers)]
+        seconds[derivatives] = (time.perf_counter() - start) / n_peers
     totals = np.asarray(jnp.sum(moments.energy, 1))[:n_peers]
     least = np.asarray(jnp.min(jnp.sum(moments.scores**2, 2), 1))
     losses = np.asarray(usual.loss)[:n_peers]
@@ -85,8 +88,10 @@ def measure(n_tasks: int, d: int, n_draws: int) -> dict[str, float]:
         "compile s": compiling,
         "cell ms": 1e3 * whole / n_draws,
         "solve ms": 1e3 * plain / n_draws,
-        "SciPy ms": 1e3 * seconds,
-        "times": seconds / (plain / n_draws),
+        "SciPy ms": 1e3 * seconds[True],
+        "times": seconds[True] / (plain / n_draws),
+        "differences ms": 1e3 * seconds[False],
+        "times of these": seconds[False] / (plain / n_draws),
         "worse": int(np.sum(losses > (totals - reached) + 1e-9 * totals)),
         "proof ms": 1e3 * proof / min(n_draws, N_PROOFS),
         "exact": float(np.mean(np.asarray(proven.certificate) == Certificate.exact)),
@@ -97,9 +102,11 @@ def measure(n_tasks: int, d: int, n_draws: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     n_draws = int(sys.argv[1]) if len(sys.argv) > 1 else sized(200, 4)
-    print(" K   d  compile s  cell ms  solve ms  SciPy ms  times  worse  proof ms  exact      gap  proven gap")
+    print(
+        " K   d  compile s  cell ms  solve ms  SciPy ms  times  differences ms  times  worse  proof ms  exact      gap  proven gap"
+    )
     for n_tasks, d in SIZES:
         found = measure(n_tasks, d, n_draws)
-        widths = (9, 9, 10, 10, 7, 7, 10, 7, 9, 12)
+        widths = (11, 9, 10, 10, 7, 16, 7, 7, 10, 7, 9, 12)
         shown = (f"{value:>{width}.3g}" for value, width in zip(found.values(), widths, strict=True))
         print(f"{n_tasks:2} {d:3} {''.join(shown)}", flush=True)

@@ -21,9 +21,9 @@ D = 5
 KEY = jax.random.key(3)
 
 
-def tasks_of(seed, n_tasks, condition=30.0):
+def tasks_of(seed, n_tasks, condition=30.0, d=D):
     rng = np.random.default_rng(seed)
-    return random_tasks(rng, D, rng.integers(D, 4 * D, n_tasks).tolist(), condition)
+    return random_tasks(rng, d, rng.integers(d, 4 * d, n_tasks).tolist(), condition)
 
 
 def loss_at(tasks, heads):
@@ -69,8 +69,31 @@ def test_a_judge_of_more_tasks_sees_a_lie(lie, monkeypatch):
     assert [one for one in judged if one.wrong or one.missed]
 
 
-def random_problem(seed, n_tasks):
-    moments = moments_of(tasks_of(seed, n_tasks))
+@pytest.mark.parametrize("rows", [90, 15])
+def test_first_steps_among_few_directions_lead_to_the_same_optimum(rows):
+    """Of many more features than starts; with more rows of every task than features, and with fewer."""
+    d = 40
+    for seed in range(3):
+        tasks = random_tasks(np.random.default_rng(seed), d, [rows, 60, 20], 30.0)
+        solution = mtl.solve(moments_of(tasks), 1)
+        assert solution.status == Status.ok
+        np.testing.assert_allclose(solution.loss, float(search(tasks, np.random.default_rng(seed))), rtol=1e-9)
+
+
+def test_what_few_directions_explain_is_no_more_and_as_much_where_they_were_found():
+    problem, rng = random_problem(0, 3, d=24), np.random.default_rng(0)
+    found, others = (jnp.asarray(rng.normal(size=(n, 3))) for n in (6, 50))
+    few = problem.among(found)
+    assert few.sides.shape == (3, 6)
+    np.testing.assert_allclose(few.fit(found)[2], problem.fit(found)[2], rtol=1e-10)
+    less = few.fit(others)[2] / problem.fit(others)[2]
+    assert less.max() <= 1 + 1e-12 and less.min() < 0.999
+    small = random_problem(0, 3)
+    assert problem.among(found[:4]) is problem and small.among(found) is small  # nothing to save
+
+
+def random_problem(seed, n_tasks, d=D):
+    moments = moments_of(tasks_of(seed, n_tasks, d=d))
     return Heads(moments.gram, moments.cross)
 
 

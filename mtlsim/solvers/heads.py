@@ -136,7 +136,8 @@ def climb(problem, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Pl
 
     problem: of one column (`Heads`) or of several (`mtlsim.solvers.columns.Columns`, whose heads are laid out in one row).
     """
-    settled = max(SETTLED, 4 * jnp.finfo(starts.dtype).eps)
+    eps = float(jnp.finfo(starts.dtype).eps)
+    settled, shortest = max(SETTLED, 4 * eps), eps**0.5
 
     def step(problem, state):
         """A place and how far to go from it at most: on after a gain, less far after a loss."""
@@ -148,21 +149,24 @@ def climb(problem, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Pl
         return kept, jnp.where(better, jnp.minimum(GROWTH * longest, LONGEST), CUT * length)
 
     def onwards(state):
-        place, _, iteration = state
+        place, longest, iteration = state
         best = largest_of(place.value)
-        matters = place.value + 2 * place.promise > best
+        # steps so short that V cannot tell them from none are not cut further
+        matters = (place.value + 2 * place.promise > best) & (longest > shortest)
         return jnp.any(matters & (place.promise > settled * place.value)) & (iteration < max_iterations)
 
     first = problem.among(starts)
     place, longest = jax.lax.fori_loop(0, FIRST_STEPS, lambda _, state: step(first, state), _begin(starts))
     chosen = _highest(problem, place, min(FOLLOWED, len(starts)))
     state = (place.take(chosen), longest[chosen]) if first is problem else _begin(place.heads[chosen])
-    place, *_ = jax.lax.while_loop(onwards, lambda state: (*step(problem, state[:2]), state[2] + 1), (*state, 0))
+    place, longest, _ = jax.lax.while_loop(onwards, lambda state: (*step(problem, state[:2]), state[2] + 1), (*state, 0))
     best = jnp.argmax(jnp.where(jnp.isfinite(place.value), place.value, -jnp.inf))
     at_rest = place.promise <= settled * place.value
+    # where rounding hides what is still promised, V is at its top too, as far as it can be told
+    hidden = (longest <= shortest) & (place.promise <= shortest * place.value)
     # a last step, too small to be seen in V, doubles the digits of the heads
     place = place._replace(heads=jnp.where(at_rest[:, None], problem.normalise(place.onward()[0]), place.heads))
-    return place, best, at_rest[best]
+    return place, best, (at_rest | hidden)[best]
 
 
 def _begin(heads: Float[Array, "n K"]) -> tuple[Place, Float[Array, " n"]]:

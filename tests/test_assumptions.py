@@ -103,6 +103,11 @@ def on_same_rows(rank, exponent):
     return Transfer(tasks, rank=rank)
 
 
+def pooled_of(exponent):
+    tasks = LinearTasks(60, (150, 120), 0.3, design=PowerLaw(exponent), relation="rotated", alignment=0.8)
+    return Transfer(tasks, sharing="pooled", weights=(1.0, 0.5))
+
+
 def mixed(exponent):
     tasks = LinearTasks(4, (20,) * 3, (0.3, -0.5), design=PowerLaw(exponent), relation="disjoint")
     return MixedTasks(tasks, jnp.eye(3), 0.0)
@@ -175,6 +180,7 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     "algorithm-2-whitened": (on_same_rows(2, 1.0), [on_same_rows(2, 17.0)]),
     "proposition-3": (on_same_rows(2, 1.0), [on_same_rows(2, 20.0)]),
     "free-columns": (mixed(1.0), [mixed(23.0)]),
+    "general-predictor": (pooled_of(1.0), [pooled_of(18.0)]),
     # pairs of which none is ever in the wrong order
     "selection-area": (MeanScores(8.0, 1.0), [MeanScores(8.0, 0.2, n_tasks=1)]),
     # rows so near to the features that even one task alone is off its limit by more than is allowed

@@ -20,9 +20,13 @@ def decades(allowed, found) -> Float[Array, ""]:
     return jnp.where(found == 0, jnp.inf, jnp.where((found > 0) & jnp.isfinite(margin), margin, -1.0))
 
 
-def full_rank(tasks: Tasks) -> Float[Array, ""]:
-    """Decades by which every covariance is better conditioned than the precision needs; negative for a singular one."""
-    spectra = [covariance.eigenvalues for covariance in tasks.covariances]
+def full_rank(tasks: Tasks, ridge: Float[Array, " K"] | float = 0.0) -> Float[Array, ""]:
+    """Decades by which every covariance, with a ridge on the scale of X'X in it, is better conditioned than the precision needs.
+
+    Negative for a singular one.
+    """
+    more = jnp.broadcast_to(ridge / tasks.n_samples, (tasks.n_tasks,))
+    spectra = [covariance.eigenvalues + more[k] for k, covariance in enumerate(tasks.covariances)]
     least = smallest_of(jnp.stack([smallest_of(values) / largest_of(values) for values in spectra]))
     return jnp.where(least > 0, decades(least, DIGITS * jnp.finfo(least.dtype).eps), -1.0)
 

@@ -16,6 +16,7 @@ from mtlsim.solvers.columns import best_shared
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import Matrices, Predicted, predict_pooled
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, tasks_of
 
@@ -38,9 +39,11 @@ def predict_with_heads(tasks, heads: Float[Array, "K r"]) -> Predicted:
 
 
 def assume(case, key):
+    tasks = tasks_of(case, key)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(case),
-        "rows away from the number of parameters of the layer": predict_with_heads(tasks_of(case, key), case.heads).margin,
+        "rows away from the number of parameters of the layer": predict_with_heads(tasks, case.heads).margin,
+        "covariances of full rank": full_rank(tasks),
     }
 
 

@@ -11,6 +11,7 @@ from mtlsim.cells.transfer import Transfer
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
@@ -28,10 +29,13 @@ def _predicted(cell, key):
 
 def assume(cell, key):
     together, single = _predicted(cell, key)
+    tasks = tasks_of(cell, key)
+    ridge = per_task(cell.ridge, 0.0, tasks.n_tasks, "ridge", tasks.parameters.dtype)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "rows in all away from the number of features": together.margin,
         "target rows away from the number of features": single.margin,
+        "covariances of full rank, or a ridge": full_rank(tasks, ridge),
     }
 
 

@@ -15,6 +15,7 @@ from mtlsim.core.extremes import smallest_of
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import Isotropic, PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
@@ -38,6 +39,7 @@ def assume(cell, key):
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "rows of all groups away from the number of features": single.margin,
         "rows in all away from the number of features": multi.margin,
+        "covariances of full rank": full_rank(tasks_of(cell, key)),
     }
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from mtlsim.cells.transfer import Transfer
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, tasks_of
 
@@ -50,6 +51,7 @@ def assume(cell, key):
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "target rows well above the number of features": tasks.n_samples[-1] / tasks.n_features - 1.15,
+        "covariances of full rank": full_rank(tasks),
     }
 
 

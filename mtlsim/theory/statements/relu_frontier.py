@@ -15,6 +15,7 @@ from mtlsim.core.linalg import diagonalise_pair, multiply
 from mtlsim.solvers.relu_population import make_pair, solve_relu_pair
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.relu import ReluTasks
+from mtlsim.theory.margins import full_rank
 from mtlsim.theory.statement import EDGE, INSIDE, Statement, tasks_of
 
 N_STARTS, N_STEPS = 2, 80
@@ -29,7 +30,8 @@ def _pair(cell, key):
 
 
 def assume(cell, key):
-    return {"labels in both tasks": smallest_of(tasks_of(cell, key).energies())}
+    tasks = tasks_of(cell, key)
+    return {"labels in both tasks": smallest_of(tasks.energies()), "covariances of full rank": full_rank(tasks)}
 
 
 def predict(cell, key):

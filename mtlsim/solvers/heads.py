@@ -134,7 +134,8 @@ class Place(NamedTuple):
 def climb(problem, starts: Float[Array, "n K"], max_iterations: int) -> tuple[Place, Int[Array, ""], Bool[Array, ""]]:
     """The places that the best starts lead to, which of them is the highest, and whether it had settled.
 
-    problem: of one column (`Heads`) or of several (`mtlsim.solvers.columns.Columns`, whose heads are laid out in one row).
+    problem: of one column (`Heads`) or of several (`mtlsim.solvers.columns.Columns`, whose heads are laid out in one row). All
+    starts take the first steps, in the smaller problem that suits them if there is one (`among`); then the highest are followed.
     """
     eps = float(jnp.finfo(starts.dtype).eps)
     settled, shortest = max(SETTLED, 4 * eps), eps**0.5

@@ -21,6 +21,7 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of, weights_of
+from mtlsim.theory.margins import keeps_digits
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 
 ROUNDS = 2  # the first reaches the optimum where the random heads are independent
@@ -31,6 +32,7 @@ def assume(cell, key):
     return {
         "a layer of at least as many columns as tasks": jnp.asarray(cell.rank - tasks.n_tasks + 0.5),
         "as many rows as features in every task": smallest_of(tasks.n_samples) - tasks.n_features + 0.5,
+        "systems that keep their digits": keeps_digits(moments_of(cell, key).gram),
     }
 
 

@@ -296,6 +296,13 @@ def test_labels_of_tasks_whose_covariances_are_not_diagonal_together_are_predict
     assert margins("classification-least-squares", PooledLabels(tasks, (1.0, 1.0))) > 0
 
 
+def test_heads_are_looked_for_where_the_weights_do_not_move_them():
+    """The ratio of heads was sought around the root of the ratio of weights too, and with 3e4 of it another valley was found."""
+    tasks = two(80, (1e12, 2074), cosine=-0.97, noise=2.5, design=Spiked(12112.0, 0.1), relation="geodesic", alignment=0.28)
+    assert not holes_among(find_statement("free-heads"), [Transfer(tasks, weights=(0.075, 2181.0))], 100)
+    assert margins("free-heads", Transfer(tasks, weights=(0.075, 2181.0))) > 0
+
+
 def test_the_search_goes_on_to_where_a_statement_is_least_true():
     """Doses of 12 to 30 were off by more than was allowed, and no random cell lay near enough to the end of both ranges."""
     statement = find_statement("easy-dose")

@@ -54,8 +54,8 @@ def at_ratio(form: Spectra | Matrices, n_samples, noise, weights, ratio):
 @jax.jit  # and this once for the numbers and their margin
 def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> FreeHeads:
     held = jax.lax.stop_gradient((form, n_samples, noise, weights))
-    sizes = jnp.sqrt(n_samples * weights * jnp.sum(form.parameters**2, -1))
-    middle = jnp.log(jnp.sqrt(n_samples[1] / n_samples[0]) * sizes[0] / sizes[1])
+    squares = jnp.sum(form.parameters**2, -1)
+    middle = jnp.log(squares[0] / squares[1]) / 2
     signs = jnp.repeat(jnp.array([1.0, -1.0]), len(GRID))
     places = jax.lax.stop_gradient(middle) + jnp.tile(jnp.asarray(GRID), 2)
     losses = jax.lax.map(lambda at: at_ratio(*held, at[0] * jnp.exp(at[1]))[0], (signs, places))

@@ -75,6 +75,29 @@ def test_a_pair_is_diagonal_after_a_congruence():
     close(quick.training, dense.training, 3)
 
 
+def test_the_predictor_says_where_its_digits_are_lost():
+    """Covariances of one basis: their spectra give the risk at any condition number, and a common rotation must not change it."""
+    rng = np.random.default_rng(4)
+    parameters, turned = rng.normal(size=(2, 12)), np.linalg.qr(rng.normal(size=(12, 12)))[0]
+    numbers = jnp.array([30.0, 40.0]), jnp.ones(2), jnp.array([0.5, 1.0])
+    predict, flat = jax.jit(predict_pooled), rng.uniform(0.5, 2, 12)
+    believed = {"matrices": set(), "congruence": set()}
+    for exponent in (0, 6, 11, 14, 18, 40):
+        steep = np.logspace(0, -exponent, 12)
+        for place, spectra in {"one": [flat, steep], "both": [steep, flat * steep], "opposite": [steep, steep[::-1]]}.items():
+            spectra = np.stack(spectra)
+            exact = predict(Spectra(jnp.asarray(spectra), jnp.asarray(parameters), jnp.ones(12)), *numbers)
+            matrices = jnp.asarray(np.einsum("ij,kj,lj->kil", turned, spectra, turned))
+            rotated = jnp.asarray(parameters @ turned.T)
+            forms = {"matrices": Matrices(matrices, rotated), "congruence": diagonalise_pair(matrices, rotated)}
+            for form, found in ((name, predict(form, *numbers)) for name, form in forms.items()):
+                if found.margin > 0:
+                    believed[form].add((place, exponent))
+                    np.testing.assert_allclose(found.risk, exact.risk, rtol=1e-3)
+    assert {("one", 0), ("both", 6), ("opposite", 6)} <= believed["congruence"] and ("one", 40) in believed["matrices"]
+    assert not {("one", 18), ("both", 18), ("opposite", 18)} & believed["congruence"] and ("both", 18) not in believed["matrices"]
+
+
 def test_gradients_of_the_predictor_are_those_of_finite_differences():
     spectra, parameters = RNG.uniform(0.2, 4, (3, 10)), RNG.normal(size=(3, 10))
 

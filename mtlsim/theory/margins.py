@@ -28,7 +28,17 @@ def full_rank(tasks: Tasks, ridge: Float[Array, " K"] | float = 0.0) -> Float[Ar
     more = jnp.broadcast_to(ridge / tasks.n_samples, (tasks.n_tasks,))
     spectra = [covariance.eigenvalues + more[k] for k, covariance in enumerate(tasks.covariances)]
     least = smallest_of(jnp.stack([smallest_of(values) / largest_of(values) for values in spectra]))
-    return jnp.where(least > 0, decades(least, DIGITS * jnp.finfo(least.dtype).eps), -1.0)
+    return digits_left(least)
+
+
+def digits_left(share: Float[Array, ""], roundings: float = DIGITS) -> Float[Array, ""]:
+    """Decades by which the least eigenvalue, as a share of the largest, stands above roundings; -1 where it is not positive."""
+    return jnp.where(share > 0, decades(share, roundings * jnp.finfo(share.dtype).eps), -1.0)
+
+
+def least_pivot(system: Float[Array, "n n"], factor: Float[Array, "n n"]) -> Float[Array, ""]:
+    """The least share of a diagonal entry that elimination leaves: a system and its Cholesky factor, at any scale of rows."""
+    return smallest_of(jnp.diagonal(factor) ** 2 / jnp.diagonal(system))
 
 
 def keeps_digits(systems: Float[Array, "*k n n"], condition: float = SOLVED) -> Float[Array, ""]:

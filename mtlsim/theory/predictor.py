@@ -18,14 +18,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core import linalg
-from mtlsim.core.extremes import largest_of
+from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.tasks.recipe import Tasks
+from mtlsim.theory.margins import digits_left, least_pivot
 
 N_ITERATIONS = 4  # plain iterations, which bring Newton steps near enough
 N_NEWTON = 12
 NEAR = 1e-7  # relative length of a step after which the next ones are lost in rounding, as each squares the error
 SETTLED = 1e-9  # relative residual of the fixed point
 SPREAD = 0.39  # of 1, in the gap of the last linear system: there a task alone is 2.5 / d off the limit, as 1 / (n - d - 1) says
+CONGRUENT = 1e5  # roundings that the common congruence of a pair may cost in each direction: it loses more than elimination does
 
 
 class Spectra(eqx.Module):
@@ -42,6 +44,21 @@ class Spectra(eqx.Module):
         mean = inverse * linalg.multiply(amounts, self.spectra * self.parameters)
         return jnp.sum(seen, -1), linalg.multiply(seen, seen.T), jnp.sum(self.spectra * (mean - self.parameters) ** 2, -1)
 
+    def keeps_digits(self, amounts: Float[Array, " K"], ridge: Float[Array, ""]) -> Float[Array, ""]:
+        """Decades by which the system K keeps its digits: a diagonal one does."""
+        return jnp.full((), jnp.inf, self.spectra.dtype)
+
+
+class Congruent(Spectra):
+    """Spectra of two tasks after a congruence, and the least pivot of the way there (`margins.least_pivot`)."""
+
+    pivot: Float[Array, ""]
+
+    def keeps_digits(self, amounts: Float[Array, " K"], ridge: Float[Array, ""]) -> Float[Array, ""]:
+        """As `Spectra.keeps_digits`: what is seen of the spectra is right up to roundings of the largest."""
+        system = linalg.multiply(amounts, self.spectra)
+        return digits_left(jnp.minimum(self.pivot, smallest_of(system) / largest_of(system)), CONGRUENT)
+
 
 class Matrices(eqx.Module):
     """K tasks with any covariances (K, d, d)."""
@@ -49,10 +66,13 @@ class Matrices(eqx.Module):
     covariances: Float[Array, "K d d"]
     parameters: Float[Array, "K d"]
 
+    def system(self, amounts: Float[Array, " K"], ridge: Float[Array, ""]) -> Float[Array, "d d"]:
+        """K."""
+        return jnp.einsum("k,kde->de", amounts, self.covariances, precision="highest") + ridge * jnp.eye(self.parameters.shape[1])
+
     def look(self, amounts: Float[Array, " K"], ridge: Float[Array, ""]):
         """As `Spectra.look`."""
-        d = self.parameters.shape[1]
-        system = jnp.einsum("k,kde->de", amounts, self.covariances, precision="highest") + ridge * jnp.eye(d)
+        system = self.system(amounts, ridge)
         seen = [linalg.solve_positive(system, covariance) for covariance in self.covariances]
         seen = jnp.stack(seen)  # K^-1 Sigma_i
         moved = jnp.einsum("k,kde,ke->d", amounts, seen, self.parameters, precision="highest")
@@ -60,11 +80,17 @@ class Matrices(eqx.Module):
         shift = jnp.einsum("kd,kde,ke->k", off, self.covariances, off, precision="highest")
         return jnp.trace(seen, axis1=1, axis2=2), jnp.einsum("kde,led->kl", seen, seen, precision="highest"), shift
 
+    def keeps_digits(self, amounts: Float[Array, " K"], ridge: Float[Array, ""]) -> Float[Array, ""]:
+        """As `Spectra.keeps_digits`."""
+        system = self.system(amounts, ridge)
+        return digits_left(least_pivot(system, linalg.cholesky(system)))
+
 
 class Predicted(eqx.Module):
     """risk (K,): excess risk per task. training (K,): sum of squared residuals. margin: positive where the limit is trusted.
 
-    margin: distance from the interpolation peak, where the limit fails, less `SPREAD`; -1 where the fixed point was not found.
+    margin: distance from the interpolation peak, where the limit fails, less `SPREAD`; negative as well where K has lost its digits
+    (decades), and -1 where the fixed point was not found.
     """
 
     risk: Float[Array, " K"]
@@ -85,11 +111,12 @@ def simplest_form(tasks: Tasks, ridge_is_zero: bool) -> Spectra | Matrices:
     return Matrices(matrices, tasks.parameters)
 
 
-def diagonalise_pair(covariances: Float[Array, "2 d d"], parameters: Float[Array, "2 d"]) -> Spectra:
+def diagonalise_pair(covariances: Float[Array, "2 d d"], parameters: Float[Array, "2 d"]) -> Congruent:
     """P with P' Sigma_2 P = I and P' Sigma_1 P diagonal; theta = P z. The penalty is left out: it is not diagonal there."""
     values, factor, vectors = linalg.diagonalise_pair(*covariances)
     moved = linalg.multiply(linalg.multiply(parameters, factor), vectors)
-    return Spectra(jnp.stack([values, jnp.ones_like(values)]), moved, jnp.zeros_like(values))
+    pivot = least_pivot(covariances[1], factor)
+    return Congruent(jnp.stack([values, jnp.ones_like(values)]), moved, jnp.zeros_like(values), pivot)
 
 
 def predict_pooled(
@@ -108,7 +135,8 @@ def predict_pooled(
     rho = _solve(system, noise**2 + shift)
     roots = jnp.sqrt(jax.lax.stop_gradient(effects))
     gap = 1 - _largest_eigenvalue(jax.lax.stop_gradient(pairs) * roots[:, None] * roots)
-    margin = jnp.where(settled, gap - SPREAD / (1 + SPREAD), -1.0)
+    margin = jnp.minimum(gap - SPREAD / (1 + SPREAD), jax.lax.stop_gradient(form.keeps_digits(amounts, ridge)))
+    margin = jnp.where(settled, margin, -1.0)
     unknown = jnp.where(settled & (gap > 0), 0.0, jnp.nan)
     return Predicted(rho - noise**2 + unknown, n_samples * rho / (1 + weights * traces) ** 2 + unknown, margin)
 

@@ -296,6 +296,20 @@ def test_labels_of_tasks_whose_covariances_are_not_diagonal_together_are_predict
     assert margins("classification-least-squares", PooledLabels(tasks, (1.0, 1.0))) > 0
 
 
+def test_labels_on_the_same_rows_are_not_predicted():
+    tasks = ClassificationTasks(40, (66, 66), cosine=0.9, design=Isotropic(), shared_covariates=True)
+    statement, cell = find_statement("classification-least-squares"), PooledLabels(tasks, (1.0, 1.0))
+    assert margins("classification-least-squares", cell) < 0
+    assert holes_among(without(statement, "Gaussian rows of their own for each task"), [cell], 100)
+
+
+def test_rounding_is_told_from_a_difference_by_the_mean_of_all_draws():
+    """Draws nearer to what is predicted than other labels' rounding counted as equal to it: what was left was too large."""
+    parameters = {"cosine": (1.0,), "parameter_norm": (216.6, 1.4e-3), "noise": 1.37e-3}
+    tasks = LinearTasks(15, (2, 2), design=Isotropic(0.122), shared_covariates=True, **parameters)
+    assert not holes_among(find_statement("single-task-risk"), [Transfer(tasks, sharing="pooled")], 500)
+
+
 def test_heads_are_looked_for_where_the_weights_do_not_move_them():
     """The ratio of heads was sought around the root of the ratio of weights too, and with 3e4 of it another valley was found."""
     tasks = two(80, (1e12, 2074), cosine=-0.97, noise=2.5, design=Spiked(12112.0, 0.1), relation="geodesic", alignment=0.28)

@@ -226,10 +226,12 @@ def _compare(
                 continue
             measured, predicted = values[f"measured {name}"][inside], values[f"predicted {name}"][inside]
             floor, margin = values["floor"][inside], values["margin"][inside]
-            if statement.kind == "sign":
-                measured = np.where(np.abs(measured) <= floor, 0.0, measured)
-            else:
-                measured = np.where(np.abs(measured - predicted) <= floor, predicted, measured)
+            nothing = np.zeros_like(measured) if statement.kind == "sign" else predicted
+            off = measured - nothing
+            if statement.kind in MEANS:  # draw by draw, only the large ones would be left in their mean
+                off = np.mean(off * np.sign(predicted) if statement.kind == "sign" else off)
+                floor = floor.max()
+            measured = np.where(np.abs(off) <= floor, nothing, measured)
             one = Evidence("inside", name, i, measured, predicted, margin, trust)
             if not np.isfinite(predicted).any():  # silent: nothing false is said
                 continue

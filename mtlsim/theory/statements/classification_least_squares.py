@@ -23,7 +23,7 @@ from mtlsim.tasks.classification import ClassificationTasks
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import Spectra, predict_pooled, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, half_as_large, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, tasks_of
 
 
 class PooledLabels(eqx.Module):
@@ -57,7 +57,7 @@ def _predicted(case, key):
 def assume(case, key):
     tasks = tasks_of(case, key)
     return {
-        "Gaussian rows": 1.0 if tasks.rows == "gaussian" else -1.0,
+        "Gaussian rows of their own for each task": gaussian_rows(case),
         "labels that are signs of scores": 1.0 if tasks.labels == "sign" and tasks.activation == "identity" else -1.0,
         "rows in all away from the number of features": _predicted(case, key)[1],
         "covariances of full rank": full_rank(tasks),

@@ -10,6 +10,7 @@ from mtlsim.tasks.recipe import Tasks
 
 EXACTLY = 1e-3  # of the risk: what counts as nothing, below what thousands of draws can tell from nothing
 DIGITS = 1e3  # roundings that inverting a covariance may cost in each direction
+LEFT = 1e8  # roundings of the labels' energy from which on what is left of it has six digits
 SOLVED = 1e6  # the condition number up to which a system, solved as it stands, leaves a small risk its six digits
 
 
@@ -44,6 +45,11 @@ def least_pivot(system: Float[Array, "n n"], factor: Float[Array, "n n"]) -> Flo
 def keeps_digits(systems: Float[Array, "*k n n"], condition: float = SOLVED) -> Float[Array, ""]:
     """Decades by which every system is better conditioned than this; negative for a singular one."""
     return decades(condition, largest_of(jnp.linalg.cond(systems).reshape(-1)))
+
+
+def loss_stands_out(loss: Float[Array, ""], energy: Float[Array, ""]) -> Float[Array, ""]:
+    """Decades by which a loss stands above the rounding of the labels' energy, from which it is what the fit leaves."""
+    return decades(loss, LEFT * jnp.finfo(energy.dtype).eps * energy)
 
 
 def one_covariance(tasks: Tasks) -> Float[Array, ""]:

@@ -29,6 +29,7 @@ DESIGNS = {"isotropic": Isotropic, "power": PowerLaw, "spiked": Spiked}
 MOST_ROWS = 500  # of laws that are drawn row by row
 ENDLESS_ROWS = 1e12
 MAX_TRIES = 50
+OF_THE_MEASURE = ("n_starts", "n_steps")
 OF_OTHER_TASKS = ("amplitude", "flip", "capacity", "labels", "activation")
 
 Make = Callable[[np.random.Generator], Any]
@@ -57,7 +58,17 @@ def vary(statement: Statement, rng: np.random.Generator) -> Make:
             return replace(found, tasks=_redraw(found.tasks, changes, rng), **rest)
 
         return make
-    return lambda rng: _rebuilt(jitter(near(rng), rng))
+    sizes = _sizes(base, rng)
+    return lambda rng: _rebuilt(replace(jitter(near(rng), rng), **sizes))
+
+
+def _sizes(instance: Any, rng: np.random.Generator) -> dict[str, int]:
+    """Other numbers of features, tasks and the like, for half of the shapes: a third as many to twice as many."""
+    static = [field.name for field in fields(instance) if field.metadata.get("static") and field.name.startswith("n_")]
+    sizes = {name: getattr(instance, name) for name in static if name not in OF_THE_MEASURE}
+    if rng.random() < 0.5:
+        return {}
+    return {name: max(1, round(size * 10 ** rng.uniform(-0.5, 0.3))) for name, size in sizes.items() if size > 1}
 
 
 def nearby(instance: Any, rng: np.random.Generator, decades: float) -> Any:

@@ -121,7 +121,7 @@ def against_truth(n_sets: int) -> None:
         earned.append((*gains[:3], gains[3:].max()))
     every = np.array(rows)
     print(f"{n_sets} sets of tasks, {N_TARGETS} targets each")
-    print("rows, features: covered (standard error), sign right, decided of all, of gains beyond 5 %, at most; decided and wrong")
+    print("rows, features: covered (standard error), sign right (at most), decided, of gains beyond 5 %, at most; wrong")
     for name, kept in (
         *((f"{n}, {d}", (every[:, 1] == n) & (every[:, 2] == d)) for n in (42, 130) for d in (20, 60)),
         *((f"{n}", every[:, 1] == n) for n in (42, 130)),
@@ -142,16 +142,19 @@ def against_truth(n_sets: int) -> None:
 
 
 def told_of(rows: np.ndarray) -> str:
-    """How often what was told is right; at most: the share that intervals of the estimates' own spread over targets decide."""
+    """How often what was told is right; at most: signs that errors of the estimates' own spread over targets leave right, and the
+    share that intervals of this spread decide."""
     seeds, _, _, share, gain, low, high, sign, _, truth, spread = rows.T
     covers, clear, large = (low <= truth) & (truth <= high), np.abs(share) > 0.005, np.abs(share) > 0.05
     by_set = [covers[seeds == seed].mean() for seed in np.unique(seeds)]
     error = np.std(by_set, ddof=1) / np.sqrt(len(by_set)) if len(by_set) > 1 else np.nan
     decided, mean = sign != 0, lambda values: np.mean(values) if len(values) else np.nan
     most = mean(stats.norm.sf(1.96 - np.abs(truth[large]) / spread[large]))
+    signs = mean(stats.norm.cdf(np.abs(truth[clear]) / spread[clear]))
     wrong = int(np.sum(sign[decided] != np.sign(truth[decided])))
+    right = mean(np.sign(gain[clear]) == np.sign(truth[clear]))
     return (
-        f"{covers.mean():.3f} ({error:.3f}), {mean(np.sign(gain[clear]) == np.sign(truth[clear])):.3f}, {decided.mean():.3f}, "
+        f"{covers.mean():.3f} ({error:.3f}), {right:.3f} ({signs:.3f}), {decided.mean():.3f}, "
         f"{mean(decided[large]):.3f}, {most:.3f}; {wrong} of {int(decided.sum())}"
     )
 

@@ -21,18 +21,20 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of, weights_of
-from mtlsim.theory.margins import keeps_digits
+from mtlsim.theory.margins import keeps_digits, loss_stands_out
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 
 ROUNDS = 2  # the first reaches the optimum where the random heads are independent
 
 
 def assume(cell, key):
-    tasks = tasks_of(cell, key)
+    tasks, moments = tasks_of(cell, key), moments_of(cell, key)
+    labels = multiply(weights_of(cell, moments), moments.energy)
     return {
         "a layer of at least as many columns as tasks": jnp.asarray(cell.rank - tasks.n_tasks + 0.5),
         "as many rows as features in every task": smallest_of(tasks.n_samples) - tasks.n_features + 0.5,
-        "systems that keep their digits": keeps_digits(moments_of(cell, key).gram),
+        "systems that keep their digits": keeps_digits(moments.gram),
+        "labels that are not explained to their last digits": loss_stands_out(predict(cell, key)["loss"], labels),
     }
 
 

@@ -20,7 +20,7 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of, weights_of
-from mtlsim.theory.margins import keeps_digits
+from mtlsim.theory.margins import keeps_digits, loss_stands_out
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 
 
@@ -49,12 +49,14 @@ def layer_from_rows(rows, labels, weights, rank):
 
 
 def assume(cell, key):
-    tasks = tasks_of(cell, key)
+    tasks, moments = tasks_of(cell, key), moments_of(cell, key)
+    labels = multiply(weights_of(cell, moments), moments.energy)
     return {
         "all tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
         "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,
         "no more columns than tasks": jnp.asarray(tasks.n_tasks - cell.rank + 0.5),
-        "a system that keeps its digits": keeps_digits(moments_of(cell, key).gram),
+        "a system that keeps its digits": keeps_digits(moments.gram),
+        "labels that are not explained to their last digits": loss_stands_out(predict(cell, key)["loss"], labels),
     }
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mtlsim.core.checks import require
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.keys import normal, stream
 from mtlsim.core.linalg import multiply
@@ -37,6 +38,10 @@ class Alike(eqx.Module):
     cosine: Array | float
     energies: Float[Array, "3"]
     n_features: int = eqx.field(default=4, static=True)
+
+    def __check_init__(self):
+        enough = self.n_features >= 3
+        require(enough, "n_features", "at least 3, for as many directions as tasks", self.n_features, "use 4")
 
     def draw(self, *, key) -> Moments:
         cosine = jnp.asarray(self.cosine, float)

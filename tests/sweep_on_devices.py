@@ -12,12 +12,13 @@ import mtlsim as mtl  # noqa: E402
 
 cell = mtl.Transfer(mtl.LinearTasks(n_features=3, n_samples=(30, 15)))
 grid = {"tasks.n_samples[0]": [5, 50, 500, 5000], "tasks.noise": [0.5, 1.0, 2.0]}
-first, worst = None, 0.0
-for n_devices, chunk_draws in [(1, None), (8, 30)]:
-    devices = jax.local_devices()[:n_devices]
-    data = mtl.sweep(cell, grid, 7, jax.random.key(2), devices=devices, chunk_draws=chunk_draws, progress=False)
-    first = data if first is None else first
+worst = 0.0
+for n_seeds in (7, 3):  # of which eight devices share the seeds, and the points
+    one, eight = (
+        mtl.sweep(cell, grid, n_seeds, jax.random.key(2), devices=jax.local_devices()[:n], chunk_draws=cut, progress=False)
+        for n, cut in ((1, None), (8, 30))
+    )
     for name in ("gain", "risk_single", "risk_multi", "status"):
-        difference = np.abs(data[name].values - first[name].values).max() / max(np.abs(first[name].values).max(), 1)
+        difference = np.abs(eight[name].values - one[name].values).max() / max(np.abs(one[name].values).max(), 1)
         worst = max(worst, float(difference))
 print(len(jax.local_devices()), worst)

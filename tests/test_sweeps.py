@@ -13,8 +13,9 @@ from noisy import Noisy
 import mtlsim as mtl
 from mtlsim.results.grid import at_point, make_grid, parameters
 from mtlsim.results.plan import bytes_per_draw, make_plan, parse_shard
+from mtlsim.results.settings import facts
 from mtlsim.solvers.solve import choose_route
-from mtlsim.sweeps import execute
+from mtlsim.sweeps import execute, job
 
 KEY = jax.random.key(7)
 CELL = mtl.Transfer(mtl.LinearTasks(n_features=6, n_samples=(30, 15)))
@@ -85,6 +86,24 @@ def test_numbers_do_not_depend_on_chunks(reference):
     grid = {"drift": np.linspace(-3, 3, 11), "law": ["normal", "logistic"]}
     for chunk_draws in (1, 6, 13):
         np.testing.assert_allclose(run_noisy(grid, 6, chunk_draws=chunk_draws).gain, run_noisy(grid, 6).gain, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("points", "seeds", "split", "sizes"),
+    [
+        (1, 200, "seeds", (1, 200)),
+        (16, 200, "seeds", (16, 44)),
+        (16, 1, "points", (16, 1)),
+        (3, 3, "seeds", (3, 4)),
+        (1, 1, "seeds", (1, 2)),
+    ],
+)
+def test_devices_share_what_is_repeated_least(points, seeds, split, sizes):
+    """A sweep of one point ran it twice on two devices."""
+    devices = jax.local_devices()[:1] * 2
+    made, _ = job.make_job(Noisy(), {"drift": np.arange(float(points))}, seeds, KEY, facts(devices), 2)
+    runner = execute.Runner(made, devices)
+    assert (runner.split, (runner.batch_points, runner.batch_seeds)) == (split, sizes)
 
 
 def test_common_random_numbers_make_neighbouring_cells_alike():

@@ -1,4 +1,4 @@
-"""Running chunks of draws: compiled calls over points and seeds, their points spread over all devices."""
+"""Running chunks of draws: compiled calls over points and seeds, their seeds (or points) spread over all devices."""
 
 import functools
 import time
@@ -19,16 +19,19 @@ from mtlsim.results.outputs import outputs
 from mtlsim.results.plan import Chunk, Plan
 from mtlsim.sweeps.memory import available_bytes
 
+SEEDS, POINTS = "seeds", "points"
+
 
 @functools.cache
-def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...]) -> Callable:
+def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...], split: str = SEEDS) -> Callable:
     """run(cell, values (points, axes), key, seeds (S,)) -> {output: (S, points)}, compiled once per kind of cell and shape.
 
     Seed s has the key fold_in(key, s), in every cell and every sweep of this key. Seeds are the outer axis: what a draw takes
-    from its key alone (the normals) is drawn once for all points of the batch.
+    from its key alone (the normals) is drawn once for all points of the batch. split: `SEEDS` or `POINTS`, what the devices share
+    among them, of which there must be a multiple of their number.
     """
-    mesh = Mesh(np.asarray(devices), ("points",))
-    split, whole = PartitionSpec("points"), PartitionSpec()
+    mesh, whole = Mesh(np.asarray(devices), ("devices",)), PartitionSpec()
+    of_points, of_seeds = (PartitionSpec("devices") if split == axis else whole for axis in (POINTS, SEEDS))
 
     def run(cell, values, key, seeds):
         def one(seed, point):
@@ -39,8 +42,8 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...]) -> Ca
 
     if devices == tuple(jax.devices()[:1]):  # nothing to spread: what was traced for the outputs' shapes serves again
         return compile_with_nan(run, platform=devices[0].platform)
-    specs = (whole, split, whole, whole)
-    spread = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(None, "points"), check_vma=False)
+    found = PartitionSpec(*of_seeds or (None,), *of_points)
+    spread = jax.shard_map(run, mesh=mesh, in_specs=(whole, of_points, whole, of_seeds), out_specs=found, check_vma=False)
     return compile_with_nan(spread, platform=devices[0].platform)
 
 
@@ -92,9 +95,10 @@ class Job:
 class Runner:
     """Runs chunks of a job on the devices of this process; a program is compiled when it is first needed, and kept.
 
-    The batches of the plan are rounded up to the devices, and cut where the memory that the compiler reports for the program is
-    more than half of what is free: no number depends on it, up to rounding. needed_bytes: largest so reported, over all devices.
-    tracing: seconds that tracing took in all. anew: trace and compile again, whatever programs this process has.
+    The devices share the seeds of a batch, or its points where fewer draws are then repeated to fill them. Batches are cut where
+    the memory that the compiler reports for the program is more than half of what is free: no number depends on it, up to rounding.
+    needed_bytes: largest so reported, over all devices. tracing: seconds that tracing took in all. anew: trace and compile again,
+    whatever programs this process has.
     """
 
     def __init__(self, job: Job, devices: Sequence[jax.Device], anew: bool = False):
@@ -102,7 +106,14 @@ class Runner:
         self.compile_batch = compile_batch.__wrapped__ if anew else compile_batch
         self.key = jax.random.wrap_key_data(jnp.asarray(job.key[0]), impl=job.key[1])
         self.values = job.grid.traced_values()
-        self.batch_points = -(-job.plan.batch_points // len(self.devices)) * len(self.devices)
+        plan, n_devices = job.plan, len(self.devices)
+        points = min(plan.batch_points, plan.block_points)
+        seeds = min(plan.batch_seeds * plan.batch_points // points, plan.n_seeds)
+        if n_devices <= seeds < plan.n_seeds:
+            seeds -= seeds % n_devices
+        filled = lambda count: -(-count // n_devices) * n_devices
+        self.split = SEEDS if filled(seeds) * points <= seeds * filled(points) else POINTS
+        self.batch_points, self.batch_seeds = (points, filled(seeds)) if self.split == SEEDS else (filled(points), seeds)
         self.needed_bytes, self.tracing = 0, 0.0
         self.programs: dict[int, tuple[Callable, Any, int]] = {}
 
@@ -118,12 +129,12 @@ class Runner:
     def program(self, static: int) -> tuple[Callable, Any, int]:
         """The compiled batch of a static combination, its cell, and how many seeds it takes at a time."""
         if static not in self.programs:
-            grid, n_seeds = self.job.grid, self.job.plan.batch_seeds
+            grid, n_seeds, step = self.job.grid, self.batch_seeds, len(self.devices) if self.split == SEEDS else 1
             cell = _cell_at(self.job.cell, grid, grid.static_points()[static])
-            batch = self.compile_batch(tuple(axis.name for axis in grid.traced), self.devices)
+            batch = self.compile_batch(tuple(axis.name for axis in grid.traced), self.devices, self.split)
             needed, room = self._compile(batch, cell, n_seeds), available_bytes(self.devices) // 2
-            if needed > room and n_seeds > 1:
-                n_seeds = max(1, n_seeds * room // needed)
+            if needed > room and n_seeds > step:
+                n_seeds = max(1, n_seeds * room // needed // step) * step
                 needed = self._compile(batch, cell, n_seeds)
             self.needed_bytes = max(self.needed_bytes, needed)
             self.programs[static] = batch, cell, n_seeds

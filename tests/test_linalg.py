@@ -28,6 +28,30 @@ def test_solves(shape):
     close(linalg.solve_positive(jnp.asarray(matrix), jnp.asarray(right)), np.linalg.solve(matrix, right), 1)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, linalg.FEW, linalg.FEW + 1])
+@pytest.mark.parametrize("exponent", [0, 6, 12])
+def test_few_unknowns_are_those_of_numpy(n, exponent):
+    """One matrix for several right sides, and one for each; with diagonals far apart, as interior points have them."""
+    rng = np.random.default_rng(n)
+    rows = rng.standard_normal((3, n, 2 * n))
+    matrices = rows @ rows.mT + 10.0 ** rng.uniform(-exponent, exponent, (3, n, 1)) * np.eye(n)
+    right = rng.standard_normal((3, n))
+    expected = [np.linalg.solve(matrix, side) for matrix, side in zip(matrices, right, strict=True)]
+    np.testing.assert_allclose(linalg.solver_of_few(jnp.asarray(matrices))(jnp.asarray(right)), expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        linalg.solver_of_few(jnp.asarray(matrices[0]))(jnp.asarray(right)), np.linalg.solve(matrices[0], right.T).T, rtol=1e-9
+    )
+
+
+def test_few_unknowns_of_a_system_that_is_nearly_singular_leave_little_over():
+    """Gradients that cancel: a pivot is rounding, and what is solved still fits, as it does by a factorisation with pivots."""
+    unit = np.random.default_rng(0).standard_normal((5, 3))
+    matrix = unit @ unit.T + 1e-12 * np.eye(5)
+    right = matrix @ np.ones(5)
+    left = matrix @ np.asarray(linalg.solver_of_few(jnp.asarray(matrix))(jnp.asarray(right))) - right
+    assert np.abs(left).max() < 1e-9 * np.abs(matrix).max()
+
+
 def test_products_and_forms():
     a, b, c = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2)), RNG.normal(size=2)
     close(linalg.multiply(*map(jnp.asarray, (a, b, c))), a @ b @ c)

@@ -11,6 +11,8 @@ from jaxtyping import Array, Bool, Float
 
 from mtlsim.core.extremes import largest_of
 
+FEW = 16  # unknowns whose elimination is written out
+
 
 def multiply(*factors: Float[Array, "..."]) -> Float[Array, "..."]:
     """Matrix product at the highest precision the device offers (accelerators round to bfloat16 or tf32 otherwise)."""
@@ -61,6 +63,33 @@ def solve_positive(matrix: Float[Array, "*b d d"], right: Float[Array, "..."]) -
     """M^-1 R for symmetric positive definite M, by Cholesky."""
     factor = cholesky(matrix)
     return solve_upper(factor, solve_lower(factor, right))
+
+
+def solver_of_few(matrix: Float[Array, "*b n n"]) -> Callable[[Float[Array, "..."]], Float[Array, "..."]]:
+    """R -> M^-1 R for symmetric positive M of a handful of unknowns; R of shape (..., n), as many M's or one for all.
+
+    M = L D L', in plain products: calls of LAPACK cost more than they do, and those of one device wait for those of another.
+    """
+    n = matrix.shape[-1]
+    if n > FEW:
+        return lambda right: jnp.linalg.solve(matrix, right[..., None])[..., 0]
+    below, pivots, left = [], [], matrix
+    for k in range(n):
+        pivots.append(left[..., k, k])
+        below.append(jnp.where(jnp.arange(n) > k, left[..., k] / pivots[k][..., None], 0))
+        left = left - below[k][..., None] * left[..., k, None, :]
+    scales = jnp.stack(pivots, -1)
+    rows = jnp.stack(below, -1)
+
+    def solve(right):
+        for k in range(n):
+            right = right - right[..., k, None] * below[k]
+        right = right / scales
+        for k in reversed(range(n)):
+            right = right - right[..., k, None] * rows[..., k, :]
+        return right
+
+    return solve
 
 
 def with_missing_directions(matrix: Float[Array, "d d"]) -> Float[Array, "d d"]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core.extremes import smallest_of
-from mtlsim.core.linalg import cholesky, multiply, solve_lower, solve_upper
+from mtlsim.core.linalg import multiply, solver_of_few
 
 STEPS = 40
 LEAST = 1e-12  # of a gram with a diagonal of ones: what keeps gradients that cancel from unbounded weights
@@ -26,12 +26,11 @@ def nonnegative_minimum(matrix: Float[Array, "K K"], slopes: Float[Array, "n K"]
         z, s, iteration = state
         off = multiply(z, matrix) + slopes - s
         # with a rounding more, so that gradients that cancel leave a factor in float32 too; what is off is seen in the next step
-        factor = cholesky(matrix + (s / z + 4 * n_tasks * eps)[..., None] * jnp.eye(n_tasks, dtype=z.dtype))
+        solve = solver_of_few(matrix + (s / z + 4 * n_tasks * eps)[..., None] * jnp.eye(n_tasks, dtype=z.dtype))
 
         def moves(aim):
             """Towards z_k s_k = aim_k."""
-            right = -off - s + aim / z
-            move = solve_upper(factor, solve_lower(factor, right[..., None]))[..., 0]
+            move = solve(-off - s + aim / z)
             move_s = (aim - s * move) / z - s
             return move, move_s, jnp.minimum(_room(z, move), _room(s, move_s))
 

@@ -7,7 +7,7 @@ from jaxtyping import Array
 
 from mtlsim.core.checks import require_one
 from mtlsim.core.extremes import smallest_of
-from mtlsim.core.linalg import multiply
+from mtlsim.core.linalg import multiply, solver_of_few
 from mtlsim.weighting._quadratic import LEAST, nonnegative_minimum
 from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals
 from mtlsim.weighting.mgda import shortest_mixture
@@ -61,7 +61,7 @@ class CAGrad(Scheme):
             used = z > 0
             inner = jnp.where(used[:, None] & used, matrix, 0) + jnp.diag(jnp.where(used, 0.0, 1.0))
             sides = jnp.where(used, jnp.stack([1 / norms, gains / norms]), 0)
-            (a, b), (_, c) = multiply(sides, jnp.linalg.solve(inner, sides.T))
+            (a, b), (_, c) = multiply(sides, solver_of_few(inner)(sides).T)
             # z = level x - y, whose length is the radius
             onward = (b + jnp.sqrt(jnp.maximum(b**2 - a * (c - radius**2), 0))) / jnp.where(a > 0, a, 1)
             low, high = jnp.where(length < radius, level, low), jnp.where(length < radius, high, level)

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from mtlsim.core.linalg import solver_of_few
 from mtlsim.weighting._quadratic import LEAST
 from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals, above
 
@@ -17,7 +18,7 @@ class IMTLG(Scheme):
         norms, n_floored = above(jnp.sqrt(jnp.diagonal(signals.gram)), FLOOR)
         n = len(norms)
         matrix = signals.gram / (norms[:, None] * norms)
-        units = jnp.linalg.solve(matrix + LEAST * jnp.eye(n, dtype=norms.dtype), jnp.ones(n, norms.dtype))
+        units = solver_of_few(matrix + LEAST * jnp.eye(n, dtype=norms.dtype))(jnp.ones(n, norms.dtype))
         raw = units / norms
         total = jnp.sum(raw)
         return raw / jnp.where(total == 0, 1, total), state, n_floored

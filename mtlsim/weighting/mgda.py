@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from mtlsim.core.checks import require_choice
 from mtlsim.core.extremes import largest_of, smallest_of
-from mtlsim.core.linalg import multiply
+from mtlsim.core.linalg import multiply, solver_of_few
 from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals
 
 NORMALISERS = ("none", "l2", "loss", "loss+")
@@ -65,7 +65,7 @@ def _within(matrix: Float[Array, "K K"], weights: Float[Array, " K"]) -> Float[A
     """From weights towards the least w'Mw of those with the same zeros and any signs, until a further one is zero."""
     used = weights > 0
     inner = jnp.where(used[:, None] & used, matrix, 0) + jnp.diag(jnp.where(used, RIDGE, 1.0))
-    aim = jnp.where(used, jnp.linalg.solve(inner, used.astype(weights.dtype)), 0)
+    aim = jnp.where(used, solver_of_few(inner)(used.astype(weights.dtype)), 0)
     total = jnp.sum(aim)
     aim = aim / jnp.where(total > 0, total, 1)
     falls = aim < 0

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from mtlsim.core.linalg import multiply
+from mtlsim.core.linalg import multiply, solver_of_few
 from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals, above
 
 STEPS = 60  # of a damped Newton method on a self-concordant function: the last ones are quadratic
@@ -17,7 +17,7 @@ def bargain(gram: Float[Array, "K K"]) -> Float[Array, " K"]:
 
     def step(_, weights):
         slope = multiply(matrix, weights) - 1 / weights
-        move = jnp.linalg.solve(matrix + jnp.diag(1 / weights**2), slope)
+        move = solver_of_few(matrix + jnp.diag(1 / weights**2))(slope)
         length = jnp.sqrt(jnp.maximum(multiply(slope, move), 0))
         return weights - move / (1 + jnp.where(length > 0.25, length, 0))
 

@@ -102,8 +102,8 @@ def near_the_peak(n_target, **changes):
     return Transfer(two(60, (1e12, n_target), **changes), sharing=MeanRegularised(100.0))
 
 
-def on_same_rows(rank, exponent):
-    tasks = LinearTasks(7, (60,) * 3, (0.3, -0.5), noise=0.5, design=PowerLaw(exponent), shared_covariates=True)
+def on_same_rows(rank, exponent, cosine=(0.3, -0.5), noise=0.5):
+    tasks = LinearTasks(7, (60,) * 3, cosine, noise=noise, design=PowerLaw(exponent), shared_covariates=True)
     return Transfer(tasks, rank=rank)
 
 
@@ -180,9 +180,10 @@ FALSE = {  # name: (a cell of the kind where the statement is true, [cells where
     "classification-least-squares": (labels(), [labels("logistic"), labels(activation="relu"), labels(exponent=15.0)]),
     # a system of condition 1e20, and rows of signs that do not see every direction
     "merging-is-pooling": (merged(), [merged(n_samples=(1e12, 1e12, 25), design=PowerLaw(14.0)), merged(rows="rademacher")]),
-    # least directions below the rounding of the largest
-    "algorithm-2-whitened": (on_same_rows(2, 1.0), [on_same_rows(2, 17.0)]),
-    "proposition-3": (on_same_rows(2, 1.0), [on_same_rows(2, 20.0)]),
+    # least directions below the rounding of the largest; tasks alike, of which two columns are one and any other
+    "algorithm-2-whitened": (on_same_rows(2, 1.0), [on_same_rows(2, 17.0), on_same_rows(2, 1.0, (1.0, 1.0), 0.0)]),
+    "algorithm-2-subspace": (on_same_rows(2, 1.0), [on_same_rows(2, 1.0, (1.0, 1.0), 0.0)]),
+    "proposition-3": (on_same_rows(2, 1.0), [on_same_rows(2, 20.0), on_same_rows(3, 1.0, (1.0, 1.0), (0.0, 0.0, 0.5))]),
     # a loss of 1e-10 of the labels' energy, that six roundings are a millionth of
     "proposition-1": (explained(1.0), [explained(1e-3)]),
     "free-columns": (mixed(1.0), [mixed(23.0)]),

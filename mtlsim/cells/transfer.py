@@ -89,6 +89,11 @@ class Transfer(eqx.Module):
         return self.loss or self.tasks.losses[0]
 
     @property
+    def solved(self) -> bool:
+        """Whether nothing is trained: then its work is mostly in LAPACK, and sweeps compile it quickly."""
+        return not self.tasks.need_rows
+
+    @property
     def route(self) -> str:
         if self.tasks.need_rows:
             return (self.training or Training()).optimiser

@@ -219,7 +219,8 @@ def _from_samples(cell, box: Box, key, n_seeds: int, n_lines: int, level: float)
     require(is_whole(n_lines) and n_lines >= 3, "n_lines", "a whole number >= 3", n_lines, "use 9")
     known = describe_outputs(cell)[0]
     require("gain" in known, "source", "a cell that returns a gain", f"one that returns {sorted(known)}", "use another cell")
-    batch, leaves = compile_batch(box.names, tuple(jax.local_devices()[:1])), as_leaves(cell)
+    quickly = getattr(cell, "solved", False)
+    batch, leaves = compile_batch(box.names, tuple(jax.local_devices()[:1]), quickly=quickly), as_leaves(cell)
     whole = [i for i, name in enumerate(box.names) if "n_samples" in name]
     runs = 0
 

@@ -23,12 +23,12 @@ SEEDS, POINTS = "seeds", "points"
 
 
 @functools.cache
-def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...], split: str = SEEDS) -> Callable:
+def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...], split: str = SEEDS, quickly: bool = False) -> Callable:
     """run(cell, values (points, axes), key, seeds (S,)) -> {output: (S, points)}, compiled once per kind of cell and shape.
 
     Seed s has the key fold_in(key, s), in every cell and every sweep of this key. Seeds are the outer axis: what a draw takes
     from its key alone (the normals) is drawn once for all points of the batch. split: `SEEDS` or `POINTS`, what the devices share
-    among them, of which there must be a multiple of their number.
+    among them, of which there must be a multiple of their number. quickly: as for `compile_with_nan`.
     """
     mesh, whole = Mesh(np.asarray(devices), ("devices",)), PartitionSpec()
     of_points, of_seeds = (PartitionSpec("devices") if split == axis else whole for axis in (POINTS, SEEDS))
@@ -41,10 +41,10 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...], split
         return jax.vmap(lambda seed: jax.vmap(lambda point: one(seed, point))(values))(seeds)
 
     if devices == tuple(jax.devices()[:1]):  # nothing to spread: what was traced for the outputs' shapes serves again
-        return compile_with_nan(run, platform=devices[0].platform)
+        return compile_with_nan(run, quickly, devices[0].platform)
     found = PartitionSpec(*of_seeds or (None,), *of_points)
     spread = jax.shard_map(run, mesh=mesh, in_specs=(whole, of_points, whole, of_seeds), out_specs=found, check_vma=False)
-    return compile_with_nan(spread, platform=devices[0].platform)
+    return compile_with_nan(spread, quickly, devices[0].platform)
 
 
 def _cell_at(cell: Any, grid: Grid, point: tuple) -> Any:
@@ -131,7 +131,8 @@ class Runner:
         if static not in self.programs:
             grid, n_seeds, step = self.job.grid, self.batch_seeds, len(self.devices) if self.split == SEEDS else 1
             cell = _cell_at(self.job.cell, grid, grid.static_points()[static])
-            batch = self.compile_batch(tuple(axis.name for axis in grid.traced), self.devices, self.split)
+            names, quickly = tuple(axis.name for axis in grid.traced), getattr(cell, "solved", False)
+            batch = self.compile_batch(names, self.devices, self.split, quickly)
             needed, room = self._compile(batch, cell, n_seeds), available_bytes(self.devices) // 2
             if needed > room and n_seeds > step:
                 n_seeds = max(1, n_seeds * room // needed // step) * step

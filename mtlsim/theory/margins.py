@@ -47,6 +47,15 @@ def keeps_digits(systems: Float[Array, "*k n n"], condition: float = SOLVED) -> 
     return decades(condition, largest_of(jnp.linalg.cond(systems).reshape(-1)))
 
 
+def stands_apart(strengths: Float[Array, " K"], rank: int) -> Float[Array, ""]:
+    """Decades by which the r-th singular value is further above the next than roundings of a system that `keeps_digits`.
+
+    Of tied ones no r span the strongest directions: any of theirs do.
+    """
+    gap = strengths[rank - 1] - jnp.append(strengths, 0)[rank]
+    return digits_left(gap / strengths[0], SOLVED * DIGITS)
+
+
 def loss_stands_out(loss: Float[Array, ""], energy: Float[Array, ""]) -> Float[Array, ""]:
     """Decades by which a loss stands above the rounding of the labels' energy, from which it is what the fit leaves."""
     return decades(loss, LEFT * jnp.finfo(energy.dtype).eps * energy)

@@ -55,7 +55,7 @@ def best_seconds(call, repetitions=REPETITIONS):
 
 def run_cell(cell, n_source, n_seeds):
     """A call of one batch as a sweep runs it, on one device: {output: (seeds, points)}."""
-    batch = compile_batch(("tasks.n_samples[0]",), tuple(jax.devices()[:1]))
+    batch = compile_batch(("tasks.n_samples[0]",), tuple(jax.devices()[:1]), quickly=True)
     values = np.full((N_POINTS, 1), float(n_source)) + np.arange(N_POINTS)[:, None]
     leaves, seeds = as_leaves(cell), np.arange(n_seeds, dtype=np.uint32)
     return lambda: batch(leaves, values, KEY, seeds)

@@ -16,18 +16,21 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of
-from mtlsim.theory.margins import keeps_digits
+from mtlsim.theory.margins import keeps_digits, stands_apart
 from mtlsim.theory.statement import INSIDE, Cells, Statement, tasks_of
+from mtlsim.theory.statements.proposition_3 import strengths_of
 from mtlsim.weighting.algorithm_2 import top_directions
 
 
 def assume(cell, key):
-    tasks = tasks_of(cell, key)
+    tasks, moments = tasks_of(cell, key), moments_of(cell, key)
+    strengths = strengths_of(moments.gram, moments.cross, jnp.ones(tasks.n_tasks))
     return {
         "all tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
         "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,
         "fewer columns than tasks": jnp.asarray(tasks.n_tasks - cell.rank - 0.5),
-        "a system that keeps its digits": keeps_digits(moments_of(cell, key).gram),
+        "a system that keeps its digits": keeps_digits(moments.gram),
+        "combinations stronger than the next": stands_apart(strengths, cell.rank),
     }
 
 

@@ -20,7 +20,7 @@ from mtlsim.solvers.solve import solve
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.draws import moments_of, rows_of, weights_of
-from mtlsim.theory.margins import keeps_digits, loss_stands_out
+from mtlsim.theory.margins import keeps_digits, loss_stands_out, stands_apart
 from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Cells, Statement, tasks_of
 
 
@@ -32,12 +32,16 @@ def best_layer(gram, cross, weights, rank):
     return solve_upper(root, multiply(sides, combinations))
 
 
+def strengths_of(gram, cross, weights):
+    """Singular values of the tasks' own solutions (min(d, K),), in the metric of X'X."""
+    return jnp.linalg.svd(solve_lower(cholesky(gram), cross.T) * jnp.sqrt(weights), compute_uv=False)
+
+
 def least_loss(gram, cross, energy, weights, rank):
     """The loss at the best layer: the energy beside the range of X and the singular values past the rank."""
     sides = solve_lower(cholesky(gram), cross.T)
-    strengths = jnp.linalg.svd(sides * jnp.sqrt(weights), compute_uv=False)
     beside = multiply(weights, energy - jnp.sum(sides**2, 0))
-    return beside + jnp.sum(strengths[rank:] ** 2)
+    return beside + jnp.sum(strengths_of(gram, cross, weights)[rank:] ** 2)
 
 
 def layer_from_rows(rows, labels, weights, rank):
@@ -50,13 +54,16 @@ def layer_from_rows(rows, labels, weights, rank):
 
 def assume(cell, key):
     tasks, moments = tasks_of(cell, key), moments_of(cell, key)
-    labels = multiply(weights_of(cell, moments), moments.energy)
+    weights = weights_of(cell, moments)
     return {
         "all tasks are labels on the same rows": jnp.asarray(0.5 if tasks.shared_covariates else -0.5),
         "as many rows as features": tasks.n_samples[0] - tasks.n_features + 0.5,
         "no more columns than tasks": jnp.asarray(tasks.n_tasks - cell.rank + 0.5),
         "a system that keeps its digits": keeps_digits(moments.gram),
-        "labels that are not explained to their last digits": loss_stands_out(predict(cell, key)["loss"], labels),
+        "labels that are not explained to their last digits": loss_stands_out(
+            predict(cell, key)["loss"], multiply(weights, moments.energy)
+        ),
+        "combinations stronger than the next": stands_apart(strengths_of(moments.gram, moments.cross, weights), cell.rank),
     }
 
 

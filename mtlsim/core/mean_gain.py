@@ -2,7 +2,9 @@
 
 Near interpolation the risk alone is rarely large and then enormous, so that the mean of a sample is too small and its error too.
 Where the expectation of the risk alone is known (least squares on Gaussian rows), the mean gain is therefore estimated with it, by
-a control variate, and everywhere the ends of the interval are turned by the skewness of the draws.
+a control variate, and everywhere the ends of the interval are turned by the skewness of the draws. What a fitted control leaves
+of the gain often spreads more where the risk alone is large, so that these few draws carry the slope: the error is the larger one
+of the usual and of one that allows for it.
 
 What learns together by a weak pull has a gain that grows as the square of the risk alone: where that square has too few moments
 (within some fifteen rows of the peak) no slope that is fitted to draws holds for the large risks they lack. Such draws are `steep`:
@@ -22,12 +24,12 @@ from scipy import special
 from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 
-ORDER = 3  # of the moments: a mean, its error and its skewness
+ORDER = 4  # of the moments: a mean, its error and its skewness, and how the error grows with the control
 HEAVY, STEEP, MEANS, MOMENTS = 0, 1, slice(2, 4), slice(4, None)  # of sums: counts of draws, both means, and moments about them
 WIDTH = 4 + (ORDER + 1) ** 2
 BESIDE = ("control", "status", "steep")  # outputs of a cell that say something of its gain
 BLOCK = 2**20  # draws that are added up at a time
-BINOMIALS = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 2, 1, 0], [1, 3, 3, 1]], float)
+BINOMIALS = np.array([[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 2, 1, 0, 0], [1, 3, 3, 1, 0], [1, 4, 6, 4, 1]], float)
 Arrays = dict[str, np.ndarray]
 
 
@@ -35,7 +37,7 @@ def add_up(
     gain: np.ndarray, control: np.ndarray | None = None, status: np.ndarray | None = None, steep: np.ndarray | None = None
 ) -> np.ndarray:
     """Sums of draws (..., seeds) as (..., WIDTH): draws with heavy tails and steep ones, both means, and sums of
-    (gain - its mean)^i (control - its mean)^j for i, j = 0 to 3, zero where i + j > 3.
+    (gain - its mean)^i (control - its mean)^j for i, j = 0 to ORDER, zero where i + j > ORDER.
 
     Draws whose gain is no number are left out. control: whose mean over all draws is known to be zero; None: nothing is known.
     steep: 1 of draws whose gain no straight line in the control describes, see above; None: of none.
@@ -89,9 +91,14 @@ def _about(sums: np.ndarray, means: np.ndarray) -> np.ndarray:
     powers = np.subtract.outer(np.arange(ORDER + 1), np.arange(ORDER + 1)).clip(0)
     with np.errstate(over="ignore", invalid="ignore"):
         left, right = (BINOMIALS * step[..., i, None, None] ** powers for i in range(2))
-        moved = left @ moments @ np.swapaxes(right, -1, -2)
-    moved[..., 0, 0] = moments[..., 0, 0]  # a count, also where squares beside it overflow
+        moved = np.swapaxes(_combine(right, np.swapaxes(_combine(left, moments), -1, -2)), -1, -2)
     return np.where(np.add.outer(np.arange(ORDER + 1), np.arange(ORDER + 1)) <= ORDER, moved, 0)
+
+
+def _combine(lower: np.ndarray, powers: np.ndarray) -> np.ndarray:
+    """The product with a lower triangle; a power that has overflowed spoils itself and those above it, and none below."""
+    none = ~np.isfinite(powers)
+    return np.where(np.maximum.accumulate(none, -2), np.nan, lower @ np.where(none, 0, powers))
 
 
 def _moments(sums: np.ndarray) -> np.ndarray:
@@ -107,10 +114,11 @@ def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:
     """{mean, standard_error, low, high, n_seeds} of the mean gain from sums (..., WIDTH).
 
     With slope b = cov(gain, control) / var(control) the mean is that of gain - b control, which is the mean gain less what the
-    control, whose mean is known, says that these draws have too much [glasserman2003monte]; 0 where no control is known. The
-    ends are those of Student's t with n - 1 degrees (n - 2 with a control), turned by Hall's transform of the residuals'
-    skewness [hall1992removal]. Infinite with too few draws, and where draws have heavy tails. Where draws are steep, and do not all
-    gain the same, mean and error are those of b = 1, and the interval reaches to the further ends of both slopes.
+    control, whose mean is known, says that these draws have too much [glasserman2003monte]; 0 where no control is known. Its error
+    is that of the regression, or HC3's where that is larger. The ends are those of Student's t with n - 1 degrees (n - 2 with a
+    control), turned by Hall's transform of the residuals' skewness [hall1992removal]. Infinite with too few draws, and where draws
+    have heavy tails. Where draws are steep, and do not all gain the same, mean and error are those of b = 1, and the interval
+    reaches to the further ends of both slopes.
     """
     require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
     moments = _moments(sums)
@@ -136,8 +144,10 @@ def _estimate_at(sums: np.ndarray, slope: np.ndarray, is_fitted: np.ndarray, lev
     n, freedom = np.maximum(count, 1), np.maximum(freedom, 1)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         left = np.maximum(moments[..., 2, 0] - 2 * slope * moments[..., 1, 1] + slope**2 * spread, 0)
-        error = np.sqrt(left / freedom * (1 / n + np.where(is_fitted, control**2, 0) / np.where(is_fitted, spread, 1)))
-        cubes = sum(BINOMIALS[3, j] * (-slope) ** j * moments[..., 3 - j, j] for j in range(ORDER + 1))
+        usual = left / freedom * (1 / n + np.where(is_fitted, control**2, 0) / np.where(is_fitted, spread, 1))
+        uneven = _uneven_variance(moments, slope, control)
+        error = np.sqrt(np.maximum(usual, np.where(is_fitted & np.isfinite(uneven), uneven, 0)))
+        cubes = sum(BINOMIALS[3, j] * (-slope) ** j * moments[..., 3 - j, j] for j in range(4))
         pull = np.where(left > 0, cubes / n / (left / n) ** 1.5, 0) / np.sqrt(n)
         mean = np.where(count > 0, gain - slope * control, np.nan)
     pull = np.where(np.isfinite(pull), pull, 0)
@@ -145,6 +155,19 @@ def _estimate_at(sums: np.ndarray, slope: np.ndarray, is_fitted: np.ndarray, lev
     error = np.where(fine, error, np.inf)
     width = [np.where(fine, np.where(fine, error, 0) * turn(side * quantile, pull), side * np.inf) for side in (1, -1)]
     return {"mean": mean, "standard_error": error, "low": mean - width[0], "high": mean - width[1], "n_seeds": count.astype(int)}
+
+
+def _uneven_variance(moments, slope, control):
+    """Variance of the mean at a fitted slope where residuals r spread more at some controls c than at others: HC3
+    [mackinnon1985some], sum_i (1 - n m c_i / S)^2 r_i^2 (1 + 2 h_i) / n^2, m the mean control, S = sum_i c_i^2 about it, and to
+    leading order in the leverage h_i = 1 / n + c_i^2 / S."""
+    n, spread = np.maximum(moments[..., 0, 0], 1), np.where(moments[..., 0, 2] > 0, moments[..., 0, 2], np.inf)
+    lean = n * control / spread
+    level, first, second = (
+        moments[..., 2, j] - 2 * slope * moments[..., 1, j + 1] + slope**2 * moments[..., 0, j + 2] for j in range(3)
+    )
+    leaning = np.maximum(level - 2 * lean * first + lean**2 * second, 0)
+    return (leaning * (1 + 2 / n) + 2 * np.maximum(second, 0) / spread) / n**2
 
 
 def turn(quantile, pull):

@@ -49,6 +49,12 @@ def width_of(name: str, own: Sequence[int] = ()) -> tuple[int, ...]:
     return (len(CODES[name]),) if name in CODES else (mean_gain.WIDTH,) if name == GAIN else (3, *own)
 
 
+def can_be_joined(arrays: Arrays) -> bool:
+    """Whether the sums of a chunk are of the form that is joined here; those of an earlier release are to be added up again."""
+    sums = arrays.get(f"{GAIN}_sums")
+    return sums is None or sums.shape[1:] == width_of(GAIN)
+
+
 def _add_up(name: str, draws: Arrays) -> np.ndarray:
     values = draws[name]
     if name in CODES:

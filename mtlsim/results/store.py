@@ -20,6 +20,7 @@ import numpy as np
 
 from mtlsim.core.checks import as_path, require
 from mtlsim.core.words import counted, verb
+from mtlsim.results.keep import can_be_joined
 from mtlsim.results.plan import Chunk
 
 MANIFEST = "manifest.json"
@@ -218,7 +219,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_chunk(folder: Path, chunk: Chunk) -> dict[str, np.ndarray] | None:
-    """The chunk's arrays, or None where it is missing, not whole, or of a sweep that was cut otherwise."""
+    """The chunk's arrays, or None where it is missing, not whole, of a sweep that was cut otherwise, or of another form."""
     try:
         with open(folder / chunk.name, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -227,7 +228,7 @@ def read_chunk(folder: Path, chunk: Chunk) -> dict[str, np.ndarray] | None:
     every = np.arange(chunk.start, chunk.stop)
     points = arrays.get("points", every[:0])
     whole = np.array_equal(points, every) if chunk.round == 0 else np.isin(points, every).all()
-    return arrays if whole else None
+    return arrays if whole and can_be_joined(arrays) else None
 
 
 def check_complete(missing: list[Chunk], total: int) -> None:

@@ -452,3 +452,10 @@ def test_what_a_limit_allows_is_traced_with_its_cell(name):
     """As the figure over the number of features does."""
     cell = dimension.LimitAndRisk(name, dimension.FEATURES[0])
     assert jax.eval_shape(lambda key: cell(key=key), jax.random.key(0))["trust"].shape == ()
+
+
+@pytest.mark.parametrize("name", dimension.STATEMENTS)
+def test_a_figure_of_statements_shows_them_within_their_assumptions(name):
+    """At all but the least number of features: one whose heads were off at any number was grey throughout."""
+    for n_features in dimension.FEATURES[1:]:
+        assert margins(name, dimension.LimitAndRisk(name, n_features).cell) > 0, n_features

@@ -25,7 +25,7 @@ SHIFTED = {"cosine": 1.0, "design": Spiked(16.0, fraction=0.5), "relation": "dis
 STATEMENTS = {  # source rows per feature, what the tasks are, and what the cell is; ridge and pull per feature
     "general-predictor": (0.6, {}, {"sharing": "pooled", "weights": (0.5, 1.0), "ridge": 0.02}),
     "covariate-shift": (0.6, SHIFTED, {"sharing": "pooled"}),
-    "free-heads": (0.6, {}, {}),
+    "free-heads": (2.0, {"cosine": 0.95}, {}),  # with few source rows the heads themselves are off, at any number of features
     "soft-transfer": (ENDLESS, {}, {"sharing": FromSource(0.05)}),
 }
 Z = 1.96
@@ -44,7 +44,7 @@ class LimitAndRisk(eqx.Module):
 
     @property
     def cell(self) -> Transfer:
-        """1.4 target rows per feature, noise 0.4, cosine 0.8: little room above the features, where errors are large."""
+        """1.4 target rows per feature, noise 0.4, cosine 0.8 if not said: little room over the features, where errors are large."""
         d, (rows, tasks, options) = self.n_features, STATEMENTS[self.statement]
         samples = round(rows * d), round(1.4 * d)
         recipe = {"n_samples": samples, "cosine": 0.8, "noise": 0.4, "design": Isotropic(), "relation": "same", **tasks}

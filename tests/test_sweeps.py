@@ -273,3 +273,17 @@ def test_an_angle_is_swept_as_its_cosine_is():
     for grid in ({"tasks.angle": angles, "tasks.cosine[0]": [0.1]}, {"tasks.noise": [1.0], "tasks.noise[1]": [2.0]}):
         with pytest.raises(ValueError, match="made of different parameters"):
             mtl.sweep(cell, grid, 3, jax.random.key(0), progress=False)
+
+
+def test_a_cell_may_mean_something_else_by_solved():
+    """`Transfer.solved` says that nothing is trained; a field of that name in a cell of one's own is a field."""
+
+    class Puzzle(eqx.Module):
+        solved: jax.Array | float = 0.5
+
+        def __call__(self, *, key):
+            return {"gain": self.solved + jax.random.normal(key)}
+
+    data = mtl.sweep(Puzzle(), {"solved": [0.0, 1.0]}, 3, jax.random.key(0), progress=False)
+    np.testing.assert_allclose(data.gain[1] - data.gain[0], 1)
+    assert mtl.Transfer(mtl.LinearTasks()).solved and not mtl.Transfer(mtl.ReluTasks()).solved

@@ -19,7 +19,7 @@ from mtlsim.core.verdict import summarise
 from mtlsim.core.words import counted
 from mtlsim.results.grid import as_leaves, at_point, make_grid
 from mtlsim.results.outputs import describe_outputs
-from mtlsim.sweeps.execute import compile_batch, run_points
+from mtlsim.sweeps.execute import compile_batch, is_solved, run_points
 
 N_SCAN = 13  # of a prediction, per axis: a branch that no edge of this mesh meets is not seen
 STEP = 0.02  # of the continuation, in units of the box
@@ -219,8 +219,8 @@ def _from_samples(cell, box: Box, key, n_seeds: int, n_lines: int, level: float)
     require(is_whole(n_lines) and n_lines >= 3, "n_lines", "a whole number >= 3", n_lines, "use 9")
     known = describe_outputs(cell)[0]
     require("gain" in known, "source", "a cell that returns a gain", f"one that returns {sorted(known)}", "use another cell")
-    quickly = getattr(cell, "solved", False)
-    batch, leaves = compile_batch(box.names, tuple(jax.local_devices()[:1]), quickly=quickly), as_leaves(cell)
+    batch = compile_batch(box.names, tuple(jax.local_devices()[:1]), quickly=is_solved(cell))
+    leaves = as_leaves(cell)
     whole = [i for i, name in enumerate(box.names) if "n_samples" in name]
     runs = 0
 

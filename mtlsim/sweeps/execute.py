@@ -47,6 +47,11 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...], split
     return compile_with_nan(spread, quickly, devices[0].platform)
 
 
+def is_solved(cell: Any) -> bool:
+    """Whether the cell says that it trains nothing (`Transfer.solved`); of a cell that means something else by it, False."""
+    return getattr(cell, "solved", False) is True
+
+
 def _cell_at(cell: Any, grid: Grid, point: tuple) -> Any:
     """The cell at a static point as it is compiled: as one of those along each axis, where it says which of them share a program
     (`Weighting.among`)."""
@@ -131,8 +136,8 @@ class Runner:
         if static not in self.programs:
             grid, n_seeds, step = self.job.grid, self.batch_seeds, len(self.devices) if self.split == SEEDS else 1
             cell = _cell_at(self.job.cell, grid, grid.static_points()[static])
-            names, quickly = tuple(axis.name for axis in grid.traced), getattr(cell, "solved", False)
-            batch = self.compile_batch(names, self.devices, self.split, quickly)
+            names = tuple(axis.name for axis in grid.traced)
+            batch = self.compile_batch(names, self.devices, self.split, is_solved(cell))
             needed, room = self._compile(batch, cell, n_seeds), available_bytes(self.devices) // 2
             if needed > room and n_seeds > step:
                 n_seeds = max(1, n_seeds * room // needed // step) * step

@@ -572,3 +572,18 @@ def test_one_of_several_schemes_is_the_one_that_is_named():
         for (weights, fired), (wanted, counted) in zip(all_steps(OneOf(schemes, i)), all_steps(scheme), strict=True):
             close(weights, np.asarray(wanted), 2)
             assert int(fired) == int(counted), names[i]
+
+
+@pytest.mark.parametrize("name", ["imtl-g", "nash-mtl", "upgrad", "cagrad", "mgda"])
+def test_gradients_that_depend_on_each_other_have_weights_in_float32_too(name):
+    """Copies of one gradient, and ones that cancel: what kept the system solvable was below the rounding of float32."""
+    rng = np.random.default_rng(0)
+    for n_tasks in (2, 3, 5):
+        for _ in range(20):
+            rows = rng.normal(size=(n_tasks, 7))
+            for gradients in (np.repeat(rows[:1], n_tasks, 0), np.concatenate([rows[1:], -rows[1:].sum(0, keepdims=True)])):
+                gram = jnp.asarray(gradients @ gradients.T, jnp.float32)
+                signals = Signals(jnp.ones(n_tasks, jnp.float32), gram, 0)
+                scheme = find_scheme(name)()
+                state = scheme.init(Facts(jnp.ones(n_tasks, jnp.float32), jnp.ones(n_tasks, jnp.float32)))
+                assert np.isfinite(scheme.weights(signals, state)[0]).all(), gradients

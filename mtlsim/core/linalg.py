@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from mtlsim.core.extremes import largest_of
 
-FEW = 16  # unknowns whose elimination is written out
+FEW = 8  # unknowns whose elimination is written out: of more LAPACK is as fast, and a loop of it compiles sooner
 
 
 def multiply(*factors: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -11,6 +11,11 @@ STEPS = 40
 LEAST = 1e-12  # of a gram with a diagonal of ones: what keeps gradients that cancel from unbounded weights
 
 
+def least_of(gram: Float[Array, "K K"]) -> float:
+    """`LEAST`, or the rounding of so many unit gradients where that is more, as in float32."""
+    return max(LEAST, 4 * len(gram) * float(jnp.finfo(gram.dtype).eps))
+
+
 def nonnegative_minimum(matrix: Float[Array, "K K"], slopes: Float[Array, "n K"]) -> Float[Array, "n K"]:
     """argmin over z >= 0 of z'Mz / 2 + slope'z for each of n, M with a diagonal about one: z >= 0, s = Mz + slope >= 0, z's = 0.
 

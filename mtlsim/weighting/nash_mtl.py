@@ -5,15 +5,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mtlsim.core.linalg import multiply, solver_of_few
+from mtlsim.weighting._quadratic import least_of
 from mtlsim.weighting._scheme import FLOOR, Example, Facts, Scheme, Signals, above
 
 STEPS = 60  # of a damped Newton method on a self-concordant function: the last ones are quadratic
-LEAST = 1e-12  # of a task's own squared gradient: what keeps gradients that cancel from unbounded weights
 
 
 def bargain(gram: Float[Array, "K K"]) -> Float[Array, " K"]:
     """w (K,) with M w = 1 / w entry by entry, for a gram M with a diagonal of ones: the minimum of w'Mw / 2 - sum_k log w_k."""
-    matrix = gram + LEAST * jnp.eye(len(gram), dtype=gram.dtype)
+    matrix = gram + least_of(gram) * jnp.eye(len(gram), dtype=gram.dtype)
 
     def step(_, weights):
         slope = multiply(matrix, weights) - 1 / weights

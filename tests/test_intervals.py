@@ -1,6 +1,7 @@
 """Intervals of a mean gain: they cover near interpolation, they stand skewness, and where none can cover none is given."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -77,20 +78,33 @@ def test_sums_are_those_of_the_draws_and_join_in_any_order():
     np.testing.assert_array_equal(whole[:, :2], [[0, 0], [1, 0], [0, 8]])
     kept = np.isfinite(gain[0])
     away = [values[0, kept] - values[0, kept].mean() for values in (gain, control)]
+    units = [2.0 ** np.ceil(np.log2(np.abs(one).max())) for one in away]
+    np.testing.assert_array_equal(whole[0, 4:6], np.log2(units))
+    away = [one / unit for one, unit in zip(away, units, strict=True)]
     for i, j in [(i, k - i) for k in (0, 2, 3, 4) for i in range(k + 1)]:
-        np.testing.assert_allclose(whole[0, 4 + 5 * i + j], np.sum(away[0] ** i * away[1] ** j), rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(whole[0, 6 + 5 * i + j], np.sum(away[0] ** i * away[1] ** j), rtol=1e-10, atol=1e-10)
 
 
-def test_sums_that_overflow_leave_those_below_them():
-    size = 1e90  # whose fourth powers are no number
-    gain, control = size * np.random.default_rng(0).exponential(size=(2, 1, 40))
-    whole, parts = add_up(gain, control), [add_up(gain[:, part], control[:, part]) for part in (slice(15), slice(15, 40))]
-    joined = join(*parts)
-    squares = [4 + 5 * i + j for i, j in ((0, 0), (2, 0), (1, 1), (0, 2), (3, 0))]
-    np.testing.assert_allclose(joined[:, squares], whole[:, squares], rtol=1e-10)
-    one, other = (summarise_sums(sums, 0.95) for sums in (whole, joined))
-    assert np.isfinite([one["low"], other["high"]]).all() and np.isfinite(one["standard_error"]).all()
-    np.testing.assert_allclose(one["low"], other["low"], rtol=1e-9)
+@pytest.mark.parametrize(
+    ("size", "other", "steep"),  # a slope of one has the unit of both
+    [(1e150, 1.0, False), (1.0, 1e-200, False), *itertools.product((1e90, 1e-90, 1e200, 1e-250), (None,), (False, True))],
+)
+def test_estimates_are_the_same_in_any_unit(size, other, steep):
+    """With what spreads with the control, and skewness: whole and joined of pieces, one of a single draw, one of none."""
+    other = other or size
+    rng = np.random.default_rng(0)
+    control = rng.exponential(size=(1, 40)) - 1
+    gain = 0.3 + control * (0.5 + rng.normal(size=(1, 40))) ** 2
+    marks = np.full((1, 40), float(steep))
+    plain = summarise_sums(add_up(gain, control, None, marks))
+    parts = [
+        add_up(size * gain[:, part], other * control[:, part], None, marks[:, part]) for part in map(slice, (0, 1, 15), (1, 15, 40))
+    ]
+    whole = add_up(size * gain, other * control, None, marks)
+    for sums in (whole, join(join(np.zeros_like(whole), parts[0]), join(parts[1], parts[2]))):
+        found = summarise_sums(sums)
+        for name in ("mean", "standard_error", "low", "high"):
+            np.testing.assert_allclose(found[name] / size, plain[name], rtol=1e-9)
 
 
 def leverage_consistent(gain, control):

@@ -67,7 +67,7 @@ def test_a_result_of_cells_is_kept_resumed_and_watched(tmp_path):
 
 
 def test_a_result_that_no_memory_holds_is_refused_before_it_runs(monkeypatch):
-    monkeypatch.setattr(job, "host_bytes", lambda: 3400)
+    monkeypatch.setattr(job, "host_bytes", lambda: 3700)
     with pytest.raises(ValueError, match="keep must be 'cells' for .*e-06 GiB of a result"):
         run("draws", n_seeds=30)
     run("cells", n_seeds=30)

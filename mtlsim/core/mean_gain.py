@@ -25,10 +25,13 @@ from mtlsim.core.checks import require
 from mtlsim.core.status import Status
 
 ORDER = 4  # of the moments: a mean, its error and its skewness, and how the error grows with the control
-HEAVY, STEEP, MEANS, MOMENTS = 0, 1, slice(2, 4), slice(4, None)  # of sums: counts of draws, both means, and moments about them
-WIDTH = 4 + (ORDER + 1) ** 2
+# of sums: counts of draws, both means, exponents of the units (powers of two) of both, and moments about the means in these units
+HEAVY, STEEP, MEANS, UNITS, MOMENTS = 0, 1, slice(2, 4), slice(4, 6), slice(6, None)
+WIDTH = 6 + (ORDER + 1) ** 2
+LEAST = -1074  # exponent of the least number, and the unit of what is zero
 BESIDE = ("control", "status", "steep")  # outputs of a cell that say something of its gain
 BLOCK = 2**20  # draws that are added up at a time
+POWERS = np.arange(ORDER + 1)
 BINOMIALS = np.array([[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 2, 1, 0, 0], [1, 3, 3, 1, 0], [1, 4, 6, 4, 1]], float)
 Arrays = dict[str, np.ndarray]
 
@@ -36,11 +39,12 @@ Arrays = dict[str, np.ndarray]
 def add_up(
     gain: np.ndarray, control: np.ndarray | None = None, status: np.ndarray | None = None, steep: np.ndarray | None = None
 ) -> np.ndarray:
-    """Sums of draws (..., seeds) as (..., WIDTH): draws with heavy tails and steep ones, both means, and sums of
-    (gain - its mean)^i (control - its mean)^j for i, j = 0 to ORDER, zero where i + j > ORDER.
+    """Sums of draws (..., seeds) as (..., WIDTH): draws with heavy tails and steep ones, both means, units u and v, and sums of
+    ((gain - its mean) / u)^i ((control - its mean) / v)^j for i, j = 0 to ORDER, zero where i + j > ORDER.
 
-    Draws whose gain is no number are left out. control: whose mean over all draws is known to be zero; None: nothing is known.
-    steep: 1 of draws whose gain no straight line in the control describes, see above; None: of none.
+    Units are the powers of two above the largest distance, so that no power of it leaves the range of numbers. Draws whose gain is
+    no number are left out. control: whose mean over all draws is known to be zero; None: nothing is known. steep: 1 of draws whose
+    gain no straight line in the control describes, see above; None: of none.
     """
     shape, n_seeds = gain.shape[:-1], gain.shape[-1]
     gain = gain.reshape(-1, n_seeds)
@@ -60,45 +64,51 @@ def _add_up(gain: np.ndarray, control: np.ndarray) -> np.ndarray:
     count = np.maximum(used.sum(1), 1)
     means = [np.where(used, values, 0).sum(1) / count for values in (gain, control)]
     away = [np.where(used, values - mean[:, None], 0) for values, mean in zip((gain, control), means, strict=True)]
+    units = np.stack([_exponent(np.abs(values).max(1, initial=0)) for values in away], 1)
+    away = [np.ldexp(values, -units[:, i, None]) for i, values in enumerate(away)]
     moments = np.zeros((len(gain), ORDER + 1, ORDER + 1))
     left = used.astype(float)
-    with np.errstate(over="ignore", invalid="ignore"):  # cubes of 1e103 are no number, and count as no known skewness
-        for i in range(ORDER + 1):
-            term = left
-            for j in range(ORDER + 1 - i):
-                moments[:, i, j] = term.sum(1)
-                term = term * away[1]
-            left = left * away[0]
-    moments[:, [0, 1], [1, 0]] = 0
-    return np.concatenate([np.stack(means, 1), moments.reshape(len(gain), -1)], 1)
+    for i in POWERS:
+        term = left
+        for j in range(ORDER + 1 - i):
+            moments[:, i, j] = term.sum(1)
+            term = term * away[1]
+        left = left * away[0]
+    moments[:, [0, 1], [1, 0]] = 0  # but for rounding
+    return np.concatenate([np.stack(means, 1), units, moments.reshape(len(gain), -1)], 1)
+
+
+def _exponent(sizes: np.ndarray) -> np.ndarray:
+    """Of the power of two above a size."""
+    return np.where(sizes == 0, LEAST, np.frexp(sizes)[1])
 
 
 def join(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Sums of the draws of both: each moved to the common means, and added."""
-    counts = first[..., MOMENTS.start], second[..., MOMENTS.start]
-    both = np.maximum(counts[0] + counts[1], 1)[..., None]
-    means = first[..., MEANS] + (second[..., MEANS] - first[..., MEANS]) * counts[1][..., None] / both
-    moments = sum(_about(sums, means) for sums in (first, second))
+    counts = [one[..., MOMENTS.start, None] for one in (first, second)]
+    means = first[..., MEANS] + (second[..., MEANS] - first[..., MEANS]) * counts[1] / np.maximum(sum(counts), 1)
+    steps, sizes = zip(*(_away(one, means) for one in (first, second)), strict=True)
+    units = np.maximum(np.maximum(*sizes), np.maximum(*map(_exponent, steps)))
+    moments = sum(_about(one, step, size - units, units) for one, step, size in zip((first, second), steps, sizes, strict=True))
     moments[..., [0, 1], [1, 0]] = 0
     draws = first[..., : MEANS.start] + second[..., : MEANS.start]
-    return np.concatenate([draws, means, moments.reshape(*draws.shape[:-1], -1)], -1)
+    return np.concatenate([draws, means, units, moments.reshape(*draws.shape[:-1], -1)], -1)
 
 
-def _about(sums: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """The moments about other means, by the binomial theorem on either side."""
-    moments = _moments(sums)
-    step = np.where(moments[..., 0, :1] > 0, sums[..., MEANS] - means, 0)
-    powers = np.subtract.outer(np.arange(ORDER + 1), np.arange(ORDER + 1)).clip(0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        left, right = (BINOMIALS * step[..., i, None, None] ** powers for i in range(2))
-        moved = np.swapaxes(_combine(right, np.swapaxes(_combine(left, moments), -1, -2)), -1, -2)
-    return np.where(np.add.outer(np.arange(ORDER + 1), np.arange(ORDER + 1)) <= ORDER, moved, 0)
+def _away(sums: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far its own means are from these, and its units; nothing where there are no draws."""
+    drawn = sums[..., MOMENTS.start, None] > 0
+    return np.where(drawn, sums[..., MEANS] - means, 0), np.where(drawn, sums[..., UNITS], LEAST).astype(int)
 
 
-def _combine(lower: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """The product with a lower triangle; a power that has overflowed spoils itself and those above it, and none below."""
-    none = ~np.isfinite(powers)
-    return np.where(np.maximum.accumulate(none, -2), np.nan, lower @ np.where(none, 0, powers))
+def _about(sums: np.ndarray, step: np.ndarray, smaller: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """The moments about means that are `step` lower, in these units, of which theirs are 2^smaller, by the binomial theorem on
+    either side."""
+    scale = np.ldexp(1.0, POWERS[:, None] * smaller[..., 0, None, None] + POWERS * smaller[..., 1, None, None])
+    powers = np.subtract.outer(POWERS, POWERS).clip(0)
+    left, right = (BINOMIALS * np.ldexp(step, -units)[..., i, None, None] ** powers for i in range(2))
+    moved = left @ (_moments(sums) * scale) @ np.swapaxes(right, -1, -2)
+    return np.where(np.add.outer(POWERS, POWERS) <= ORDER, moved, 0)
 
 
 def _moments(sums: np.ndarray) -> np.ndarray:
@@ -121,24 +131,27 @@ def estimate(sums: np.ndarray, level: float = 0.95) -> Arrays:
     reaches to the further ends of both slopes.
     """
     require(0 < level < 1, "level", "between 0 and 1", level, "use 0.95")
-    moments = _moments(sums)
+    moments, units = _moments(sums), sums[..., UNITS].astype(int)
     known = np.asarray(moments[..., 0, 2] > 0)
     slope = np.asarray(np.where(known, moments[..., 1, 1], 0) / np.where(known, moments[..., 0, 2], 1))
     fitted = _estimate_at(sums, slope, known, level)
     steep = known & (sums[..., STEEP] > 0) & (moments[..., 2, 0] > 0)
     if not steep.any():
         return fitted
-    whole = _estimate_at(sums, np.ones_like(slope), np.zeros_like(known), level)
+    one = np.asarray(np.ldexp(1.0, np.where(steep, units[..., 1] - units[..., 0], 0)))
+    whole = _estimate_at(sums, one, np.zeros_like(known), level)
     found = {name: np.where(steep, whole[name], fitted[name]) for name in fitted}
     further = {"low": np.minimum, "high": np.maximum}
     return found | {end: np.where(steep, of(whole[end], fitted[end]), fitted[end]) for end, of in further.items()}
 
 
 def _estimate_at(sums: np.ndarray, slope: np.ndarray, is_fitted: np.ndarray, level: float) -> Arrays:
-    """The same at a slope on the control, which costs a degree of freedom where it is fitted to these draws."""
+    """The same at a slope on the control (in units of both), which costs a degree of freedom where it is fitted to these draws."""
+    units = np.moveaxis(sums[..., UNITS].astype(int), -1, 0)
     gain, control = np.moveaxis(sums[..., MEANS], -1, 0)
     moments = _moments(sums)
     count, spread = moments[..., 0, 0], moments[..., 0, 2]
+    control = np.where(spread > 0, np.ldexp(control, np.where(spread > 0, -units[1], 0)), 0)
     freedom = count - 1 - is_fitted
     fine = (freedom > 0) & ~has_heavy_tails(sums) & np.isfinite(moments[..., 2, 0])
     n, freedom = np.maximum(count, 1), np.maximum(freedom, 1)
@@ -149,7 +162,7 @@ def _estimate_at(sums: np.ndarray, slope: np.ndarray, is_fitted: np.ndarray, lev
         error = np.sqrt(np.maximum(usual, np.where(is_fitted & np.isfinite(uneven), uneven, 0)))
         cubes = sum(BINOMIALS[3, j] * (-slope) ** j * moments[..., 3 - j, j] for j in range(4))
         pull = np.where(left > 0, cubes / n / (left / n) ** 1.5, 0) / np.sqrt(n)
-        mean = np.where(count > 0, gain - slope * control, np.nan)
+        mean, error = np.where(count > 0, gain - np.ldexp(slope * control, units[0]), np.nan), np.ldexp(error, units[0])
     pull = np.where(np.isfinite(pull), pull, 0)
     quantile = special.stdtrit(freedom, 0.5 + level / 2)
     error = np.where(fine, error, np.inf)

@@ -93,15 +93,14 @@ def draw_rows(
 
     capacity: that of the tasks if left out; linear tasks have none of their own.
     """
-    every = range(tasks.n_tasks)
     shape = (capacity or tasks.capacity, tasks.n_features)
     # mapped, so that the program draws normals once and not for every task
-    rows_keys = jnp.stack([tasks.stream(key, "covariates", -1 if tasks.shared_covariates else i) for i in every])
+    rows_keys = tasks.streams(key, "covariates")
+    rows_keys = jnp.broadcast_to(rows_keys[-1:], rows_keys.shape) if tasks.shared_covariates else rows_keys
     entries = jax.lax.map(lambda own: draw_entries(own, tasks.rows, *shape), rows_keys)
     X = jnp.stack([colour(covariance, own) for covariance, own in zip(tasks.covariances, entries, strict=True)])
     scores = multiply(X, tasks.parameters[..., None])[..., 0]
-    labels_keys = jnp.stack([tasks.stream(key, "noise", i) for i in every])
-    y = jax.lax.map(lambda task: tasks.label(*task), (jnp.arange(tasks.n_tasks), scores, labels_keys))
+    y = jax.lax.map(lambda task: tasks.label(*task), (jnp.arange(tasks.n_tasks), scores, tasks.streams(key, "noise")))
     used = jnp.arange(shape[0]) < tasks.n_samples[:, None]
     return Rows(jnp.where(used[..., None], X, 0), jnp.where(used, y, 0), used)
 

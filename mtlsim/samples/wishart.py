@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from mtlsim.core.checks import require
-from mtlsim.core.keys import check_key, normal, stream
+from mtlsim.core.keys import check_key, normal, stream, streams
 from mtlsim.core.linalg import multiply
 from mtlsim.samples.chi_square import draw_chi_squares
 from mtlsim.samples.data import colour, draw_entries
@@ -55,7 +55,7 @@ def draw_moments(tasks: Tasks, *, key: Key[Array, ""]) -> Moments:
 def _draw_moments(tasks: Tasks, key: Key[Array, ""]) -> Moments:
     if tasks.rows != "gaussian":
         return _draw_in_blocks(tasks, key)
-    keys = jnp.stack([tasks.stream(key, "moments", i) for i in range(tasks.n_tasks)])
+    keys = tasks.streams(key, "moments")
     # mapped over tasks: the samplers are slow to compile, and fused into what follows they would be computed twice
     variates = jax.lax.map(lambda row: _draw_variates(*row, tasks.n_features), (keys, tasks.n_samples))
     of_task = [jax.tree.map(lambda leaf: leaf[i], variates) for i in range(tasks.n_tasks)]  # noqa: B023
@@ -67,12 +67,13 @@ def _draw_moments(tasks: Tasks, key: Key[Array, ""]) -> Moments:
 
 
 def _draw_variates(key: Key[Array, ""], n_samples: Float[Array, ""], d: int) -> Variates:
+    of_squares, of_entries, of_noise = streams(key, ("chi squares", 0), ("below", 0), ("noise", 0))
     # degrees n, n - 1, ..., n - d + 1 for the diagonal, and n - d for the energy that no direction holds
     freedom = n_samples - jnp.arange(d + 1)
-    drawn = draw_chi_squares(stream(key, "chi squares"), jnp.maximum(freedom, 1))
+    drawn = draw_chi_squares(of_squares, jnp.maximum(freedom, 1))
     squares = jnp.where(freedom > 0, drawn, 0)
-    below = normal(stream(key, "below"), (-(-d // 2), d))
-    return Variates(below, squares[:d], squares[d], jax.random.normal(stream(key, "noise"), (d,)))
+    below = normal(of_entries, (-(-d // 2), d))
+    return Variates(below, squares[:d], squares[d], jax.random.normal(of_noise, (d,)))
 
 
 def draw_factor(variates: Variates, covariance: Covariance) -> Float[Array, "d d"]:

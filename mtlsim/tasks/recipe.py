@@ -23,7 +23,7 @@ from mtlsim.core.checks import (
     require_choice,
     require_finite,
 )
-from mtlsim.core.keys import check_key, stream
+from mtlsim.core.keys import check_key, stream, streams
 from mtlsim.core.status import worst
 from mtlsim.tasks.covariance import Covariance, Spiked, require_design
 from mtlsim.tasks.relations import OWN, RELATIONS, USE_ALIGNMENT, lowest_alignment, relate
@@ -60,6 +60,10 @@ class Tasks(eqx.Module):
     def stream(self, key: Key[Array, ""], name: str, task: int) -> Key[Array, ""]:
         """The stream `name` of one task. The target is number 0 and the sources follow, so that another source moves no draw."""
         return stream(key, name, (task + 1) % self.n_tasks)
+
+    def streams(self, key: Key[Array, ""], name: str) -> Key[Array, " K"]:
+        """The same of every task, which compiles as fast as one."""
+        return streams(key, *((name, (task + 1) % self.n_tasks) for task in range(self.n_tasks)))
 
     def signal(self, task: int | Int[Array, ""], scores: Float[Array, " m"]) -> Float[Array, " m"]:
         """Labels without noise, of rows with scores X theta."""
@@ -262,10 +266,10 @@ class Recipe(eqx.Module):
 @partial(jax.jit, static_argnums=2)
 def _draw_parameters(cosine: tuple, norm: tuple, n_features: int, key: Key[Array, ""]) -> Float[Array, "K d"]:
     """The target's in a random direction, last, and each source's at its cosine with them."""
-    target = _unit(jax.random.normal(stream(key, "parameters"), (n_features,)))
-    rows = []
-    for source, own in enumerate(cosine):
-        other = jax.random.normal(stream(key, "parameters", source + 1), (n_features,))
+    keys = streams(key, *(("parameters", i) for i in range(len(norm))))
+    target, *others = jax.lax.map(lambda own: jax.random.normal(own, (n_features,)), keys)  # compiled once, not once for each use
+    target, rows = _unit(target), []
+    for own, other in zip(cosine, others, strict=True):
         other = _unit(other - target * linalg.multiply(target, other))
         rows.append(own * target + jnp.sqrt(jnp.maximum(1 - own**2, 0)) * other)
     return jnp.stack([length * row for length, row in zip(norm, [*rows, target], strict=True)])

@@ -151,3 +151,19 @@ def alternate(X, labels, rank, n_starts, rng, weights=None, ridge=0.0, n_rounds=
             shared = least_squares(system, np.concatenate([y for _, y in tasks])).reshape(-1, rank)
         best = min(best, loss(tasks, refit(tasks, shared)))
     return best
+
+
+def mixing_weights(errors, prior):
+    """Weights w (p,) on the simplex of least (mean square of w'E + w'(mean squares of E)) / 2 + 4 s KL(w, prior) / m for errors
+    E (p, m), s the least mean square: the fixed point of its stationarity, by short steps."""
+    products = errors @ errors.T / errors.shape[1]
+    squares, weights = np.diag(products), prior
+    temperature = 4 * squares.min() / errors.shape[1]
+    for _ in range(100_000):
+        logs = np.log(prior) - squares / (2 * temperature) - products @ weights / temperature
+        wanted = np.exp(logs - logs.max())
+        step = wanted / wanted.sum() - weights
+        weights = weights + 0.05 * step
+        if np.abs(step).max() < 1e-14:
+            return weights
+    raise AssertionError("no fixed point")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import close, untyped
-from scipy import sparse
+from scipy import optimize, sparse, special
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import mtlsim as mtl
@@ -56,12 +56,13 @@ def test_every_way_is_its_equation_and_its_errors_are_those_of_refits(n):
     X, y = rows(n, THETAS[0])
     y, every = y / y.std(), np.arange(n)  # their unit stays while a row is left out
     for fit in fit_ways(see(EVERY, X), y, every):
-        close(fit.theta, by_hand(fit.way, X, y, fit.strength), 4)
+        mixed_at = list(zip(fit.shares, fit.way.strengths, strict=True))
+        learn = lambda kept: sum(w * by_hand(fit.way, X[kept], y[kept], s) for w, s in mixed_at)  # noqa: B023
+        close(fit.theta, learn(every), 4)
         left = []
         for i in range(n):
             kept = np.delete(every, i)
-            theta = by_hand(fit.way, X[kept], y[kept], fit.strength)
-            left.append(y[i] - y[kept].mean() - (X[i] - X[kept].mean(0)) @ theta)
+            left.append(y[i] - y[kept].mean() - (X[i] - X[kept].mean(0)) @ learn(kept))
         close(fit.errors, np.array(left), 5)
 
 
@@ -92,18 +93,50 @@ def test_weighted_rows_and_mean_regularised_are_joint_least_squares_of_all_rows(
             close(by_hand(way, X, y, 1.0), np.linalg.solve(system, right)[(K - 1) * D : K * D], 4)
 
 
-def test_the_mixture_weighs_methods_alike_and_follows_the_errors():
+def worth(errors, prior, noise, weights):
+    """What weights on the simplex minimise, from the errors (p, m) themselves."""
+    joint, own = weights @ errors, np.mean(errors**2, 1)
+    cost = np.sum(np.where(weights > 0, weights * np.log(np.where(weights > 0, weights, 1) / prior), 0))
+    return (np.mean(joint**2) + weights @ own) / 2 + 4 * noise / errors.shape[1] * cost
+
+
+def test_strengths_and_ways_are_mixed_by_weights_that_no_others_beat():
+    """Alone is as likely before as all else, methods alike, and ways of one method, and strengths. Against a search and against
+    moves of weight between any two."""
     X, y = rows(20, THETAS[0], 0.1)
     fits = fit_ways(see(EVERY, X), y, np.arange(20))
-    weights = weights_of(fits)
-    close(weights.sum(), 1.0)
     methods = [fit.way.method for fit in fits]
-    noise = min(fit.error for fit in fits)
-    wanted = np.array([np.exp(-20 * fit.error / (4 * noise)) / methods.count(fit.way.method) for fit in fits])
-    close(weights, wanted / wanted.sum(), 2)
-    close(mixed(fits, weights), sum(w * fit.theta for w, fit in zip(weights, fits, strict=True)))
-    least = min(fit.error for fit in fits)
-    assert least <= free_error(fits, noise) <= least + 4 * noise / 20 * np.log(len(fits) * 4)
+    prior = np.array([1 / 2 if method == "alone" else 1 / 6 / methods.count(method) for method in methods])
+    errors, noise = np.stack([fit.errors for fit in fits]), min(fit.error for fit in fits)
+    close(mixed(fits, weights_of(fits)), sum(w * fit.theta for w, fit in zip(weights_of(fits), fits, strict=True)))
+    close(free_error(fits, noise), worth(errors, prior, noise, weights_of(fits)), 2)
+    strongest = stronger_errors(EVERY[0], X, y)
+    (alone,) = fit_ways(see(EVERY[:1], X), y, np.arange(20))
+    even = np.full(len(strongest), 1 / len(strongest))
+    nothing_is_worth_less(strongest, even, np.mean(strongest**2, 1).min(), alone.shares)
+    nothing_is_worth_less(errors, prior, noise, weights_of(fits))
+
+
+def nothing_is_worth_less(errors, prior, noise, weights):
+    close(weights.sum(), 1.0)
+    best = worth(errors, prior, noise, weights)
+    at = lambda free: worth(errors, prior, noise, np.exp(free - special.logsumexp(free)))
+    found = optimize.minimize(at, np.log(prior), method="BFGS").fun
+    assert found * (1 - 1e-4) < best <= found * (1 + 1e-12)
+    for i, j in itertools.permutations(range(len(weights)), 2):
+        moved = weights.copy()
+        moved[i], moved[j] = 0.99 * weights[i], weights[j] + 0.01 * weights[i]
+        assert worth(errors, prior, noise, moved) >= best * (1 - 1e-12)
+
+
+def stronger_errors(way, X, y):
+    """Leave-one-out errors (T, m) at every strength of learning alone, by refits."""
+    every, found = np.arange(len(y)), []
+    for strength in way.strengths:
+        kept = [np.delete(every, i) for i in every]
+        thetas = [by_hand(way, X[k], y[k], strength) for k in kept]
+        found.append([y[i] - y[k].mean() - (X[i] - X[k].mean(0)) @ t for i, k, t in zip(every, kept, thetas, strict=True)])
+    return np.array(found)
 
 
 @pytest.mark.parametrize("n_tasks", [1, 2, 4, 5])

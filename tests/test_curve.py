@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from conftest import close, untyped
+from oracles import mixing_weights
 
 import mtlsim as mtl
 from mtlsim import cli
@@ -54,19 +55,17 @@ def test_pooled_errors_are_those_of_one_regression_of_all_rows(monkeypatch):
 
 
 def alone(X, y):
-    """Ridge regression whose ridge has the least error of refits without each row."""
+    """Ridge regressions mixed by the errors of refits without each row."""
     size = np.mean([np.sum(np.var(Z / SCALE, 0)) for Z, _ in TASKS.values()])
     fit = lambda A, b, ridge: np.linalg.solve(
         (A - A.mean(0)).T @ (A - A.mean(0)) + ridge * np.eye(D), (A - A.mean(0)).T @ (b - b.mean())
     )
-    errors = []
-    for ridge in size * 10.0 ** np.arange(-2, 4.5, 0.5):
-        left = 0.0
-        for i in range(len(y)):
-            A, b = np.delete(X, i, 0), np.delete(y, i)
-            left += (y[i] - b.mean() - (X[i] - A.mean(0)) @ fit(A, b, ridge)) ** 2
-        errors.append((left, ridge))
-    return fit(X, y, min(errors)[1])
+    ridges, errors = size * 10.0 ** np.arange(-2, 4.5, 0.5), []
+    for ridge in ridges:
+        left = [(np.delete(X, i, 0), np.delete(y, i)) for i in range(len(y))]
+        errors.append([y[i] - b.mean() - (X[i] - A.mean(0)) @ fit(A, b, ridge) for i, (A, b) in enumerate(left)])
+    weights = mixing_weights(np.array(errors), np.full(len(ridges), 1 / len(ridges)))
+    return sum(weight * fit(X, y, ridge) for weight, ridge in zip(weights, ridges, strict=True))
 
 
 def test_a_like_source_helps_few_rows_and_pooling_strangers_hurts():

@@ -52,7 +52,8 @@ def test_errors_are_those_of_refits_without_the_whole_group(n):
         for group in set(groups):
             out = groups == group
             A, b = X[~out] - X[~out].mean(0), y[~out] - y[~out].mean()
-            theta = np.linalg.solve(A.T @ A + fit.strength * inverse, A.T @ b + fit.strength * inverse @ centre)
+            solve = lambda t: np.linalg.solve(A.T @ A + t * inverse, A.T @ b + t * inverse @ centre)  # noqa: B023
+            theta = sum(share * solve(t) for share, t in zip(fit.shares, fit.way.strengths, strict=True))
             left[out] = y[out] - y[~out].mean() - (X[out] - X[~out].mean(0)) @ theta
         close(fit.errors, left, 5)
 
@@ -176,9 +177,9 @@ def test_errors_of_weighed_rows_are_those_of_weighed_refits(n, grouped):
             out = groups == group
             own = w[~out] / w.mean()
             A, b = X[~out] - np.average(X[~out], 0, own), (y[~out] - np.average(y[~out], weights=own)) / spread
-            theta = np.linalg.solve(
-                A.T @ (own[:, None] * A) + fit.strength * inverse, A.T @ (own * b) + fit.strength * inverse @ centre
-            )
+            gram, cross = A.T @ (own[:, None] * A), A.T @ (own * b)
+            solve = lambda t: np.linalg.solve(gram + t * inverse, cross + t * inverse @ centre)  # noqa: B023
+            theta = sum(share * solve(t) for share, t in zip(fit.shares, fit.way.strengths, strict=True))
             left[out] = y[out] - np.average(y[~out], weights=own) - spread * (X[out] - np.average(X[~out], 0, own)) @ theta
         close(fit.errors, left, 5)
         assert fit.error == pytest.approx(np.average(left**2, weights=w))

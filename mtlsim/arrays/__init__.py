@@ -19,11 +19,11 @@ study.matrix                                      # an xarray.Dataset: every sou
 
 Every target is learned alone, with every other task, with the best of them and with all, by ridge regressions that the sources
 pull: in a layer of their solutions, with their rows at a weight, and towards their mean (`mtlsim/arrays/learners.py` has the
-equations). No way is picked. All are mixed by their exact leave-one-out errors, learning alone among them, and the gain of the
-mixture is measured on held-out rows, with all choices made by the training rows. For up to ten tasks the best of all groupings is
-found by the errors in fitted groups, and not from averages of pairs. `python tests/benchmarks/study.py` asks, on tasks of known
-truth, how often the verdicts are right, and what the mixture earns beside the least leave-one-out error and the best way known
-afterwards.
+equations). Nothing is picked: strengths of ridges, and then the ways, are mixed by their exact leave-one-out errors, learning
+alone among them and mixed alike, and the gain of the mixture is measured on held-out rows, with all choices made by the training
+rows. For up to ten tasks the best of all groupings is found by the errors in fitted groups, and not from averages of pairs.
+`python tests/benchmarks/study.py` asks, on tasks of known truth, how often the verdicts are right, and what the mixture earns
+beside the least leave-one-out error and the best way known afterwards.
 
 `network=True` asks a network of hidden ReLU units the same with the sources that the training rows name, and says whether it agrees
 (`mtlsim/arrays/networks.py`); where two answers differ, `study.reasons` says why.

@@ -53,12 +53,13 @@ def compare_tasks(
 
     Every target is learned alone by ridge regression and together with the others in the ways of `mtlsim.arrays.learners`: in a
     layer of the sources' solutions, with their rows at a weight, and pulled to their mean; with every source alone, with the best
-    of them and with all. No way is chosen: all are mixed by their leave-one-out errors, learning alone among them, so that
-    sources that do not fit are left out by the data. n_splits times, 80 % of the target's rows (or `target_samples`) train and
-    the rest test, all equally often, and everything that depends on labels is decided by the training rows: ridges, sources,
-    weights. gain = held-out squared error alone less together, positive helps, with an interval over the splits for its mean over
-    targets of as many rows, and counts what so few do not show (`mtlsim.arrays.resampling`, `mtlsim.arrays.few_rows`). Columns are
-    scaled once, by the root of the tasks' mean variance, labels unseen; every task is centred by its own means.
+    of them and with all. Nothing is chosen: strengths of ridges, and then the ways, are mixed by their leave-one-out errors,
+    learning alone among them and mixed alike, so that sources that do not fit are left out by the data. n_splits times, 80 % of
+    the target's rows (or `target_samples`) train and the rest test, all equally often, and everything that depends on labels is
+    decided by the training rows: weights of strengths, sources and ways. gain = held-out squared error alone less together,
+    positive helps, with an interval over the splits for its mean over targets of as many rows, and counts what so few do not show
+    (`mtlsim.arrays.resampling`, `mtlsim.arrays.few_rows`). Columns are scaled once, by the root of the tasks' mean variance, labels
+    unseen; every task is centred by its own means.
 
     y: one label per row; several columns are several tasks, words and integers of few values one task per class against the rest,
     missing labels are left out; a note says what was done. targets: whose gain is measured, all if left out; a task that is none

@@ -16,17 +16,23 @@ and differs in what the sources say of the centre c (d,) and of the spread C = L
 
 with A_s = X_s'X_s + mu_s I, theta_s the ridge regression of source s alone and theta_S that of all its sources as one. The sources
 know nothing of the target's rows, so that leaving one of these out changes its error e_i to e_i / (1 - H_ii), exactly
-[craven1978smoothing]; the unit of the labels stays meanwhile. No way is chosen: all are mixed by the weights exp(-sum of squares /
-(4 sigma^2)) of their leave-one-out errors, the temperature at which a mixture of regressions is nearly as good as the best of them
-[leung2006information]. Choosing the least error of so many earns less, and loses much where it is wrong
-(`tests/benchmarks/study.py` measures both).
+[craven1978smoothing]; the unit of the labels stays meanwhile. Nothing is chosen: with E (p, m) the leave-one-out errors of p
+candidates, the weights w on the simplex that minimise
+
+    (|w'E|^2 + sum_i w_i |E_i|^2) / 2 + 4 sigma^2 KL(w, prior)
+
+mix first the strengths tau of every way, then the ways. The first term is what the mixture errs, the second what its parts err, and
+half of each is Q-aggregation [dai2012deviation], at the temperature at which a mixture of regressions is nearly as good as the best
+of them [leung2006information]; sigma^2 is the least mean square. Learning alone is mixed alike, so that no gain is one of mixing
+strengths, and before the rows are seen it is as likely as all else together. Choosing the least error of so many earns less, and
+loses much where it is wrong (`tests/benchmarks/study.py` measures both).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, special
 
 RIDGES = 10.0 ** np.arange(-2, 4.5, 0.5)  # over the rows' mean square, where nothing is known of the noise
 WEIGHTS = 10.0 ** np.arange(-1, 2.5, 0.5)  # of the sources' rows over the target's
@@ -35,6 +41,7 @@ PULLS = (0.3, 3.0, 30.0)  # lambda over the rows' mean square
 METHODS = ("layer", "weighted-rows", "mean-regularised")
 ALONE = "alone"
 TEMPERATURE = 4.0  # of the weights, over the noise variance
+WITHIN, MOST_STEPS = 1e-9, 30  # of weights, and steps to find them
 SHARE_NAMED = 0.1  # of all weight that sources have, from which one is named
 NEVER = 1e-12  # over the largest error: noise below it is none, as where all labels that train are one
 
@@ -69,13 +76,15 @@ class Seen(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A way at its best strength on a target's training rows, its leave-one-out errors (m,), v of theta = spread (c + L v), how
-    many of the rows' groups are independent, and the mean of its squared errors.
+    """A way on a target's training rows, its strengths mixed by `shares` (T,): its leave-one-out errors (m,), the same times the
+    roots of the rows' weights, v of theta = spread (c + L v), how many of the rows' groups are independent, and the mean square of
+    its weighed errors.
     """
 
     way: Way
-    strength: float
+    shares: np.ndarray
     errors: np.ndarray
+    weighed: np.ndarray
     step: np.ndarray
     spread: float
     count: float
@@ -168,8 +177,8 @@ def fit_ways(
     groups: np.ndarray | None = None,
     weights: np.ndarray | None = None,
 ) -> list[Fit]:
-    """Every way at the strength of its least leave-one-out error on the target's training rows, those of a group left out together,
-    each row's square times its weight.
+    """Every way on the target's training rows, its strengths mixed by their leave-one-out errors; rows of a group are left out
+    together, and each row's square counts times its weight.
 
     Sources speak of labels in units of their own spread, and the target's are divided by that of its training rows.
     """
@@ -189,44 +198,84 @@ def fit_ways(
             rest = roots * (rest - np.average(rest, 1, counts, keepdims=True))
         known, strengths = spectrum(Z), np.stack([way.strengths for way in one.ways])
         errors = left_out(known, rest, strengths, blocks, roots)
-        squares = np.mean(errors**2, -1)
-        best = np.argmin(squares, -1)
-        chosen = np.take_along_axis(strengths, best[:, None], 1)
-        shares = (rest[:, None] @ known.left)[:, 0] / (known.squares + chosen)
-        steps = (np.swapaxes(Z, 1, 2) @ (known.left @ shares[..., None]))[..., 0]
+        products = errors @ np.swapaxes(errors, -1, -2) / len(train)
+        shares, _ = mix(products, np.full(strengths.shape[-1], 1 / strengths.shape[-1]), count)
+        kept = (shares[..., None] / (known.squares[..., None, :] + strengths[..., None])).sum(-2)
+        steps = (np.swapaxes(Z, 1, 2) @ (known.left @ (kept * (rest[:, None] @ known.left)[:, 0])[..., None]))[..., 0]
+        left = spread * (shares[:, None] @ errors)[:, 0]
         for i, way in enumerate(one.ways):
-            left = errors[i, best[i]] if roots is None else errors[i, best[i]] / roots
-            found.append(
-                Fit(way, float(chosen[i, 0]), spread * left, steps[i], spread, count, spread**2 * float(squares[i, best[i]]))
-            )
+            own = left[i] if roots is None else left[i] / roots
+            found.append(Fit(way, shares[i], own, left[i], steps[i], spread, count, float(np.mean(left[i] ** 2))))
     return found
 
 
+def mix(
+    products: np.ndarray, prior: np.ndarray, count: float, noise: np.ndarray | float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (.., p) and the least value (..) of (w'P w + sum_i w_i P_ii) / 2 + T KL(w, prior) on the simplex, with mean products
+    P (.., p, p) of the candidates' errors on `count` rows, T = 4 noise / count.
+
+    noise: the least P_ii if left out. The weights are those at which w = softmax(log prior - P_ii / 2 T - P x / T) for x = w, by
+    Newton's steps for x on the convex x'P x / 2 T + log sum exp(...), each as long as that falls.
+    """
+    squares = np.diagonal(products, axis1=-2, axis2=-1)
+    noise = squares.min(-1) if noise is None else np.asarray(noise)
+    temperature = TEMPERATURE / count * np.maximum(np.maximum(noise, NEVER * squares.max(-1)), np.finfo(float).tiny)
+    pull, base = products / temperature[..., None, None], np.log(prior) - squares / (2 * temperature[..., None])
+
+    def look(x):
+        moved = (pull @ x[..., None])[..., 0]
+        logs = base - moved
+        most = logs.max(-1, keepdims=True)
+        weights = np.exp(logs - most)
+        total = weights.sum(-1, keepdims=True)
+        return weights / total, np.sum(x * moved, -1) / 2 + (most + np.log(total))[..., 0]
+
+    x = np.exp(base - base.max(-1, keepdims=True))
+    x = x / x.sum(-1, keepdims=True)
+    weights, value = look(x)
+    for _ in range(MOST_STEPS):
+        gap = weights - x
+        if np.abs(gap).max() <= WITHIN:
+            break
+        spread = weights[..., None] * (pull - weights[..., None, :] @ pull)  # (diag(w) - w w') P / T
+        step, length = np.linalg.solve(np.eye(x.shape[-1]) + spread, gap[..., None])[..., 0], np.ones(x.shape[:-1])
+        for _ in range(MOST_STEPS):
+            ahead, lower = look(x + length[..., None] * step)
+            worse = lower > value + WITHIN * np.abs(value)
+            if not worse.any():
+                break
+            length = np.where(worse, length / 4, length)
+        x, weights, value = x + length[..., None] * step, ahead, lower
+    errors = np.sum(weights * ((products @ weights[..., None])[..., 0] + squares), -1) / 2
+    return weights, np.asarray(errors + temperature * np.sum(special.rel_entr(weights, prior), -1))
+
+
 def weights_of(fits: Sequence[Fit], noise: float | None = None) -> np.ndarray:
-    """The weight of every way. Methods are equally likely before the rows are seen, and the ways of one method among themselves.
+    """The weight of every way. Before the rows are seen learning alone is as likely as all else together, the other methods are
+    equally likely, and so are the ways of one method.
 
     noise: the variance that sets the temperature; the least mean square among the ways if left out.
     """
-    errors = np.array([fit.error for fit in fits])
-    noise = max(float(errors.min()) if noise is None else noise, NEVER * float(errors.max()), np.finfo(float).tiny)
-    logs = np.log(_prior(fits)) - fits[0].count * errors / (TEMPERATURE * noise)
-    weights = np.exp(logs - logs.max())
-    return weights / weights.sum()
+    return _mix_ways(fits, noise)[0]
 
 
 def free_error(fits: Sequence[Fit], noise: float) -> float:
-    """What the mixture is worth, -T log of the mean of exp(-sum of squares / T) per row: near the best way's error, and above it
-    by what it costs to find it.
-    """
-    errors, m = np.array([fit.error for fit in fits]), fits[0].count
-    temperature = TEMPERATURE * max(noise, NEVER * float(errors.max()), np.finfo(float).tiny)
-    logs = np.log(_prior(fits)) - m * errors / temperature
-    return float(-temperature / m * (logs.max() + np.log(np.exp(logs - logs.max()).sum())))
+    """What the mixture is worth, per row: its error or nearly, and what it costs to find it."""
+    return float(_mix_ways(fits, noise)[1])
+
+
+def _mix_ways(fits: Sequence[Fit], noise: float | None) -> tuple[np.ndarray, np.ndarray]:
+    errors = np.stack([fit.weighed for fit in fits])
+    return mix(errors @ errors.T / errors.shape[1], _prior(fits), fits[0].count, noise)
 
 
 def _prior(fits: Sequence[Fit]) -> np.ndarray:
+    """One half is that of learning alone, where there is anything else."""
     methods = [fit.way.method for fit in fits]
-    return np.array([1 / methods.count(method) for method in methods]) / len(set(methods))
+    others = len(set(methods) - {ALONE})
+    shares = np.array([1 / methods.count(method) / (1 if method == ALONE else others) for method in methods])
+    return shares / shares.sum()
 
 
 def mixed(fits: Sequence[Fit], weights: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 WORDS_USED = {
-    "alone": "ridge regression of the target's own rows",
+    "alone": "ridge regressions of the target's own rows, mixed by their leave-one-out errors",
     "together": "the mixture: ridge regressions with the sources and alone, mixed by their leave-one-out errors",
     "layer": "a way of the mixture: a layer of the sources' solutions, with a way out",
     "weighted-rows": "a way of the mixture: rows of the sources count by a weight that the target's rows choose",

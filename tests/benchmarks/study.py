@@ -7,7 +7,8 @@ truth of a target's gain is the mean over independent targets of the same size w
 targets each are asked, and the others of them tell the truth too. Printed: how often the interval covers, the sign is right where
 the gain is beyond 0.5 % of the risk alone, and the verdict is decided; what share can be decided at most; and what learning by
 the mixture, always or as `Study.best` advises, by the single way of least leave-one-out error, by the best way of each draw and by
-that on the average over draws, which are known only afterwards, earn over learning alone.
+that on the average over draws, which are known only afterwards, earn over learning alone, whose strengths are mixed too; and over
+the ridge regression of least leave-one-out error.
 --curve: sets of two sources, one like the target and one not, and the target's gain at 10 to 300 rows: how often intervals cover
 and joint signs are wrong, and where pooling turns from help to harm.
 --intervals: so many targets each of 20, 42 and 130 rows of thirteen kinds of pairs, among them rows of unequal lengths, noise with
@@ -30,7 +31,7 @@ from smoke import sized
 import mtlsim as mtl
 from mtlsim.arrays.curve import LEARNERS, crossing
 from mtlsim.arrays.gather import gather
-from mtlsim.arrays.learners import METHODS, mixed, see, weights_of
+from mtlsim.arrays.learners import METHODS, left_out, mixed, see, spectrum, weights_of
 from mtlsim.arrays.metrics import log_losses, logistic_curve
 from mtlsim.arrays.together import Table, Together, mixture
 
@@ -76,13 +77,32 @@ def make_tasks(rng: np.random.Generator):
 
 
 def risks_of(rows, y, n_train):
-    """On the rows after the first n_train: alone, mixture, the least leave-one-out error, the best of all, and each way."""
+    """On the rows after the first n_train: alone, mixture, the least leave-one-out error, the best of all, and each way; then each
+    way at the one strength of least leave-one-out error, learning alone first."""
     train, test = np.arange(n_train), np.arange(n_train, len(y))
     fits = rows.everything(y, train)
     risk = lambda theta: np.mean((rows.predict(theta, y, train, test) - y[test]) ** 2)
-    risks = [risk(fit.theta) for fit in fits]
-    picked = risks[int(np.argmin([fit.error for fit in fits]))]
-    return np.array([risks[0], risk(mixture(fits)), picked, min(risks), *risks])
+    risks, seen = (
+        [risk(fit.theta) for fit in fits],
+        [rows.seen(chosen) for chosen in dict.fromkeys(fit.way.sources for fit in fits)],
+    )
+    found = [pair for some in seen for one in some for pair in at_one_strength(one, y, train)]
+    chosen = [risk(theta) for _, theta in found]
+    picked = chosen[int(np.argmin([error for error, _ in found]))]
+    return np.array([risks[0], risk(mixture(fits)), picked, min(risks), *risks, *chosen])
+
+
+def at_one_strength(seen, y, train):
+    """(leave-one-out error, theta) of each way, its strength that of the least error."""
+    spread = y[train].std()
+    for Z, centre, way in zip(seen.rows[:, train], seen.centres[:, train], seen.ways, strict=True):
+        Z, rest = Z - Z.mean(0), y[train] / spread - centre
+        known, rest = spectrum(Z), rest - rest.mean()
+        errors = np.mean(left_out(known, rest, way.strengths) ** 2, 1)
+        best = int(np.argmin(errors))
+        step = Z.T @ (known.left @ (known.left.T @ rest / (known.squares + way.strengths[best])))
+        step = step if way.factor is None else way.factor @ step
+        yield spread**2 * errors[best], spread * (step if way.centre is None else step + way.centre)
 
 
 def best_of(direct: np.ndarray, others: np.ndarray) -> float:
@@ -117,8 +137,12 @@ def against_truth(n_sets: int) -> None:
         for i, one in enumerate(told):
             truth = best_of(risks[:, 0] - risks[:, 1], np.delete(told[:, 0], i))
             rows.append((seed, n, X.shape[1], truth / risks[:, 0].mean(), *one, truth, spread))
-        gains = (1 - risks[:, 1:] / risks[:, :1]).mean(0)
-        earned.append((*gains[:3], gains[3:].max()))
+        n_ways = (risks.shape[1] - 4) // 2
+        gains, plain = (
+            (1 - risks / risks[:, one : one + 1]).mean(0) for one in (0, 4 + n_ways)
+        )  # learning alone, and at one strength
+        of_each, of_one = slice(4, 4 + n_ways), slice(4 + n_ways, None)
+        earned.append((*gains[1:4], gains[of_each].max(), plain[0], plain[1], plain[2], plain[of_one].max()))
     every = np.array(rows)
     print(f"{n_sets} sets of tasks, {N_TARGETS} targets each")
     print("rows, features: covered (standard error), sign right (at most), decided, of gains beyond 5 %, at most; wrong")
@@ -136,9 +160,11 @@ def against_truth(n_sets: int) -> None:
                 below = np.mean(gains < -0.01)
                 print(f"  {name} rows, {rule}: earns {100 * gains.mean():+.2f} %, below -1 % in {below:.3f} of targets")
     names = "mixture", "least leave-one-out error", "best way of each draw", "best way on average"
-    for name, gains in zip(names, np.array(earned).T, strict=True):
+    plain = "alone, strengths mixed", "mixture", "least leave-one-out error", "best way on average, one strength"
+    over = ["alone"] * len(names) + ["alone at the ridge of least leave-one-out error"] * len(plain)
+    for name, than, gains in zip(names + plain, over, np.array(earned).T, strict=True):
         about = f"worst target {100 * gains.min():+.2f} %, below -1 %: {np.mean(gains < -0.01):.3f}"
-        print(f"{name:<26} earns {100 * gains.mean():+.2f} % over alone; {about}")
+        print(f"{name:<33} earns {100 * gains.mean():+.2f} % over {than}; {about}")
 
 
 def told_of(rows: np.ndarray) -> str:

@@ -568,3 +568,28 @@ def test_methods_may_be_fewer():
         one = mtl.compare_tasks({name: TASKS[name] for name in "ab"}, methods=method, n_splits=3)
         assert list(one.data.way.values) == ["alone", method] and np.isfinite(one.data.gain).all()
         close(one.data.gain, one.data.risk_alone - one.data.risk_together)
+
+
+def test_a_column_of_labels_given_twice_is_refused():
+    """It would lend its own test labels; two columns that differ are two tasks."""
+    X, y = TASKS["b"]
+    with pytest.raises(ValueError, match=r"a\[0\] must be made of other rows than a\[1\]"):
+        mtl.compare_tasks({"a": (X, np.column_stack([y, y]))})
+    other = np.column_stack([y, y + RNG.normal(size=len(y))])
+    assert mtl.compare_tasks({"a": (X, other)}, n_splits=2).tasks == ["a[0]", "a[1]"]
+
+
+def test_missing_labels_among_codes_and_words_are_missing():
+    X, _ = TASKS["b"]
+    codes = np.resize([0.0, 1.0, 2.0, 3.0], len(X))
+    codes[3] = np.nan
+    notes = json.loads(mtl.compare_tasks({"a": (X, codes), "b": TASKS["c"]}, n_splits=2).data.attrs["notes"])
+    assert any("taken as amounts" in note for note in notes) and any("no label" in note for note in notes)
+    for words in (np.resize(["cat", "dog", "nan"], len(X)), np.resize(["cat", "dog", ""], len(X))):
+        assert mtl.compare_tasks({"a": (X, words), "b": TASKS["c"]}, n_splits=2).tasks == ["a", "b"]
+
+
+def test_a_table_with_a_column_twice_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("p,q,y,y\n1,2,3,3\n2,1,4,4\n")
+    with pytest.raises(ValueError, match="the column 'y' stands in it twice"):
+        read_tasks([tmp_path / "t.csv"])

@@ -254,3 +254,20 @@ def test_training_takes_a_list_of_moments_and_refuses_pairs():
             verb([(X, Y)])
     with pytest.raises(ValueError, match="Moments of one task"):
         untyped(mtl.solve_single)(stack([MOMENTS, MOMENTS]))
+
+
+def test_moments_of_other_columns_are_not_added_up():
+    one, other = (mtl.Moments.from_data(X[:, :d], Y) for d in (1, X.shape[1]))
+    with pytest.raises(ValueError, match=r"other must be of a gram of shape \(1, 1\)"):
+        one + other
+    with pytest.raises(ValueError, match="other must be Moments, but is an int"):
+        one + 1
+
+
+def test_sums_that_no_rows_have_are_never_exact_and_weights_keep_their_digits():
+    made_up = [mtl.Moments(k * jnp.eye(2), jnp.ones(2), jnp.array(0.01), jnp.array(5.0)) for k in (1.0, 2.0)]
+    found = mtl.solve(made_up, 1)
+    assert found.status == mtl.Status.ill_conditioned and found.certificate == mtl.Certificate.none
+    moments = [MOMENTS, MOMENTS]
+    with pytest.raises(ValueError, match=r"weights must be between 1e-100 and 1e\+100 at the largest"):
+        mtl.solve(moments, 1, weights=[1e-310, 1e-310])

@@ -262,3 +262,17 @@ def test_no_finite_answer_is_no_success(capsys, monkeypatch):
     monkeypatch.setattr(arrays, "compare_files", lambda *options: none)
     assert cli.main(["transfer", "a.npz", "b.npz"]) == 1
     assert "no split gave a finite answer" in capsys.readouterr().out
+
+
+def test_columns_that_are_counted_are_matched_where_another_frame_has_them_in_another_order():
+    rng = np.random.default_rng(0)
+    theta = np.array([3.0, 0.0, -3.0])
+    (X, y), (Z, v) = ((rows, rows @ theta + 0.5 * rng.normal(size=len(rows))) for rows in rng.normal(size=(2, 40, 3)))
+    counted, turned = pd.DataFrame(Z), pd.DataFrame(X)[[2, 1, 0]]
+    for source, target in (((counted, v), (turned, y)), ((turned, y), (counted, v))):
+        found = mtl.transfer_between_arrays(source, target, n_splits=2)
+        assert found.cosine[0] > 0.9 and "by name" in found.notes[0]
+    named = turned.set_axis(["a", "b", "c"], axis=1)
+    assert mtl.transfer_between_arrays((counted, v), (named, y), n_splits=2).cosine[0] < 0  # no name in common: by position
+    with pytest.raises(ValueError, match="is without 5 and with 2"):
+        mtl.transfer_between_arrays((counted, v), (turned.rename(columns={2: 5}), y))

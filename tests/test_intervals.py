@@ -336,3 +336,18 @@ def test_a_measured_cell_uses_what_is_known():
     away = mtl.sweep(on_the_boundary(D + 10), {}, 100, KEY, progress=False)  # at D + 2 errors of so few draws are chance
     known = decide(away.gain.values, 0.95, away.control.values, away.status.values)
     assert known.standard_error < 0.7 * decide(away.gain.values).standard_error
+
+
+def test_what_rounding_makes_of_risks_is_no_control_and_no_gain():
+    """Noise so small that the risk alone is rounding: its distance from the expectation has no mean of zero, and a gain between
+    equal tasks no sign; the same tasks with noise that shows have both."""
+    cell = mtl.Transfer(mtl.LinearTasks(20, (100, 30), cosine=0.5))
+    data = mtl.sweep(cell, {"tasks.cosine": [0.5, 1.0], "tasks.noise": [0.0, 1e-20, 1e-16, 1e-6]}, 1000, KEY, progress=False)
+    gains, means = data.gain.values, data.gain_mean.values
+    np.testing.assert_allclose(means[0, :3], gains[0, :3].mean(-1), rtol=1e-12)
+    np.testing.assert_array_equal(data.control.values[:, :3], 0)
+    assert (data.control.values[:, 3] != 0).all() and abs(means[0, 3] - gains[0, 3].mean()) < 3 * data.gain_standard_error.values[
+        0, 3
+    ]
+    np.testing.assert_array_equal(data.gain_sign.values[1], [0, 0, 0, 1])
+    np.testing.assert_array_equal(gains[1, :3], 0)

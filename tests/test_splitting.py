@@ -272,3 +272,32 @@ def test_a_source_that_has_a_time_lends_its_past_alone():
     plan = make_plan("a", 40, beside_of(None, times, None, np.ones(40, bool), 40, "a"), None, 20, rng)
     for train, test in zip(plan.trains, plan.tests, strict=True):
         assert times[train].max() < times[test].min()
+
+
+def test_times_in_words_are_dates_or_numbers_or_refused():
+    """In the order of the alphabet the tenth stands before the second, and the future would teach the past."""
+    n, X = 60, RNG.normal(size=(60, D))
+    y, days = np.arange(n) * X[:, 0] + RNG.normal(size=n), np.datetime64("2020-01-01") + np.arange(n)
+    asked = lambda times: float(mtl.compare_tasks({"a": (X, y), "b": SOURCE}, targets="a", time={"a": times}).data.risk_alone[0])
+    wanted = asked(np.arange(n))
+    zoned = np.array([pd.Timestamp(day, tz="UTC") for day in days], object)
+    for times in (np.arange(n).astype(str), days.astype(str), days.astype(object), zoned):
+        assert asked(times) == wanted
+    for words in (np.array([day.strftime("%d/%m/%Y") for day in days.tolist()]), np.array([*range(n - 1), "last"], object)):
+        with pytest.raises(ValueError, match="time must be numbers or dates such as 2026-01-31 for a"):
+            asked(words)
+
+
+@pytest.mark.parametrize(
+    ("beside", "says"),
+    [
+        ({"weights": {"a": np.r_[1e300, np.ones(29)]}}, r"weights must be of a ratio up to 1e\+12 for a, but is of 1e\+300"),
+        (
+            {"groups": {"a": np.array([1, "2", 3, 4, 5] * 6, object)}},
+            "groups must be of one kind for a, but is of numbers and words",
+        ),
+    ],
+)
+def test_weights_that_leave_one_row_and_mixed_groups_are_one_sentence(beside, says):
+    with pytest.raises(ValueError, match=says):
+        mtl.compare_tasks(TASKS, **beside)

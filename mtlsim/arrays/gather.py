@@ -14,6 +14,7 @@ from mtlsim.core.words import counted, verb, with_article
 MOST_BYTES = 2**31  # of sparse rows that are made dense
 LEAST_ROWS = 5
 SHOWN = 3  # names in a note
+MISSING_WORDS = {"", "nan", "NaN", "NaT", "None", "<NA>"}  # of labels
 FEW_DIFFER = 0.05  # of shared rows, up to which labels that differ are corrections of one labelling
 
 
@@ -64,7 +65,7 @@ def gather(tasks: Any, duplicates: str = "auto") -> Gathered:
         if order is not None:
             found[k] = found[k]._replace(X=found[k].X[:, order])
             notes.append(f"{name}: columns were matched to those of {like} by name")
-        if found[k].names is None and labels is not None:
+        elif found[k].names is None and labels is not None:
             notes.append(f"{name}: columns were matched by position, as it has no names")
     return in_common(names, found, origin, duplicates, notes)._replace(keys=origin, kept=kept, n_given=n_given)
 
@@ -118,12 +119,12 @@ def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
     if values.dtype.kind in "iu" and (codes := class_codes(values)) and len(np.unique(values)) <= MOST:
         notes.append(f"{name}: {len(codes)} whole numbers are taken as classes; make them floats if they are amounts")
         return _of_classes(name, X, values, notes)
-    if codes := class_codes(values):
-        notes.append(on_codes(codes, f"{name}'s y"))
     try:
         numbers = np.array([np.nan if value is None else value for value in values.tolist()], float)
     except (TypeError, ValueError):
         return {name: (X, y, None)}
+    if codes := class_codes(numbers[~np.isnan(numbers)]):
+        notes.append(on_codes(codes, f"{name}'s y"))
     if (missing := np.isnan(numbers)).any() and not missing.all():
         notes.append(f"{name}: {without_label(missing)}")
         return {name: (_taken(X, ~missing), numbers[~missing], np.flatnonzero(~missing))}
@@ -131,8 +132,10 @@ def _expand(name: str, task: Any, notes: list[str]) -> dict[str, tuple]:
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether it is None, NaN, or what pandas has for them."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    """Whether it is None, NaN, what pandas has for them, or what an array of words makes of them."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+        return True
+    return isinstance(value, str) and value.strip() in MISSING_WORDS
 
 
 def _is_numeral(word: Any) -> bool:
@@ -193,7 +196,8 @@ def dense(X: Any, name: str) -> Any:
 def _copies(names: list, tasks: list[Task], origin: list, duplicates: str, notes: list) -> dict[tuple[int, int], np.ndarray]:
     """Rows of a task that another one has as well, label included; what is said of them, and of rows with other labels.
 
-    Labels of few values on the same rows are equal by chance, and those of one table's columns by design: they are kept.
+    Labels of few values on the same rows are equal by chance, and those of one table's columns by design: they are kept, unless
+    two columns hold the same labels throughout.
     """
     single = any(np.finfo(task.dtype).bits == 32 for task in tasks)
     precision = np.float32 if single else np.float64
@@ -214,7 +218,7 @@ def _copies(names: list, tasks: list[Task], origin: list, duplicates: str, notes
         if not same.any():
             continue
         few = max(len(np.unique(tasks[k].y)) for k in (s, t)) <= MOST
-        apart = origin[s] == origin[t] or (few and other.sum() > FEW_DIFFER * (same | other).sum())
+        apart = (origin[s] == origin[t] and other.any()) or (few and other.sum() > FEW_DIFFER * (same | other).sum())
         n, alike = len(same), int(same.sum())
         what = f"{names[s]}: {alike} of {counted(n, 'row')} {verb(alike, 'is')} in {names[t]} too, label included, and "
         if duplicates == "keep" or (duplicates == "auto" and (chance or apart)):

@@ -76,7 +76,7 @@ def make_ready(sources: list, target: Any, dtype: Any, duplicates: str) -> Ready
         if order is not None:
             own = own._replace(X=own.X[:, order])
             notes.append(f"{name}: columns were matched to those of target by name")
-        if (own.names is None) != (goal.names is None):
+        elif (own.names is None) != (goal.names is None):
             notes.append(
                 f"{name}: columns were matched by position, since {'target' if own.names is None else name} alone has names"
             )

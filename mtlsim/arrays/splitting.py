@@ -11,6 +11,7 @@ from mtlsim.core.words import with_article
 
 SHARE_TRAINED = 0.8  # of a target's rows, or groups
 LEAST_GROUPS = 5
+WIDEST_WEIGHTS = 1e12  # the largest over the least
 MOST_BLOCKS, SHARE_FIRST = 10, 0.5  # of time that are tested, and of the rows that stand before the first
 STRETCHES = 10  # of time that are left out one at a time where ridges and weights are chosen
 
@@ -137,7 +138,22 @@ def check_beside(given: Any, argument: str, keys: Sequence[str]) -> dict[str, np
         require(values.ndim == 1, argument, f"one value a row of {name}", f"of shape {values.shape}", "pass one column")
         missing = sum(value is None or value != value for value in values.tolist())
         require(missing == 0, argument, f"known for every row of {name}", f"missing in {missing}", "leave those rows out")
-    return found
+    return {name: _in_order(values, name) if argument == "time" else values for name, values in found.items()}
+
+
+def _in_order(times: np.ndarray, name: str) -> np.ndarray:
+    """Times as numbers or dates, which words are where they say so; other words have no order in time."""
+    if times.dtype.kind in "biufmM":
+        return times
+    plain = [one.timestamp() if getattr(one, "tzinfo", None) is not None else one for one in times.tolist()]
+    for kind in (float, "datetime64[ns]"):
+        try:
+            return np.array(plain, kind)
+        except (TypeError, ValueError, OverflowError):
+            continue
+    cure = "pass pandas.to_datetime(values), or numbers; in a table, write 2026-01-31"
+    require(False, "time", f"numbers or dates such as 2026-01-31 for {name}", repr(times[0]), cure)
+    return times
 
 
 def beside_of(
@@ -148,10 +164,16 @@ def beside_of(
         fits = one is None or len(one) == n_given
         found = f"of length {0 if one is None else len(one)}"
         require(fits, argument, f"one value for each of the {n_given} rows of {name}", found, "pass the column of the same table")
-    groups = None if values is None else np.unique(values[kept], return_inverse=True)[1]
+    try:
+        groups = None if values is None else np.unique(values[kept], return_inverse=True)[1]
+    except TypeError:
+        require(False, "groups", f"of one kind for {name}", "of numbers and words", "pass them as words, values.astype(str)")
     places = None if times is None else np.argsort(np.argsort(times[kept], kind="stable"), kind="stable")
     if weights is not None:
         right = weights.dtype.kind in "biuf" and bool(np.all(np.isfinite(weights)) and np.all(weights > 0))
         require(right, "weights", f"numbers > 0 for {name}", "other ones among them", "leave out rows that count for nothing")
+        widest = f"of a ratio up to {WIDEST_WEIGHTS:g} for {name}"
+        ratio = float(weights.max()) / float(weights.min())
+        require(ratio <= WIDEST_WEIGHTS, "weights", widest, f"of {ratio:.2g}", "leave out rows that count for nothing")
         weights = weights[kept] / weights[kept].mean()
     return Beside(groups, places, weights, None if times is None else times[kept])

@@ -104,6 +104,9 @@ def _read(file: Path) -> tuple[Any, list[tuple[int, int]]]:
         for row in reader:
             lines += [(ended + 1, len(row))] if row else []
             ended = reader.line_num
+    names = next(csv.reader([head], delimiter=separator), [])
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):  # which pandas renames in silence
+        raise csv.Error(f"the column {twice[0]!r} stands in it twice: rename one")
     if len({width for _, width in lines}) > 1:  # which pandas refuses, or fills up in silence
         return None, lines
     return pandas.read_csv(file, sep=separator, index_col=False, low_memory=False), lines

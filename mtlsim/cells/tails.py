@@ -9,10 +9,12 @@ pull grows as, that is within seven rows, and its fourth moment is infinite with
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from mtlsim.core.extremes import largest_of
 from mtlsim.core.status import Status, flag
-from mtlsim.solvers.expected_risk import NEAR_MEAN, NEAR_VARIANCE, least_squares_risk
+from mtlsim.solvers.expected_risk import NEAR_MEAN, NEAR_VARIANCE, least_squares_risk, single_risk
 from mtlsim.tasks.recipe import Tasks
 
+CLEAR, NONE = 1e4, 1e2  # over the rounding of a risk: what it does not disturb, and below which a gain is none
 VARIANCE_OF_SQUARE, FOURTH_OF_SQUARE = 7, 15  # rows from the peak; with fewer rows than features risks are as measured: milder
 
 
@@ -22,18 +24,36 @@ def compare_with_expectation(
     """(control, steep, status) of the risk of one task's least squares alone.
 
     control: the risk minus its known expectation, so that its mean over draws is zero; 0 where none is known (rows that are not
-    Gaussian, a ridge, or least norm in a covariance that is no multiple of the identity). bends: whether the gain may grow as the
-    square of this risk; then steep is 1 where that square has too few moments (`mtlsim.core.mean_gain`). status: `heavy_tailed`
-    where the expectation is infinite, or where it is not known and the variance of the gain is infinite.
+    Gaussian, a ridge, or least norm in a covariance that is no multiple of the identity), or where rounding hides it. bends:
+    whether the gain may grow as the square of this risk; then steep is 1 where that square has too few moments
+    (`mtlsim.core.mean_gain`). status: `heavy_tailed` where the expectation is infinite, or where it is not known and the variance
+    of the gain is infinite.
     """
     more = tasks.n_samples[task] - tasks.n_features
     away = jnp.abs(more)
     free = (jnp.asarray(ridge) == 0) & (tasks.noise[task] > 0)
     expected = least_squares_risk(tasks, task)
-    known = free & jnp.isfinite(expected) if tasks.rows == "gaussian" else jnp.zeros((), bool)
+    known = free & (expected > CLEAR * rounding_of_risk(tasks, task)) & jnp.isfinite(expected)
+    known = known if tasks.rows == "gaussian" else jnp.zeros((), bool)
     square = bends & (more > 0)
     unsure = jnp.where(square, VARIANCE_OF_SQUARE, NEAR_VARIANCE)
     heavy = free & ((away <= NEAR_MEAN) | ((away <= unsure) & ~known))
     steep = known & bends & (away <= jnp.where(square, FOURTH_OF_SQUARE, VARIANCE_OF_SQUARE))
     control = jnp.where(known, risk - jnp.where(known, expected, 0), 0)
     return control, steep.astype(risk.dtype), flag(heavy, Status.heavy_tailed)
+
+
+def rounding_of_risk(tasks: Tasks, task: int) -> Float[Array, ""]:
+    """The risk that rounding alone makes of least squares with more rows than features + 1, else 0.
+
+    The last digits of X'X theta are those of a label noise of eps |theta| sqrt(n d largest eigenvalue) beside X'noise.
+    """
+    theta, n, d = tasks.parameters[task], tasks.n_samples[task], tasks.n_features
+    longest = largest_of(tasks.covariances[task].eigenvalues) * jnp.sum(theta**2)
+    noise = jnp.finfo(theta.dtype).eps * jnp.sqrt(n * d * longest)
+    return jnp.where(n > d + 1, single_risk(noise, jnp.maximum(n, d + 2.0), d), 0)
+
+
+def without_rounding(gain: Float[Array, ""], tasks: Tasks, task: int) -> Float[Array, ""]:
+    """The gain, and zero where both risks are equal but for what rounding may have made of them."""
+    return jnp.where(jnp.abs(gain) <= NONE * rounding_of_risk(tasks, task), 0, gain)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Key
 
 from mtlsim.cells.draw import TransferDraw
 from mtlsim.cells.network import compare_networks
-from mtlsim.cells.tails import compare_with_expectation
+from mtlsim.cells.tails import compare_with_expectation, without_rounding
 from mtlsim.core.checks import as_numbers, is_concrete, is_whole, require, require_all, require_index
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.status import Status, flag, worst
@@ -32,7 +32,7 @@ class Transfer(eqx.Module):
     means, an architecture of `mtlsim.sharing` or its name. training: how networks of `rank`
     units are fitted, on both sides (ReLU units where the tasks have them, else linear ones); linear tasks are solved
     exactly and take none. loss: of labels -1 and 1, "logistic" (the default) or "squared"; their risk is the share of rows
-    decided wrongly. Same data and noise for both sides.
+    decided wrongly. Same data and noise for both sides. A gain that rounding of both risks may have made is zero.
     Source: [wu2020understanding], Sections 2.1 to 2.3.
 
     >>> pair = mtl.LinearTasks(n_features=5, n_samples=(50, 20), cosine=0.9)
@@ -118,7 +118,7 @@ class Transfer(eqx.Module):
         if not self.sharing.shares(tasks.n_tasks, self.rank):  # then a gain of zero has no tails
             tails = heavy = jnp.zeros((), jnp.int32)
             steep = jnp.zeros_like(steep)
-        energy, gain = moments.energy[self.target], risk_single - risk_multi
+        energy, gain = moments.energy[self.target], without_rounding(risk_single - risk_multi, tasks, self.target)
         unknown = flag(~jnp.isfinite(gain), Status.ill_conditioned)
         return TransferDraw(
             gain,

@@ -15,13 +15,21 @@ KINDS = (jnp.floating, jnp.integer, jnp.bool_)
 
 def column_names(rows: Any) -> tuple | None:
     """Names of the columns of a data frame or labelled array; None where it has none, or only counts them 0, 1, 2, ..."""
+    names = _labels(rows)
+    return None if names is None or _only_counts(names) else names
+
+
+def _labels(rows: Any) -> tuple | None:
+    """What stands over the columns of a data frame or labelled array."""
     if hasattr(rows, "columns") and hasattr(rows, "to_numpy"):
-        names = tuple(rows.columns)
-    elif hasattr(rows, "dims") and len(rows.dims) == 2 and rows.dims[1] in getattr(rows, "indexes", {}):
-        names = tuple(rows.indexes[rows.dims[1]])
-    else:
-        return None
-    return None if names == tuple(range(len(names))) else names
+        return tuple(rows.columns)
+    if hasattr(rows, "dims") and len(rows.dims) == 2 and rows.dims[1] in getattr(rows, "indexes", {}):
+        return tuple(rows.indexes[rows.dims[1]])
+    return None
+
+
+def _only_counts(names: tuple) -> bool:
+    return names == tuple(range(len(names)))
 
 
 def column_order(rows: Any, like: Any, name: str, name_like: str) -> list[int] | None:
@@ -29,8 +37,10 @@ def column_order(rows: Any, like: Any, name: str, name_like: str) -> list[int] |
 
     Raises ValueError where the names are not the same ones, or not different from each other.
     """
-    here, there = column_names(rows), column_names(like)
+    here, there = _labels(rows), _labels(like)
     if here is None or there is None or here == there:
+        return None
+    if (_only_counts(here) or _only_counts(there)) and not set(here) & set(there):  # beside other numbers 0, 1, 2, ... are names
         return None
     for names, whose in ((here, name), (there, name_like)):
         require(len(set(names)) == len(names), whose, "of columns with different names", "with the same name twice", "rename one")

@@ -83,7 +83,13 @@ class Moments(eqx.Module):
         return Moments(self.gram, self.cross, self.energy, self.n_samples)
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Moments of both sets of rows together."""
+        """Moments of both sets of rows together, of the same features and tasks. Raises ValueError for others."""
+        require(
+            isinstance(other, Moments), "other", "Moments", with_article(type(other).__name__), "make them by Moments.from_data"
+        )
+        alike = self.gram.shape == other.gram.shape and self.cross.shape == other.cross.shape
+        wanted, found = (f"a gram of shape {one.gram.shape} and a cross of {one.cross.shape}" for one in (self, other))
+        require(alike, "other", f"of {wanted}", f"of {found}", "add up rows of the same columns, for the same tasks")
         return Moments(
             self.gram + other.gram, self.cross + other.cross, self.energy + other.energy, self.n_samples + other.n_samples
         )

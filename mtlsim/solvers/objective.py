@@ -16,6 +16,8 @@ from mtlsim.core import linalg
 from mtlsim.core.checks import as_array, as_numbers, is_concrete, require, require_all
 from mtlsim.samples.moments import Moments
 
+LEAST_WEIGHT = 1e-100
+
 
 def per_task(value, default: float, n_tasks: int, argument: str, dtype) -> Float[Array, " K"]:
     """One number per task from None, one number or K of them; refuses negative numbers."""
@@ -43,6 +45,10 @@ def check_weights(weights) -> None:
     if weights is not None and all(is_concrete(weight) for weight in jax.tree.leaves(weights)):
         some = bool(np.any(as_numbers(weights, "weights") > 0))
         require(some, "weights", "positive for some task", weights, "give at least one task a weight")
+        largest = float(np.max(as_numbers(weights, "weights")))
+        fits = LEAST_WEIGHT <= largest <= 1 / LEAST_WEIGHT
+        cure = "divide all by the largest: only their ratios matter"
+        require(fits, "weights", f"between {LEAST_WEIGHT:g} and {1 / LEAST_WEIGHT:g} at the largest", f"{largest:g}", cure)
 
 
 def best_heads(

@@ -98,8 +98,11 @@ def solve(
     route = best if route == "auto" else route
     solution = _take(route, moments, int(rank), weights, ridge, key, n_starts, max_iterations, certify)
     hidden = taken_for_rounding(moments, weights, ridge)
-    trouble = worst(_conditioning(moments, ridge, solution.route), flag(hidden > 0, Status.ill_conditioned))
-    status, certificate = worst(solution.status, trouble), solution.certificate
+    half_of_digits = jnp.sqrt(jnp.finfo(weights.dtype).eps)
+    impossible = solution.loss < -half_of_digits * jnp.sum(weights * moments.energy)  # sums that no rows have
+    trouble = worst(_conditioning(moments, ridge, solution.route), flag((hidden > 0) | impossible, Status.ill_conditioned))
+    status = worst(solution.status, trouble)
+    certificate = jnp.where(impossible, int(Certificate.none), solution.certificate)
     if not moments.rank_known and not is_double(weights):  # arrays may have lost more when they were made than is seen now
         certificate = jnp.where(status == Status.ill_conditioned, int(Certificate.none), certificate)
     known = solution.gap + hidden, certificate, status

@@ -1,5 +1,7 @@
 """What few rows do not show of a mean gain: the upper ends of a study's intervals, with and without it."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -148,3 +150,16 @@ def test_the_mean_over_tasks_keeps_the_ends_of_its_tasks():
         ends = [data.attrs[name] - data.attrs["total"] for name in ("total_low", "total_high")]
         assert data.attrs["total"] == pytest.approx(gain.mean())
         assert ends == pytest.approx([-np.linalg.norm(gain - low) / len(gain), np.linalg.norm(high - gain) / len(gain)])
+
+
+def test_gross_errors_among_labels_are_said():
+    """Where few rows carry the error no interval holds, and both doors say so; of Gaussian noise neither does."""
+    rng = np.random.default_rng(0)
+    X, Z = rng.normal(size=(2, 60, 5))
+    theta, off = np.arange(5.0), 30 * rng.normal(size=60) * (np.arange(60) % 30 == 7)
+    source, plain = (Z, Z @ theta + rng.normal(size=60)), X @ theta + rng.normal(size=60)
+    for labels, said in ((plain, 0), (plain + off, 1)):
+        notes = [mtl.transfer_between_arrays(source, (X, labels), n_splits=5).notes]
+        notes.append(json.loads(mtl.compare_tasks({"source": source, "target": (X, labels)}, n_splits=5).data.attrs["notes"]))
+        found = [[note for note in some if "look for errors among its labels" in note] for some in notes]
+        assert [len(some) for some in found] == [said, said] and all(note.startswith("target: ") for some in found for note in some)

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from mtlsim.arrays.affinity import ALL, check_affinities, score_affinities
 from mtlsim.arrays.curve import LEARNERS, check_steps, gain_curves
 from mtlsim.arrays.decisions import MEASURES, decisions, paired
+from mtlsim.arrays.few_rows import on_outliers
 from mtlsim.arrays.gather import Gathered, gather
 from mtlsim.arrays.grouping import MOST_EXACT, MOST_GREEDY, best_partition
 from mtlsim.arrays.learners import ALONE, METHODS
@@ -160,6 +161,7 @@ def _dataset(table: Table, measured: list[Target], level: float, steps: tuple[in
     intercepts = [np.average(own.y, weights=w) - np.average(own.X, 0, w) @ row for (own, w), row in zip(means, theta, strict=True)]
     fields |= {"coefficients": (("task", "feature"), theta), "intercept": ("task", intercepts)}
     notes, complete = list(gathered.notes), len(measured) == K
+    notes += [note for one, name in zip(measured, tasks, strict=True) for note in on_outliers(one.alone, name)]
     if complete and K <= MOST_GREEDY:
         fields |= _grouped(measured, units, K)
     else:

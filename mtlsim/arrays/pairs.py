@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mtlsim.arrays.decisions import compared, decisions, paired
-from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, variance_above, with_few_rows
+from mtlsim.arrays.few_rows import CURVE_FITTED, length_factor, on_outliers, variance_above, with_few_rows
 from mtlsim.arrays.intake import make_ready, sources_of
 from mtlsim.arrays.metrics import Compared, base_rate, divergences, log_losses, logistic_curve
 from mtlsim.arrays.resampling import Splits
@@ -236,7 +236,7 @@ def transfer_between_arrays(
         statuses=dict(Counter(Status(int(code)).name for code in outcome.status if code != Status.ok)),
         precision=str(labels.dtype),
         gains=np.mean(squares[0] - squares[1], axis=1).astype(float) * unit**2,
-        notes=notes,
+        notes=(*notes, *on_outliers(squares[0], "target")),
     )
 
 

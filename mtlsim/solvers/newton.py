@@ -205,13 +205,13 @@ def _rounding(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array,
 def rounding_of_loss(
     moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"], parameters: Float[Array, "K d"]
 ) -> Float[Array, ""]:
-    """How far rounding may have moved the loss at these parameters: that of rows, or of squares."""
+    """How far rounding may have moved the loss at these parameters: that of rows, or of squares, and of the sum of all energies."""
     eps = ROUNDINGS * jnp.finfo(parameters.dtype).eps
     # fitted labels would be so long if nothing cancelled
     lengths = jnp.sum(jnp.sqrt(moments.squares + ridge[:, None]) * jnp.abs(parameters), 1)
     labels = jnp.sqrt(moments.energy)
     fitted = lengths if moments.factor is None else jnp.minimum(lengths, labels)
-    return eps * jnp.sum(weights * (2 * labels + fitted) * lengths)
+    return eps * jnp.sum(weights * ((2 * labels + fitted) * lengths + moments.energy))
 
 
 def _pair_bound(moments: Moments, weights: Float[Array, " K"], ridge: Float[Array, " K"]) -> Float[Array, ""]:

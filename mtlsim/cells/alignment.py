@@ -12,7 +12,7 @@ from mtlsim.alignment.whitening import whiten_and_recolour
 from mtlsim.cells.draw import AlignmentDraw
 from mtlsim.cells.network import measured_risk
 from mtlsim.cells.oracle import solve_mean_losses
-from mtlsim.cells.tails import compare_with_expectation
+from mtlsim.cells.tails import compare_with_expectation, without_rounding
 from mtlsim.core.checks import is_whole, require, require_all, require_choice
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.linalg import minimum_norm, multiply
@@ -128,12 +128,13 @@ class Alignment(eqx.Module):
             path_score, with_alignment = jnp.mean(found.path.scores, -1), path_risk[-1]
         else:
             path_score, path_risk = (jnp.broadcast_to(end, (self.n_records,)) for end in (scores_after[0], with_alignment))
-        alone = self._risk_alone(seen, risk, solver_key)
+        alone, gain = self._risk_alone(seen, risk, solver_key), without - with_alignment
         control, tails = jnp.zeros_like(alone), jnp.zeros((), jnp.int32)
         if self.is_linear:
             control, _, tails = compare_with_expectation(alone, tasks, last)
+            gain = without_rounding(gain, tasks, last)
         return AlignmentDraw(
-            without - with_alignment,
+            gain,
             without,
             with_alignment,
             alone,
@@ -144,7 +145,7 @@ class Alignment(eqx.Module):
             scores_after[1],
             path_score,
             path_risk,
-            status_of(without - with_alignment, tasks.status, status, tails),
+            status_of(gain, tasks.status, status, tails),
             self.method,
         )
 

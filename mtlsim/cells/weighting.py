@@ -10,7 +10,7 @@ from jaxtyping import Array, Key
 from mtlsim.cells.draw import WeightingDraw
 from mtlsim.cells.network import measured_risk
 from mtlsim.cells.oracle import best_weights, solve_mean_losses
-from mtlsim.cells.tails import compare_with_expectation
+from mtlsim.cells.tails import compare_with_expectation, without_rounding
 from mtlsim.core.checks import is_whole, require, require_index
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.keys import check_key, stream
@@ -89,6 +89,7 @@ class Weighting(eqx.Module):
         control, tails = jnp.zeros_like(gains[0]), jnp.zeros((), jnp.int32)
         if type(tasks) is Tasks:
             control, _, tails = compare_with_expectation(alone[self.target], tasks, self.target)
+            gains = jnp.stack([without_rounding(gain, tasks, i) for i, gain in enumerate(gains)])
         return WeightingDraw(
             gains[self.target],
             jnp.mean(gains),

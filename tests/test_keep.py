@@ -40,8 +40,8 @@ def test_cells_have_the_summary_of_their_draws(options):
 def test_draws_without_a_number_are_counted_not_averaged():
     gain = np.array([[1.0, np.nan, 3.0], [np.nan] * 3])
     found = condense({"gain": gain, "status": np.array([[0, 2, 0], [2, 2, -1]])})
-    np.testing.assert_array_equal(found["status_sums"], [[2, 0, 1, 0, 0, 0], [0, 0, 2, 0, 0, 0]])
-    both = summarise_sums(join("gain", found["gain_sums"], condense({"gain": np.array([[5.0], [7.0]])})["gain_sums"]))
+    np.testing.assert_array_equal(found["status_totals"], [[2, 0, 1, 0, 0, 0], [0, 0, 2, 0, 0, 0]])
+    both = summarise_sums(join("gain", found["gain_totals"], condense({"gain": np.array([[5.0], [7.0]])})["gain_totals"]))
     np.testing.assert_allclose([both["n_seeds"], both["mean"], both["standard_error"]], [[3, 1], [3, 7], [2 / 3**0.5, np.inf]])
 
 
@@ -92,8 +92,21 @@ def test_accelerators_get_more_points_at_once():
 
 
 def test_sums_of_an_earlier_form_are_added_up_again(tmp_path):
-    """A chunk that was kept with fewer moments is as good as missing: the same sweep runs it again."""
+    """A chunk that was kept in another form is as good as missing: the same sweep runs it again."""
     chunk = Chunk(0, 0, 0, 0, 12)
-    for width, there in ((width_of("gain")[0], True), (20, False)):
-        np.savez(tmp_path / chunk.name, points=np.arange(12), gain_sums=np.zeros((12, width)))
+    for name, there in (("gain_totals", True), ("gain_sums", False), ("gap_sums", False)):
+        np.savez(tmp_path / chunk.name, points=np.arange(12), **{name: np.zeros((12, width_of("gain")[0]))})
         assert (read_chunk(tmp_path, chunk) is not None) == there
+
+
+@pytest.mark.parametrize("size", [1.0, 1e200, 1e-200])
+def test_sums_of_other_outputs_are_those_of_their_finite_draws_at_any_scale(size):
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(3, 40)) + 2
+    drawn[0, 5], drawn[1, 7], drawn[2] = np.inf, np.nan, 1.0
+    parts = [condense({"risk": size * drawn[:, part]})["risk_totals"] for part in (slice(0, 1), slice(1, 15), slice(15, 40))]
+    whole = condense({"risk": size * drawn})["risk_totals"]
+    kept = [one[np.isfinite(one)] for one in drawn]
+    wanted = np.array([[len(one), size * one.mean(), size * one.std() * np.sqrt(len(one))] for one in kept])
+    for found in (whole, join("risk", join("risk", *parts[:2]), parts[2])):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-13 * size)

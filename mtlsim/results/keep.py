@@ -14,6 +14,7 @@ from mtlsim.results.plan import Chunk
 
 KEEP = ("draws", "cells")
 GAIN = "gain"
+KEPT_AS, KEPT_BEFORE = "_totals", "_sums"  # ends of the names of sums, and of those of another form in earlier releases
 CODES: dict[str, type[IntEnum]] = {"status": Status, "certificate": Certificate}
 SUMMARY = {
     "mean": ("gain_mean", "mean gain, from the seeds and the known expectation of the risk alone; positive helps"),
@@ -28,19 +29,19 @@ Variables = dict[str, tuple[np.ndarray, tuple[str, ...], dict[str, Any]]]
 
 
 def condense(draws: Arrays) -> Arrays:
-    """{output: (points, seeds, ...)} -> {output_sums: its sums over the seeds}, see `sums_of`."""
-    return {f"{name}_sums": _add_up(name, draws) for name in draws}
+    """{output: (points, seeds, ...)} -> {output_totals: its sums over the seeds}, see `sums_of`."""
+    return {f"{name}{KEPT_AS}": _add_up(name, draws) for name in draws}
 
 
 def sums_of(name: str, arrays: Arrays) -> np.ndarray | None:
     """Sums over the seeds of an output of a chunk, which keeps them or all draws; None where it has no such output.
 
     Of statuses and certificates how often each code came, (points, codes); of the gain what its interval needs, with the outputs
-    beside it (`mtlsim.core.mean_gain`); of all else how many are finite, their mean, and the sum of squared distances
-    from it, (points, 3, ...).
+    beside it (`mtlsim.core.mean_gain`); of all else how many are finite, their mean, and the root of the sum of their squared
+    distances from it, (points, 3, ...).
     """
-    if f"{name}_sums" in arrays:
-        return arrays[f"{name}_sums"]
+    if f"{name}{KEPT_AS}" in arrays:
+        return arrays[f"{name}{KEPT_AS}"]
     return _add_up(name, arrays) if name in arrays else None
 
 
@@ -51,8 +52,7 @@ def width_of(name: str, own: Sequence[int] = ()) -> tuple[int, ...]:
 
 def can_be_joined(arrays: Arrays) -> bool:
     """Whether the sums of a chunk are of the form that is joined here; those of an earlier release are to be added up again."""
-    sums = arrays.get(f"{GAIN}_sums")
-    return sums is None or sums.shape[1:] == width_of(GAIN)
+    return not any(name.endswith(KEPT_BEFORE) for name in arrays)
 
 
 def _add_up(name: str, draws: Arrays) -> np.ndarray:
@@ -61,9 +61,13 @@ def _add_up(name: str, draws: Arrays) -> np.ndarray:
         return np.stack([(values == code).sum(1) for code in CODES[name]], 1)
     if name == GAIN:
         return _sums_of_gain(draws)
-    count = np.isfinite(values).sum(1)
-    mean = np.nansum(values, 1, dtype=float) / np.maximum(count, 1)
-    return np.stack([count, mean, np.nansum((values - mean[:, None]) ** 2, 1)], 1)
+    finite = np.isfinite(values)
+    count = finite.sum(1)
+    mean = np.sum(values, 1, dtype=float, where=finite) / np.maximum(count, 1)
+    away = np.where(finite, values - mean[:, None], 0)
+    size = np.abs(away).max(1)
+    root = size * np.sqrt(np.sum((away / np.where(size > 0, size, 1)[:, None]) ** 2, 1))  # whose squares may be no number
+    return np.stack([count, mean, root], 1)
 
 
 def _sums_of_gain(draws: Arrays) -> np.ndarray:
@@ -76,9 +80,9 @@ def join(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return first + second
     if name == GAIN:
         return mean_gain.join(first, second)
-    (n, mean, squares), (m, other, more) = np.moveaxis(first, 1, 0), np.moveaxis(second, 1, 0)
+    (n, mean, root), (m, other, more) = np.moveaxis(first, 1, 0), np.moveaxis(second, 1, 0)
     both, step = np.maximum(n + m, 1), other - mean
-    return np.stack([n + m, mean + step * m / both, squares + more + step**2 * n * m / both], 1)
+    return np.stack([n + m, mean + step * m / both, np.hypot(np.hypot(root, more), np.abs(step) * np.sqrt(n * m / both))], 1)
 
 
 def describe_draws(results: Arrays, dimensions: Mapping[str, Mapping], level: float) -> Variables:
@@ -97,8 +101,8 @@ def describe_cells(results: Arrays, dimensions: Mapping[str, Mapping], level: fl
         if name == GAIN:
             found |= _of_gain(sums, level)
             continue
-        count, mean, squares = np.moveaxis(sums, 2, 0)
-        error = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1) / np.maximum(count, 1)), np.inf)
+        count, mean, root = np.moveaxis(sums, 2, 0)
+        error = np.where(count > 1, root / np.sqrt(np.maximum(count - 1, 1) * np.maximum(count, 1)), np.inf)
         for part, values in (("mean", np.where(count > 0, mean, np.nan)), ("standard_error", error)):
             words = f"{part.replace('_', ' ')} over seeds of {name.replace('_', ' ')}"
             found[f"{name}_{part}"] = values, tuple(dimensions.get(name, ())), {"long_name": words}

@@ -172,10 +172,10 @@ def test_gains_that_are_no_number_are_counted_not_hidden(keep, capsys):
     assert data.gain_n_seeds.values.tolist() == [50 - lost, 0]
 
 
-def test_gains_whose_squares_overflow_have_no_interval_and_keep_their_count():
-    data = mtl.sweep(Unbounded(), {"size": [1.0, 1e160]}, 20, KEY, budget=60, progress=False)
-    assert data.gain_n_seeds.values.tolist() == [20, 60] and data.gain_sign.values.tolist() == [1, 0]
-    assert np.isinf(data.gain_standard_error.values[1]) and np.isfinite(data.gain_mean.values[1])
+def test_gains_whose_squares_overflow_are_decided_as_smaller_ones_are():
+    data = mtl.sweep(Unbounded(), {"size": [1.0, 1e160, 1e-200]}, 20, KEY, budget=60, progress=False)
+    assert data.gain_n_seeds.values.tolist() == [20] * 3 and data.gain_sign.values.tolist() == [1] * 3
+    np.testing.assert_allclose(data.gain_low.values / [1.0, 1e160, 1e-200], float(data.gain_low[0]), rtol=1e-12)
 
 
 class Unbounded(eqx.Module):

@@ -589,6 +589,19 @@ def test_missing_labels_among_codes_and_words_are_missing():
         assert mtl.compare_tasks({"a": (X, words), "b": TASKS["c"]}, n_splits=2).tasks == ["a", "b"]
 
 
+def test_a_row_that_hides_all_others_is_one_sentence():
+    X, y = TASKS["b"][0].copy(), TASKS["b"][1]
+    X[0] *= 1e60
+    with pytest.raises(ValueError, match="tasks must be of rows beside which float64 sees the others"):
+        mtl.compare_tasks({"a": TASKS["a"], "b": (X, y)})
+    for name in ("None", "some"):  # a class, and no missing label
+        labels = np.resize([name, "all"], len(y))
+        assert (
+            mtl.compare_tasks({"a": TASKS["a"], "b": (TASKS["b"][0], labels)}, n_splits=2).data.attrs["notes"].count("no label")
+            == 0
+        )
+
+
 def test_a_table_with_a_column_twice_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("p,q,y,y\n1,2,3,3\n2,1,4,4\n")
     with pytest.raises(ValueError, match="the column 'y' stands in it twice"):

@@ -115,7 +115,11 @@ def compare_tasks(
         check_network([len(gathered.tasks[names.index(name)][1]) for name in wanted], gathered)
     table = Table(gathered, methods, _beside(gathered, groups, time, weights))
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:  # decompositions do not hold the interpreter
-        measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
+        try:
+            measured = list(pool.map(lambda name: Target(table, names.index(name), target_samples, n_splits, seed), wanted))
+        except np.linalg.LinAlgError:
+            cure = "look for rows that are far too large, numpy.abs(X).max(1), and leave them out"
+            require(False, "tasks", "of rows beside which float64 sees the others", "with some that hide all others", cure)
     found = Study(_dataset(table, measured, level, steps))
     if affinities:
         more = {"learner": list(LEARNERS), "affinity": list(ALL)}

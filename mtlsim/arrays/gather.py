@@ -14,7 +14,7 @@ from mtlsim.core.words import counted, verb, with_article
 MOST_BYTES = 2**31  # of sparse rows that are made dense
 LEAST_ROWS = 5
 SHOWN = 3  # names in a note
-MISSING_WORDS = {"", "nan", "NaN", "NaT", "None", "<NA>"}  # of labels
+MISSING_WORDS = {"", "nan", "NaN", "NaT", "<NA>"}  # of labels; "None" may be a class
 FEW_DIFFER = 0.05  # of shared rows, up to which labels that differ are corrections of one labelling
 
 

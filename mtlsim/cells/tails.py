@@ -14,7 +14,7 @@ from mtlsim.core.status import Status, flag
 from mtlsim.solvers.expected_risk import NEAR_MEAN, NEAR_VARIANCE, least_squares_risk, single_risk
 from mtlsim.tasks.recipe import Tasks
 
-CLEAR, NONE = 1e4, 1e2  # over the rounding of a risk: what it does not disturb, and below which a gain is none
+CLEAR = 1e4  # over the rounding of a risk: what it does not disturb, and below which a gain is none
 VARIANCE_OF_SQUARE, FOURTH_OF_SQUARE = 7, 15  # rows from the peak; with fewer rows than features risks are as measured: milder
 
 
@@ -56,4 +56,4 @@ def rounding_of_risk(tasks: Tasks, task: int) -> Float[Array, ""]:
 
 def without_rounding(gain: Float[Array, ""], tasks: Tasks, task: int) -> Float[Array, ""]:
     """The gain, and zero where both risks are equal but for what rounding may have made of them."""
-    return jnp.where(jnp.abs(gain) <= NONE * rounding_of_risk(tasks, task), 0, gain)
+    return jnp.where(jnp.abs(gain) <= CLEAR * rounding_of_risk(tasks, task), 0, gain)

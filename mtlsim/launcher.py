@@ -1,8 +1,9 @@
-"""What must be set before numpy and jax are loaded: threads, devices, precision, the compilation cache.
+"""What must be set before numpy and jax are loaded: threads, devices, precision, the compilation cache, garbage collection.
 
 Only programs call this (the command line, the notebooks' first cell, the tests); importing mtlsim changes nothing.
 """
 
+import gc
 import os
 import platform
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+COLLECTED = 20_000  # new objects between two looks for garbage: at Python's own 700, looking is a quarter of the time of tracing
 LOSES_NAN = ("0.11.2", "0.12.")  # releases that take the maximum of NaN and a number for the number, and know the flag against it
 
 
 def prepare(n_devices: int | None = None) -> None:
-    """One BLAS thread, one host device per core, float64, and compiled programs kept between runs.
+    """One BLAS thread, one host device per core, float64, compiled programs kept between runs, and garbage collected less often.
 
     What the user has set in the environment stays. One BLAS thread, also where numpy is loaded already: with two, any other load
     makes small solves 40 to 1000 times slower. Host devices: batched LAPACK calls run on one core each, so cores are used as
@@ -26,6 +28,8 @@ def prepare(n_devices: int | None = None) -> None:
     draws in float32. Warns where it is loaded and `n_devices` comes too late.
     """
     _check_in_time(n_devices)
+    if gc.isenabled() and gc.get_threshold()[0] < COLLECTED:
+        gc.set_threshold(COLLECTED)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if "numpy" in sys.modules and "OPENBLAS_NUM_THREADS" not in os.environ:
         threadpool_limits(1, user_api="blas")  # a library that is loaded does not read the environment again

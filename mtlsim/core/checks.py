@@ -25,6 +25,13 @@ def require(condition: bool | np.bool_, argument: str, must_be: str, found: obje
         raise ValueError(f"{argument} must be {must_be}, but is {found}; {cure}.")
 
 
+def require_float64(what: str) -> None:
+    """Refuse to judge in float32, where an identity fails by its rounding and other draws are made."""
+    wide = jnp.zeros(()).dtype == jnp.float64
+    cure = "call mtlsim.launcher.prepare() before jax is imported, in a notebook in the first cell after a restart"
+    require(wide, what, "run in float64, in which statements are judged", "run in float32", cure)
+
+
 def is_concrete(value: object) -> bool:
     """Whether a leaf can be looked at now (not a tracer, not a placeholder)."""
     return isinstance(value, (Number, np.ndarray, np.generic)) or (

@@ -1,16 +1,19 @@
-"""Options under which XLA compiles: those that keep NaN, and those that compile quickly."""
+"""Options under which XLA compiles: those that keep NaN, and those that spend less on compiling."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 
 KEEPS_NAN = {"xla_cpu_experimental_ynn_fusion_type": ""}  # no fusions of a library whose maximum of NaN and 0 is 0
-QUICKLY = {  # a fifth less to compile and run than level 3 alone
+FULLY: dict[str, Any] = {}
+QUICKLY = {  # programs that run for less time than they compile, and mostly in LAPACK: a fifth less of both than level 3 alone
     "xla_backend_optimization_level": 2,  # not 1, at which the compiler of jaxlib 0.8.3 crashes on some paddings
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_use_fusion_emitters": False,  # which later releases do not know
 }
+HASTILY = QUICKLY | {"xla_backend_optimization_level": 0}  # those that run for a moment: a third to compile, thrice as long to run
 
 
 @functools.cache
@@ -24,14 +27,14 @@ def _known(option: str, value) -> bool:
     return True
 
 
-def compile_with_nan(function: Callable, quickly: bool = False, platform: str | None = None) -> Callable:
+def compile_with_nan(function: Callable, options: Mapping[str, Any] = FULLY, platform: str | None = None) -> Callable:
     """jit of a whole program that keeps NaN. From jax 0.11.2 on, fused programs of a CPU take the maximum of NaN and a number for
     the number, and a unit or a gap that has no value for zero.
 
-    quickly: for programs that run for less time than they compile, and mostly in LAPACK: without the passes that make them fast.
-    platform: of the devices that will run it, where these are not the first of jax.
+    options: `FULLY`, `QUICKLY` or `HASTILY`; what this release does not know is left out, and off a CPU all of it. platform: of the
+    devices that will run it, where these are not the first of jax.
     """
     if (platform or jax.default_backend()) != "cpu":
         return jax.jit(function)
-    options = KEEPS_NAN | (QUICKLY if quickly else {})
-    return jax.jit(function, compiler_options={name: value for name, value in options.items() if _known(name, value)} or None)
+    options = {name: value for name, value in (KEEPS_NAN | options).items() if _known(name, value)}
+    return jax.jit(function, compiler_options=options or None)

@@ -13,7 +13,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Bool, Key
 
-from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.compiler import QUICKLY, compile_with_nan
 from mtlsim.results.grid import at_point
 
 LONG = {"while", "scan", "cond", "eigh", "eig", "svd", "cholesky", "lu", "geqrf", "householder_product", "triangular_solve"}
@@ -53,7 +53,7 @@ def cheap_margins(
         return found_of(*jax.tree.leaves((point, cell, key)))
 
     over_points = jax.vmap(run, (0, None, None))
-    found = compile_with_nan(over_points, quickly=True)(points, cell, key) if cheap else []
+    found = compile_with_nan(over_points, QUICKLY)(points, cell, key) if cheap else []
     return {sentences[i]: np.asarray(margin) for i, margin in zip(cheap, found, strict=True)}
 
 

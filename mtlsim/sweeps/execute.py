@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Key
 
-from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.compiler import FULLY, QUICKLY, compile_with_nan
 from mtlsim.results.grid import Grid, as_leaves, at_point
 from mtlsim.results.keep import condense
 from mtlsim.results.outputs import outputs
@@ -28,7 +28,7 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...], split
 
     Seed s has the key fold_in(key, s), in every cell and every sweep of this key. Seeds are the outer axis: what a draw takes
     from its key alone (the normals) is drawn once for all points of the batch. split: `SEEDS` or `POINTS`, what the devices share
-    among them, of which there must be a multiple of their number. quickly: as for `compile_with_nan`.
+    among them, of which there must be a multiple of their number. quickly: as `QUICKLY` says.
     """
     mesh, whole = Mesh(np.asarray(devices), ("devices",)), PartitionSpec()
     of_points, of_seeds = (PartitionSpec("devices") if split == axis else whole for axis in (POINTS, SEEDS))
@@ -41,10 +41,10 @@ def compile_batch(names: tuple[str, ...], devices: tuple[jax.Device, ...], split
         return jax.vmap(lambda seed: jax.vmap(lambda point: one(seed, point))(values))(seeds)
 
     if devices == tuple(jax.devices()[:1]):  # nothing to spread: what was traced for the outputs' shapes serves again
-        return compile_with_nan(run, quickly, devices[0].platform)
+        return compile_with_nan(run, QUICKLY if quickly else FULLY, devices[0].platform)
     found = PartitionSpec(*of_seeds or (None,), *of_points)
     spread = jax.shard_map(run, mesh=mesh, in_specs=(whole, of_points, whole, of_seeds), out_specs=found, check_vma=False)
-    return compile_with_nan(spread, quickly, devices[0].platform)
+    return compile_with_nan(spread, QUICKLY if quickly else FULLY, devices[0].platform)
 
 
 def is_solved(cell: Any) -> bool:

@@ -1,6 +1,6 @@
 """A function of (instance, key) over many instances and seeds: one compile per kind and shape of instance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.compiler import QUICKLY, compile_with_nan
 from mtlsim.results.grid import as_leaves
 
 BATCH_DRAWS = 512
@@ -60,14 +60,21 @@ def over_instances(
 class Drawing:
     """The same, a range of seeds at a time for as long as they are wanted: every program compiles once.
 
-    Draw (i, s) of instance i and seed s is that of `over_instances`. batch: seeds that are drawn at once.
+    Draw (i, s) of instance i and seed s is that of `over_instances`. batch: seeds that are drawn at once. options: of the compiler.
     """
 
-    def __init__(self, function: Callable[[Any, Key[Array, ""]], Any], instances: Sequence[Any], key: Key[Array, ""], batch: int):
+    def __init__(
+        self,
+        function: Callable[[Any, Key[Array, ""]], Any],
+        instances: Sequence[Any],
+        key: Key[Array, ""],
+        batch: int,
+        options: Mapping[str, Any] = QUICKLY,
+    ):
         self.key, self.batch = key, batch
         self.leaves, rest = zip(*(_split(instance) for instance in instances), strict=True)
         self.shapes = [shape_of(instance) for instance in instances]
-        self.programs = {shape: _compile_alone(function, own) for shape, own in zip(self.shapes, rest, strict=True)}
+        self.programs = {shape: _compile_alone(function, own, options) for shape, own in zip(self.shapes, rest, strict=True)}
 
     def __call__(self, i: int, seeds: range) -> dict[str, np.ndarray]:
         """{name: (len(seeds), ...)} of one instance."""
@@ -89,12 +96,12 @@ def _compile(function: Callable, rest: Any, common: bool) -> Callable:
         of_one = lambda leaves, member: run(leaves, jax.random.fold_in(key, member), seeds)
         return jax.vmap(of_one, (0, None if common else 0))(stacked, members)
 
-    return compile_with_nan(of_each, quickly=True)
+    return compile_with_nan(of_each, QUICKLY)
 
 
-def _compile_alone(function: Callable, rest: Any) -> Callable:
+def _compile_alone(function: Callable, rest: Any, options: Mapping[str, Any]) -> Callable:
     """run(instance, its key, seeds) -> {name: (seeds, ...)}; a second axis would double the time to compile."""
-    return compile_with_nan(_over_seeds(function, rest), quickly=True)
+    return compile_with_nan(_over_seeds(function, rest), options)
 
 
 def _over_seeds(function: Callable, rest: Any) -> Callable:

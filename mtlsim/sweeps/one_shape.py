@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.compiler import QUICKLY, compile_with_nan
 from mtlsim.results.grid import as_leaves
 
 BATCH = 256  # pairs of an instance and a seed in one call
@@ -23,7 +23,7 @@ def for_shape(function: Callable[[Any, Key[Array, ""]], Any], like: Any) -> Call
         own = jax.random.fold_in(jax.random.fold_in(key, member), seed)
         return dict(function(eqx.combine(leaves, rest), own))
 
-    program = compile_with_nan(jax.vmap(one, in_axes=(0, None, 0, 0)), quickly=True)
+    program = compile_with_nan(jax.vmap(one, in_axes=(0, None, 0, 0)), QUICKLY)
 
     def run(instances: Sequence[Any], key: Key[Array, ""], n_seeds: int) -> list[dict[str, np.ndarray]]:
         numbers = [jax.tree.map(np.asarray, as_leaves(eqx.filter(one, eqx.is_array_like))) for one in instances]

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Array, Key
 
 from mtlsim.core.checks import is_whole, require, require_bool
-from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.compiler import QUICKLY, compile_with_nan
 from mtlsim.core.keys import check_key
 from mtlsim.results.grid import as_leaves, at_point, make_grid
 from mtlsim.sweeps.cheap import may_hold
@@ -123,4 +123,4 @@ def _compile(statement, names: tuple[str, ...]) -> Callable:
         return statement(moved)(key=jax.random.fold_in(key, seed))
 
     over_points = jax.vmap(jax.vmap(one, (None, None, None, 0)), (0, None, None, None))
-    return compile_with_nan(over_points, quickly=True)  # as fast to run, mostly LAPACK and loops, and a third less to compile
+    return compile_with_nan(over_points, QUICKLY)  # as fast to run, mostly LAPACK and loops, and a third less to compile

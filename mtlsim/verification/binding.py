@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.compiler import QUICKLY, compile_with_nan
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.keys import check_key, stream
 from mtlsim.core.words import counted, verb
@@ -108,7 +108,7 @@ def _margins(statements: Sequence[Statement], cell: Any, names: tuple[str, ...],
         return jax.tree.map(lambda margins: smallest_of(margins, 0), draws)
 
     keys = jnp.stack([stream(key, "binding", i) for i in range(N_KEYS)])
-    found = compile_with_nan(lambda points: jax.lax.map(one, points), quickly=True)(jnp.asarray(values, float))
+    found = compile_with_nan(lambda points: jax.lax.map(one, points), QUICKLY)(jnp.asarray(values, float))
     return {
         statement.name: dict(zip(sentences[statement.name], map(np.asarray, margins), strict=True))
         for statement, margins in zip(statements, found, strict=True)

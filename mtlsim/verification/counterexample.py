@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy.optimize import minimize
 
-from mtlsim.core.checks import require
-from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.checks import require, require_float64
+from mtlsim.core.compiler import QUICKLY, compile_with_nan
 from mtlsim.core.extremes import largest_of
 from mtlsim.core.registry import file_of
 from mtlsim.core.words import counted, verb
@@ -146,6 +146,7 @@ def search_counterexample(
     >>> bool(found.z < 5)  # standard errors; that none was found is no proof
     True
     """
+    require_float64("search_counterexample")
     require(len(ranges) > 0, "ranges", "at least one parameter", "empty", "give {'tasks.noise[0]': (0.1, 10)}")
     require(n_starts >= 1, "n_starts", "at least 1", n_starts, "use 6")
     base = statement.instance(place, np.random.default_rng(seed))
@@ -170,7 +171,7 @@ def search_counterexample(
         error = jnp.sqrt(jnp.sum((off - mean) ** 2 * kept, 0) / jnp.maximum(jnp.sum(inside), 1) + FLOOR**2)
         return jnp.where(jnp.any(inside), -_size(statement, mean / error), jnp.nan)
 
-    value_and_slope = compile_with_nan(jax.value_and_grad(climbed), quickly=True)
+    value_and_slope = compile_with_nan(jax.value_and_grad(climbed), QUICKLY)
     leaves, count = as_leaves(base), 0
 
     method: dict[str, Any] = {"method": "L-BFGS-B", "jac": True, "options": {"maxiter": max_steps}}
@@ -179,7 +180,7 @@ def search_counterexample(
     except ValueError as error:  # of jax, where a draw loops as long as it needs, as by the number of rows
         if "everse-mode" not in str(error):
             raise
-        plain = compile_with_nan(climbed, quickly=True)
+        plain = compile_with_nan(climbed, QUICKLY)
         value_and_slope = lambda unit, leaves: (plain(unit, leaves), jnp.zeros(len(ranges)))
         method = {"method": "Nelder-Mead", "options": {"maxfev": 2 * max_steps}}
 

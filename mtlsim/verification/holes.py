@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.checks import require
+from mtlsim.core.checks import require, require_float64
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.core.words import counted
 from mtlsim.sweeps.instances import shape_of
@@ -93,6 +93,7 @@ class Search:
 
 def search_holes(statement: Statement, n_cells: int = 200, n_seeds: int = 100, seed: int = 0) -> Search:
     """Compare prediction and measurement on `n_cells` random cells inside the assumptions, or as many as are found."""
+    require_float64("search_holes")
     require(n_cells >= 1, "n_cells", "at least 1", n_cells, "use 200")
     require(n_seeds >= 10, "n_seeds", "at least 10", n_seeds, "use 100")
     start = time.perf_counter()

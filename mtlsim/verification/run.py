@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtlsim.core.checks import require, require_choice
+from mtlsim.core.checks import require, require_choice, require_float64
+from mtlsim.core.compiler import HASTILY, QUICKLY
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.registry import all_in, file_and_name, file_of, is_own, open_own, own_thing
 from mtlsim.core.words import with_article
@@ -30,6 +31,7 @@ from mtlsim.verification.rules import CONFIRMED, FAMILY, UNDECIDED, consider
 
 MAX_THREADS = 4
 MAX_TRIES = 20
+FEW = 5000  # draws of a first look that takes less time than its program takes to compile
 BUDGET = 32  # times the draws of the first look
 
 
@@ -56,12 +58,13 @@ def verify(
     begin with; of mechanisms, half of the draws. holes: random cells inside the assumptions, as many for each statement that is
     expected to hold, are looked at beside (`verification.holes`): cells in which it is false are said with its verdict.
     progress: print each finding when it is there, then the error of the whole run. Raises ValueError for an unknown name, with the
-    nearest. What a statement or a mechanism itself raises is raised when all others are done.
+    nearest, and in float32. What a statement or a mechanism itself raises is raised when all others are done.
 
     >>> (finding,) = mtl.verify(["task-arithmetic"], n_instances=2, n_seeds=20)
     >>> finding.verdict
     'confirmed'
     """
+    require_float64("verify")
     require(n_instances >= 1, "n_instances", "at least 1", n_instances, "use 50")
     require(n_seeds >= 2, "n_seeds", "at least 2", n_seeds, "use 2000")
     require(budget >= 1, "budget", "at least 1", budget, f"use {BUDGET}")
@@ -70,12 +73,12 @@ def verify(
     statements = [thing for thing in things if isinstance(thing, Statement)]
     mechanisms = [thing for thing in things if isinstance(thing, Mechanism)]
     if fast:
-        n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 400)
+        n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 200)
     if out is not None:
         check_writable(Path(out), "out")
     level, findings, trials, failures = FAMILY / max(len(statements), 1), [], [], []
     # compiling is most of the work and runs beside the interpreter, so that threads share the cores
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
+    with ThreadPoolExecutor(min((os.cpu_count() or 1) + 1, MAX_THREADS)) as pool:
         test = lambda statement: _with_holes(examine(statement, n_instances, n_seeds, seed, fast, level, budget), holes, seed)
         tried = [pool.submit(try_mechanism, one, one.n_seeds // 2 if fast else None, seed) for one in mechanisms]
         for finding in _finished([pool.submit(test, statement) for statement in statements], failures):
@@ -158,7 +161,8 @@ def examine(
     """One statement: draw instances in all places, measure and predict on the same keys, and judge by the rule of its kind.
 
     While the verdict is undecided, the draws of all instances that count are doubled, up to `budget` times n_seeds. one_shape: keep
-    to instances of the shape of the first, which compile once. level: the probability of a wrong verdict over all looks.
+    to instances of the shape of the first, or else of the first in their place, as each shape compiles anew. level: the probability
+    of a wrong verdict over all looks.
     """
     start = time.perf_counter()
     places, instances = _instances(statement, n_instances, np.random.default_rng([seed, *statement.name.encode()]), one_shape)
@@ -166,7 +170,10 @@ def examine(
     owners = [*range(n_own), *(i for i in range(n_own) if sized and places[i] != OUTSIDE)]
     instances += [statement.resized(instances[i]) for i in owners[n_own:]]
     batch = -(-n_seeds // -(-n_seeds // BATCH_DRAWS))  # of equal size, at most BATCH_DRAWS
-    draw = Drawing(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), batch)
+    one_look = statement.kind in ("identity", "bound")
+    brief = (one_look or statement.kind == "equality") and n_seeds * len(instances) <= FEW  # a second look is rare
+    haste = HASTILY if brief else QUICKLY
+    draw = Drawing(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), batch, haste)
     values: list[dict[str, np.ndarray]] = [{} for _ in instances]
     looks, n_drawn, p_value = 0, 0, 1.0
     while True:
@@ -179,7 +186,7 @@ def examine(
         spent = 1 / (looks * (looks + 1))
         found = consider(statement.kind, evidence, level * spent)
         p_value = min(p_value, found.p_value / spent)
-        certain = statement.kind in ("identity", "bound") or not all(one.sound for one in evidence if one.counts)
+        certain = one_look or not all(one.sound for one in evidence if one.counts)
         if found.verdict != UNDECIDED or certain or 2 * n_drawn > budget * n_seeds:
             break
     seconds = time.perf_counter() - start
@@ -219,9 +226,12 @@ def _instances(statement: Statement, n_instances: int, rng: np.random.Generator,
         else:
             makers += [(place, lambda rng, place=place: statement.instance(place, rng))] * count
     instances = [make(rng) for _, make in makers]
+    places = [place for place, _ in makers]
     if one_shape:
-        instances = [_of_shape(shape_of(instances[0]), make, rng, one) for (_, make), one in zip(makers, instances, strict=True)]
-    return [place for place, _ in makers], instances
+        for i, (place, make) in enumerate(makers):
+            for wanted in (instances[0], instances[places.index(place)]):
+                instances[i] = _of_shape(shape_of(wanted), make, rng, instances[i])
+    return places, instances
 
 
 def _of_shape(shape: Any, make: Callable[[np.random.Generator], Any], rng: np.random.Generator, instance: Any) -> Any:

@@ -24,7 +24,7 @@ import scipy.optimize
 from smoke import sized
 
 import mtlsim as mtl
-from mtlsim.core.compiler import compile_with_nan
+from mtlsim.core.compiler import QUICKLY, compile_with_nan
 from mtlsim.core.status import Certificate
 
 SIZES = sized(((3, 20), (4, 20), (5, 20), (10, 20), (3, 60)), ((3, 3), (6, 3)))
@@ -57,7 +57,7 @@ def peer(grams, sides, rng, derivatives):
 def timed(function, data):
     """What it returns, its seconds of compiling, as a sweep compiles it, and its least seconds of running."""
     start = time.perf_counter()
-    compiled = compile_with_nan(jax.vmap(function), quickly=True).lower(data).compile()
+    compiled = compile_with_nan(jax.vmap(function), QUICKLY).lower(data).compile()
     seconds = time.perf_counter() - start
     times = []
     for _ in range(REPETITIONS):

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core import linalg
 from mtlsim.core.extremes import largest_of, smallest_of
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.solvers.objective import per_task
@@ -27,7 +28,7 @@ from mtlsim.theory.predictor import Matrices, Spectra, predict_pooled, simplest_
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 GRID = np.linspace(-4, 4, 25)  # of log |t| about the ratio of the tasks' sizes
-N_NEWTON = 6
+N_NEWTON = 7
 NUDGE = 3e-4  # of log |t|
 DEPTH = 10.0  # variances of what labels miss
 
@@ -51,6 +52,25 @@ def at_ratio(form: Spectra | Matrices, n_samples, noise, weights, ratio):
     return jnp.sum(weights * scale**2 * predicted.training), predicted
 
 
+def _slope_and_curvature(u, sign, *data):
+    """Of the loss in u = log |t|, by differences: the predictor's own derivatives are right to first order only, and this one is
+    differentiated again."""
+    near = jax.lax.map(lambda u: at_ratio(*data, sign * jnp.exp(u))[0], u + NUDGE * jnp.array([0.0, -1.0, 1.0]))
+    return (near[2] - near[1]) / (2 * NUDGE), _bend(near)
+
+
+def _bend(near):
+    """Second difference of values at u, u - NUDGE and u + NUDGE."""
+    return (near[1] - 2 * near[0] + near[2]) / NUDGE**2
+
+
+def _one_step(u, sign, *data):
+    """Newton's step from the minimum, whose derivative is the minimum's."""
+    rate, curvature = _slope_and_curvature(u, sign, *data)
+    curvature = jax.lax.stop_gradient(curvature)
+    return u - rate / jnp.where(curvature > 0, curvature, jnp.inf)
+
+
 @jax.jit  # and this once for the numbers and their margin
 def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> FreeHeads:
     held = jax.lax.stop_gradient((form, n_samples, noise, weights))
@@ -62,36 +82,24 @@ def predict_free_heads(form: Spectra | Matrices, n_samples, noise, weights) -> F
     best = jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))
     sign, start = signs[best], places[best]
 
-    def slope_and_curvature(u, *data):
-        # by differences: the predictor's own derivatives are right to first order only, and this one is differentiated again
-        near = jax.lax.map(lambda u: at_ratio(*data, sign * jnp.exp(u))[0], u + NUDGE * jnp.array([-1.0, 0.0, 1.0]))
-        return (near[2] - near[0]) / (2 * NUDGE), (near[0] - 2 * near[1] + near[2]) / NUDGE**2
-
     def newton(_, u):
-        rate, curvature = slope_and_curvature(u, *held)
+        rate, curvature = _slope_and_curvature(u, sign, *held)
         step = jnp.where(curvature > 0, -rate / jnp.where(curvature > 0, curvature, 1), -0.1 * jnp.sign(rate))
         return jnp.clip(u + jnp.clip(step, -0.25, 0.25), start - 0.5, start + 0.5)
 
     u = jax.lax.stop_gradient(jax.lax.fori_loop(0, N_NEWTON, newton, start))
-    rate, curvature = slope_and_curvature(u, form, n_samples, noise, weights)
-    curvature = jax.lax.stop_gradient(curvature)
-    u = u - rate / jnp.where(curvature > 0, curvature, jnp.inf)
+    u = linalg.found_otherwise(_one_step, u, u, sign, form, n_samples, noise, weights)
     ratio = sign * jnp.exp(u)
-    least, predicted = at_ratio(form, n_samples, noise, weights, ratio)
-    factors = jnp.concatenate([jnp.array([0.5, 2.0]), jnp.exp(NUDGE * jnp.array([-1.0, 0.0, 1.0]))])
-
-    def near_and_far(factor):  # in one loop, as every copy of the predictor takes a second to compile
-        loss, found = at_ratio(*held, factor * ratio)
-        return loss, found.risk[1]
-
-    around, risks = jax.lax.map(near_and_far, factors)
-    around, risks = around[:2], risks[2:]
+    # in one loop, as every copy of the predictor takes a second to compile: there, a little beside it, and far from it
+    factors = jnp.concatenate([jnp.exp(NUDGE * jnp.array([0.0, -1.0, 1.0])), jnp.array([0.5, 2.0])])
+    around, found = jax.lax.map(lambda factor: at_ratio(form, n_samples, noise, weights, factor * ratio), factors)
+    least, curvature = around[0], jax.lax.stop_gradient(_bend(around))
+    predicted = jax.tree.map(lambda leaf: leaf[0], found)
     misfit = predicted.risk * jnp.stack([ratio, jnp.ones_like(ratio)]) ** 2
     unit = jax.lax.stop_gradient(largest_of(weights * (noise**2 + misfit)))
-    bend = (risks[0] - 2 * risks[1] + risks[2]) / NUDGE**2
-    omitted = unit * jnp.abs(bend) / jnp.where(curvature > 0, curvature, 1) / risks[1]
+    omitted = unit * jnp.abs(_bend(found.risk[:, 1])) / jnp.where(curvature > 0, curvature, 1) / predicted.risk[1]
     other = smallest_of(jnp.where((signs == sign) | ~jnp.isfinite(losses), jnp.inf, losses))
-    rise = jnp.minimum(smallest_of(around), other) - least
+    rise = jnp.minimum(smallest_of(around[3:]), other) - least
     return FreeHeads(predicted.risk[1], ratio, rise / unit, omitted, predicted.margin)
 
 

@@ -28,7 +28,7 @@ def prepare(n_devices: int | None = None) -> None:
     draws in float32. Warns where it is loaded and `n_devices` comes too late.
     """
     _check_in_time(n_devices)
-    if gc.isenabled() and gc.get_threshold()[0] < COLLECTED:
+    if 0 < gc.get_threshold()[0] < COLLECTED:  # zero: never
         gc.set_threshold(COLLECTED)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if "numpy" in sys.modules and "OPENBLAS_NUM_THREADS" not in os.environ:

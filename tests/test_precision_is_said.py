@@ -1,5 +1,6 @@
 """float32 is never a surprise: preparing too late is refused, and results in float32 say so."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -13,10 +14,12 @@ import pytest
 import mtlsim as mtl
 from mtlsim.cells.draw import TransferDraw
 from mtlsim.core.status import IN_FLOAT32
-from mtlsim.launcher import prepare
+from mtlsim.launcher import COLLECTED, prepare
 from mtlsim.results.dataset import assemble
 from mtlsim.results.explain import explain
 from mtlsim.results.grid import Grid
+from mtlsim.theory import find_statement
+from mtlsim.verification.holes import search_holes
 
 
 def too_late(monkeypatch, wide, environment=None):
@@ -73,3 +76,32 @@ def test_a_sweep_in_float32_says_so(capsys):
     with jax.enable_x64(False):
         data = mtl.sweep(Noisy(), {"drift": [1.0]}, 2, jax.random.key(0), progress=True)
     assert data.attrs["precision"] == "float32" and IN_FLOAT32 in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [
+        lambda: mtl.verify(["group-gain"], fast=True),
+        lambda: mtl.verify(["eavesdropping"]),
+        lambda: mtl.search_counterexample(find_statement("effective-rows"), {"noise": (0.1, 2.0)}),
+        lambda: search_holes(find_statement("effective-rows")),
+    ],
+)
+def test_nothing_is_judged_in_float32(judged):
+    """There general-predictor did not apply, beyond-weights was refuted, and group-gain drew instances for ever."""
+    with (
+        jax.enable_x64(False),
+        pytest.raises(ValueError, match="must be run in float64.*but is run in float32; call mtlsim.launcher"),
+    ):
+        judged()
+
+
+@pytest.mark.parametrize(("given", "left"), [(700, COLLECTED), (0, 0), (COLLECTED + 1, COLLECTED + 1)])
+def test_a_prepared_process_looks_for_garbage_less_often_than_python_unless_the_user_has_chosen(monkeypatch, given, left):
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(given, *before[1:])
+        too_late(monkeypatch, wide=True)
+        assert gc.get_threshold() == (left, *before[1:])
+    finally:
+        gc.set_threshold(*before)

@@ -23,7 +23,7 @@ from mtlsim.verification.finding import family_wise, settle
 from mtlsim.verification.holes import Hole, Search
 from mtlsim.verification.report import as_json, write_report
 from mtlsim.verification.rules import FAMILY, consider, holm, judge
-from mtlsim.verification.run import _both, _quantities, examine, verify
+from mtlsim.verification.run import _both, _instances, _quantities, examine, verify
 
 NORMAL = np.random.default_rng(1).normal(size=2000)
 
@@ -221,6 +221,52 @@ def test_draws_go_on_until_there_is_a_verdict():
     wrong = examine(coin(predict=lambda case: 1.1 * case.value, noise=1.5), 4, 100)
     assert wrong.verdict == "refuted"
     assert examine(coin(noise=300.0), 4, 100, budget=4).n_seeds == 400  # the budget is kept
+
+
+def test_long_tails_refute_nothing_that_is_true_and_still_what_is_false():
+    """Few draws of a skewed law lie below their mean and look sure of it, in the slope over instances most of all: one in
+    ten runs did so at a level of one in two thousand."""
+    rng, n_runs, refuted, plain = np.random.default_rng(5), 60, 0, 0
+    law = lambda shape: 0.5 + np.exp(1.5 * rng.normal(size=shape) - 1.125)
+    look = lambda draws, value=1.5: judge("equality", [evidence(one, value, instance=i) for i, one in enumerate(draws)], FAMILY / 2)
+    for draws in (law((4, 100)) for _ in range(n_runs)):
+        refuted += look(draws)[0] == "refuted"
+        weights = 1 / draws.var(1, ddof=1)
+        slope = np.sum(weights * (draws.mean(1) - 1.5)) / np.sqrt(np.sum(weights) / draws.shape[1])
+        plain += abs(slope) > 3.7  # two-sided, of half of the level
+    assert refuted <= 1 < 3 < plain
+    assert look(law((4, 20_000)), 1.3)[0] == "refuted" and look(law((4, 20_000)), 1.7)[0] == "refuted"
+
+
+def test_what_some_draws_refute_others_must_refute_alone():
+    wrong = examine(coin(predict=lambda case: 1.3 * case.value, noise=0.5), 4, 100)
+    assert wrong.verdict == "refuted" and wrong.looks == 2 and wrong.n_seeds == 200
+    # 6 rows more than features, on two: its first draws lie 5.9 standard errors below their mean
+    finding = examine(theory.find_statement("groups-apart"), 8, 200, 2, True, FAMILY / 103, 64)
+    assert finding.verdict == "confirmed" and finding.looks > 1
+
+
+def test_the_first_draws_alone_refute_nothing_that_the_others_do_not():
+    """Half of 200 draws are off, and the budget holds no more."""
+    once = dataclasses.replace(coin(noise=0.1), measure=lambda case, key: {"value": case.value + _early(case, key)})
+    finding = examine(once, 4, 100, budget=1)
+    assert finding.verdict == "undecided" and "a refutation that other draws repeat" in str(finding) and finding.n_seeds == 200
+
+
+def _early(case, key):
+    """A draw of mean one for the first hundred seeds of each instance, and of mean zero for the others."""
+    fold, (instance, seed) = jax.random.fold_in, jnp.divmod(jnp.arange(400), 100)
+    number = lambda i, s: jax.random.key_data(fold(fold(jax.random.key(0), i), s))[1]
+    early = jnp.any(jax.vmap(number)(instance, seed) == jax.random.key_data(key)[1])
+    return early + case.noise * jax.random.normal(key)
+
+
+def test_a_fast_look_compiles_few_shapes():
+    """Outside its assumptions, held-mixing has one of five architectures, and rows that no other place has."""
+    for one_shape, most in ((True, 1), (False, 8)):
+        places, instances = _instances(theory.find_statement("held-mixing"), 20, np.random.default_rng(0), one_shape)
+        shapes = [len({shape_of(one) for one, at in zip(instances, places, strict=True) if at == place}) for place in set(places)]
+        assert max(shapes) <= most and (one_shape or max(shapes) > 1)
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])

@@ -145,8 +145,8 @@ def make_pencil(
 
 def cubic_maximum(
     left: Float[Array, "..."], right: Float[Array, "..."], left_slope: Float[Array, "..."], right_slope: Float[Array, "..."]
-) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
-    """Maximum over s in [0, 1] of the cubic with these end values and end slopes, the s at which it is taken, and its curvature."""
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Maximum over s in [0, 1] of the cubic with these end values and end slopes, and the s at which it is taken."""
     rise = right - left
     c3 = left_slope + right_slope - 2 * rise
     c2 = rise - left_slope - c3
@@ -161,7 +161,7 @@ def cubic_maximum(
     inside = left + inner * (left_slope + inner * (c2 + inner * c3))
     ends = jnp.maximum(left, right)
     place = jnp.where(inside >= ends, inner, (right > left).astype(inner.dtype))
-    return jnp.maximum(inside, ends), place, 2 * c2 + 6 * c3 * place
+    return jnp.maximum(inside, ends), place
 
 
 def tabulate(pencil, low: Float[Array, ""], high: Float[Array, ""], n_nodes: int = N_NODES) -> Table:
@@ -176,7 +176,7 @@ def tabulate(pencil, low: Float[Array, ""], high: Float[Array, ""], n_nodes: int
     u = low + step * jnp.arange(n_nodes, dtype=low.dtype)
     forms, slopes = pencil.evaluate(u)
     values, rates = forms.over_first(), slopes.over_first()
-    peaks, places, curvatures = cubic_maximum(values[:, :-1], values[:, 1:], step * rates[:, :-1], step * rates[:, 1:])
+    peaks, places = cubic_maximum(values[:, :-1], values[:, 1:], step * rates[:, :-1], step * rates[:, 1:])
     k1, k2 = jnp.maximum(slopes.deficit, 0) / 2, jnp.maximum(slopes.second, 0) / 2
     mixed = 2 * jnp.minimum(jnp.sqrt(k1 * pencil.energies[1]), jnp.sqrt(k2 * pencil.energies[0]))
     fourth = 16 * (k1 + k2) * jnp.exp(2 * step) + 5 * mixed * jnp.exp(step)
@@ -184,11 +184,15 @@ def tabulate(pencil, low: Float[Array, ""], high: Float[Array, ""], n_nodes: int
     ends = jnp.array([0, -1])
     towards = jnp.array([-1, 1], low.dtype) * rates[:, ends]
     tails = values[:, ends] + jnp.maximum(towards, 0) + 1.34 * (k1 + k2)[ends]
-    return Table(values, bounds, tails, peaks, u[:-1] + places * step, curvatures / step**2)
+    # of slopes: second differences of values are rounding where a table is narrow
+    return Table(values, bounds, tails, peaks, u[:-1] + places * step, (rates[:, 1:] - rates[:, :-1]) / step)
 
 
 class Search(NamedTuple):
-    """State of the search: the range still open, the best value met, the bound on all that was closed, and the peak to polish."""
+    """State of the search: the range still open, the best value met, the bound on all that was closed, and the peak to polish.
+
+    reach: width of the last table, anywhere in which rounding of its values may have put the peak.
+    """
 
     low: Float[Array, ""]
     high: Float[Array, ""]
@@ -200,6 +204,7 @@ class Search(NamedTuple):
     place: Float[Array, ""]
     curvature: Float[Array, ""]
     peak: Float[Array, ""]
+    reach: Float[Array, ""]
 
 
 def maximize(pencil, n_nodes: int = N_NODES, n_tables: int = N_TABLES) -> Optimum:
@@ -226,11 +231,12 @@ def maximize(pencil, n_nodes: int = N_NODES, n_tables: int = N_TABLES) -> Optimu
             table.places[negative, interval],
             table.curvatures[negative, interval],
             largest_of(table.peaks),
+            search.high - search.low,
         ), None
 
-    start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low, nothing, nothing)
+    start = Search(low, high, nothing, -nothing, nothing, nothing, jnp.ones_like(low), low, nothing, nothing, high - low)
     found, _ = jax.lax.scan(zoom, start, jnp.arange(n_tables) == 0)
-    u = polish(pencil, found.sign, found.place, found.curvature, found.high - found.low)
+    u = polish(pencil, found.sign, found.place, found.curvature, found.reach)
     value, bound = pencil.energies[0] + found.peak, pencil.energies[0] + found.bound
     return Optimum(found.sign * jnp.exp(u) / pencil.scale, value, bound, found.best - found.least)
 
@@ -238,7 +244,7 @@ def maximize(pencil, n_nodes: int = N_NODES, n_tables: int = N_TABLES) -> Optimu
 def polish(
     pencil, sign: Float[Array, ""], start: Float[Array, ""], curvature: Float[Array, ""], reach: Float[Array, ""]
 ) -> Float[Array, ""]:
-    """Zero of the slope of G by secant steps from the cubic's peak and curvature, no further than `reach` from there."""
+    """Zero of the slope of G by secant steps from the cubic's peak and the curvature there, no further than `reach` from there."""
     resolved = jnp.sqrt(jnp.finfo(start.dtype).eps)
 
     def step(_, state):

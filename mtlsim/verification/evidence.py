@@ -7,6 +7,7 @@ from scipy import stats
 
 from mtlsim.theory.statement import OUTSIDE
 
+SKEWED = 5.0  # root of how many draws a mean of unit skewness needs
 ROUNDING = 1e-6  # relative difference that an identity may have
 NOTHING = np.finfo(float).tiny
 
@@ -108,14 +109,18 @@ class Evidence:
         if kind == "identity":
             return float(score <= 1)
         if kind == "sign":
-            return by_chance(score, self._draws(kind), below=True)
+            return self._by_chance(score, kind, 1.0, below=True)
+        mean = self._draws(kind, factor).mean()
+        return (1 + (kind == "equality")) * self._by_chance(float(np.copysign(score, mean)), kind, factor, below=bool(mean < 0))
+
+    def _by_chance(self, score: float, kind: str, factor: float, below: bool) -> float:
         draws = self._draws(kind, factor)
-        return (1 + (kind == "equality")) * by_chance(float(np.copysign(score, draws.mean())), draws, below=bool(draws.mean() < 0))
+        return by_chance(score, len(draws), pull_of(draws), below)
 
     def decided(self, n_tests: int, level: float) -> bool:
         """Of a sign: whether it is the predicted one beyond chance, as one of several tests."""
         score = self.score("sign")
-        return bool(np.isfinite(score) and n_tests * by_chance(score, self._draws("sign"), below=False) <= level)
+        return bool(np.isfinite(score) and n_tests * self._by_chance(score, "sign", 1.0, below=False) <= level)
 
     def held(self, factor: float = 1.0) -> np.ndarray:
         """Of a bound: on which of the draws inside, whose numbers are numbers, it held up to rounding."""
@@ -151,13 +156,26 @@ def _mean_and_error(draws: np.ndarray) -> tuple[float, float]:
     return float(np.mean(draws)), float(error)
 
 
-def by_chance(score: float, draws: np.ndarray, below: bool) -> float:
-    """Probability of a z-score so low (or so high) as that of these draws' mean.
+def pull_of(draws: np.ndarray) -> float:
+    """Skewness of the mean of draws: that of the draws over the root of their number."""
+    spread = np.std(draws)
+    return float(np.mean(((draws - np.mean(draws)) / spread) ** 3) / np.sqrt(len(draws))) if spread > NOTHING else 0.0
+
+
+def too_skewed(pull: float, below: bool) -> bool:
+    """Whether a mean is low (or high) by draws of a long tail that so few rarely show: fewer than 25 skewness^2 of them, Cochran's
+    rule."""
+    return SKEWED * abs(pull) > 1 and (pull > 0) == below
+
+
+def by_chance(score: float, n: int, pull: float, below: bool) -> float:
+    """Probability of a z-score so low (or so high) as that of the mean of n draws with this skewness of the mean.
 
     Student's t, and Hall's transform of it where that makes it larger: the mean of skewed draws is correlated with their spread.
+    One where too few of the long tail are seen.
     """
-    n, spread = len(draws), np.std(draws)
-    pull = np.mean(((draws - np.mean(draws)) / spread) ** 3) / np.sqrt(n) if spread > NOTHING else 0.0
+    if too_skewed(pull, below):
+        return 1.0
     hall = score + pull * score**2 / 3 + pull**2 * score**3 / 27 + pull / 6
     sides = [stats.t.cdf(z if below else -z, n - 1) for z in (score, hall)]
     return float(max(sides))

@@ -4,6 +4,10 @@ A rule looks at instances inside a statement's assumptions and on their edge, an
 hold; instances outside show where it breaks. A statement is confirmed only if its power twins, the same formula 10 % too low and
 10 % too high, are refuted by the same data, for every quantity. What is no number never confirms and never refutes.
 
+A mean of few draws of a skewed law mostly lies away from its long tail, and looks surer than it is. So a z-score on that side tells
+nothing while there are fewer than 25 skewness^2 draws (Cochran's rule), and what some draws refute, as many others must refute
+alone.
+
 Levels: a verdict that stands alone is taken at `ALONE`. Those of a whole run share `FAMILY`: every statement is tested at
 FAMILY / (number of statements), its k-th look at the draws at 1 / (k (k + 1)) of that, which sum to one however many looks there
 are, and every instance and quantity at an equal share of it. So the probability that any true statement of a run is refuted, at
@@ -18,7 +22,7 @@ from scipy import stats
 
 from mtlsim.core.words import counted
 from mtlsim.theory.statement import EDGE, INSIDE, KINDS, TWINS
-from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence
+from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence, by_chance, pull_of, too_skewed
 
 FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
 ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
@@ -29,15 +33,16 @@ CONFIRMED, REFUTED, VACUOUS, UNDECIDED = "confirmed", "refuted", "vacuous", "und
 NOT_APPLICABLE = "not applicable"
 VERDICTS = (CONFIRMED, REFUTED, VACUOUS, NOT_APPLICABLE, UNDECIDED)
 _TWINS = "for every quantity the same formula 10 % too low and the one 10 % too high are refuted by the same rule on the same draws"
+_TWICE = " A refutation counts once as many other draws repeat it alone: few draws of a skewed law deceive a z-score."
 _ALWAYS = " Draws on which an assumption does not hold count for nothing; if none is left, the statement is not applicable."
 RULES = {
     "equality": "Per instance, and over all instances by the slope of measured on predicted, z = mean of (measured - predicted) "
     f"over its standard error. Refuted if some z is beyond chance at the level of the run; confirmed if none is beyond chance at "
-    f"{AGREES:g} and {_TWINS}; undecided otherwise.{_ALWAYS}",
+    f"{AGREES:g} and {_TWINS}; undecided otherwise.{_TWICE}{_ALWAYS}",
     "limit": "As for an equality, with z = (|mean of (measured - predicted)| - allowed) over its standard error, where allowed is "
     "the stated share of the prediction. Besides, the same instances are drawn at two sizes, and the relative error that stays as "
     f"the size grows (2 b(2d) - b(d) where the error must halve) must be below {VANISHES:g} of what is allowed at the smaller one: "
-    f"refuted if it is beyond, confirmed only if it is below, both at the level of the run.{_ALWAYS}",
+    f"refuted if it is beyond, confirmed only if it is below, both at the level of the run.{_TWICE}{_ALWAYS}",
     "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw and {_TWINS}; "
     f"refuted if they differ by more on any.{_ALWAYS}",
     "bound": "Refuted if measured exceeds predicted by more than rounding on any draw (with a claimed share: if the draws on which "
@@ -45,7 +50,8 @@ RULES = {
     f"otherwise. How tight it is, predicted / measured, is reported.{_ALWAYS}",
     "sign": "z = mean of measured times the predicted sign, over its standard error. Refuted if some z is negative beyond chance "
     f"at the level of the run; confirmed if none is at {AGREES:g}, at least half of the instances inside are positive beyond "
-    f"chance and, where there is a threshold, so is one instance on either side of it, 10 % away; undecided otherwise.{_ALWAYS}",
+    f"chance and, where there is a threshold, so is one instance on either side of it, 10 % away; undecided otherwise."
+    f"{_TWICE}{_ALWAYS}",
 }
 assert RULES.keys() == KINDS.keys()
 
@@ -119,19 +125,27 @@ def against(kind: str, counted: Sequence[Evidence], factor: float = 1.0) -> floa
 
 def _slope_p_value(kind: str, rows: Sequence[Evidence], factor: float) -> float:
     """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike."""
-    excess = weight = spare = 0.0
-    usable = [one.inside for one in rows if one.sound and len(one.inside.measured) > 1]
-    for inside in usable:
-        predicted, difference = factor * inside.predicted.mean(), inside.measured - factor * inside.predicted
-        size = factor * np.abs(inside.predicted).mean()
-        variance = max(difference.var(ddof=1) / len(difference), (1e-12 * size) ** 2, NOTHING)
-        excess += predicted * difference.mean() / variance
-        weight += predicted**2 / variance
-        spare += inside.allowed * np.abs(predicted) * size / variance if kind == "limit" else 0.0
+    parts = []
+    for inside in (one.inside for one in rows if one.sound and len(one.inside.measured) > 1):
+        n, difference, size = len(inside.measured), inside.measured - factor * inside.predicted, np.abs(inside.predicted).mean()
+        variance = max(difference.var(ddof=1) / n, (1e-12 * factor * size) ** 2, NOTHING)
+        parts.append(
+            (factor * inside.predicted.mean(), difference.mean(), variance, pull_of(difference), n, inside.allowed * factor * size)
+        )
+    if not parts:
+        return 1.0
+    predicted, mean, variance, pull, n, allowed = map(np.array, zip(*parts, strict=True))
+    below = bool(np.sum(predicted * mean / variance) < 0)
+    # where few draws of a long tail are seen, a low mean comes with a low variance, and so with weight
+    kept = np.array([not too_skewed(float(own), below == bool(sign > 0)) for own, sign in zip(pull, predicted, strict=True)])
+    slope = predicted / variance * kept
+    excess, weight = np.sum(slope * mean), np.sum(slope * predicted)
     if weight == 0:
         return 1.0
-    freedom = min(len(inside.measured) for inside in usable) - 1
-    return float((1 + (kind == "equality")) * stats.t.sf(max(abs(excess) - spare, 0) / np.sqrt(weight), freedom))
+    spare = np.sum(np.abs(slope) * allowed) if kind == "limit" else 0.0
+    score = np.copysign(max(abs(excess) - spare, 0) / np.sqrt(weight), excess)
+    whole = np.sum(slope**3 * pull * variance**1.5) / weight**1.5
+    return (1 + (kind == "equality")) * by_chance(float(score), int(n.min()), float(whole), below=bool(excess < 0))
 
 
 def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[str]:

@@ -27,7 +27,7 @@ from mtlsim.verification.evidence import Evidence
 from mtlsim.verification.finding import Finding, family_wise, settle
 from mtlsim.verification.holes import search_holes
 from mtlsim.verification.report import write_report
-from mtlsim.verification.rules import CONFIRMED, FAMILY, UNDECIDED, consider
+from mtlsim.verification.rules import CONFIRMED, FAMILY, REFUTED, UNDECIDED, consider
 
 MAX_THREADS = 4
 MAX_TRIES = 20
@@ -54,9 +54,10 @@ def verify(
     folder for report.html (with the pictures inside), report.json and, if latex, report.tex, its table. n_instances: inside the
     assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the first look; while a statement is
     undecided they are doubled, up to `budget` times as many, and each look is paid for (see `verification.rules`). A mechanism
-    says its own number of draws, and is tried at the level of one verdict (see `mechanisms`). fast: fewer instances and draws to
-    begin with; of mechanisms, half of the draws. holes: random cells inside the assumptions, as many for each statement that is
-    expected to hold, are looked at beside (`verification.holes`): cells in which it is false are said with its verdict.
+    says its own number of draws, and is tried at the level of one verdict (see `mechanisms`). fast: fewer instances, and fewer
+    draws to begin with, which are doubled once more; of mechanisms, half of the draws. holes: random cells inside the assumptions,
+    as many for each statement that is expected to hold, are looked at beside (`verification.holes`): cells in which it is false are
+    said with its verdict.
     progress: print each finding when it is there, then the error of the whole run. Raises ValueError for an unknown name, with the
     nearest, and in float32. What a statement or a mechanism itself raises is raised when all others are done.
 
@@ -73,7 +74,7 @@ def verify(
     statements = [thing for thing in things if isinstance(thing, Statement)]
     mechanisms = [thing for thing in things if isinstance(thing, Mechanism)]
     if fast:
-        n_instances, n_seeds = min(n_instances, 8), min(n_seeds, 200)
+        n_instances, n_seeds, budget = min(n_instances, 8), min(n_seeds, 200), 2 * budget
     if out is not None:
         check_writable(Path(out), "out")
     level, findings, trials, failures = FAMILY / max(len(statements), 1), [], [], []
@@ -160,9 +161,9 @@ def examine(
 ) -> Finding:
     """One statement: draw instances in all places, measure and predict on the same keys, and judge by the rule of its kind.
 
-    While the verdict is undecided, the draws of all instances that count are doubled, up to `budget` times n_seeds. one_shape: keep
-    to instances of the shape of the first, or else of the first in their place, as each shape compiles anew. level: the probability
-    of a wrong verdict over all looks.
+    While the verdict is undecided, the draws of all instances that count are doubled, up to `budget` times n_seeds; once more where
+    these refute it, as the new ones must say so alone. one_shape: keep to instances of the shape of the first, or else of the first
+    in their place, as each shape compiles anew. level: the probability of a wrong verdict over all looks.
     """
     start = time.perf_counter()
     places, instances = _instances(statement, n_instances, np.random.default_rng([seed, *statement.name.encode()]), one_shape)
@@ -175,19 +176,31 @@ def examine(
     haste = HASTILY if brief else QUICKLY
     draw = Drawing(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), batch, haste)
     values: list[dict[str, np.ndarray]] = [{} for _ in instances]
-    looks, n_drawn, p_value = 0, 0, 1.0
+    looks, n_drawn, p_value, accused = 0, 0, 1.0, None
     while True:
         n_before, n_drawn, looks = n_drawn, max(n_seeds, 2 * n_drawn), looks + 1
-        evidence = []
+        evidence, fresh = [], []
         for i, owner in enumerate(owners):
+            about = places[owner], owner, i >= n_own
             if looks == 1 or places[owner] != OUTSIDE:
-                values[i] = _append(values[i], draw(i, range(n_before, n_drawn)))
-            evidence += _evidence(statement, instances[i], values[i], places[owner], owner, i >= n_own)
+                new = draw(i, range(n_before, n_drawn))
+                values[i] = _append(values[i], new)
+                fresh += _evidence(statement, instances[i], new, *about)
+            evidence += _evidence(statement, instances[i], values[i], *about)
         spent = 1 / (looks * (looks + 1))
         found = consider(statement.kind, evidence, level * spent)
-        p_value = min(p_value, found.p_value / spent)
         certain = one_look or not all(one.sound for one in evidence if one.counts)
-        if found.verdict != UNDECIDED or certain or 2 * n_drawn > budget * n_seeds:
+        if accused is not None:  # by all draws before: what the new ones say alone
+            again = consider(statement.kind, fresh, level * spent)
+            p_value = min(p_value, max(accused, again.p_value / spent))
+            certain = certain or (found.verdict == again.verdict == REFUTED)
+        accused = found.p_value / spent if found.verdict == REFUTED and not certain else None
+        if accused is None:
+            p_value = min(p_value, found.p_value / spent)
+            if found.verdict != UNDECIDED or certain or 2 * n_drawn > budget * n_seeds:
+                break
+        elif n_drawn > budget * n_seeds:
+            found = replace(found, verdict=UNDECIDED, lacks=("a refutation that other draws repeat",))
             break
     seconds = time.perf_counter() - start
     worst = _worst(statement.kind, evidence)

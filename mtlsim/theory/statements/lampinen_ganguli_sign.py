@@ -28,8 +28,8 @@ def measure(case, key):
 
 def instance(place: str, rng: np.random.Generator) -> TwoTeachers:
     while True:
-        case = errors.instance(place, rng)
-        if case.n_inputs == 100 and abs(float(transfer_benefit(case))) > 1.2 * DECIDED:
+        case = errors.resized(errors.instance(place, rng))
+        if abs(float(transfer_benefit(case))) > 1.2 * DECIDED:
             return case
 
 

@@ -37,15 +37,20 @@ def relative_error(cell):
     return 3 * spread / (cell.n_features * (1 + alone - extra) ** 2)
 
 
+def moves(cell):
+    """What one draw moves of T + N - N_0."""
+    alone, extra = levels(cell)
+    return jnp.sqrt((2 * alone**2 + 4 * alone + 2 * extra**2) / cell.n_features)
+
+
 def pure_noise(cell):
     """Margins of what the statements on noise tasks assume of them."""
     alone, extra = levels(cell)
-    moves = jnp.sqrt((2 * alone**2 + 4 * alone + 2 * extra**2) / cell.n_features)
     return {
         "extra labels without a signal": 1e-9 - jnp.asarray(cell.extra_size, float),
         "independent noise": 1e-9 - jnp.asarray(cell.correlation, float),
         "a single task as it is": 1e-9 - jnp.abs(jnp.asarray(cell.shrinkage, float) - 1),
-        "noise tasks that stand out less than the main task": 1 + alone - extra - STAND_OUT * moves,
+        "noise tasks that stand out less than the main task": 1 + alone - extra - STAND_OUT * moves(cell),
     }
 
 
@@ -59,7 +64,8 @@ def predict(cell, key):
 
 
 def measure(cell, key):
-    """The gain, less what chance did to c^2 and c e'z (see above), whose means are known exactly: it has a tenth of the spread."""
+    """The gain, less what chance did to c^2 and c e'z (see above), whose means are known exactly: it has a tenth of the spread, and
+    less of it where noise tasks stand out as the main one does."""
     parameters, seen = cell.estimates(key=key)
     alone, extra = levels(cell)
     wrong, noise = seen[0] - parameters[0], seen[1:]
@@ -67,7 +73,8 @@ def measure(cell, key):
     squares = inner**2 - (1 + alone) * extra / cell.n_features
     products = inner * turned - alone * extra / cell.n_features
     apart = 1 + alone - extra
-    return {"gain": cell(key=key)["gain"] - jnp.sum((2 * alone - extra) * squares / apart**2 - 2 * products / apart)}
+    inverse = apart / (apart**2 + (moves(cell) / 2) ** 2)
+    return {"gain": cell(key=key)["gain"] - jnp.sum((2 * alone - extra) * squares * inverse**2 - 2 * products * inverse)}
 
 
 def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:

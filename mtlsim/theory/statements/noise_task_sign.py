@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
-from mtlsim.theory.statement import OUTSIDE, Statement, measured
-from mtlsim.theory.statements.noise_task import levels, pure_noise
+from mtlsim.theory.statement import OUTSIDE, Statement
+from mtlsim.theory.statements.noise_task import levels, measure, pure_noise
 
 
 def assume(cell, key):
@@ -50,6 +50,6 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measured("gain"),
+    measure=measure,
     threshold=threshold,
 )

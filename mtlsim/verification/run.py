@@ -189,12 +189,12 @@ def examine(
             evidence += _evidence(statement, instances[i], values[i], *about)
         spent = 1 / (looks * (looks + 1))
         found = consider(statement.kind, evidence, level * spent)
-        certain = one_look or not all(one.sound for one in evidence if one.counts)
+        certain, repeated = one_look or not all(one.sound for one in evidence if one.counts), one_look
         if accused is not None:  # by all draws before: what the new ones say alone
             again = consider(statement.kind, fresh, level * spent)
             p_value = min(p_value, max(accused, again.p_value / spent))
-            certain = certain or (found.verdict == again.verdict == REFUTED)
-        accused = found.p_value / spent if found.verdict == REFUTED and not certain else None
+            repeated = again.verdict == REFUTED
+        accused = found.p_value / spent if found.verdict == REFUTED and not repeated else None
         if accused is None:
             p_value = min(p_value, found.p_value / spent)
             if found.verdict != UNDECIDED or certain or 2 * n_drawn > budget * n_seeds:

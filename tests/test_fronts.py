@@ -322,6 +322,14 @@ def test_losses_of_few_rows_are_those_on_the_rows(sizes):
     assert front.reachable.any()
 
 
+def test_no_point_stands_on_the_rounding_of_a_layer_orthogonal_to_a_row():
+    tasks = uneven(3, (30, 20, 1), 4)
+    front = mtl.pareto_front(moments_of(tasks), n_points=100)
+    for (X, y), losses in zip(tasks, front.losses.T, strict=True):
+        fits = np.linalg.norm(front.directions @ X.T, axis=1) / np.linalg.norm(X, 2)
+        assert np.all(losses[fits < 1e-9] >= np.mean(y**2) * (1 - 1e-9))
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_units_of_labels_and_rows_change_nothing(shared):
     rng, units = np.random.default_rng(4), np.array([1e-6, 1.0, 1e6])

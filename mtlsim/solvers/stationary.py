@@ -194,10 +194,13 @@ def of_one_direction(
             layers = np.einsum("tdk,tk->td", sides[solved], scales[solved])
             found.append((layers, scales[solved] ** 2 / mixes[solved]))
     layers, weights = map(np.concatenate, zip(*found, strict=True))
-    losses = np.stack(
-        [energy - _explained(layers @ own, said) for own, said, energy in zip(seen, scores, energies, strict=True)], 1
-    )
-    return Points(losses, weights, (layers @ root.T)[:, :, None])
+    fits, sizes = [layers @ own for own in seen], np.linalg.norm(seen, 2, (1, 2))
+    # orthogonal to all rows of a task, as far as B is known, its equation holds under every weight, and its loss jumps
+    seen_at_all = np.linalg.norm(fits, axis=2) > CLOSE * sizes[:, None] * np.linalg.norm(layers, axis=1)
+    explained = np.stack([_explained(*one) for one in zip(fits, scores, strict=True)], 1)
+    losses = energies - np.where(seen_at_all.T, explained, 0)
+    kept = np.all(seen_at_all, 0) | (np.arange(len(layers)) < n_tasks)
+    return Points(losses[kept], weights[kept], (layers[kept] @ root.T)[:, :, None])
 
 
 def _seen(grams: np.ndarray, crosses: np.ndarray, rounding: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,10 @@ import pytest
 from scipy import stats
 
 import mtlsim as mtl
+from mtlsim.cells.attribute_selection import AttributeSelection
+from mtlsim.cells.groups import Groups
+from mtlsim.cells.orthonormal_rows import OrthonormalRows
+from mtlsim.cells.representation import Representation
 from mtlsim.cells.tails import compare_with_expectation
 from mtlsim.core.mean_gain import add_up, join
 from mtlsim.core.status import Status, worst
@@ -351,3 +355,25 @@ def test_what_rounding_makes_of_risks_is_no_control_and_no_gain():
     ]
     np.testing.assert_array_equal(data.gain_sign.values[1], [0, 0, 0, 1])
     np.testing.assert_array_equal(gains[1, :3], 0)
+
+
+ONE_TRUTH = mtl.LinearTasks(6, (40, 30, 20), cosine=1.0, noise=0.0, design=(mtl.Spiked(1e4, fraction=0.3), *[mtl.Isotropic()] * 2))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Groups(ONE_TRUTH),
+        mtl.Decomposition(ONE_TRUTH),
+        Representation(noise=0.0),
+        AttributeSelection(noise=0.0),
+        OrthonormalRows(noise=0.0, cosine=1.0),
+    ],
+    ids=lambda cell: type(cell).__name__,
+)
+def test_no_gain_of_any_cell_is_rounding(cell):
+    """Without label noise, and with one parameter vector for all where parameters are given, both risks are zero."""
+    data = mtl.sweep(cell, {}, 100, KEY, progress=False)
+    parts = ("gain", "gap_closed", "variance_saved", "bias_brought", "free_heads", "chance", "covariance")
+    gains = [name for name in data if name.startswith(parts) and "seed" in data[name].dims]
+    assert gains and all((data[name].values == 0).all() for name in gains)

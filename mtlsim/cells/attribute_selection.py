@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from mtlsim.cells.orthonormal_rows import share_direction
+from mtlsim.cells.tails import gain_of
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, correlated_normals, stream
 from mtlsim.core.status import Status, flag, with_status
@@ -64,7 +65,7 @@ class AttributeSelection(eqx.Module):
         risk = lambda estimate, kept: jnp.sum((jnp.where(kept, estimate, 0) - theta) ** 2)
         risk_single, risk_multi = risk(own, alone), risk(together, chosen)
         numbers = {
-            "gain": risk_single - risk_multi,
+            "gain": gain_of(risk_single, risk_multi, 1.0),
             "risk_single": risk_single,
             "risk_multi": risk_multi,
             "area_single": area(jnp.abs(own), used),

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from mtlsim.cells.tails import CLEAR, rounding_of_pooled, rounding_of_risk
 from mtlsim.cells.transfer import Transfer
 from mtlsim.core import linalg
 from mtlsim.core.checks import is_concrete
@@ -73,12 +74,16 @@ class Decomposition(Transfer):
         bias_alone, variance_alone = expected_risk(tasks, moments, only, ridge, target)
         bias_pooled, variance_pooled = expected_risk(tasks, moments, weights, ridge, target)
         risk_pooled = tasks.excess_risk(solve_pooled(moments, weights, ridge), target)
-        return DecompositionDraw(
-            draw.gain,
+        parts = (
             variance_alone - variance_pooled,
             bias_alone - bias_pooled,
             risk_pooled - draw.risk_multi,
             (draw.risk_single - bias_alone - variance_alone) - (risk_pooled - bias_pooled - variance_pooled),
+        )
+        rounding = rounding_of_risk(tasks, target) + rounding_of_pooled(tasks, weights)[target]
+        return DecompositionDraw(
+            draw.gain,
+            *[jnp.where(jnp.abs(part) <= CLEAR * rounding, 0, part) for part in parts],
             equal.gain,
             draw.gain - equal.gain,
             status_of(draw.gain, draw.status),

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
+from mtlsim.cells.tails import CLEAR, rounding_of_pooled
 from mtlsim.core.arc_cosine import angle_between
 from mtlsim.core.audit import decision_rates
 from mtlsim.core.checks import as_numbers, is_concrete, is_number_to_be, is_whole, require, require_all, require_one
@@ -44,7 +45,8 @@ class Groups(eqx.Module):
     Returns risk_single, risk_multi, error_single, error_multi: population means; the same with _majority and _minority, and with
     _by_group (G,), as are false_positive_* and false_negative_*; gap_single, gap_multi: the largest less the smallest false
     positive rate of a group, gap_positive_* of the true positive rates; gain = risk_single - risk_multi, gain_majority,
-    gain_minority, gain_by_group, gain_error, and gap_closed = gap_single - gap_multi: positive helps; and a status.
+    gain_minority, gain_by_group, gain_error, and gap_closed = gap_single - gap_multi: positive helps, and zero where
+    rounding of both risks may have made them; and a status.
     """
 
     tasks: Recipe
@@ -144,11 +146,19 @@ class Groups(eqx.Module):
                 found |= {f"{name}_{side}_{group}": audit[name][g] for group, g in zip(GROUPS, (0, -1), strict=True)}
             for gap, rate in (("gap", "false_positive"), ("gap_positive", "false_negative")):
                 found[f"{gap}_{side}"] = largest_of(audit[rate]) - smallest_of(audit[rate])
-        gains = {"gain": "risk{}", "gain_error": "error{}", "gap_closed": "gap{}"}
-        gains |= {f"gain_{group}": f"risk{{}}_{group}" for group in (*GROUPS, "by_group")}
-        found |= {gain: found[of.format("_single")] - found[of.format("_multi")] for gain, of in gains.items()}
+        differ = self._differ(tasks, sides, audits["risk"])
+        of_groups = dict(zip(GROUPS, (differ[0], differ[-1]), strict=True)) | {"by_group": differ}
+        gains = {"gain": ("risk{}", differ.any()), "gain_error": ("error{}", differ.any()), "gap_closed": ("gap{}", differ.any())}
+        gains |= {f"gain_{group}": (f"risk{{}}_{group}", one) for group, one in of_groups.items()}
+        for gain, (of, is_one) in gains.items():
+            found[gain] = jnp.where(is_one, found[of.format("_single")] - found[of.format("_multi")], 0)
         heavy = self._near_interpolation(tasks, groups & (weights > 0)) | self._near_interpolation(tasks, weights > 0)
         return with_status(found, tasks.status, flag(heavy, Status.heavy_tailed))
+
+    def _differ(self, tasks, sides: Float[Array, "2 K"], risks: Float[Array, "2 G"]) -> Bool[Array, " G"]:
+        """Whether the risks of each group differ by more than rounding may have made; what is no number differs."""
+        rounding = rounding_of_pooled(tasks, sides[0]) + rounding_of_pooled(tasks, sides[1])
+        return ~(jnp.abs(risks[0] - risks[1]) <= CLEAR * rounding[-self.n_groups :])
 
     def _near_interpolation(self, tasks, used: Bool[Array, " K"]) -> Bool[Array, ""]:
         """Whether the rows of these tasks are so near to the features that a group's risk has no finite variance.

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from mtlsim.cells.tails import gain_of
 from mtlsim.core.checks import is_whole, require, require_one
 from mtlsim.core.keys import check_key, correlated_normals, stream
 from mtlsim.core.linalg import multiply
@@ -71,7 +72,7 @@ class OrthonormalRows(eqx.Module):
         risk_single, risk_multi = risk(alone), risk(together)
         scale = along(alone) - along(together)
         numbers = {
-            "gain": risk_single - risk_multi,
+            "gain": gain_of(risk_single, risk_multi, 1.0),
             "risk_single": risk_single,
             "risk_multi": risk_multi,
             "shrunk": 1 - factor,

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from mtlsim.cells.tails import gain_of
 from mtlsim.core import linalg
 from mtlsim.core.checks import as_array, is_concrete, is_whole, require, require_finite, require_one
 from mtlsim.core.keys import check_key, normal, stream
@@ -67,7 +68,7 @@ class Representation(eqx.Module):
         nothing = jnp.where(tie, jnp.nan, 0.0)
         risk_single, risk_multi = jnp.sum((alone - truth) ** 2), jnp.sum((project(alone) - truth) ** 2) + nothing
         numbers = {
-            "gain": risk_single - risk_multi,
+            "gain": gain_of(risk_single, risk_multi, jnp.sum(truth**2)),
             "risk_single": risk_single,
             "risk_multi": risk_multi,
             "missed": jnp.sum((project(truth) - truth) ** 2) + nothing,

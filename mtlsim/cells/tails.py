@@ -54,6 +54,24 @@ def rounding_of_risk(tasks: Tasks, task: int) -> Float[Array, ""]:
     return jnp.where(n > d + 1, single_risk(noise, jnp.maximum(n, d + 2.0), d), 0)
 
 
+def rounding_of_pooled(tasks: Tasks, weights: Float[Array, " K"]) -> Float[Array, " K"]:
+    """The same of weighted least squares on the rows of all tasks, whose expected gram is sum_k w_k n_k Sigma_k, on every task."""
+    theta, d, eps = tasks.parameters, tasks.n_features, jnp.finfo(tasks.parameters.dtype).eps
+    rows, squares = jnp.sum(jnp.where(weights > 0, tasks.n_samples, 0)), jnp.where(weights > 0, jnp.sum(theta**2, 1), 0)
+    matrices = jnp.stack([covariance.matrix() for covariance in tasks.covariances])
+    values, vectors = jnp.linalg.eigh(jnp.einsum("k,kde->de", weights * tasks.n_samples, matrices, precision="highest"))
+    seen = values > d * eps * values[-1]
+    along = jnp.einsum("di,kde,ei->ki", vectors, matrices, vectors, precision="highest")
+    risks = eps**2 * d * values[-1] * largest_of(squares) * jnp.sum(along * seen / jnp.where(seen, values, 1), 1)
+    return jnp.where(rows > d + 1, risks * rows / jnp.maximum(rows - d - 1, 1), 0)
+
+
 def without_rounding(gain: Float[Array, ""], tasks: Tasks, task: int) -> Float[Array, ""]:
     """The gain, and zero where both risks are equal but for what rounding may have made of them."""
     return jnp.where(jnp.abs(gain) <= CLEAR * rounding_of_risk(tasks, task), 0, gain)
+
+
+def gain_of(risk_single: Float[Array, ""], risk_multi: Float[Array, ""], energy: Float[Array, ""] | float) -> Float[Array, ""]:
+    """The gain of estimates that are drawn without rows, and zero where both risks are rounding of parameters of this energy."""
+    gain = risk_single - risk_multi
+    return jnp.where(jnp.abs(gain) <= CLEAR * jnp.finfo(gain.dtype).eps ** 2 * energy, 0, gain)

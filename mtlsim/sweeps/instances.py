@@ -60,7 +60,8 @@ def over_instances(
 class Drawing:
     """The same, a range of seeds at a time for as long as they are wanted: every program compiles once.
 
-    Draw (i, s) of instance i and seed s is that of `over_instances`. batch: seeds that are drawn at once. options: of the compiler.
+    Draw (i, s) of instance i and seed s is that of `over_instances`. batch: seeds that are drawn at once. options: of the compiler,
+    one for each instance, the same for those of one shape.
     """
 
     def __init__(
@@ -69,12 +70,13 @@ class Drawing:
         instances: Sequence[Any],
         key: Key[Array, ""],
         batch: int,
-        options: Mapping[str, Any] = QUICKLY,
+        options: Sequence[Mapping[str, Any]],
     ):
         self.key, self.batch = key, batch
         self.leaves, rest = zip(*(_split(instance) for instance in instances), strict=True)
         self.shapes = [shape_of(instance) for instance in instances]
-        self.programs = {shape: _compile_alone(function, own, options) for shape, own in zip(self.shapes, rest, strict=True)}
+        programs = zip(self.shapes, rest, options, strict=True)
+        self.programs = {shape: _compile_alone(function, own, chosen) for shape, own, chosen in programs}
 
     def __call__(self, i: int, seeds: range) -> dict[str, np.ndarray]:
         """{name: (len(seeds), ...)} of one instance."""

@@ -172,9 +172,12 @@ def examine(
     instances += [statement.resized(instances[i]) for i in owners[n_own:]]
     batch = -(-n_seeds // -(-n_seeds // BATCH_DRAWS))  # of equal size, at most BATCH_DRAWS
     one_look = statement.kind in ("identity", "bound")
-    brief = (one_look or statement.kind == "equality") and n_seeds * len(instances) <= FEW  # a second look is rare
-    haste = HASTILY if brief else QUICKLY
-    draw = Drawing(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), batch, haste)
+    brief = n_seeds * len(instances) <= FEW
+    # of identities, bounds and instances outside there is one look, of equalities rarely another
+    counting = [] if one_look or statement.kind == "equality" else [i for i, own in enumerate(owners) if places[own] != OUTSIDE]
+    lasting = {shape_of(instances[i]) for i in counting}
+    options = [HASTILY if brief and shape_of(instance) not in lasting else QUICKLY for instance in instances]
+    draw = Drawing(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), batch, options)
     values: list[dict[str, np.ndarray]] = [{} for _ in instances]
     looks, n_drawn, p_value, accused = 0, 0, 1.0, None
     while True:

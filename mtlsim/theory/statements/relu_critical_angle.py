@@ -58,9 +58,9 @@ def instance(place: str, rng: np.random.Generator) -> Population:
     spectrum = np.asarray(PowerLaw(exponent).draw(d).eigenvalues)
     plane = np.linalg.qr(rng.normal(size=(d, 2)))[0].T
     directions = np.stack([np.cos(angle) * plane[0] + np.sin(angle) * plane[1], plane[0]]) / np.sqrt(spectrum)
-    n = int(rng.integers(50, 500))
-    tasks = ReluTasks(d, (n, n), design=PowerLaw(exponent), relation="same", parameters=directions * rng.uniform(0.5, 2))
-    return Population(tasks)
+    n, parameters = int(rng.integers(50, 500)), directions * rng.uniform(0.5, 2)
+    # one capacity, for one program
+    return Population(ReluTasks(d, (n, n), design=PowerLaw(exponent), relation="same", parameters=parameters, capacity=500))
 
 
 STATEMENT = Statement(

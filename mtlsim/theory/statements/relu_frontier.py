@@ -67,7 +67,8 @@ def instance(place: str, rng: np.random.Generator) -> Population:
     cosine = rng.uniform(0.2, 0.95) if place == INSIDE else rng.uniform(-0.9, -0.1)
     n = rng.integers(50, 500, 2).tolist()
     design = PowerLaw(float(rng.uniform(0, 2)))
-    return Population(ReluTasks(8, n, cosine=float(cosine), design=design, relation="disjoint"))
+    # one capacity, for one program
+    return Population(ReluTasks(8, n, cosine=float(cosine), design=design, relation="disjoint", capacity=500))
 
 
 STATEMENT = Statement(

@@ -322,6 +322,28 @@ def test_losses_of_few_rows_are_those_on_the_rows(sizes):
     assert front.reachable.any()
 
 
+@pytest.mark.parametrize("kind", ["scales", "nearly a copy"])
+def test_squares_of_columns_cost_no_digits(kind):
+    rng = np.random.default_rng(0)
+    make = {"scales": np.diag([1e5, 1.0, 1e-5, 1e-3]), "nearly a copy": np.eye(4) + np.outer(np.eye(4)[0], [0, 0, 0, 1e7])}[kind]
+    plain = uneven(2, (30, 20), 4)
+    tasks = [(X @ make, y) for X, y in plain]
+    front = mtl.pareto_front(moments_of(tasks), n_points=200)
+    np.testing.assert_allclose(losses_of(tasks, front.directions), front.losses, rtol=1e-7)
+    X, Y = tasks[0][0], plain[0][1][:, None] + rng.normal(size=(30, 2))
+    shared = mtl.pareto_front(mtl.Moments.from_shared_rows(X, Y), n_points=200)
+    np.testing.assert_allclose(losses_of([(X, y) for y in Y.T], shared.directions), shared.losses, rtol=1e-7)
+
+
+def test_sums_that_have_lost_the_digits_are_refused():
+    tasks = [(X @ np.diag([1.0, 1.0, 1.0, 1e-6]) + X[:, [0]] * [0, 0, 0, 1], y) for X, y in uneven(2, (30, 20), 4)]
+    moments = moments_of(tasks)
+    sums = mtl.Moments(moments.gram, moments.cross, moments.energy, moments.n_samples)
+    with pytest.raises(ValueError, match="make the moments of rows"):
+        mtl.pareto_front(sums)
+    assert len(mtl.pareto_front(moments, n_points=20).losses)
+
+
 def test_no_point_stands_on_the_rounding_of_a_layer_orthogonal_to_a_row():
     tasks = uneven(3, (30, 20, 1), 4)
     front = mtl.pareto_front(moments_of(tasks), n_points=100)

@@ -313,3 +313,15 @@ def test_medians_and_shares_have_intervals():
     assert np.isnan(optimiser_bench.median(np.full(3, np.nan))).all()
     middle, low, high = optimiser_bench.share(np.arange(20) < 5)
     close([middle, low, high], [0.25, 0.11186, 0.46870], 6)
+
+
+def test_a_second_call_of_one_shape_compiles_nothing_of_the_search():
+    """It compiled at every call, and after some 220 of them the process had no room for programs and died."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 4))
+    tuned = lambda: mtl.tune_weights(mtl.Moments.from_shared_rows(X, X @ rng.normal(size=(4, 3))), 1, n_starts=2, n_steps=5)
+    tuned()
+    spent = []
+    jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: spent.append("backend_compile" in name))
+    tuned()
+    assert sum(spent) <= 1

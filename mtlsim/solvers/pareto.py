@@ -13,6 +13,8 @@ from mtlsim.solvers.stationary import of_one_direction, on_shared_rows
 
 SLACK = 1e-9  # of the weighted energy: less is rounding
 BLOCK = 2**22  # comparisons at once
+MOST_LOST = 1e-8  # of the longest direction of rows: shorter ones have too few digits
+WRONG = 1e-6  # of its energy, how far a loss may be off by what sums have lost
 MOST_POINTS = 100_000
 
 
@@ -65,7 +67,8 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
 
     moments: of K >= 2 tasks, stacked or in a sequence, whose grams together have full rank. n_points: mixes that are tried; each
     gives 2^(K - 1) points, or as many as there are ways to choose the columns. Runs in NumPy. Raises ValueError for one task, rows
-    that miss a direction, labels without any, a rank above one on rows of their own, and more than 100 000 points.
+    that miss a direction, sums that have lost its digits, labels without any, a rank above one on rows of their own, and more than
+    100 000 points.
 
     >>> rng = np.random.default_rng(0)
     >>> X1, X2 = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
@@ -85,10 +88,19 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
     require(bool(np.all(np.any(crosses, 1))), "moments", "of labels that depend on the rows", "X'y = 0", "leave that task out")
     # in units in which every task's labels have energy one, and rows of its own: heads turn other units into these
     sizes = np.einsum("kii->k", grams)
-    grams, crosses = grams / sizes[:, None, None], crosses / np.sqrt(sizes * energies)[:, None]
-    values, rounding = np.linalg.eigvalsh(grams.sum(0)), d * float(jnp.finfo(moments.gram.dtype).eps)
-    full = values[0] > rounding * values[-1]
-    require(bool(full), "moments", "of full rank together", f"of {int(n.sum())} rows that miss a direction", "add rows")
+    rows, labels, lost = _rows_of(grams, crosses, moments)
+    rows, labels = rows / np.sqrt(sizes)[:, None, None], labels / np.sqrt(energies)[:, None]
+    # in coordinates in which all rows together are orthonormal, as squares of raw ones lose digits
+    units = np.linalg.norm(rows.reshape(-1, d), axis=0)
+    units = np.where(units > 0, units, 1)
+    white, triangle = np.linalg.qr(rows.reshape(-1, d) / units)
+    spread = np.linalg.svd(triangle, compute_uv=False)
+    cure = f"add rows{', or make the moments of rows, which have digits that sums have lost' * (moments.factor is None)}"
+    full = spread[-1] > lost * spread[0]
+    require(full, "moments", "of full rank together", f"of {int(n.sum())} rows that miss a direction, or nearly", cure)
+    white = white.reshape(n_tasks, d, d)
+    grams, crosses = np.einsum("kij,kil->kjl", white, white), np.einsum("kij,ki->kj", white, labels)
+    rounding = d * float(jnp.finfo(moments.gram.dtype).eps)
     _check_rank(moments, rank)
     _check_size(moments, rank, n_points)
 
@@ -102,8 +114,22 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
     reachable = _is_least(weights, points.losses[kept]) if is_optimum is None else is_optimum[kept]
     weights = weights * n / energies
     weights = weights / weights.mean(1, keepdims=True)
+    layers = np.linalg.solve(triangle, layers) / units[:, None]
     directions = layers[:, :, 0] / np.linalg.norm(layers[:, :, 0], axis=1, keepdims=True) if rank == 1 else layers
     return ParetoFront(losses, weights, directions, reachable)
+
+
+def _rows_of(grams: np.ndarray, crosses: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray, float]:
+    """d equivalent rows (K, d, d) and labels (K, d) of each task, and the share of the longest direction that their digits lose."""
+    d, eps = moments.n_features, float(jnp.finfo(moments.gram.dtype).eps)
+    if moments.factor is not None:
+        rows = np.broadcast_to(np.asarray(moments.factor, float).swapaxes(-1, -2), grams.shape)
+        return rows, np.broadcast_to(np.asarray(moments.scores, float), crosses.shape), MOST_LOST * np.sqrt(d)
+    values, turn = np.linalg.eigh(grams)
+    there = values > d * eps * values[:, -1:]
+    roots = np.sqrt(np.where(there, values, 1))
+    rows = np.where(there, roots, 0)[:, :, None] * turn.swapaxes(1, 2)
+    return rows, np.where(there, np.einsum("kij,ki->kj", turn, crosses) / roots, 0), np.sqrt(d * eps / WRONG)
 
 
 def _check_rank(moments: Moments, rank: int) -> None:

@@ -232,6 +232,7 @@ def starts_of(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Arr
     return drawn.at[0].set(inverse).at[1 : min(n_starts, 2)].set(0.0)
 
 
+@eqx.filter_jit  # once for each shape and criterion, and not at every call
 def search(
     problem: Scalarised | Solved, criterion: Criterion, starts: Float[Array, "n K"], n_steps: int, n_onwards: int = N_ONWARDS
 ) -> tuple[Float[Array, " K"], Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
@@ -313,6 +314,7 @@ def _proximal(costs: Float[Array, " J"], slopes: Float[Array, "J K"], reach: Flo
     return -reach * linalg.multiply(shortest_mixture(gram, N_MIXED, 1e-12)[0], slopes)
 
 
+@eqx.filter_jit
 def least_scaled_loss(problem: Scalarised, scales: Float[Array, " K"]) -> Float[Array, ""]:
     """The least max_k L_k / scales_k of any layer of K - 1 columns on shared rows, less what rounding may have added to it.
 

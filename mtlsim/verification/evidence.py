@@ -74,7 +74,7 @@ class Evidence:
         mean, error = _mean_and_error(draws)
         if kind == "limit":
             mean = max(abs(mean) - self.allowed * np.abs(predicted).mean(), 0)
-        return float(mean / max(error, 1e-12 * size, NOTHING))
+        return float(mean / max(error, (1e-12 if kind == "sign" else ROUNDING) * size, NOTHING))
 
     def _draws(self, kind: str, factor: float = 1.0) -> np.ndarray:
         """What a mean is taken of, zero where the statement is true (of a sign: positive)."""

@@ -6,7 +6,8 @@ hold; instances outside show where it breaks. A statement is confirmed only if i
 
 A mean of few draws of a skewed law mostly lies away from its long tail, and looks surer than it is. So a z-score on that side tells
 nothing while there are fewer than 25 skewness^2 draws (Cochran's rule), and what some draws refute, as many others must refute
-alone.
+alone. Two things no such rule can see, and a verdict does not speak of them: what happens so rarely that no draw shows it (a mean
+that rests on it looks sure and is not), and instances whose own error is large, as the power of a verdict is that of all together.
 
 Levels: a verdict that stands alone is taken at `ALONE`. Those of a whole run share `FAMILY`: every statement is tested at
 FAMILY / (number of statements), its k-th look at the draws at 1 / (k (k + 1)) of that, which sum to one however many looks there
@@ -33,7 +34,10 @@ CONFIRMED, REFUTED, VACUOUS, UNDECIDED = "confirmed", "refuted", "vacuous", "und
 NOT_APPLICABLE = "not applicable"
 VERDICTS = (CONFIRMED, REFUTED, VACUOUS, NOT_APPLICABLE, UNDECIDED)
 _TWINS = "for every quantity the same formula 10 % too low and the one 10 % too high are refuted by the same rule on the same draws"
-_TWICE = " A refutation counts once as many other draws repeat it alone: few draws of a skewed law deceive a z-score."
+_TWICE = (
+    " A refutation counts once as many other draws repeat it alone: few draws of a skewed law deceive a z-score. A mean that rests "
+    "on events that no draw shows deceives it still, and an instance whose own error is large is tested only with the others."
+)
 _ALWAYS = " Draws on which an assumption does not hold count for nothing; if none is left, the statement is not applicable."
 RULES = {
     "equality": "Per instance, and over all instances by the slope of measured on predicted, z = mean of (measured - predicted) "
@@ -128,7 +132,7 @@ def _slope_p_value(kind: str, rows: Sequence[Evidence], factor: float) -> float:
     parts = []
     for inside in (one.inside for one in rows if one.sound and len(one.inside.measured) > 1):
         n, difference, size = len(inside.measured), inside.measured - factor * inside.predicted, np.abs(inside.predicted).mean()
-        variance = max(difference.var(ddof=1) / n, (1e-12 * factor * size) ** 2, NOTHING)
+        variance = max(difference.var(ddof=1) / n, (ROUNDING * factor * size) ** 2, NOTHING)
         parts.append(
             (factor * inside.predicted.mean(), difference.mean(), variance, pull_of(difference), n, inside.allowed * factor * size)
         )

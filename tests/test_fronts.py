@@ -1,5 +1,6 @@
 """Fronts of two tasks and more: rows and directions in plain NumPy, exact weighted optima, closed forms of three tasks alike."""
 
+import jax
 import numpy as np
 import pytest
 from conftest import close
@@ -342,6 +343,21 @@ def test_sums_that_have_lost_the_digits_are_refused():
     with pytest.raises(ValueError, match="make the moments of rows"):
         mtl.pareto_front(sums)
     assert len(mtl.pareto_front(moments, n_points=20).losses)
+
+
+def test_sums_in_uneven_units_keep_their_digits():
+    tasks = [(X * [1e6, 1.0, 1e-4, 1.0], y) for X, y in uneven(2, (30, 20), 4)]
+    moments = moments_of(tasks)
+    front = mtl.pareto_front(mtl.Moments(moments.gram, moments.cross, moments.energy, moments.n_samples), n_points=200)
+    np.testing.assert_allclose(losses_of(tasks, front.directions), front.losses, rtol=1e-7)
+
+
+def test_directions_that_float32_cannot_tell_from_rounding_are_refused():
+    tasks = [(X @ (np.eye(4) * [1, 1, 1, 1e-7] + np.outer(np.eye(4)[0], [0, 0, 0, 1])), y) for X, y in uneven(2, (30, 20), 4)]
+    moments = moments_of(tasks)
+    assert len(mtl.pareto_front(moments, n_points=10).losses)
+    with pytest.raises(ValueError, match="full rank"):
+        mtl.pareto_front(jax.tree.map(lambda part: part.astype(np.float32), moments), n_points=10)
 
 
 def test_no_point_stands_on_the_rounding_of_a_layer_orthogonal_to_a_row():

@@ -325,3 +325,22 @@ def test_a_second_call_of_one_shape_compiles_nothing_of_the_search():
     jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: spent.append("backend_compile" in name))
     tuned()
     assert sum(spent) <= 1
+
+
+def test_a_criterion_that_changes_what_it_holds_is_seen_anew():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 4))
+    moments = mtl.Moments.from_shared_rows(X, X @ rng.normal(size=(4, 3)) + rng.normal(size=(30, 3)))
+    scales = np.ones(3)
+
+    class Scaled:
+        __hash__ = None
+
+        def __call__(self, parameters, losses):
+            return losses / scales
+
+    criterion, values = Scaled(), []
+    for size in (1.0, 4.0):
+        scales[:] = size
+        values.append(float(mtl.tune_weights(moments, 1, criterion, n_starts=2, n_steps=20).value))
+    assert values[0] == pytest.approx(4 * values[1], rel=1e-6)

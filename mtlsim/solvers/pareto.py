@@ -86,17 +86,17 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
     grams = np.broadcast_to(np.asarray(moments.gram, float), (n_tasks, d, d))
     crosses, energies = np.asarray(moments.cross, float), np.asarray(moments.energy, float)
     require(bool(np.all(np.any(crosses, 1))), "moments", "of labels that depend on the rows", "X'y = 0", "leave that task out")
-    # in units in which every task's labels have energy one, and rows of its own: heads turn other units into these
+    # in units in which every task's labels have energy one, rows of its own and every column too: heads and layers undo them
     sizes = np.einsum("kii->k", grams)
-    rows, labels, lost = _rows_of(grams, crosses, moments)
-    rows, labels = rows / np.sqrt(sizes)[:, None, None], labels / np.sqrt(energies)[:, None]
-    # in coordinates in which all rows together are orthonormal, as squares of raw ones lose digits
-    units = np.linalg.norm(rows.reshape(-1, d), axis=0)
+    units = np.sqrt(np.einsum("kii->ki", grams / sizes[:, None, None]).sum(0))
     units = np.where(units > 0, units, 1)
-    white, triangle = np.linalg.qr(rows.reshape(-1, d) / units)
+    rows, labels, lost = _rows_of(moments, grams, crosses, units, sizes)
+    labels = labels / np.sqrt(energies)[:, None]
+    # in coordinates in which all rows together are orthonormal, as squares of raw ones lose digits
+    white, triangle = np.linalg.qr(rows.reshape(-1, d))
     spread = np.linalg.svd(triangle, compute_uv=False)
     cure = f"add rows{', or make the moments of rows, which have digits that sums have lost' * (moments.factor is None)}"
-    full = spread[-1] > lost * spread[0]
+    full = bool(spread[-1] > lost * spread[0])
     require(full, "moments", "of full rank together", f"of {int(n.sum())} rows that miss a direction, or nearly", cure)
     white = white.reshape(n_tasks, d, d)
     grams, crosses = np.einsum("kij,kil->kjl", white, white), np.einsum("kij,ki->kj", white, labels)
@@ -119,17 +119,21 @@ def pareto_front(moments: Moments | Sequence[Moments], n_points: int = 2000, ran
     return ParetoFront(losses, weights, directions, reachable)
 
 
-def _rows_of(grams: np.ndarray, crosses: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray, float]:
-    """d equivalent rows (K, d, d) and labels (K, d) of each task, and the share of the longest direction that their digits lose."""
+def _rows_of(
+    moments: Moments, grams: np.ndarray, crosses: np.ndarray, units: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """d equivalent rows (K, d, d) of each task over units and the root of its size, labels (K, d), and the share of the longest
+    direction below which their digits are lost."""
     d, eps = moments.n_features, float(jnp.finfo(moments.gram.dtype).eps)
+    roots = np.sqrt(sizes)[:, None]
     if moments.factor is not None:
-        rows = np.broadcast_to(np.asarray(moments.factor, float).swapaxes(-1, -2), grams.shape)
-        return rows, np.broadcast_to(np.asarray(moments.scores, float), crosses.shape), MOST_LOST * np.sqrt(d)
-    values, turn = np.linalg.eigh(grams)
+        rows = np.broadcast_to(np.asarray(moments.factor, float).swapaxes(-1, -2), grams.shape) / units / roots[:, None]
+        return rows, np.broadcast_to(np.asarray(moments.scores, float), crosses.shape), max(MOST_LOST, eps) * d
+    values, turn = np.linalg.eigh(grams / (units[:, None] * units * sizes[:, None, None]))
     there = values > d * eps * values[:, -1:]
-    roots = np.sqrt(np.where(there, values, 1))
-    rows = np.where(there, roots, 0)[:, :, None] * turn.swapaxes(1, 2)
-    return rows, np.where(there, np.einsum("kij,ki->kj", turn, crosses) / roots, 0), np.sqrt(d * eps / WRONG)
+    lengths = np.sqrt(np.where(there, values, 1))
+    labels = np.where(there, np.einsum("kij,ki->kj", turn, crosses / units / roots) / lengths, 0)
+    return np.where(there, lengths, 0)[:, :, None] * turn.swapaxes(1, 2), labels, np.sqrt(d * eps / WRONG)
 
 
 def _check_rank(moments: Moments, rank: int) -> None:

@@ -186,7 +186,9 @@ def tune_weights(
         return _without_choice(moments, rank, criterion)
     problem = optima_of(moments, rank, stream(key, "solver"))
     starts = starts_of(moments, stream(key, "weights"), n_starts)
-    logs, value, bound, agreement, last = search(problem, criterion, starts, n_steps)
+    # a program that is kept would not see what a user's function holds and changes
+    searched = _search_once if isinstance(criterion, WorstLoss) else search
+    logs, value, bound, agreement, last = searched(problem, criterion, starts, n_steps)
     solution = solve(moments, rank, jnp.exp(logs) / moments.n_samples, key=stream(key, "solver"))
     if isinstance(criterion, WorstLoss) and moments.shared_covariates and rank == moments.n_tasks - 1 <= MOST_SIGNS - 1:
         bound = jnp.maximum(bound, least_scaled_loss(problem, criterion.scales))
@@ -232,7 +234,6 @@ def starts_of(moments: Moments, key: Key[Array, ""], n_starts: int) -> Float[Arr
     return drawn.at[0].set(inverse).at[1 : min(n_starts, 2)].set(0.0)
 
 
-@eqx.filter_jit  # once for each shape and criterion, and not at every call
 def search(
     problem: Scalarised | Solved, criterion: Criterion, starts: Float[Array, "n K"], n_steps: int, n_onwards: int = N_ONWARDS
 ) -> tuple[Float[Array, " K"], Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
@@ -295,6 +296,9 @@ def search(
     first = values[: len(starts)]
     agreement = jnp.mean(first <= smallest_of(first) + EXACT_WITHIN * jnp.abs(smallest_of(first)))
     return *end, largest_of(bounds), agreement, lasts[-1]
+
+
+_search_once = eqx.filter_jit(search)  # compiled once for each shape
 
 
 def _or_one(size: Float[Array, ""]) -> Float[Array, ""]:

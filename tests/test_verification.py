@@ -22,7 +22,7 @@ from mtlsim.verification.evidence import Evidence
 from mtlsim.verification.finding import family_wise, settle
 from mtlsim.verification.holes import Hole, Search
 from mtlsim.verification.report import as_json, write_report
-from mtlsim.verification.rules import FAMILY, consider, holm, judge
+from mtlsim.verification.rules import FAMILY, against, consider, holm, judge
 from mtlsim.verification.run import _both, _instances, _quantities, examine, verify
 
 NORMAL = np.random.default_rng(1).normal(size=2000)
@@ -53,6 +53,58 @@ def test_a_formula_a_little_off_everywhere_falls_to_the_slope_over_instances():
     rows = [evidence(1.03 + 0.3 * rng.normal(size=400), 1.0, instance=i) for i in range(40)]
     assert min(one.p_value("equality") for one in rows) * len(rows) > 1e-6  # no single instance tells
     assert judge("equality", rows)[0] == "refuted"
+
+
+def _rows(biases, noise, n=400, seed=6, **options):
+    rng, noise = np.random.default_rng(seed), np.broadcast_to(noise, len(biases))
+    pairs = enumerate(zip(biases, noise, strict=True))
+    return [evidence(bias + spread * rng.normal(size=n), 1.0, instance=i, **options) for i, (bias, spread) in pairs]
+
+
+@pytest.mark.parametrize(
+    ("biases", "noise"),
+    [([1.15] * 49 + [1.0], [1.0] * 49 + [0.01]), ([1.15, 0.85] * 4, 0.8), ([1.2] * 5 + [1.0] * 5, [2.0] * 5 + [0.1] * 5)],
+)
+def test_one_sure_instance_speaks_for_no_other(biases, noise):
+    """A formula that is wrong where little is seen, or up and down in turn, which no slope over instances sees."""
+    for seed in range(5):
+        assert judge("equality", _rows(biases, noise, seed=seed), FAMILY / 2)[0] != "confirmed"
+        assert judge("equality", _rows(biases, noise, 12_000, seed=seed), FAMILY / 2)[0] == "refuted"
+        right = _rows([1.0] * len(biases), noise, seed=seed)
+        assert judge("equality", right, FAMILY / 2)[0] != "refuted"
+        assert judge("equality", _rows([1.0] * len(biases), noise, 12_000, seed=seed), FAMILY / 2)[0] == "confirmed"
+    few = consider("equality", _rows([1.0] * len(biases), noise, 20), FAMILY / 2)
+    assert any("half of the instances that tell least" in lack for lack in few.lacks)
+
+
+def test_a_sign_that_three_instances_of_eight_do_not_show_is_undecided():
+    found = consider("sign", _rows([-0.02] * 3 + [1.0] * 5, 1.0))
+    assert found.verdict == "undecided" and found.lacks == ("a decided sign on 75% of the instances inside (5 of 8)",)
+    assert judge("sign", _rows([0.02] * 2 + [1.0] * 6, 1.0))[0] == "confirmed"
+
+
+def test_a_bound_that_may_break_twice_as_often_as_claimed_is_not_confirmed():
+    rng = np.random.default_rng(7)
+    broken = lambda share, n: evidence(np.where(rng.uniform(size=n) < share, 2.0, 0.5), 1.0, allowed=0.995)
+    for _ in range(10):
+        found = consider("bound", [broken(0.01, 2000)], FAMILY / 2)
+        assert found.verdict in ("undecided", "refuted")
+        assert found.verdict == "refuted" or any("broken twice as often as claimed" in lack for lack in found.lacks)
+        assert judge("bound", [broken(0.002, 6000)], FAMILY / 2)[0] == "confirmed"
+        assert judge("bound", [broken(0.01, 40_000)], FAMILY / 2)[0] == "refuted"
+
+
+def test_a_share_is_drawn_for_until_it_is_sure():
+    broken = lambda share: lambda case, key: {"value": jnp.where(jax.random.uniform(key) < share, 9.0, 0.0)}
+    mostly = dataclasses.replace(coin("bound"), trust=lambda case: 0.98, measure=broken(0.01))
+    finding = examine(mostly, 2, 200)
+    assert finding.verdict == "confirmed" and finding.looks > 1
+    assert examine(dataclasses.replace(mostly, measure=broken(0.04)), 2, 200).verdict == "refuted"
+
+
+def test_a_verdict_says_how_rare_is_what_it_cannot_know():
+    notes = consider("equality", [evidence(1 + 0.1 * NORMAL, 1.0), evidence(1 + 0.1 * NORMAL[:600], 1.0, instance=1)], 1e-6).notes
+    assert notes == ("It does not speak of what happens on fewer than one in 43 draws of an instance.",)  # 600 / ln 1e6
 
 
 NAN = np.where(np.arange(2000) == 7, np.nan, 1.0)
@@ -212,13 +264,13 @@ def coin(kind="equality", predict=lambda case: case.value, noise=3.0, **options)
 
 
 def test_draws_go_on_until_there_is_a_verdict():
-    first = examine(coin(noise=1.5), 4, 100, budget=1)
+    first = examine(coin(noise=0.6), 4, 100, budget=1)
     assert first.verdict == "undecided" and first.looks == 1 and "power on value" in str(first)
-    last = examine(coin(noise=1.5), 4, 100)
+    last = examine(coin(noise=0.6), 4, 100)
     assert last.verdict == "confirmed" and last.looks > 1 and last.n_seeds == 100 * 2 ** (last.looks - 1)
     np.testing.assert_array_equal(last.evidence[0].measured[:100], first.evidence[0].measured)  # what was drawn is kept
     assert len(np.unique(last.evidence[0].measured)) == last.n_seeds  # and nothing is drawn twice
-    wrong = examine(coin(predict=lambda case: 1.1 * case.value, noise=1.5), 4, 100)
+    wrong = examine(coin(predict=lambda case: 1.1 * case.value, noise=0.6), 4, 100)
     assert wrong.verdict == "refuted"
     assert examine(coin(noise=300.0), 4, 100, budget=4).n_seeds == 400  # the budget is kept
 
@@ -236,6 +288,16 @@ def test_long_tails_refute_nothing_that_is_true_and_still_what_is_false():
         plain += abs(slope) > 3.7  # two-sided, of half of the level
     assert refuted <= 1 < 3 < plain
     assert look(law((4, 20_000)), 1.3)[0] == "refuted" and look(law((4, 20_000)), 1.7)[0] == "refuted"
+
+
+def test_many_instances_of_a_skewed_law_do_not_refute_by_their_slope():
+    """The weight of a row must not come from the draws whose mean it weighs."""
+    rng, refuted, plain = np.random.default_rng(8), 0, 0
+    for draws in (np.exp(rng.normal(size=(50, 50)) - 0.5) for _ in range(25)):
+        refuted += against("equality", [evidence(one, 1.0, instance=i) for i, one in enumerate(draws)]) <= FAMILY / 2
+        weights = 1 / draws.var(1, ddof=1)
+        plain += abs(np.sum(weights * (draws.mean(1) - 1)) / np.sqrt(np.sum(weights) / 50)) > 3.7
+    assert refuted <= 1 < 10 < plain
 
 
 def test_what_some_draws_refute_others_must_refute_alone():
@@ -305,7 +367,7 @@ def test_a_report_separates_what_is_said_proved_and_inferred(tmp_path):
 
 
 def test_a_table_for_latex_has_a_row_a_statement_and_no_bare_special_letter(tmp_path):
-    statement = dataclasses.replace(coin(noise=0.5), claim="Costs 5 % & more of $x_1$.", source=("derived", "wu2020understanding"))
+    statement = dataclasses.replace(coin(noise=0.2), claim="Costs 5 % & more of $x_1$.", source=("derived", "wu2020understanding"))
     finding = examine(statement, 3, 200)
     written = write_report([finding], tmp_path, latex=True)
     table = written[-1].read_text()

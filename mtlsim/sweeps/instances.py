@@ -16,14 +16,14 @@ BATCH_DRAWS = 512
 
 
 def _split(instance: Any) -> tuple[Any, Any]:
-    """The numbers of an instance as arrays, and all else."""
-    return as_leaves(eqx.filter(instance, eqx.is_array_like)), eqx.filter(instance, eqx.is_array_like, inverse=True)
+    """The numbers of an instance, and all else."""
+    return eqx.partition(instance, eqx.is_array_like)
 
 
 def shape_of(instance: Any) -> Any:
     """What decides the program: structure, static fields and shapes. Instances that agree in it share one compile."""
     numbers, rest = _split(instance)
-    return jax.tree.structure(numbers), tuple(leaf.shape for leaf in jax.tree.leaves(numbers)), jax.tree.structure(rest)
+    return jax.tree.structure(numbers), tuple(np.shape(leaf) for leaf in jax.tree.leaves(numbers)), jax.tree.structure(rest)
 
 
 def over_instances(
@@ -37,7 +37,8 @@ def over_instances(
 
     common: seed s has the same key in every instance (common random numbers), so that instances can be compared seed by seed.
     """
-    leaves, rest = zip(*(_split(instance) for instance in instances), strict=True)
+    numbers, rest = zip(*(_split(instance) for instance in instances), strict=True)
+    leaves = [as_leaves(own) for own in numbers]
     groups: dict[Any, list[int]] = {}
     for i, instance in enumerate(instances):
         groups.setdefault(shape_of(instance), []).append(i)
@@ -73,7 +74,8 @@ class Drawing:
         options: Sequence[Mapping[str, Any]],
     ):
         self.key, self.batch = key, batch
-        self.leaves, rest = zip(*(_split(instance) for instance in instances), strict=True)
+        numbers, rest = zip(*(_split(instance) for instance in instances), strict=True)
+        self.leaves = [as_leaves(own) for own in numbers]
         self.shapes = [shape_of(instance) for instance in instances]
         programs = zip(self.shapes, rest, options, strict=True)
         self.programs = {shape: _compile_alone(function, own, chosen) for shape, own, chosen in programs}

@@ -1,6 +1,7 @@
 """What was seen of one quantity of one instance, and how far that speaks against a statement of each kind."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -31,7 +32,7 @@ class Evidence:
         """Whether the verdict looks at it."""
         return self.place != OUTSIDE and not self.partner
 
-    @property
+    @cached_property
     def inside(self) -> "Evidence":
         """The draws on which the assumptions hold; of an instance outside all of them, as they show what happens there."""
         kept = (self.margin >= 0) | np.isnan(self.margin) | (self.place == OUTSIDE)
@@ -44,7 +45,7 @@ class Evidence:
     def share_inside(self) -> float:
         return float(np.mean(self.margin >= 0))
 
-    @property
+    @cached_property
     def sound(self) -> bool:
         """Whether every number and margin of the draws inside is one: what is no number never helps a statement."""
         inside = self.inside
@@ -70,13 +71,13 @@ class Evidence:
             return float(np.max(np.abs(measured - predicted) / np.where(size > 0, size, 1)) / ROUNDING)
         if kind == "bound":
             return float(np.max((measured - predicted) / np.where(predicted != 0, np.abs(predicted), 1)))
-        draws, size = self._draws(kind, factor), np.abs(measured).mean() + np.abs(predicted).mean()
+        draws, size = self.draws(kind, factor), np.abs(measured).mean() + np.abs(predicted).mean()
         mean, error = _mean_and_error(draws)
         if kind == "limit":
             mean = max(abs(mean) - self.allowed * np.abs(predicted).mean(), 0)
         return float(mean / max(error, (1e-12 if kind == "sign" else ROUNDING) * size, NOTHING))
 
-    def _draws(self, kind: str, factor: float = 1.0) -> np.ndarray:
+    def draws(self, kind: str, factor: float = 1.0) -> np.ndarray:
         """What a mean is taken of, zero where the statement is true (of a sign: positive)."""
         inside = self.inside
         return inside.measured * np.sign(inside.predicted) if kind == "sign" else inside.measured - factor * inside.predicted
@@ -110,11 +111,11 @@ class Evidence:
             return float(score <= 1)
         if kind == "sign":
             return self._by_chance(score, kind, 1.0, below=True)
-        mean = self._draws(kind, factor).mean()
+        mean = self.draws(kind, factor).mean()
         return (1 + (kind == "equality")) * self._by_chance(float(np.copysign(score, mean)), kind, factor, below=bool(mean < 0))
 
     def _by_chance(self, score: float, kind: str, factor: float, below: bool) -> float:
-        draws = self._draws(kind, factor)
+        draws = self.draws(kind, factor)
         return by_chance(score, len(draws), pull_of(draws), below)
 
     def decided(self, n_tests: int, level: float) -> bool:

@@ -1,13 +1,14 @@
 """How evidence becomes a verdict. Every rule is written down here, and every report prints the one it used.
 
 A rule looks at instances inside a statement's assumptions and on their edge, and of these at the draws on which the assumptions
-hold; instances outside show where it breaks. A statement is confirmed only if its power twins, the same formula 10 % too low and
-10 % too high, are refuted by the same data, for every quantity. What is no number never confirms and never refutes.
+hold; instances outside show where it breaks. A statement is confirmed only if its power twins are refuted by the same data, for
+every quantity: the same formula 10 % too low, 10 % too high, and 10 % off on that half of the instances which tells least, up and
+down in turn. What is no number never confirms and never refutes.
 
 A mean of few draws of a skewed law mostly lies away from its long tail, and looks surer than it is. So a z-score on that side tells
 nothing while there are fewer than 25 skewness^2 draws (Cochran's rule), and what some draws refute, as many others must refute
-alone. Two things no such rule can see, and a verdict does not speak of them: what happens so rarely that no draw shows it (a mean
-that rests on it looks sure and is not), and instances whose own error is large, as the power of a verdict is that of all together.
+alone. What happens so rarely that no draw shows it no such rule can see: a mean that rests on it looks sure and is not. So a
+verdict says how rare that is, and does not speak of it.
 
 Levels: a verdict that stands alone is taken at `ALONE`. Those of a whole run share `FAMILY`: every statement is tested at
 FAMILY / (number of statements), its k-th look at the draws at 1 / (k (k + 1)) of that, which sum to one however many looks there
@@ -23,38 +24,45 @@ from scipy import stats
 
 from mtlsim.core.words import counted
 from mtlsim.theory.statement import EDGE, INSIDE, KINDS, TWINS
-from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence, by_chance, pull_of, too_skewed
+from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence, by_chance, pull_of
 
 FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
 ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
 AGREES = 0.01  # probability by chance from which evidence against is none
+DECIDED = 0.75  # of the instances inside whose sign must be sure
 VANISHES = 0.5  # of a limit's error: how much of what is allowed at the smaller size may stay as the size grows
 
 CONFIRMED, REFUTED, VACUOUS, UNDECIDED = "confirmed", "refuted", "vacuous", "undecided"
 NOT_APPLICABLE = "not applicable"
 VERDICTS = (CONFIRMED, REFUTED, VACUOUS, NOT_APPLICABLE, UNDECIDED)
-_TWINS = "for every quantity the same formula 10 % too low and the one 10 % too high are refuted by the same rule on the same draws"
+_SIDES = "for every quantity the same formula 10 % too low and the one 10 % too high"
+_REFUTED = "are refuted by the same rule on the same draws"
+_TWINS = (
+    f"{_SIDES}, and the one 10 % off on the half of the instances that tell least, up and down in turn, {_REFUTED}; undecided "
+    "otherwise"
+)
 _TWICE = (
     " A refutation counts once as many other draws repeat it alone: few draws of a skewed law deceive a z-score. A mean that rests "
-    "on events that no draw shows deceives it still, and an instance whose own error is large is tested only with the others."
+    "on events that no draw shows deceives it still."
 )
 _ALWAYS = " Draws on which an assumption does not hold count for nothing; if none is left, the statement is not applicable."
 RULES = {
     "equality": "Per instance, and over all instances by the slope of measured on predicted, z = mean of (measured - predicted) "
-    f"over its standard error. Refuted if some z is beyond chance at the level of the run; confirmed if none is beyond chance at "
-    f"{AGREES:g} and {_TWINS}; undecided otherwise.{_TWICE}{_ALWAYS}",
+    "over its standard error; and the sum of squares of all z, as instances scatter. Refuted if one of these is beyond chance at "
+    f"the level of the run; confirmed if none is beyond chance at {AGREES:g} and {_TWINS}.{_TWICE}{_ALWAYS}",
     "limit": "As for an equality, with z = (|mean of (measured - predicted)| - allowed) over its standard error, where allowed is "
     "the stated share of the prediction. Besides, the same instances are drawn at two sizes, and the relative error that stays as "
     f"the size grows (2 b(2d) - b(d) where the error must halve) must be below {VANISHES:g} of what is allowed at the smaller one: "
     f"refuted if it is beyond, confirmed only if it is below, both at the level of the run.{_TWICE}{_ALWAYS}",
-    "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw and {_TWINS}; "
-    f"refuted if they differ by more on any.{_ALWAYS}",
+    "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw and "
+    f"{_SIDES} {_REFUTED}; refuted if they differ by more on any.{_ALWAYS}",
     "bound": "Refuted if measured exceeds predicted by more than rounding on any draw (with a claimed share: if the draws on which "
-    "it holds are fewer beyond chance); vacuous if on most draws the bound is not below the value that needs no theorem; confirmed "
+    "it holds are fewer beyond chance, and confirmed only if breaking it twice as often as claimed is beyond chance); vacuous if "
+    "on most draws the bound is not below the value that needs no theorem; confirmed "
     f"otherwise. How tight it is, predicted / measured, is reported.{_ALWAYS}",
     "sign": "z = mean of measured times the predicted sign, over its standard error. Refuted if some z is negative beyond chance "
-    f"at the level of the run; confirmed if none is at {AGREES:g}, at least half of the instances inside are positive beyond "
-    f"chance and, where there is a threshold, so is one instance on either side of it, 10 % away; undecided otherwise."
+    f"at the level of the run; confirmed if none is at {AGREES:g}, at least {DECIDED:.0%} of the instances inside are positive "
+    f"beyond chance and, where there is a threshold, so is one instance on either side of it, 10 % away; undecided otherwise."
     f"{_TWICE}{_ALWAYS}",
 }
 assert RULES.keys() == KINDS.keys()
@@ -101,11 +109,15 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
         lacks += _twins_left(kind, counted, level)
     elif kind == "sign":
         lacks += _undecided_signs(counted, level)
+    elif any(one.allowed for one in counted):
+        lacks += _shares_left(counted, level)
     if sizes:
         sized = [_what_stays(quantity, counted, sizes, level) for quantity in _quantities(counted)]
         p_value = min(1.0, 2 * min([p_value, *(len(sized) * p for p, _, _ in sized)]))
         lacks += [lack for _, lack, _ in sized if lack]
         notes += [note for _, _, note in sized]
+    if kind in ("equality", "limit", "sign"):
+        notes.append(_rarest(counted, level))
     if kind == "bound":
         notes.append(_tightness(counted))
         informative = np.concatenate([one.informative for one in counted])
@@ -116,59 +128,97 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
     return Judgement(UNDECIDED if lacks else CONFIRMED, worst, p_value, tuple(lacks), tuple(notes))
 
 
-def against(kind: str, counted: Sequence[Evidence], factor: float = 1.0) -> float:
-    """Probability by chance of so much against `factor` times the prediction: by each row, and by the slope of each quantity."""
-    rows = [one.p_value(kind, factor) for one in counted]
-    least = min(1.0, len(rows) * min(rows))
+def against(kind: str, counted: Sequence[Evidence], factors: np.ndarray | None = None) -> float:
+    """Probability by chance of so much against the prediction times `factors`, one for each row: by each row alone, and for each
+    quantity by the slope over its rows and by how they scatter."""
+    factors = np.ones(len(counted)) if factors is None else factors
+    own = np.array([one.p_value(kind, factor) for one, factor in zip(counted, factors, strict=True)])
+    least = min(1.0, len(own) * own.min())
     if kind not in ("equality", "limit"):
         return least
-    quantities = _quantities(counted)
-    slopes = [_slope_p_value(kind, [one for one in counted if one.quantity == q], factor) for q in quantities]
-    return min(1.0, 2 * min(least, len(slopes) * min(slopes)))
+    names, tried = np.array([one.quantity for one in counted]), []
+    for members in (np.flatnonzero(names == quantity) for quantity in _quantities(counted)):
+        slope = _slope_p_value(kind, [counted[i] for i in members], factors[members])
+        tried += [slope, _scatter_p_value(own[members])]
+    return min(1.0, 2 * least, 2 * len(tried) * min(tried))
 
 
-def _slope_p_value(kind: str, rows: Sequence[Evidence], factor: float) -> float:
-    """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike."""
+def _scatter_p_value(own: np.ndarray) -> float:
+    """Of p-values that are each uniform or larger, by the sum of the squares of normal scores as unlikely (chi squared)."""
+    scores = stats.chi2.isf(np.maximum(own, NOTHING), 1)
+    return float(stats.chi2.sf(scores.sum(), len(own)))
+
+
+def _slope_p_value(kind: str, rows: Sequence[Evidence], factors: np.ndarray) -> float:
+    """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike.
+
+    The weight of each half of an instance's draws is the precision of its other half: a low mean of a skewed law comes with a low
+    variance, and would get the larger weight.
+    """
     parts = []
-    for inside in (one.inside for one in rows if one.sound and len(one.inside.measured) > 1):
-        n, difference, size = len(inside.measured), inside.measured - factor * inside.predicted, np.abs(inside.predicted).mean()
-        variance = max(difference.var(ddof=1) / n, (ROUNDING * factor * size) ** 2, NOTHING)
-        parts.append(
-            (factor * inside.predicted.mean(), difference.mean(), variance, pull_of(difference), n, inside.allowed * factor * size)
-        )
+    for one, factor in zip(rows, factors, strict=True):
+        inside = one.inside
+        if not one.sound or len(inside.measured) < 4:
+            continue
+        difference, predicted, size = one.draws(kind, factor), factor * inside.predicted.mean(), np.abs(inside.predicted).mean()
+        halves = difference[0::2], difference[1::2]
+        least = max((ROUNDING * factor * size) ** 2, NOTHING)
+        variances = [max(half.var(ddof=1) / len(half), least) for half in halves]
+        for half, variance, other in zip(halves, variances, reversed(variances), strict=True):
+            spare = inside.allowed * factor * size if kind == "limit" else 0.0
+            parts.append((predicted / other, half.mean(), variance, pull_of(half), len(difference), spare))
     if not parts:
         return 1.0
-    predicted, mean, variance, pull, n, allowed = map(np.array, zip(*parts, strict=True))
-    below = bool(np.sum(predicted * mean / variance) < 0)
-    # where few draws of a long tail are seen, a low mean comes with a low variance, and so with weight
-    kept = np.array([not too_skewed(float(own), below == bool(sign > 0)) for own, sign in zip(pull, predicted, strict=True)])
-    slope = predicted / variance * kept
-    excess, weight = np.sum(slope * mean), np.sum(slope * predicted)
-    if weight == 0:
+    weight, mean, variance, pull, n, spare = map(np.array, zip(*parts, strict=True))
+    excess, error, spare = np.sum(weight * mean), np.sqrt(np.sum(weight**2 * variance)), np.sum(np.abs(weight) * spare)
+    if error == 0:
         return 1.0
-    spare = np.sum(np.abs(slope) * allowed) if kind == "limit" else 0.0
-    score = np.copysign(max(abs(excess) - spare, 0) / np.sqrt(weight), excess)
-    whole = np.sum(slope**3 * pull * variance**1.5) / weight**1.5
+    score = np.copysign(max(abs(excess) - spare, 0) / error, excess)
+    whole = np.sum(weight**3 * pull * variance**1.5) / error**3
     return (1 + (kind == "equality")) * by_chance(float(score), int(n.min()), float(whole), below=bool(excess < 0))
 
 
 def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[str]:
-    """The twins that these draws do not refute, per quantity and side."""
-    return [
-        f"power on {quantity}: a formula {'10 % too low' if factor < 1 else '10 % too high'} would pass"
-        for quantity in _quantities(counted)
-        for factor in TWINS
-        if against(kind, [one for one in counted if one.quantity == quantity], factor) > level
-    ]
+    """The twins that these draws do not refute, per quantity."""
+    lacks = []
+    for quantity in _quantities(counted):
+        rows = [one for one in counted if one.quantity == quantity]
+        twins = {f"10 % too {side}": np.full(len(rows), factor) for side, factor in zip(("low", "high"), TWINS, strict=True)}
+        if kind != "identity" and len(rows) > 1:
+            twins["10 % off, up and down in turn, on the half of the instances that tell least"] = _off_where_unsure(rows)
+        passing = [said for said, factors in twins.items() if against(kind, rows, factors) > level]
+        lacks += [f"power on {quantity}: a formula {said} would pass" for said in passing]
+    return lacks
+
+
+def _off_where_unsure(rows: Sequence[Evidence]) -> np.ndarray:
+    """Factors by which a formula is off on the half of the rows with the largest relative error."""
+    errors = np.array([one.relative_error[1] for one in rows])
+    unsure = np.argsort(-np.where(np.isnan(errors), np.inf, errors), kind="stable")[: (len(rows) + 1) // 2]
+    factors = np.ones(len(rows))
+    factors[unsure] = np.resize(TWINS, len(unsure))
+    return factors
+
+
+def _shares_left(counted: Sequence[Evidence], level: float) -> list[str]:
+    """The quantities whose bounds may be broken twice as often as claimed, over all instances together."""
+    lacks = []
+    for quantity in _quantities(counted):
+        rows = [(one.held(), one.allowed) for one in counted if one.quantity == quantity]
+        n, broken = sum(len(held) for held, _ in rows), sum((~held).sum() for held, _ in rows)
+        twice = sum(len(held) * min(1.0, 2 * (1 - share)) for held, share in rows)
+        if n == 0 or stats.binom.cdf(broken, n, twice / n) > level:
+            lacks.append(f"power on {quantity}: a bound that is broken twice as often as claimed would pass")
+    return lacks
 
 
 def _undecided_signs(counted: Sequence[Evidence], level: float) -> list[str]:
-    """Whether signs are decided: half of those inside and, on the edge of a threshold, one on either side."""
+    """Whether signs are decided: most of those inside and, on the edge of a threshold, one on either side."""
     decided = {id(one): one.decided(len(counted), level) for one in counted}
     lacks = []
     inside = [decided[id(one)] for one in counted if one.place == INSIDE]
-    if inside and np.mean(inside) < 0.5:
-        lacks.append(f"a decided sign on half of the instances inside ({sum(inside)} of {len(inside)})")
+    if inside and np.mean(inside) < DECIDED:
+        lacks.append(f"a decided sign on {DECIDED:.0%} of the instances inside ({sum(inside)} of {len(inside)})")
     edge = [one for one in counted if one.place == EDGE]
     for side, where in ((1, "above"), (-1, "below")):
         if edge and not any(decided[id(one)] for one in edge if np.sign(one.inside.predicted.mean()) == side):
@@ -202,6 +252,12 @@ def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evid
     )
     beyond, below = (float(stats.norm.sf(side * (abs(share) - VANISHES) / error)) for side in (1, -1))
     return beyond, "" if below <= level else f"certainty that the error of {quantity} vanishes", note
+
+
+def _rarest(counted: Sequence[Evidence], level: float) -> str:
+    """How rare is what no draw of an instance may have shown, but for the probability `level`."""
+    n = min(len(one.inside.measured) for one in counted)
+    return f"It does not speak of what happens on fewer than one in {max(1, int(n / -np.log(level)))} draws of an instance."
 
 
 def _tightness(counted: Sequence[Evidence]) -> str:

@@ -171,9 +171,9 @@ def examine(
     owners = [*range(n_own), *(i for i in range(n_own) if sized and places[i] != OUTSIDE)]
     instances += [statement.resized(instances[i]) for i in owners[n_own:]]
     batch = -(-n_seeds // -(-n_seeds // BATCH_DRAWS))  # of equal size, at most BATCH_DRAWS
-    one_look = statement.kind in ("identity", "bound")
+    one_look = statement.kind == "identity" or (statement.kind == "bound" and statement.trust is None)
     brief = n_seeds * len(instances) <= FEW
-    # of identities, bounds and instances outside there is one look, of equalities rarely another
+    # of identities, plain bounds and instances outside there is one look, of equalities few others
     counting = [] if one_look or statement.kind == "equality" else [i for i, own in enumerate(owners) if places[own] != OUTSIDE]
     lasting = {shape_of(instances[i]) for i in counting}
     options = [HASTILY if brief and shape_of(instance) not in lasting else QUICKLY for instance in instances]

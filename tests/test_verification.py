@@ -77,6 +77,16 @@ def test_one_sure_instance_speaks_for_no_other(biases, noise):
     assert any("half of the instances that tell least" in lack for lack in few.lacks)
 
 
+@pytest.mark.parametrize("small", [0.0, 1e-9, 0.01])
+def test_a_prediction_near_zero_is_tested_by_the_size_of_the_others(small):
+    """No draws tell 10 % of nothing; that it is not a fifth of the others they tell."""
+    rng = np.random.default_rng(9)
+    others = [evidence(1 + 0.2 * rng.normal(size=400), 1.0, instance=i) for i in range(7)]
+    near = lambda value: evidence(value + 0.2 * rng.normal(size=400), small, instance=7)
+    assert judge("equality", [*others, near(small)], FAMILY / 2)[0] == "confirmed"
+    assert judge("equality", [*others, near(0.2)], FAMILY / 2)[0] == "refuted"
+
+
 def test_a_sign_that_three_instances_of_eight_do_not_show_is_undecided():
     found = consider("sign", _rows([-0.02] * 3 + [1.0] * 5, 1.0))
     assert found.verdict == "undecided" and found.lacks == ("a decided sign on 75% of the instances inside (5 of 8)",)
@@ -332,6 +342,10 @@ def test_a_fast_look_compiles_few_shapes():
         places, instances = _instances(theory.find_statement("held-mixing"), 20, np.random.default_rng(0), one_shape)
         shapes = [len({shape_of(one) for one, at in zip(instances, places, strict=True) if at == place}) for place in set(places)]
         assert max(shapes) <= most and (one_shape or max(shapes) > 1)
+    # what other places can share with the inside, they do
+    for name, n_shapes in (("free-heads", 1), ("beyond-weights", 1), ("held-mixing", 2)):
+        _, instances = _instances(theory.find_statement(name), 8, np.random.default_rng(0), True)
+        assert len({shape_of(one) for one in instances}) == n_shapes
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])

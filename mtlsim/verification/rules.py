@@ -3,7 +3,7 @@
 A rule looks at instances inside a statement's assumptions and on their edge, and of these at the draws on which the assumptions
 hold; instances outside show where it breaks. A statement is confirmed only if its power twins are refuted by the same data, for
 every quantity: the same formula 10 % too low, 10 % too high, and 10 % off on that half of the instances which tells least, up and
-down in turn. What is no number never confirms and never refutes.
+down in turn (of the median of its sizes, where its own is smaller). What is no number never confirms and never refutes.
 
 A mean of few draws of a skewed law mostly lies away from its long tail, and looks surer than it is. So a z-score on that side tells
 nothing while there are fewer than 25 skewness^2 draws (Cochran's rule), and what some draws refute, as many others must refute
@@ -29,6 +29,7 @@ from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence, by_chance,
 FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
 ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
 AGREES = 0.01  # probability by chance from which evidence against is none
+TINIEST = 1e-6  # of the size of other predictions: below it a prediction is as good as zero
 DECIDED = 0.75  # of the instances inside whose sign must be sure
 VANISHES = 0.5  # of a limit's error: how much of what is allowed at the smaller size may stay as the size grows
 
@@ -165,7 +166,7 @@ def _slope_p_value(kind: str, rows: Sequence[Evidence], factors: np.ndarray) -> 
         least = max((ROUNDING * factor * size) ** 2, NOTHING)
         variances = [max(half.var(ddof=1) / len(half), least) for half in halves]
         for half, variance, other in zip(halves, variances, reversed(variances), strict=True):
-            spare = inside.allowed * factor * size if kind == "limit" else 0.0
+            spare = inside.allowed * abs(factor) * size if kind == "limit" else 0.0
             parts.append((predicted / other, half.mean(), variance, pull_of(half), len(difference), spare))
     if not parts:
         return 1.0
@@ -192,11 +193,16 @@ def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[st
 
 
 def _off_where_unsure(rows: Sequence[Evidence]) -> np.ndarray:
-    """Factors by which a formula is off on the half of the rows with the largest relative error."""
-    errors = np.array([one.relative_error[1] for one in rows])
-    unsure = np.argsort(-np.where(np.isnan(errors), np.inf, errors), kind="stable")[: (len(rows) + 1) // 2]
+    """Factors by which a formula is off on the half of the rows with the largest error relative to it.
+
+    A prediction smaller than most is off by 10 % of the median of their sizes: no draws tell 10 % of nothing.
+    """
+    sizes = np.array([np.abs(one.inside.predicted).mean() for one in rows])
+    errors = np.array([one.inside.standard_error for one in rows])
+    scales = np.maximum(sizes, np.median(sizes)) + NOTHING
+    unsure = np.argsort(-np.where(np.isfinite(errors), errors / scales, np.inf), kind="stable")[: (len(rows) + 1) // 2]
     factors = np.ones(len(rows))
-    factors[unsure] = np.resize(TWINS, len(unsure))
+    factors[unsure] += (np.resize(TWINS, len(unsure)) - 1) * (scales / np.maximum(sizes, TINIEST * scales))[unsure]
     return factors
 
 

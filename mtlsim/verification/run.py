@@ -245,8 +245,9 @@ def _instances(statement: Statement, n_instances: int, rng: np.random.Generator,
     places = [place for place, _ in makers]
     if one_shape:
         for i, (place, make) in enumerate(makers):
-            for wanted in (instances[0], instances[places.index(place)]):
-                instances[i] = _of_shape(shape_of(wanted), make, rng, instances[i])
+            for first in (0, places.index(place)):
+                if shape_of(instances[i]) != shape_of(instances[0]):
+                    instances[i] = _of_shape(shape_of(instances[first]), make, rng, instances[i])
     return places, instances
 
 

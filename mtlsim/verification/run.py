@@ -173,9 +173,8 @@ def examine(
     batch = -(-n_seeds // -(-n_seeds // BATCH_DRAWS))  # of equal size, at most BATCH_DRAWS
     one_look = statement.kind == "identity" or (statement.kind == "bound" and statement.trust is None)
     brief = n_seeds * len(instances) <= FEW
-    # of identities, plain bounds and instances outside there is one look, of equalities few others
-    counting = [] if one_look or statement.kind == "equality" else [i for i, own in enumerate(owners) if places[own] != OUTSIDE]
-    lasting = {shape_of(instances[i]) for i in counting}
+    # limits look several times, at costly cells; others once or at cheap ones
+    lasting = {shape_of(instances[i]) for i, own in enumerate(owners) if statement.kind == "limit" and places[own] != OUTSIDE}
     options = [HASTILY if brief and shape_of(instance) not in lasting else QUICKLY for instance in instances]
     draw = Drawing(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), batch, options)
     values: list[dict[str, np.ndarray]] = [{} for _ in instances]

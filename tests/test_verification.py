@@ -75,6 +75,18 @@ def test_one_sure_instance_speaks_for_no_other(biases, noise):
         assert judge("equality", _rows([1.0] * len(biases), noise, 12_000, seed=seed), FAMILY / 2)[0] == "confirmed"
     few = consider("equality", _rows([1.0] * len(biases), noise, 20), FAMILY / 2)
     assert any("half of the instances that tell least" in lack for lack in few.lacks)
+    for unit in (1e-120, 1e120):
+        scaled = [dataclasses.replace(one, measured=unit * one.measured, predicted=unit * one.predicted) for one in right]
+        assert np.isclose(against("equality", scaled), against("equality", right))
+
+
+def test_a_row_too_skewed_to_tell_leaves_the_others_their_say():
+    """Its probability by chance is one, however many sides there are; no sum of scores may be lost by it."""
+    skewed = evidence(np.where(np.arange(400) < 398, 0.98, 3.0), 1.0, instance=9)
+    assert skewed.p_value("equality") > 1  # both sides of a certainty
+    assert judge("equality", [*_rows([1.15, 0.85] * 4, 1.0), skewed], FAMILY / 2)[0] == "refuted"
+    few = consider("equality", [*_rows([1.0] * 8, 0.8, 20), skewed], FAMILY / 2)
+    assert any("half of the instances that tell least" in lack for lack in few.lacks)
 
 
 @pytest.mark.parametrize("small", [0.0, 1e-9, 0.01])

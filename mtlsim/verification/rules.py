@@ -133,7 +133,7 @@ def against(kind: str, counted: Sequence[Evidence], factors: np.ndarray | None =
     """Probability by chance of so much against the prediction times `factors`, one for each row: by each row alone, and for each
     quantity by the slope over its rows and by how they scatter."""
     factors = np.ones(len(counted)) if factors is None else factors
-    own = np.array([one.p_value(kind, factor) for one, factor in zip(counted, factors, strict=True)])
+    own = np.array([min(1.0, one.p_value(kind, factor)) for one, factor in zip(counted, factors, strict=True)])
     least = min(1.0, len(own) * own.min())
     if kind not in ("equality", "limit"):
         return least
@@ -156,13 +156,13 @@ def _slope_p_value(kind: str, rows: Sequence[Evidence], factors: np.ndarray) -> 
     The weight of each half of an instance's draws is the precision of its other half: a low mean of a skewed law comes with a low
     variance, and would get the larger weight.
     """
+    usable = [(one, factor) for one, factor in zip(rows, factors, strict=True) if one.sound and len(one.inside.measured) > 3]
+    sizes = [np.abs(one.inside.predicted).mean() for one, _ in usable]
+    unit = max(sizes, default=0.0) or 1.0  # so that no power of a number overflows
     parts = []
-    for one, factor in zip(rows, factors, strict=True):
-        inside = one.inside
-        if not one.sound or len(inside.measured) < 4:
-            continue
-        difference, predicted, size = one.draws(kind, factor), factor * inside.predicted.mean(), np.abs(inside.predicted).mean()
-        halves = difference[0::2], difference[1::2]
+    for (one, factor), size in zip(usable, np.divide(sizes, unit), strict=True):
+        inside, difference = one.inside, one.draws(kind, factor) / unit
+        predicted, halves = factor * inside.predicted.mean() / unit, (difference[0::2], difference[1::2])
         least = max((ROUNDING * factor * size) ** 2, NOTHING)
         variances = [max(half.var(ddof=1) / len(half), least) for half in halves]
         for half, variance, other in zip(halves, variances, reversed(variances), strict=True):

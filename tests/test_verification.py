@@ -97,6 +97,8 @@ def test_a_prediction_near_zero_is_tested_by_the_size_of_the_others(small):
     near = lambda value: evidence(value + 0.2 * rng.normal(size=400), small, instance=7)
     assert judge("equality", [*others, near(small)], FAMILY / 2)[0] == "confirmed"
     assert judge("equality", [*others, near(0.2)], FAMILY / 2)[0] == "refuted"
+    half = [evidence(small + 0.2 * rng.normal(size=400), small, instance=i) for i in range(8, 14)]
+    assert judge("equality", [*others, *half], FAMILY / 2)[0] == "confirmed"
 
 
 def test_a_sign_that_three_instances_of_eight_do_not_show_is_undecided():
@@ -114,6 +116,9 @@ def test_a_bound_that_may_break_twice_as_often_as_claimed_is_not_confirmed():
         assert found.verdict == "refuted" or any("broken twice as often as claimed" in lack for lack in found.lacks)
         assert judge("bound", [broken(0.002, 6000)], FAMILY / 2)[0] == "confirmed"
         assert judge("bound", [broken(0.01, 40_000)], FAMILY / 2)[0] == "refuted"
+    always = dataclasses.replace(broken(0.0, 2000), allowed=1.0)  # nothing is twice as often as never
+    assert judge("bound", [always])[0] == "confirmed"
+    assert judge("bound", [dataclasses.replace(broken(0.01, 2000), allowed=1.0)])[0] == "refuted"
 
 
 def test_a_share_is_drawn_for_until_it_is_sure():

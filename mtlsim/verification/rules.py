@@ -195,14 +195,15 @@ def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[st
 def _off_where_unsure(rows: Sequence[Evidence]) -> np.ndarray:
     """Factors by which a formula is off on the half of the rows with the largest error relative to it.
 
-    A prediction smaller than most is off by 10 % of the median of their sizes: no draws tell 10 % of nothing.
+    A prediction smaller than most is off by 10 % of the median of their sizes, as no draws tell 10 % of nothing; zero has no half.
     """
     sizes = np.array([np.abs(one.inside.predicted).mean() for one in rows])
     errors = np.array([one.inside.standard_error for one in rows])
     scales = np.maximum(sizes, np.median(sizes)) + NOTHING
-    unsure = np.argsort(-np.where(np.isfinite(errors), errors / scales, np.inf), kind="stable")[: (len(rows) + 1) // 2]
-    factors = np.ones(len(rows))
-    factors[unsure] += (np.resize(TWINS, len(unsure)) - 1) * (scales / np.maximum(sizes, TINIEST * scales))[unsure]
+    order = np.argsort(-np.where(np.isfinite(errors), errors / scales, np.inf), kind="stable")
+    order = order[(sizes > TINIEST * scales)[order]]
+    unsure, factors = order[: (len(order) + 1) // 2], np.ones(len(rows))
+    factors[unsure] += (np.resize(TWINS, len(unsure)) - 1) * scales[unsure] / sizes[unsure]
     return factors
 
 
@@ -210,10 +211,10 @@ def _shares_left(counted: Sequence[Evidence], level: float) -> list[str]:
     """The quantities whose bounds may be broken twice as often as claimed, over all instances together."""
     lacks = []
     for quantity in _quantities(counted):
-        rows = [(one.held(), one.allowed) for one in counted if one.quantity == quantity]
+        rows = [(one.held(), one.allowed) for one in counted if one.quantity == quantity and 0 < one.allowed < 1]
         n, broken = sum(len(held) for held, _ in rows), sum((~held).sum() for held, _ in rows)
         twice = sum(len(held) * min(1.0, 2 * (1 - share)) for held, share in rows)
-        if n == 0 or stats.binom.cdf(broken, n, twice / n) > level:
+        if rows and (n == 0 or stats.binom.cdf(broken, n, twice / n) > level):
             lacks.append(f"power on {quantity}: a bound that is broken twice as often as claimed would pass")
     return lacks
 

@@ -129,9 +129,10 @@ def test_a_share_is_drawn_for_until_it_is_sure():
     assert examine(dataclasses.replace(mostly, measure=broken(0.04)), 2, 200).verdict == "refuted"
 
 
-def test_a_verdict_says_how_rare_is_what_it_cannot_know():
-    notes = consider("equality", [evidence(1 + 0.1 * NORMAL, 1.0), evidence(1 + 0.1 * NORMAL[:600], 1.0, instance=1)], 1e-6).notes
-    assert notes == ("It does not speak of what happens on fewer than one in 43 draws of an instance.",)  # 600 / ln 1e6
+@pytest.mark.parametrize("kind", ["equality", "limit", "identity", "bound", "sign"])
+def test_a_verdict_says_how_rare_is_what_it_cannot_know(kind):
+    notes = consider(kind, [evidence(1 + 0.1 * NORMAL, 1.0), evidence(1 + 0.1 * NORMAL[:600], 1.0, instance=1)], 1e-6).notes
+    assert notes[-1] == "It does not speak of what happens on fewer than one in 43 draws of an instance."  # 600 / ln 1e6
 
 
 NAN = np.where(np.arange(2000) == 7, np.nan, 1.0)
@@ -168,7 +169,7 @@ def test_draws_outside_the_assumptions_count_for_nothing(kind):
 
 def test_a_bound_says_how_tight_it_is():
     one = evidence(np.linspace(0.1, 1, 2000), 2.0, trivial=np.full(2000, 3.0))
-    (note,) = consider("bound", [one]).notes
+    note, _ = consider("bound", [one]).notes
     assert "3.64 times what is measured (median; 2 to 20)" in note and "on 100.00% of the draws below" in note
     assert "10 % lower is not refuted" in note
     mostly = dataclasses.replace(one, trivial=np.where(np.arange(2000) < 10, 3.0, 1.0))
@@ -189,6 +190,14 @@ def test_a_limit_is_tested_at_two_sizes(small, large, verdict):
     unsure = dataclasses.replace(at_large, measured=1 + large + 5 * NORMAL)
     found = consider("limit", [at_small, unsure])
     assert found.verdict == "undecided" and any("vanishes" in lack for lack in found.lacks)
+
+
+def test_an_error_that_stays_with_either_sign_does_not_vanish():
+    """It grows with the size, within what is allowed at both, and its mean over instances is zero."""
+    of_size = lambda off, allowed, partner: _rows([1 + off, 1 - off] * 4, 0.05, 4000, allowed=allowed, partner=partner)
+    found = consider("limit", [*of_size(0.0, 0.06, False), *of_size(0.028, 0.03, True)], FAMILY / 2)
+    assert found.verdict == "undecided" and found.lacks == ("certainty that the error of x vanishes",)
+    assert judge("limit", [*of_size(0.04, 0.06, False), *of_size(0.02, 0.03, True)], FAMILY / 2)[0] == "confirmed"
 
 
 def test_a_sign_needs_both_sides_of_its_threshold():
@@ -325,6 +334,21 @@ def test_many_instances_of_a_skewed_law_do_not_refute_by_their_slope():
         weights = 1 / draws.var(1, ddof=1)
         plain += abs(np.sum(weights * (draws.mean(1) - 1)) / np.sqrt(np.sum(weights) / 50)) > 3.7
     assert refuted <= 1 < 10 < plain
+
+
+def test_many_instances_of_a_skewed_law_leave_no_error_that_is_not_there():
+    """Without an error at either size, weights from the same draws said that more than half of what is allowed would stay."""
+    rng, refuted, plain, allowed = np.random.default_rng(9), 0, 0, (0.1, 0.05)
+    for draws in (0.5 * np.exp(1.5 * rng.normal(size=(2, 50, 50)) - 1.125) + 0.5 for _ in range(25)):
+        rows = [
+            [evidence(one, 1.0, instance=i, allowed=a) for i, one in enumerate(size)]
+            for size, a in zip(draws, allowed, strict=True)
+        ]
+        partners = [dataclasses.replace(one, partner=True) for one in rows[1]]
+        refuted += consider("limit", [*rows[0], *partners], FAMILY / 2).p_value <= FAMILY / 2
+        stays, variance = (2 * draws[1] - draws[0]).mean(1) - 1, (4 * draws[1].var(1) + draws[0].var(1)) / 50
+        plain += abs(np.sum(stays / variance)) - 0.05 * np.sum(1 / variance) > 3.5 * np.sqrt(np.sum(1 / variance))
+    assert refuted <= 1 < 5 < plain
 
 
 def test_what_some_draws_refute_others_must_refute_alone():

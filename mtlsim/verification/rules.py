@@ -18,6 +18,7 @@ any look, is at most FAMILY; the p-values that are left are tried by Holm's rule
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -54,7 +55,8 @@ RULES = {
     "limit": "As for an equality, with z = (|mean of (measured - predicted)| - allowed) over its standard error, where allowed is "
     "the stated share of the prediction. Besides, the same instances are drawn at two sizes, and the relative error that stays as "
     f"the size grows (2 b(2d) - b(d) where the error must halve) must be below {VANISHES:g} of what is allowed at the smaller one: "
-    f"refuted if it is beyond, confirmed only if it is below, both at the level of the run.{_TWICE}{_ALWAYS}",
+    "refuted if its mean over instances is beyond, confirmed only if that is below and instances do not scatter beyond, of "
+    f"either sign, all at the level of the run.{_TWICE}{_ALWAYS}",
     "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw and "
     f"{_SIDES} {_REFUTED}; refuted if they differ by more on any.{_ALWAYS}",
     "bound": "Refuted if measured exceeds predicted by more than rounding on any draw (with a claimed share: if the draws on which "
@@ -117,15 +119,13 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
         p_value = min(1.0, 2 * min([p_value, *(len(sized) * p for p, _, _ in sized)]))
         lacks += [lack for _, lack, _ in sized if lack]
         notes += [note for _, _, note in sized]
-    if kind in ("equality", "limit", "sign"):
-        notes.append(_rarest(counted, level))
     if kind == "bound":
         notes.append(_tightness(counted))
-        informative = np.concatenate([one.informative for one in counted])
-        if p_value > level and not lacks and informative.mean() < 0.5:
-            return Judgement(VACUOUS, worst, p_value, (), tuple(notes))
+    notes.append(_rarest(counted, level))
     if p_value <= level:
         return Judgement(REFUTED, worst, p_value, (), tuple(notes))
+    if kind == "bound" and not lacks and np.concatenate([one.informative for one in counted]).mean() < 0.5:
+        return Judgement(VACUOUS, worst, p_value, (), tuple(notes))
     return Judgement(UNDECIDED if lacks else CONFIRMED, worst, p_value, tuple(lacks), tuple(notes))
 
 
@@ -151,32 +151,52 @@ def _scatter_p_value(own: np.ndarray) -> float:
 
 
 def _slope_p_value(kind: str, rows: Sequence[Evidence], factors: np.ndarray) -> float:
-    """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike.
-
-    The weight of each half of an instance's draws is the precision of its other half: a low mean of a skewed law comes with a low
-    variance, and would get the larger weight.
-    """
+    """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike."""
     usable = [(one, factor) for one, factor in zip(rows, factors, strict=True) if one.sound and len(one.inside.measured) > 3]
     sizes = [np.abs(one.inside.predicted).mean() for one, _ in usable]
     unit = max(sizes, default=0.0) or 1.0  # so that no power of a number overflows
-    parts = []
+    parts, spare, n = [], 0.0, []
     for (one, factor), size in zip(usable, np.divide(sizes, unit), strict=True):
-        inside, difference = one.inside, one.draws(kind, factor) / unit
-        predicted, halves = factor * inside.predicted.mean() / unit, (difference[0::2], difference[1::2])
-        least = max((ROUNDING * factor * size) ** 2, NOTHING)
-        variances = [max(half.var(ddof=1) / len(half), least) for half in halves]
-        for half, variance, other in zip(halves, variances, reversed(variances), strict=True):
-            spare = inside.allowed * abs(factor) * size if kind == "limit" else 0.0
-            parts.append((predicted / other, half.mean(), variance, pull_of(half), len(difference), spare))
+        predicted, difference = factor * one.inside.predicted.mean() / unit, one.draws(kind, factor) / unit
+        halves = [_Mean.of(half, ROUNDING * factor * size) for half in (difference[0::2], difference[1::2])]
+        own = _by_other_half(halves, predicted)
+        allowed = one.inside.allowed * abs(factor) * size if kind == "limit" else 0.0
+        parts, spare, n = parts + own, spare + sum(abs(weight) * allowed for weight, _ in own), [*n, len(difference)]
     if not parts:
         return 1.0
-    weight, mean, variance, pull, n, spare = map(np.array, zip(*parts, strict=True))
-    excess, error, spare = np.sum(weight * mean), np.sqrt(np.sum(weight**2 * variance)), np.sum(np.abs(weight) * spare)
-    if error == 0:
+    whole = _weighed(parts)
+    if whole.variance == 0:
         return 1.0
-    score = np.copysign(max(abs(excess) - spare, 0) / error, excess)
-    whole = np.sum(weight**3 * pull * variance**1.5) / error**3
-    return (1 + (kind == "equality")) * by_chance(float(score), int(n.min()), float(whole), below=bool(excess < 0))
+    score = float(np.copysign(max(abs(whole.mean) - spare, 0) / np.sqrt(whole.variance), whole.mean))
+    return (1 + (kind == "equality")) * by_chance(score, min(n), whole.pull, below=bool(whole.mean < 0))
+
+
+class _Mean(NamedTuple):
+    """A mean of draws, its variance and its skewness."""
+
+    mean: float
+    variance: float
+    pull: float
+
+    @classmethod
+    def of(cls, draws: np.ndarray, rounding: float) -> "_Mean":
+        variance = draws.var(ddof=1) / len(draws)
+        return cls(float(draws.mean()), float(max(variance, rounding**2, NOTHING)), pull_of(draws))
+
+
+def _by_other_half(halves: Sequence[_Mean], size: float = 1.0) -> list[tuple[float, _Mean]]:
+    """Weights and means of the two halves of an instance's draws: the weight of each is `size` times the precision of the other, as
+    a low mean of a skewed law comes with a low variance, and would get the larger weight."""
+    return [(size / other.variance, half) for half, other in zip(halves, reversed(halves), strict=True)]
+
+
+def _weighed(parts: Sequence[tuple[float, _Mean]]) -> _Mean:
+    """The sum of independent means times their weights."""
+    weight = np.array([weight for weight, _ in parts])
+    mean, variance, pull = map(np.array, zip(*(part for _, part in parts), strict=True))
+    whole = float(np.sum(weight**2 * variance))
+    skewness = float(np.sum(weight**3 * pull * variance**1.5) / whole**1.5) if whole else 0.0
+    return _Mean(float(np.sum(weight * mean)), whole, skewness)
 
 
 def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[str]:
@@ -237,28 +257,45 @@ def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evid
     """Of a limit: the part of its relative error that stays as the size grows, extrapolated from two sizes.
 
     With errors b and b' and allowed errors a > a' at the smaller and the larger size, c = (b' - r b) / (1 - r), r = a' / a. What is
-    judged is c / a, as a mean over instances by their precision. Returns the probability by chance of so much, what is lacking, and
-    a note.
+    judged is c / a, as a mean over instances by their precision; where it scatters beyond chance, with either sign, it does not
+    vanish. Returns the probability by chance of so much, what is lacking, and a note.
     """
     others = {one.instance: one for one in sizes if one.quantity == quantity}
     pairs = [(one, others[one.instance]) for one in counted if one.quantity == quantity and one.instance in others]
-    usable = [pair for pair in pairs if all(one.sound and len(one.inside.measured) > 1 for one in pair)]
+    usable = [pair for pair in pairs if all(one.sound and len(one.inside.measured) > 3 for one in pair)]
     pairs = [sorted(pair, key=lambda one: -one.allowed) for pair in usable]
     if not pairs:
         return 1.0, f"{quantity} at two sizes", f"{quantity}: not seen at two sizes."
-    small, large = (np.array([one.relative_error for one in side]) for side in zip(*pairs, strict=True))
-    allowed = np.array([[one.allowed for one in pair] for pair in pairs])
-    ratios = allowed[:, 1] / allowed[:, 0]
-    stays = (large[:, 0] - ratios * small[:, 0]) / (1 - ratios) / allowed[:, 0]
-    errors = np.hypot(large[:, 1], ratios * small[:, 1]) / (1 - ratios) / allowed[:, 0]
-    precision = 1 / np.maximum(errors, NOTHING) ** 2
-    share, error = np.sum(precision * stays) / np.sum(precision), 1 / np.sqrt(np.sum(precision))
+    halves = [[_stays(small, large, slice(start, None, 2)) for start in (0, 1)] for small, large in pairs]
+    parts = [part for both in halves for part in _by_other_half(both)]
+    whole, weight = _weighed(parts), sum(weight for weight, _ in parts)
+    share, error = whole.mean / weight, np.sqrt(whole.variance) / weight
+    small, large = (np.mean([(one.relative_error[0], one.allowed) for one in side], 0) for side in zip(*pairs, strict=True))
     note = (
-        f"{quantity}: relative error {small[:, 0].mean():+.2%} where {allowed[:, 0].mean():.2%} is allowed, and "
-        f"{large[:, 0].mean():+.2%} at the larger size; {share:+.2f} +- {1.96 * error:.2f} of what is allowed would stay."
+        f"{quantity}: relative error {small[0]:+.2%} where {small[1]:.2%} is allowed, and "
+        f"{large[0]:+.2%} at the larger size; {share:+.2f} +- {1.96 * error:.2f} of what is allowed would stay."
     )
-    beyond, below = (float(stats.norm.sf(side * (abs(share) - VANISHES) / error)) for side in (1, -1))
-    return beyond, "" if below <= level else f"certainty that the error of {quantity} vanishes", note
+    numbers = [min(len(one.inside.measured) for one in pair) for pair in pairs]
+    alone = [_beyond(_stays(*pair, slice(None)), n)[0] for pair, n in zip(pairs, numbers, strict=True)]
+    beyond, within = _beyond(_Mean(share, error**2, whole.pull), min(numbers))
+    sure = within <= level < _scatter_p_value(np.array(alone))
+    return beyond, "" if sure else f"certainty that the error of {quantity} vanishes", note
+
+
+def _stays(small: Evidence, large: Evidence, part: slice) -> _Mean:
+    """c / a of one instance (see `_what_stays`), by these of its draws."""
+    ratio = large.allowed / small.allowed
+    weights = np.array([-ratio, 1.0]) / (1 - ratio) / small.allowed
+    of_size = [one.draws("limit") / (np.abs(one.inside.predicted).mean() + NOTHING) for one in (small, large)]
+    return _weighed([(weight, _Mean.of(draws[part], ROUNDING)) for weight, draws in zip(weights, of_size, strict=True)])
+
+
+def _beyond(share: _Mean, n: int) -> tuple[float, float]:
+    """Probabilities by chance of a share so far beyond what may stay, and of one so far within it, on the nearer side."""
+    side = np.copysign(1, share.mean)
+    score = float((share.mean - side * VANISHES) / np.sqrt(share.variance))
+    beyond, within = (by_chance(score, n, share.pull, below=bool(away * side < 0)) for away in (1, -1))
+    return beyond, within
 
 
 def _rarest(counted: Sequence[Evidence], level: float) -> str:

@@ -24,7 +24,7 @@ KINDS = {
     "limit": "the same up to a stated relative error that vanishes as the number of features grows",
     "identity": "measured equals predicted on every draw, up to rounding",
     "bound": "measured is at most predicted on every draw (or on the stated share of them)",
-    "sign": "where the sign of measured is decided, it is that of predicted",
+    "sign": "where the mean of measured has a decided sign, it is the predicted one",
 }
 
 

@@ -9,6 +9,7 @@ from scipy import stats
 from mtlsim.theory.statement import OUTSIDE
 
 SKEWED = 5.0  # root of how many draws a mean of unit skewness needs
+FEWEST = 20  # draws of which a mean and its error are spoken of: three that are equal by chance look as sure as can be
 ROUNDING = 1e-6  # relative difference that an identity may have
 NOTHING = np.finfo(float).tiny
 
@@ -68,7 +69,8 @@ class Evidence:
             return np.nan
         if kind == "identity":
             size = np.maximum(np.abs(measured), np.abs(predicted))
-            return float(np.max(np.abs(measured - predicted) / np.where(size > 0, size, 1)) / ROUNDING)
+            size = np.where(size > 0, size, 1)
+            return float(np.max(np.abs(measured / size - predicted / size)) / ROUNDING)  # their difference may overflow
         if kind == "bound":
             return float(np.max((measured - predicted) / np.where(predicted != 0, np.abs(predicted), 1)))
         draws, size = self.draws(kind, factor), np.abs(measured).mean() + np.abs(predicted).mean()
@@ -99,8 +101,16 @@ class Evidence:
             strain = (abs(error) - 2 * deviation) / self.allowed
         return strain if np.isfinite(strain) else np.inf
 
-    def p_value(self, kind: str, factor: float = 1.0) -> float:
-        """How likely so much against `factor` times predicted is by chance; one where nothing can be said."""
+    @property
+    def tells(self) -> bool:
+        """Whether there are draws enough inside for a mean to be spoken of."""
+        return len(self.inside.measured) >= FEWEST
+
+    def p_value(self, kind: str, factor: float = 1.0, silent: bool = True) -> float:
+        """How likely so much against `factor` times predicted is by chance; one where nothing can be said.
+
+        silent: whether a mean of few draws of a long tail says nothing where it lies away from it; else what it seems to say.
+        """
         if kind == "bound":
             held = self.held(factor)
             return float(stats.binom.cdf(held.sum(), len(held), self.allowed) if self.allowed else held.all())
@@ -109,25 +119,31 @@ class Evidence:
             return 1.0
         if kind == "identity":
             return float(score <= 1)
-        if kind == "sign":
-            return self._by_chance(score, kind, 1.0, below=True)
-        mean = self.draws(kind, factor).mean()
-        return (1 + (kind == "equality")) * self._by_chance(float(np.copysign(score, mean)), kind, factor, below=bool(mean < 0))
-
-    def _by_chance(self, score: float, kind: str, factor: float, below: bool) -> float:
+        if not self.tells:
+            return 1.0
         draws = self.draws(kind, factor)
-        return by_chance(score, len(draws), pull_of(draws), below)
+        if kind == "sign":
+            if self.inside.predicted.any():
+                return by_chance(score, len(draws), pull_of(draws), True, silent)
+            kind, draws = "equality", self.inside.measured  # which is predicted to be zero
+            mean, error = _mean_and_error(draws)
+            score = mean / error if error > 0 else 0.0  # a number that is always the same may be rounding
+        below = bool(draws.mean() < 0)
+        return (1 + (kind == "equality")) * by_chance(
+            float(np.copysign(score, draws.mean())), len(draws), pull_of(draws), below, silent
+        )
 
     def decided(self, n_tests: int, level: float) -> bool:
         """Of a sign: whether it is the predicted one beyond chance, as one of several tests."""
-        score = self.score("sign")
-        return bool(np.isfinite(score) and n_tests * self._by_chance(score, "sign", 1.0, below=False) <= level)
+        score, draws = self.score("sign"), self.draws("sign")
+        sure = np.isfinite(score) and self.tells
+        return bool(sure and n_tests * by_chance(score, len(draws), pull_of(draws), below=False) <= level)
 
     def held(self, factor: float = 1.0) -> np.ndarray:
         """Of a bound: on which of the draws inside, whose numbers are numbers, it held up to rounding."""
         inside = self.inside
         measured, predicted = inside.measured, factor * inside.predicted
-        known = np.isfinite(measured) & np.isfinite(predicted)
+        known = np.isfinite(measured) & np.isfinite(predicted) & ~np.isnan(inside.margin)
         measured, predicted = measured[known], predicted[known]
         return measured <= predicted + ROUNDING * (np.abs(predicted) + np.abs(measured))
 
@@ -169,13 +185,13 @@ def too_skewed(pull: float, below: bool) -> bool:
     return SKEWED * abs(pull) > 1 and (pull > 0) == below
 
 
-def by_chance(score: float, n: int, pull: float, below: bool) -> float:
+def by_chance(score: float, n: int, pull: float, below: bool, silent: bool = True) -> float:
     """Probability of a z-score so low (or so high) as that of the mean of n draws with this skewness of the mean.
 
     Student's t, and Hall's transform of it where that makes it larger: the mean of skewed draws is correlated with their spread.
-    One where too few of the long tail are seen.
+    One where too few of the long tail are seen, if such are silent.
     """
-    if too_skewed(pull, below):
+    if silent and too_skewed(pull, below):
         return 1.0
     hall = score + pull * score**2 / 3 + pull**2 * score**3 / 27 + pull / 6
     sides = [stats.t.cdf(z if below else -z, n - 1) for z in (score, hall)]

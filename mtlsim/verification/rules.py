@@ -2,8 +2,9 @@
 
 A rule looks at instances inside a statement's assumptions and on their edge, and of these at the draws on which the assumptions
 hold; instances outside show where it breaks. A statement is confirmed only if its power twins are refuted by the same data, for
-every quantity: the same formula 10 % too low, 10 % too high, and 10 % off on that half of the instances which tells least, up and
-down in turn (of the median of its sizes, where its own is smaller). What is no number never confirms and never refutes.
+every quantity: the same formula 10 % too low, 10 % too high, and off on those instances alone which tell least, up and down in
+turn: by 10 % on half of them, 20 % on a quarter, 40 % on an eighth (of the median of their sizes, where their own is smaller). What
+is no number never confirms and never refutes, nor do fewer than 20 draws tell anything of a mean.
 
 A mean of few draws of a skewed law mostly lies away from its long tail, and looks surer than it is. So a z-score on that side tells
 nothing while there are fewer than 25 skewness^2 draws (Cochran's rule), and what some draws refute, as many others must refute
@@ -25,7 +26,7 @@ from scipy import stats
 
 from mtlsim.core.words import counted
 from mtlsim.theory.statement import EDGE, INSIDE, KINDS, TWINS
-from mtlsim.verification.evidence import NOTHING, ROUNDING, Evidence, by_chance, pull_of
+from mtlsim.verification.evidence import FEWEST, NOTHING, ROUNDING, Evidence, by_chance, pull_of
 
 FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
 ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
@@ -34,18 +35,21 @@ TINIEST = 1e-6  # of the size of other predictions: below it a prediction is as 
 DECIDED = 0.75  # of the instances inside whose sign must be sure
 VANISHES = 0.5  # of a limit's error: how much of what is allowed at the smaller size may stay as the size grows
 
+UNSURE = (  # twins that are off on the rows which tell least: the fewer these are, the more
+    ("10 % off on the half of the instances that tell least", 1 / 2, 0.1),
+    ("20 % off on the quarter that tells least", 1 / 4, 0.2),
+    ("40 % off on the eighth that tells least", 1 / 8, 0.4),
+)
+
 CONFIRMED, REFUTED, VACUOUS, UNDECIDED = "confirmed", "refuted", "vacuous", "undecided"
 NOT_APPLICABLE = "not applicable"
 VERDICTS = (CONFIRMED, REFUTED, VACUOUS, NOT_APPLICABLE, UNDECIDED)
 _SIDES = "for every quantity the same formula 10 % too low and the one 10 % too high"
 _REFUTED = "are refuted by the same rule on the same draws"
-_TWINS = (
-    f"{_SIDES}, and the one 10 % off on the half of the instances that tell least, up and down in turn, {_REFUTED}; undecided "
-    "otherwise"
-)
+_TWINS = f"{_SIDES}, and those {', '.join(said for said, *_ in UNSURE)}, each up and down in turn, {_REFUTED}; undecided otherwise"
 _TWICE = (
-    " A refutation counts once as many other draws repeat it alone: few draws of a skewed law deceive a z-score. A mean that rests "
-    "on events that no draw shows deceives it still."
+    f" Fewer than {FEWEST} draws inside say nothing of a mean, and a refutation counts once as many other draws repeat it alone: "
+    "few draws of a skewed law deceive a z-score. A mean that rests on events that no draw shows deceives it still."
 )
 _ALWAYS = " Draws on which an assumption does not hold count for nothing; if none is left, the statement is not applicable."
 RULES = {
@@ -53,8 +57,9 @@ RULES = {
     "over its standard error; and the sum of squares of all z, as instances scatter. Refuted if one of these is beyond chance at "
     f"the level of the run; confirmed if none is beyond chance at {AGREES:g} and {_TWINS}.{_TWICE}{_ALWAYS}",
     "limit": "As for an equality, with z = (|mean of (measured - predicted)| - allowed) over its standard error, where allowed is "
-    "the stated share of the prediction. Besides, the same instances are drawn at two sizes, and the relative error that stays as "
-    f"the size grows (2 b(2d) - b(d) where the error must halve) must be below {VANISHES:g} of what is allowed at the smaller one: "
+    "the stated share of the prediction. Where the statement resizes its instances, they are drawn at two sizes besides, at least "
+    f"{DECIDED:.0%} of them with draws enough at both, and the relative error that stays as the size grows (2 b(2d) - b(d) where "
+    f"the error must halve) must be below {VANISHES:g} of what is allowed at the smaller one: "
     "refuted if its mean over instances is beyond, confirmed only if that is below and instances do not scatter beyond, of "
     f"either sign, all at the level of the run.{_TWICE}{_ALWAYS}",
     "identity": f"Confirmed if measured and predicted differ by at most {ROUNDING:g} of their size on every draw and "
@@ -63,9 +68,10 @@ RULES = {
     "it holds are fewer beyond chance, and confirmed only if breaking it twice as often as claimed is beyond chance); vacuous if "
     "on most draws the bound is not below the value that needs no theorem; confirmed "
     f"otherwise. How tight it is, predicted / measured, is reported.{_ALWAYS}",
-    "sign": "z = mean of measured times the predicted sign, over its standard error. Refuted if some z is negative beyond chance "
-    f"at the level of the run; confirmed if none is at {AGREES:g}, at least {DECIDED:.0%} of the instances inside are positive "
-    f"beyond chance and, where there is a threshold, so is one instance on either side of it, 10 % away; undecided otherwise."
+    "sign": "z = mean of measured times the predicted sign, over its standard error; where that sign is none, measured must be "
+    "none. Refuted if some z is contrary beyond chance at the level of the run, or all those together which are not sure one by "
+    f"one; confirmed if none is at {AGREES:g}, for every quantity at least {DECIDED:.0%} of the instances inside are sure and, where "
+    "there is a threshold, so is one instance on either side of it, 10 % away; undecided otherwise."
     f"{_TWICE}{_ALWAYS}",
 }
 assert RULES.keys() == KINDS.keys()
@@ -97,7 +103,7 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
     """Judge a statement of this kind. level: the probability by chance below which evidence decides, over all of it."""
     places = [one for one in evidence if one.counts]
     counted = [one for one in places if len(one.inside.measured)]
-    left_out = [one for one in places if not one.share_inside]
+    left_out = [one for one in places if not len(one.inside.measured)]
     notes = [_counted(left_out, places)] if left_out and places else []
     if not counted:
         return Judgement(NOT_APPLICABLE if places else UNDECIDED, np.nan, 1.0, ("a draw inside the assumptions",), tuple(notes))
@@ -107,6 +113,8 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
     lacks = [] if p_value >= AGREES else ["evidence against it that chance explains"]
     if not all(one.sound for one in counted):
         lacks.append("numbers on every draw")
+    if kind in ("equality", "limit", "sign"):
+        lacks += _unheard(kind, counted)
     sizes = [one for one in evidence if one.partner]
     if kind in ("equality", "limit", "identity"):
         lacks += _twins_left(kind, counted, level)
@@ -121,7 +129,7 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
         notes += [note for _, _, note in sized]
     if kind == "bound":
         notes.append(_tightness(counted))
-    notes.append(_rarest(counted, level))
+    notes.append(_rarest(kind, counted, level))
     if p_value <= level:
         return Judgement(REFUTED, worst, p_value, (), tuple(notes))
     if kind == "bound" and not lacks and np.concatenate([one.informative for one in counted]).mean() < 0.5:
@@ -135,13 +143,38 @@ def against(kind: str, counted: Sequence[Evidence], factors: np.ndarray | None =
     factors = np.ones(len(counted)) if factors is None else factors
     own = np.array([min(1.0, one.p_value(kind, factor)) for one, factor in zip(counted, factors, strict=True)])
     least = min(1.0, len(own) * own.min())
-    if kind not in ("equality", "limit"):
+    if kind not in ("equality", "limit", "sign"):
         return least
     names, tried = np.array([one.quantity for one in counted]), []
     for members in (np.flatnonzero(names == quantity) for quantity in _quantities(counted)):
-        slope = _slope_p_value(kind, [counted[i] for i in members], factors[members])
-        tried += [slope, _scatter_p_value(own[members])]
+        if kind == "sign":
+            tried.append(_unsure_p_value([counted[i] for i in members], own[members]))
+        else:
+            slope = _slope_p_value(kind, [counted[i] for i in members], factors[members])
+            tried += [slope, _scatter_p_value(own[members])]
     return min(1.0, 2 * least, 2 * len(tried) * min(tried))
+
+
+def _unheard(kind: str, counted: Sequence[Evidence]) -> list[str]:
+    """What keeps rows from being heard: few draws inside, and of a long tail too few where they now speak against the statement."""
+    few = sum(not one.tells for one in counted)
+    lacks = [f"{FEWEST} draws inside on all of {len(counted)} rows, {few} of which have fewer"] if few else []
+    unheard = [one.p_value(kind, silent=False) for one in counted if one.p_value(kind) >= 1]
+    if unheard and len(counted) * min(unheard) < AGREES:
+        lacks.append("draws enough of a long tail, of which those that are there lie on one side")
+    return lacks
+
+
+def _unsure_p_value(rows: Sequence[Evidence], own: np.ndarray) -> float:
+    """Of signs that are not sure one by one: all together, by the sum of their normal scores and by that of the squares of those
+    which are contrary."""
+    unsure = own[[not one.decided(1, AGREES) for one in rows]]
+    unsure = unsure[unsure < 1 - AGREES] / (1 - AGREES)  # as those beyond were left out
+    if not len(unsure):
+        return 1.0
+    scores = stats.norm.isf(np.maximum(unsure, NOTHING))
+    squares = stats.chi2.sf(np.sum(np.maximum(scores, 0) ** 2), len(scores))
+    return float(min(1.0, 2 * min(squares, stats.norm.sf(scores.sum() / np.sqrt(len(scores))))))
 
 
 def _scatter_p_value(own: np.ndarray) -> float:
@@ -152,7 +185,7 @@ def _scatter_p_value(own: np.ndarray) -> float:
 
 def _slope_p_value(kind: str, rows: Sequence[Evidence], factors: np.ndarray) -> float:
     """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike."""
-    usable = [(one, factor) for one, factor in zip(rows, factors, strict=True) if one.sound and len(one.inside.measured) > 3]
+    usable = [(one, factor) for one, factor in zip(rows, factors, strict=True) if one.sound and one.tells]
     sizes = [np.abs(one.inside.predicted).mean() for one, _ in usable]
     unit = max(sizes, default=0.0) or 1.0  # so that no power of a number overflows
     parts, spare, n = [], 0.0, []
@@ -161,7 +194,7 @@ def _slope_p_value(kind: str, rows: Sequence[Evidence], factors: np.ndarray) -> 
         halves = [_Mean.of(half, ROUNDING * factor * size) for half in (difference[0::2], difference[1::2])]
         own = _by_other_half(halves, predicted)
         allowed = one.inside.allowed * abs(factor) * size if kind == "limit" else 0.0
-        parts, spare, n = parts + own, spare + sum(abs(weight) * allowed for weight, _ in own), [*n, len(difference)]
+        parts, spare, n = parts + own, spare + sum(abs(weight) * allowed for weight, _ in own), [*n, len(difference) // 2]
     if not parts:
         return 1.0
     whole = _weighed(parts)
@@ -190,6 +223,14 @@ def _by_other_half(halves: Sequence[_Mean], size: float = 1.0) -> list[tuple[flo
     return [(size / other.variance, half) for half, other in zip(halves, reversed(halves), strict=True)]
 
 
+def _no_heavier_than_half(parts: Sequence[tuple[float, _Mean]]) -> list[tuple[float, _Mean]]:
+    """The parts (first and second halves in turn), none with more weight than the middle one of its kind: a few that are far surer
+    than the others do not speak for these."""
+    weights = np.array([weight for weight, _ in parts]).reshape(-1, 2)
+    capped = np.minimum(weights, np.median(weights, 0)).ravel()
+    return [(float(weight), part) for weight, (_, part) in zip(capped, parts, strict=True)]
+
+
 def _weighed(parts: Sequence[tuple[float, _Mean]]) -> _Mean:
     """The sum of independent means times their weights."""
     weight = np.array([weight for weight, _ in parts])
@@ -206,24 +247,24 @@ def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[st
         rows = [one for one in counted if one.quantity == quantity]
         twins = {f"10 % too {side}": np.full(len(rows), factor) for side, factor in zip(("low", "high"), TWINS, strict=True)}
         if kind != "identity" and len(rows) > 1:
-            twins["10 % off, up and down in turn, on the half of the instances that tell least"] = _off_where_unsure(rows)
+            twins |= {f"{said}, up and down in turn,": _off_where_unsure(rows, share, off) for said, share, off in UNSURE}
         passing = [said for said, factors in twins.items() if against(kind, rows, factors) > level]
         lacks += [f"power on {quantity}: a formula {said} would pass" for said in passing]
     return lacks
 
 
-def _off_where_unsure(rows: Sequence[Evidence]) -> np.ndarray:
-    """Factors by which a formula is off on the half of the rows with the largest error relative to it.
+def _off_where_unsure(rows: Sequence[Evidence], share: float, off: float) -> np.ndarray:
+    """Factors by which a formula is off on this share of the rows, those with the largest error relative to it.
 
-    A prediction smaller than most is off by 10 % of the median of their sizes, as no draws tell 10 % of nothing; zero has no half.
+    A prediction smaller than most is off by that much of the median of their sizes, as no draws tell 10 % of nothing; zero is not.
     """
     sizes = np.array([np.abs(one.inside.predicted).mean() for one in rows])
     errors = np.array([one.inside.standard_error for one in rows])
     scales = np.maximum(sizes, np.median(sizes)) + NOTHING
     order = np.argsort(-np.where(np.isfinite(errors), errors / scales, np.inf), kind="stable")
     order = order[(sizes > TINIEST * scales)[order]]
-    unsure, factors = order[: (len(order) + 1) // 2], np.ones(len(rows))
-    factors[unsure] += (np.resize(TWINS, len(unsure)) - 1) * scales[unsure] / sizes[unsure]
+    unsure, factors = order[: int(np.ceil(share * len(order)))], np.ones(len(rows))
+    factors[unsure] += np.resize([-off, off], len(unsure)) * scales[unsure] / sizes[unsure]
     return factors
 
 
@@ -240,16 +281,19 @@ def _shares_left(counted: Sequence[Evidence], level: float) -> list[str]:
 
 
 def _undecided_signs(counted: Sequence[Evidence], level: float) -> list[str]:
-    """Whether signs are decided: most of those inside and, on the edge of a threshold, one on either side."""
-    decided = {id(one): one.decided(len(counted), level) for one in counted}
+    """Whether signs are decided, per quantity: most of those inside and, on the edge of a threshold, one on either side."""
     lacks = []
-    inside = [decided[id(one)] for one in counted if one.place == INSIDE]
-    if inside and np.mean(inside) < DECIDED:
-        lacks.append(f"a decided sign on {DECIDED:.0%} of the instances inside ({sum(inside)} of {len(inside)})")
-    edge = [one for one in counted if one.place == EDGE]
-    for side, where in ((1, "above"), (-1, "below")):
-        if edge and not any(decided[id(one)] for one in edge if np.sign(one.inside.predicted.mean()) == side):
-            lacks.append(f"a decided sign near the threshold, {where} zero")
+    for quantity in _quantities(counted):
+        rows = [one for one in counted if one.quantity == quantity]
+        decided = {id(one): one.decided(len(counted), level) for one in rows}
+        inside = [decided[id(one)] for one in rows if one.place == INSIDE]
+        if inside and np.mean(inside) < DECIDED:
+            of_all = f"{sum(inside)} of {len(inside)}"
+            lacks.append(f"a decided sign of {quantity} on {DECIDED:.0%} of the instances inside ({of_all})")
+        edge = [one for one in rows if one.place == EDGE]
+        for side, where in ((1, "above"), (-1, "below")):
+            if edge and not any(decided[id(one)] for one in edge if np.sign(one.inside.predicted.mean()) == side):
+                lacks.append(f"a decided sign of {quantity} near the threshold, {where} zero")
     return lacks
 
 
@@ -257,25 +301,27 @@ def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evid
     """Of a limit: the part of its relative error that stays as the size grows, extrapolated from two sizes.
 
     With errors b and b' and allowed errors a > a' at the smaller and the larger size, c = (b' - r b) / (1 - r), r = a' / a. What is
-    judged is c / a, as a mean over instances by their precision; where it scatters beyond chance, with either sign, it does not
-    vanish. Returns the probability by chance of so much, what is lacking, and a note.
+    judged is c / a, as a mean over instances by their precision, up to that of the middle one; where it scatters beyond chance,
+    with either sign, it does not vanish. Returns the probability by chance of so much, what is lacking, and a note.
     """
-    others = {one.instance: one for one in sizes if one.quantity == quantity}
-    pairs = [(one, others[one.instance]) for one in counted if one.quantity == quantity and one.instance in others]
-    usable = [pair for pair in pairs if all(one.sound and len(one.inside.measured) > 3 for one in pair)]
-    pairs = [sorted(pair, key=lambda one: -one.allowed) for pair in usable]
-    if not pairs:
-        return 1.0, f"{quantity} at two sizes", f"{quantity}: not seen at two sizes."
+    rows, others = ({one.instance: one for one in every if one.quantity == quantity} for every in (counted, sizes))
+    pairs = [sorted((rows[i], others[i]), key=lambda one: -one.allowed) for i in rows if i in others]
+    usable = [pair for pair in pairs if all(one.sound and one.tells for one in pair) and pair[0].allowed > pair[1].allowed]
+    unsound = any(not one.sound for pair in pairs for one in pair)
+    if not usable or unsound or len(usable) < DECIDED * len(rows):
+        seen = f"{len(usable)} of {len(rows)}"
+        return 1.0, f"{quantity} at two sizes, with less allowed at the larger", f"{quantity}: seen at two sizes on {seen}."
+    pairs = usable
     halves = [[_stays(small, large, slice(start, None, 2)) for start in (0, 1)] for small, large in pairs]
-    parts = [part for both in halves for part in _by_other_half(both)]
+    parts = _no_heavier_than_half([part for both in halves for part in _by_other_half(both)])
     whole, weight = _weighed(parts), sum(weight for weight, _ in parts)
     share, error = whole.mean / weight, np.sqrt(whole.variance) / weight
     small, large = (np.mean([(one.relative_error[0], one.allowed) for one in side], 0) for side in zip(*pairs, strict=True))
     note = (
-        f"{quantity}: relative error {small[0]:+.2%} where {small[1]:.2%} is allowed, and "
-        f"{large[0]:+.2%} at the larger size; {share:+.2f} +- {1.96 * error:.2f} of what is allowed would stay."
+        f"{quantity}: relative error {small[0]:+.2%} where {small[1]:.2%} is allowed, and {large[0]:+.2%} at the larger size, over "
+        f"{len(pairs)} of {len(rows)} instances; {share:+.2f} +- {1.96 * error:.2f} of what is allowed would stay."
     )
-    numbers = [min(len(one.inside.measured) for one in pair) for pair in pairs]
+    numbers = [min(len(one.inside.measured) for one in pair) // 2 for pair in pairs]
     alone = [_beyond(_stays(*pair, slice(None)), n)[0] for pair, n in zip(pairs, numbers, strict=True)]
     beyond, within = _beyond(_Mean(share, error**2, whole.pull), min(numbers))
     sure = within <= level < _scatter_p_value(np.array(alone))
@@ -298,10 +344,11 @@ def _beyond(share: _Mean, n: int) -> tuple[float, float]:
     return beyond, within
 
 
-def _rarest(counted: Sequence[Evidence], level: float) -> str:
-    """How rare is what no draw of an instance may have shown, but for the probability `level`."""
-    n = min(len(one.inside.measured) for one in counted)
-    return f"It does not speak of what happens on fewer than one in {max(1, int(n / -np.log(level)))} draws of an instance."
+def _rarest(kind: str, counted: Sequence[Evidence], level: float) -> str:
+    """How rare is what no draw of an instance may have shown, but for the probability `level`; means need twice as many."""
+    n, often = min(len(one.inside.measured) for one in counted), 1 if kind in ("identity", "bound") else 2
+    rare = max(1, int(n / -np.log(level) / often))
+    return f"It does not speak of what happens on fewer than one in {rare} draws of an instance."
 
 
 def _tightness(counted: Sequence[Evidence]) -> str:

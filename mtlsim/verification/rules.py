@@ -18,7 +18,7 @@ any look, is at most FAMILY; the p-values that are left are tried by Holm's rule
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,6 @@ from mtlsim.verification.evidence import FEWEST, NOTHING, ROUNDING, Evidence, by
 FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
 ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
 AGREES = 0.01  # probability by chance from which evidence against is none
-TINIEST = 1e-6  # of the size of other predictions: below it a prediction is as good as zero
 DECIDED = 0.75  # of the instances inside whose sign must be sure
 VANISHES = 0.5  # of a limit's error: how much of what is allowed at the smaller size may stay as the size grows
 
@@ -58,7 +57,7 @@ RULES = {
     f"the level of the run; confirmed if none is beyond chance at {AGREES:g} and {_TWINS}.{_TWICE}{_ALWAYS}",
     "limit": "As for an equality, with z = (|mean of (measured - predicted)| - allowed) over its standard error, where allowed is "
     "the stated share of the prediction. Where the statement resizes its instances, they are drawn at two sizes besides, at least "
-    f"{DECIDED:.0%} of them with draws enough at both, and the relative error that stays as the size grows (2 b(2d) - b(d) where "
+    "half of them with draws enough at both, and the relative error that stays as the size grows (2 b(2d) - b(d) where "
     f"the error must halve) must be below {VANISHES:g} of what is allowed at the smaller one: "
     "refuted if its mean over instances is beyond, confirmed only if that is below and instances do not scatter beyond, of "
     f"either sign, all at the level of the run.{_TWICE}{_ALWAYS}",
@@ -137,11 +136,10 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
     return Judgement(UNDECIDED if lacks else CONFIRMED, worst, p_value, tuple(lacks), tuple(notes))
 
 
-def against(kind: str, counted: Sequence[Evidence], factors: np.ndarray | None = None) -> float:
-    """Probability by chance of so much against the prediction times `factors`, one for each row: by each row alone, and for each
-    quantity by the slope over its rows and by how they scatter."""
-    factors = np.ones(len(counted)) if factors is None else factors
-    own = np.array([min(1.0, one.p_value(kind, factor)) for one, factor in zip(counted, factors, strict=True)])
+def against(kind: str, counted: Sequence[Evidence], factor: float = 1.0) -> float:
+    """Probability by chance of so much against `factor` times the prediction: by each row alone, and for each quantity by the slope
+    over its rows and by how they scatter."""
+    own = np.array([min(1.0, one.p_value(kind, factor)) for one in counted])
     least = min(1.0, len(own) * own.min())
     if kind not in ("equality", "limit", "sign"):
         return least
@@ -150,7 +148,7 @@ def against(kind: str, counted: Sequence[Evidence], factors: np.ndarray | None =
         if kind == "sign":
             tried.append(_unsure_p_value([counted[i] for i in members], own[members]))
         else:
-            slope = _slope_p_value(kind, [counted[i] for i in members], factors[members])
+            slope = _slope_p_value(kind, [counted[i] for i in members], factor)
             tried += [slope, _scatter_p_value(own[members])]
     return min(1.0, 2 * least, 2 * len(tried) * min(tried))
 
@@ -183,13 +181,13 @@ def _scatter_p_value(own: np.ndarray) -> float:
     return float(stats.chi2.sf(scores.sum(), len(own)))
 
 
-def _slope_p_value(kind: str, rows: Sequence[Evidence], factors: np.ndarray) -> float:
+def _slope_p_value(kind: str, rows: Sequence[Evidence], factor: float) -> float:
     """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike."""
-    usable = [(one, factor) for one, factor in zip(rows, factors, strict=True) if one.sound and one.tells]
-    sizes = [np.abs(one.inside.predicted).mean() for one, _ in usable]
+    usable = [one for one in rows if one.sound and one.tells]
+    sizes = [np.abs(one.inside.predicted).mean() for one in usable]
     unit = max(sizes, default=0.0) or 1.0  # so that no power of a number overflows
     parts, spare, n = [], 0.0, []
-    for (one, factor), size in zip(usable, np.divide(sizes, unit), strict=True):
+    for one, size in zip(usable, np.divide(sizes, unit), strict=True):
         predicted, difference = factor * one.inside.predicted.mean() / unit, one.draws(kind, factor) / unit
         halves = [_Mean.of(half, ROUNDING * factor * size) for half in (difference[0::2], difference[1::2])]
         own = _by_other_half(halves, predicted)
@@ -245,27 +243,28 @@ def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[st
     lacks = []
     for quantity in _quantities(counted):
         rows = [one for one in counted if one.quantity == quantity]
-        twins = {f"10 % too {side}": np.full(len(rows), factor) for side, factor in zip(("low", "high"), TWINS, strict=True)}
+        twins = {f"10 % too {side}": (rows, factor) for side, factor in zip(("low", "high"), TWINS, strict=True)}
         if kind != "identity" and len(rows) > 1:
-            twins |= {f"{said}, up and down in turn,": _off_where_unsure(rows, share, off) for said, share, off in UNSURE}
-        passing = [said for said, factors in twins.items() if against(kind, rows, factors) > level]
+            twins |= {f"{said}, up and down in turn,": (_off_where_unsure(rows, share, off), 1.0) for said, share, off in UNSURE}
+        passing = [said for said, twin in twins.items() if against(kind, *twin) > level]
         lacks += [f"power on {quantity}: a formula {said} would pass" for said in passing]
     return lacks
 
 
-def _off_where_unsure(rows: Sequence[Evidence], share: float, off: float) -> np.ndarray:
-    """Factors by which a formula is off on this share of the rows, those with the largest error relative to it.
+def _off_where_unsure(rows: Sequence[Evidence], share: float, off: float) -> list[Evidence]:
+    """The rows with predictions that are off on this share of them, those with the largest error relative to what is predicted.
 
-    A prediction smaller than most is off by that much of the median of their sizes, as no draws tell 10 % of nothing; zero is not.
+    Where that is less than of most (or of all, where most are zero) it is off by that much of the median, as no draws tell 10 % of
+    nothing.
     """
     sizes = np.array([np.abs(one.inside.predicted).mean() for one in rows])
     errors = np.array([one.inside.standard_error for one in rows])
-    scales = np.maximum(sizes, np.median(sizes)) + NOTHING
+    scales = np.maximum(sizes, np.median(sizes) or np.mean(sizes)) + NOTHING
     order = np.argsort(-np.where(np.isfinite(errors), errors / scales, np.inf), kind="stable")
-    order = order[(sizes > TINIEST * scales)[order]]
-    unsure, factors = order[: int(np.ceil(share * len(order)))], np.ones(len(rows))
-    factors[unsure] += np.resize([-off, off], len(unsure)) * scales[unsure] / sizes[unsure]
-    return factors
+    unsure, twin = order[: int(np.ceil(share * len(order)))], list(rows)
+    for i, way in zip(unsure, np.resize([-off, off], len(unsure)), strict=True):
+        twin[i] = replace(rows[i], predicted=rows[i].predicted + way * scales[i])
+    return twin
 
 
 def _shares_left(counted: Sequence[Evidence], level: float) -> list[str]:
@@ -308,7 +307,7 @@ def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evid
     pairs = [sorted((rows[i], others[i]), key=lambda one: -one.allowed) for i in rows if i in others]
     usable = [pair for pair in pairs if all(one.sound and one.tells for one in pair) and pair[0].allowed > pair[1].allowed]
     unsound = any(not one.sound for pair in pairs for one in pair)
-    if not usable or unsound or len(usable) < DECIDED * len(rows):
+    if unsound or 2 * len(usable) < max(len(rows), 1):
         seen = f"{len(usable)} of {len(rows)}"
         return 1.0, f"{quantity} at two sizes, with less allowed at the larger", f"{quantity}: seen at two sizes on {seen}."
     pairs = usable

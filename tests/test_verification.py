@@ -149,9 +149,9 @@ def test_contrary_signs_that_are_unsure_one_by_one_are_not_confirmed():
     assert confirmed == 0
 
 
-@pytest.mark.parametrize("what", ["NaN", "outside", "few", "equal"])
+@pytest.mark.parametrize("what", ["NaN", "outside", "few", "equal", "nothing"])
 def test_a_limit_is_seen_at_two_sizes_on_most_instances(what):
-    """Partners without a number, without draws inside or with few of them, and an allowed error that does not fall."""
+    """Partners without a number, draws inside, many of them or a prediction, and an allowed error that does not fall."""
     here, there = _rows([1.0] * 10, 0.02, allowed=0.02), _rows([1.0] * 10, 0.02, allowed=0.04, partner=True)
     assert judge("limit", [*here, *there], FAMILY / 2)[0] == "confirmed"
     worse = {
@@ -159,6 +159,7 @@ def test_a_limit_is_seen_at_two_sizes_on_most_instances(what):
         "outside": lambda one: dataclasses.replace(one, margin=np.full(400, -1.0)),
         "few": lambda one: dataclasses.replace(one, margin=np.where(np.arange(400) < 3, 1.0, -1.0)),
         "equal": lambda one: dataclasses.replace(one, allowed=0.02),
+        "nothing": lambda one: dataclasses.replace(one, predicted=np.zeros(400)),
     }[what]
     found = consider("limit", [*here, there[0], *map(worse, there[1:])], FAMILY / 2)
     assert found.verdict == "undecided" and any("at two sizes" in lack for lack in found.lacks)

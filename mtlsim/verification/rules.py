@@ -305,7 +305,8 @@ def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evid
     """
     rows, others = ({one.instance: one for one in every if one.quantity == quantity} for every in (counted, sizes))
     pairs = [sorted((rows[i], others[i]), key=lambda one: -one.allowed) for i in rows if i in others]
-    usable = [pair for pair in pairs if all(one.sound and one.tells for one in pair) and pair[0].allowed > pair[1].allowed]
+    is_seen = lambda one: one.sound and one.tells and bool(one.inside.predicted.any())  # of nothing no error is relative
+    usable = [pair for pair in pairs if all(map(is_seen, pair)) and pair[0].allowed > pair[1].allowed]
     unsound = any(not one.sound for pair in pairs for one in pair)
     if unsound or 2 * len(usable) < max(len(rows), 1):
         seen = f"{len(usable)} of {len(rows)}"

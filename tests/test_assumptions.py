@@ -18,7 +18,7 @@ from mtlsim.tasks.recipe import Tasks
 from mtlsim.theory import find_statement, statement_names
 from mtlsim.theory.margins import decades, full_rank, one_covariance, own_variance
 from mtlsim.theory.mixed_tasks import MixedTasks
-from mtlsim.theory.statement import INSIDE
+from mtlsim.theory.statement import INSIDE, OUTSIDE
 from mtlsim.theory.statements import group_sign
 from mtlsim.theory.statements.adapters_pool import Adapted
 from mtlsim.theory.statements.alignment_claim import source_of_same_helps_more
@@ -295,6 +295,27 @@ def test_what_is_allowed_covers_what_was_seen(name):
     statement = find_statement(name)
     assert holes_among(dataclasses.replace(statement, trust=lambda cell: float(before(cell))), cells, 500)
     assert not holes_among(statement, cells, 500)
+
+
+def gain_over_risk(statement, case):
+    found = statement.predict(case, None)
+    return abs(found["gain"]) / found["risk_single"]
+
+
+TELLING = {  # name: what must be above which number, or a formula that is off cannot be told on most instances of some seeds
+    "mean-regularised-orthonormal": (gain_over_risk, 0.15),
+    "noise-task": (lambda statement, cell: min(map(float, statement.assume(statement.resized(cell), None).values())), 0.0),
+    "order-shares-a-spectrum": (lambda statement, cell: 0.1 / statement.trust(cell), 1.5),
+}
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_every_instance_tells_what_is_off(name):
+    """Its gain is no small part of a risk, it is inside at the other size as well, and less is allowed than a formula is off."""
+    statement, rng = find_statement(name), np.random.default_rng(0)
+    told, least = TELLING[name]
+    for place in (place for place in statement.places if place != OUTSIDE):
+        assert all(told(statement, statement.instance(place, rng)) > least for _ in range(20)), place
 
 
 def test_an_error_of_early_stopping_is_allowed_what_plain_numpy_measures():

@@ -78,7 +78,14 @@ def measure(cell, key):
 
 
 def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
-    """Signals well above or below the noise; outside, extra labels that have a signal of their own."""
+    """Signals well above or below the noise, so that a quarter of the features is enough too; outside, extra labels of a signal."""
+    while True:
+        cell = _draw(place, rng)
+        if place not in (INSIDE, EDGE) or all(margin > 0 for margin in assume(resized(cell), None).values()):
+            return cell
+
+
+def _draw(place: str, rng: np.random.Generator) -> OrthonormalRows:
     d, ratio = 400, rng.choice([rng.uniform(0.4, 0.6), rng.uniform(1.8, 4)])
     most = 0.5 if place == INSIDE else 0.6
     extra = float(rng.uniform(0.3, most) * (1 + 1 / ratio) * ratio)  # N_0 / N

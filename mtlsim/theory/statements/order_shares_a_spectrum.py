@@ -15,6 +15,8 @@ from mtlsim.cells.words import Words
 from mtlsim.core.linalg import multiply
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
+FALSE = 0.1  # a formula that is so far off must be told from the right one
+
 
 def level(cell):
     """noise^2 / n."""
@@ -99,8 +101,18 @@ def more_rows(cell: Words) -> Words:
 
 
 def instance(place: str, rng: np.random.Generator) -> Words:
-    """Two outputs or three, well apart from equal eigenvalues and from zero; outside, a pair whose spectra differ, which cannot be
-    such words."""
+    """A pair well apart from equal eigenvalues and from zero, where less is allowed than a formula may be off.
+
+    Outside, one whose spectra differ, which cannot be such words.
+    """
+    while True:
+        cell = _draw(place, rng)
+        if place == OUTSIDE or trust(cell) < FALSE / 1.5:
+            return cell
+
+
+def _draw(place: str, rng: np.random.Generator) -> Words:
+    """Of two outputs or three."""
     r = 3 if rng.random() > 0.7 else 2
     ortho = lambda: np.linalg.qr(rng.normal(size=(r, r)))[0]
     turn = lambda: ortho() @ np.diag(rng.uniform(0.7, 1.4, r)) @ ortho()

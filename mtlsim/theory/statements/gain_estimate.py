@@ -23,6 +23,8 @@ from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
+SMALL = 0.2  # of what one draw moves: a gain that takes many draws to tell from nothing
+
 
 class TwoDesigns(eqx.Module):
     """Fixed rows of a source and a target; a key draws label noise alone. Rows of zeros stand for no row."""
@@ -105,7 +107,24 @@ def measure(designs, key):
     }
 
 
+def relative_gain(designs):
+    """The gain over what one draw moves its estimates: the variance saved, and twice the error of the residual variance of it."""
+    grams = [multiply(X.T, X) for X in designs.designs]
+    n_target = jnp.sum(jnp.any(designs.target != 0, 1))
+    moves = 1 + 2 * jnp.sqrt(2 / (n_target - designs.target.shape[1]))
+    unit = designs.noise[1] ** 2 * variance_saved(grams, n_target, designs.covariance) * moves
+    return jnp.abs(predict(designs, None)["gain"]) / unit
+
+
 def instance(place: str, rng: np.random.Generator) -> TwoDesigns:
+    """Rows of which no gain is small beside what one draw moves, as draws hardly tell such from nothing."""
+    while True:
+        designs = _draw(place, rng)
+        if place == OUTSIDE or relative_gain(designs) > SMALL:
+            return designs
+
+
+def _draw(place: str, rng: np.random.Generator) -> TwoDesigns:
     d, most = 8, 40
     root = rng.normal(size=(d, d)) / np.sqrt(d) + np.eye(d)
     designs = []

@@ -10,8 +10,8 @@ from tyro.conf import Positional, arg
 from mtlsim.commands._report import report, use_all
 
 FAST = (
-    "a fast look, at a sixth of the instances and, to begin with, a tenth of the draws: a formula that is off by some per cent may "
-    "pass as confirmed; leave --fast away to find it out"
+    "a fast look, at a sixth of the instances and, to begin with, a tenth of the draws (a fortieth where every one must hold): "
+    "a formula that is off by some per cent may pass as confirmed, or one that fails on few draws; leave --fast away to find it out"
 )
 
 

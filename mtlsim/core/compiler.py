@@ -14,6 +14,7 @@ QUICKLY = {  # programs that run for less time than they compile, and mostly in 
     "xla_cpu_use_fusion_emitters": False,  # which later releases do not know
 }
 HASTILY = QUICKLY | {"xla_backend_optimization_level": 0}  # those that run for a moment: a third to compile, thrice as long to run
+IN_ONE_PART = {"xla_cpu_parallel_codegen_split_count": 1}  # less to do in all, where other programs compile beside on other cores
 
 
 @functools.cache
@@ -31,10 +32,22 @@ def compile_with_nan(function: Callable, options: Mapping[str, Any] = FULLY, pla
     """jit of a whole program that keeps NaN. From jax 0.11.2 on, fused programs of a CPU take the maximum of NaN and a number for
     the number, and a unit or a gap that has no value for zero.
 
-    options: `FULLY`, `QUICKLY` or `HASTILY`; what this release does not know is left out, and off a CPU all of it. platform: of the
-    devices that will run it, where these are not the first of jax.
+    options: `FULLY`, `QUICKLY` or `HASTILY`, and `IN_ONE_PART`; what this release does not know is left out, and off a CPU all of
+    it. platform: of the devices that will run it, where these are not the first of jax.
     """
     if (platform or jax.default_backend()) != "cpu":
         return jax.jit(function)
     options = {name: value for name, value in (KEEPS_NAN | options).items() if _known(name, value)}
     return jax.jit(function, compiler_options=options or None)
+
+
+def jit_hastily(function: Callable) -> Callable:
+    """jit of what runs for a moment, where an instance is drawn, say; inside another program the function as it is."""
+    compiled = functools.cache(lambda: compile_with_nan(function, HASTILY | IN_ONE_PART))
+
+    @functools.wraps(function)
+    def call(*arguments):
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
+        return (function if traced else compiled())(*arguments)
+
+    return call

@@ -34,19 +34,23 @@ def _draw(key: Key[Array, ""], degrees: Float[Array, " n"]) -> Float[Array, " n"
     shape = jnp.where(possible, degrees / 2 + small, 1)
 
     def go_on(state):
-        drawn, missing, number = state
-        more, rejected = _propose(_uniforms(stream(jax.random.fold_in(key, number), "more"), shape), shape)
-        return jnp.where(missing, more, drawn), missing & rejected, number + 1
+        drawn, missing, last, number = state
+        first = number == 0
+        further = stream(jax.random.fold_in(key, jnp.maximum(number - 1, 0)), "more")
+        uniforms = _uniforms(jnp.where(first, key, further), shape)
+        found, rejected = _propose(uniforms[:-1], shape)
+        return jnp.where(missing, found, drawn), missing & rejected, jnp.where(first, uniforms[-1], last), number + 1
 
-    *uniforms, last = _uniforms(key, shape, 1)
-    drawn, _, _ = jax.lax.while_loop(lambda state: jnp.any(state[1]), go_on, (*_propose(jnp.stack(uniforms), shape), 0))
+    # the first proposals are drawn in the loop, too, for one copy of what is slow to compile
+    none = jnp.zeros_like(shape), jnp.ones_like(small), jnp.zeros_like(shape), 0
+    drawn, _, last, _ = jax.lax.while_loop(lambda state: jnp.any(state[1]), go_on, none)
     drawn = 2 * drawn * jnp.where(small, jnp.exp(2 * _log(last) / degrees), 1)
     return jnp.where(possible, drawn, jnp.nan)
 
 
-def _uniforms(key: Key[Array, ""], shape: Float[Array, " n"], more: int = 0) -> Float[Array, "k n"]:
-    """Uniform between -1 and 1, a row for every normal and every decision, and some more rows."""
-    rows, dtype = 2 * N_PROPOSALS + more, shape.dtype
+def _uniforms(key: Key[Array, ""], shape: Float[Array, " n"]) -> Float[Array, "k n"]:
+    """Uniform between -1 and 1, a row for every normal and every decision, and one for the root of a small shape."""
+    rows, dtype = 2 * N_PROPOSALS + 1, shape.dtype
     least = jnp.nextafter(jnp.array(-1, dtype), jnp.array(0, dtype))
     return jax.random.uniform(key, (rows * len(shape),), dtype, least).reshape(rows, len(shape))
 

@@ -17,13 +17,13 @@ import math
 from dataclasses import replace
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from mtlsim.cells.normalised_rows import NormalisedRows
 from mtlsim.core.checks import require
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.theory.predictor import Spectra, predict_pooled
 from mtlsim.theory.statements.pooled_least_squares import pooled_risk
@@ -79,7 +79,7 @@ def assumptions(cell: NormalisedRows, label: str) -> dict[str, Array]:
     }
 
 
-_gain_at = jax.jit(lambda cell, scale: predicted_risks(eqx.tree_at(lambda c: c.scale, cell, scale))["gain"])
+_gain_at = jit_hastily(lambda cell, scale: predicted_risks(eqx.tree_at(lambda c: c.scale, cell, scale))["gain"])
 
 
 def turning_scale(cell: NormalisedRows, below: bool = False) -> float:

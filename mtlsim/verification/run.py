@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.core.checks import require, require_choice, require_float64
-from mtlsim.core.compiler import HASTILY, QUICKLY
+from mtlsim.core.compiler import HASTILY, IN_ONE_PART, QUICKLY
 from mtlsim.core.extremes import smallest_of
 from mtlsim.core.registry import all_in, file_and_name, file_of, is_own, open_own, own_thing
 from mtlsim.core.words import with_article
@@ -32,6 +32,7 @@ from mtlsim.verification.rules import CONFIRMED, FAMILY, REFUTED, UNDECIDED, con
 MAX_THREADS = 4
 MAX_TRIES = 20
 FEW = 5000  # draws of a first look that takes less time than its program takes to compile
+FAST_DRAWS = 50  # of a fast look at what must hold on every draw
 BUDGET = 32  # times the draws of the first look
 
 
@@ -55,9 +56,9 @@ def verify(
     assumptions; a fifth as many on their edge and outside. n_seeds: draws per instance at the first look; while a statement is
     undecided they are doubled, up to `budget` times as many, and each look is paid for (see `verification.rules`). A mechanism
     says its own number of draws, and is tried at the level of one verdict (see `mechanisms`). fast: fewer instances, and fewer
-    draws to begin with, which are doubled once more; of mechanisms, half of the draws. holes: random cells inside the assumptions,
-    as many for each statement that is expected to hold, are looked at beside (`verification.holes`): cells in which it is false are
-    said with its verdict.
+    draws to begin with, which are doubled once more (at most 50 of what must hold on every draw); of mechanisms, half of the draws.
+    holes: random cells inside the assumptions, as many for each statement that is expected to hold, are looked at beside
+    (`verification.holes`): cells in which it is false are said with its verdict.
     progress: print each finding when it is there, then the error of the whole run. Raises ValueError for an unknown name, with the
     nearest, and in float32. What a statement or a mechanism itself raises is raised when all others are done.
 
@@ -170,12 +171,15 @@ def examine(
     n_own, sized = len(instances), statement.kind == "limit" and statement.resized is not None
     owners = [*range(n_own), *(i for i in range(n_own) if sized and places[i] != OUTSIDE)]
     instances += [statement.resized(instances[i]) for i in owners[n_own:]]
-    batch = -(-n_seeds // -(-n_seeds // BATCH_DRAWS))  # of equal size, at most BATCH_DRAWS
     one_look = statement.kind == "identity" or (statement.kind == "bound" and statement.trust is None)
+    if one_look and one_shape:  # every draw is a test of its own
+        n_seeds = min(n_seeds, FAST_DRAWS)
+    batch = -(-n_seeds // -(-n_seeds // BATCH_DRAWS))  # of equal size, at most BATCH_DRAWS
     brief = n_seeds * len(instances) <= FEW
     # limits look several times, at costly cells; others once or at cheap ones
     lasting = {shape_of(instances[i]) for i, own in enumerate(owners) if statement.kind == "limit" and places[own] != OUTSIDE}
-    options = [HASTILY if brief and shape_of(instance) not in lasting else QUICKLY for instance in instances]
+    level_of = lambda instance: HASTILY if brief and shape_of(instance) not in lasting else QUICKLY
+    options = [level_of(instance) | IN_ONE_PART for instance in instances]
     draw = Drawing(lambda instance, key: _both(statement, instance, key), instances, jax.random.key(seed), batch, options)
     values: list[dict[str, np.ndarray]] = [{} for _ in instances]
     looks, n_drawn, p_value, accused = 0, 0, 1.0, None

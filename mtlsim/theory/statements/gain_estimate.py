@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.samples.moments import Moments, stack
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
@@ -107,6 +108,7 @@ def measure(designs, key):
     }
 
 
+@jit_hastily
 def relative_gain(designs):
     """The gain over what one draw moves its estimates: the variance saved, and twice the error of the residual variance of it."""
     grams = [multiply(X.T, X) for X in designs.designs]

@@ -12,7 +12,7 @@ from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank
-from mtlsim.theory.predictor import predict_pooled, simplest_form
+from mtlsim.theory.predictor import predict_each, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 
@@ -21,10 +21,9 @@ def _predicted(cell, key):
     weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", tasks.parameters.dtype)
     ridge = per_task(cell.ridge, 0.0, tasks.n_tasks, "ridge", tasks.parameters.dtype)
     form = simplest_form(tasks, cell.ridge is None)
-    alone = jnp.arange(tasks.n_tasks) == tasks.n_tasks - 1
-    together = predict_pooled(form, tasks.n_samples, tasks.noise, weights, jnp.sum(weights * ridge))
-    single = predict_pooled(form, tasks.n_samples, tasks.noise, alone.astype(weights.dtype), ridge[-1])
-    return together, single
+    alone = jnp.zeros_like(weights).at[-1].set(1)
+    ridges = jnp.stack([jnp.sum(weights * ridge), ridge[-1]])
+    return predict_each(form, tasks.n_samples, tasks.noise, jnp.stack([weights, alone]), ridges)
 
 
 def assume(cell, key):

@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.groups import Groups
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.core.extremes import smallest_of
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import Isotropic, PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank
-from mtlsim.theory.predictor import predict_pooled, simplest_form
+from mtlsim.theory.predictor import predict_each, simplest_form
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 OFF = 3.0  # over d: the share by which risks may differ from their limit
@@ -29,8 +30,7 @@ def predicted_risks(cell: Groups, key, alike: bool = False):
         tasks = eqx.tree_at(lambda drawn: drawn.parameters, tasks, jnp.broadcast_to(tasks.parameters[-1], tasks.parameters.shape))
     weights = per_task(cell.weights, 1.0, tasks.n_tasks, "weights", tasks.parameters.dtype)
     form, groups = simplest_form(tasks, True), jnp.asarray(cell.is_group)
-    predicted = lambda used: predict_pooled(form, tasks.n_samples, tasks.noise, used)
-    return predicted(jnp.where(groups, weights, 0)), predicted(weights)
+    return predict_each(form, tasks.n_samples, tasks.noise, jnp.stack([jnp.where(groups, weights, 0), weights]))
 
 
 def assume(cell, key):
@@ -56,7 +56,7 @@ def _as_gains(cell, key, of_each) -> dict:
     return {"gain_majority": of_groups[0], "gain_minority": of_groups[-1], "gain": mean}
 
 
-@jax.jit
+@jit_hastily
 def _least_share(cell):
     """The least of |gain| over the larger of both risks, of the gains that are predicted: small near a turn."""
     key = jax.random.key(0)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.groups import Groups
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.tasks.covariance import Diagonal
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.statement import OUTSIDE, Statement, measured
@@ -71,7 +72,7 @@ def shifted(cell: Groups, shift) -> Groups:
     return eqx.tree_at(lambda one: one.tasks.parameters, cell, parameters)
 
 
-@jax.jit
+@jit_hastily
 def _gain_at(cell: Groups, shift):
     return predict(shifted(cell, shift), jax.random.key(0))["gain_minority"]
 

@@ -7,7 +7,6 @@ one task have a Pareto front of their own.
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Array
 
 from mtlsim.cells.groups import Groups
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.solvers.objective import per_task
 from mtlsim.tasks.covariance import Diagonal
 from mtlsim.tasks.linear import LinearTasks
@@ -56,14 +56,14 @@ def instance(place: str, rng: np.random.Generator) -> Groups:
     rows = (int(rng.integers(4 * d, 8 * d)), int(rng.integers(2 * d, 3 * d)), int(rng.integers(0.4 * d, 0.7 * d)))
     designs = (along(1.0), along(0.3), along(spread))
     cell = Groups(LinearTasks(d, rows, design=designs, parameters=np.stack([shifted, target, target])), weights=(1.0, 1.0, 1.0))
-    return replace(cell, weights=(float(best_weight(cell, -2)), 1.0, 1.0))
+    return replace(cell, weights=(float(best_weight(cell)), 1.0, 1.0))
 
 
-@partial(jax.jit, static_argnames="group")
-def best_weight(cell: Groups, group: int) -> Array:
-    """Of the source, for one of the two groups (-2 or -1), among `WEIGHTS`, by `group_gain`."""
+@jit_hastily
+def best_weight(cell: Groups) -> Array:
+    """Of the source, for the majority, among `WEIGHTS`, by `group_gain`."""
     key = jax.random.key(0)
-    risk = lambda weight: group_gain.predicted_risks(replace(cell, weights=(weight, 1.0, 1.0)), key)[1].risk[group]
+    risk = lambda weight: group_gain.predicted_risks(replace(cell, weights=(weight, 1.0, 1.0)), key)[1].risk[-2]
     weights = jnp.asarray(WEIGHTS)
     return weights[jnp.argmin(jax.lax.map(risk, weights))]
 

@@ -14,11 +14,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.linalg import solver_of_few
 from mtlsim.sharing.mean_regularised import MeanRegularised
+from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank
-from mtlsim.theory.predictor import Spectra, predict_pooled
+from mtlsim.theory.predictor import Predicted, Spectra, predict_pooled
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 
@@ -30,7 +32,8 @@ class Coupled(Spectra):
     def look(self, amounts: Float[Array, " K"], ridge: Float[Array, ""]):
         n_tasks = len(amounts)
         seen = amounts[:, None] * self.spectra
-        inverse = jnp.linalg.inv(jnp.einsum("kd,kl->dkl", seen, jnp.eye(n_tasks)) + self.penalty[:, None, None] * self.precision)
+        system = jnp.einsum("kd,kl->dkl", seen, jnp.eye(n_tasks)) + self.penalty[:, None, None] * self.precision
+        inverse = jnp.swapaxes(solver_of_few(system)(jnp.eye(n_tasks)[:, None]), 0, 1)
         off = jnp.einsum("dkl,ld->kd", inverse, seen * self.parameters, precision="highest") - self.parameters
         traces = jnp.einsum("kd,dkk->k", self.spectra, inverse, precision="highest")
         pairs = jnp.einsum("kd,dkl,ld->kl", self.spectra, inverse**2, self.spectra, precision="highest")
@@ -42,32 +45,28 @@ def diagonal_together(covariances) -> float:
     return 1.0 if all(covariance.rotation is None and covariance.basis is None for covariance in covariances) else -1.0
 
 
-def _predicted(cell, key):
-    """Together, and the target alone."""
+def _together(cell, key) -> Predicted:
     tasks = tasks_of(cell, key)
     spectra = jnp.stack([covariance.eigenvalues for covariance in tasks.covariances])
-    numbers = spectra, tasks.parameters, jnp.ones_like(spectra[0])
     pull = jnp.asarray(cell.sharing.strength, float) * (jnp.eye(tasks.n_tasks) - 1 / tasks.n_tasks)
-    together = Coupled(*numbers, pull)
-    every, target = jnp.ones(tasks.n_tasks), jnp.zeros(tasks.n_tasks).at[-1].set(1)
-    cases = (together, every), (Spectra(*numbers), target)
-    return tuple(predict_pooled(form, tasks.n_samples, tasks.noise, weights) for form, weights in cases)
+    form = Coupled(spectra, tasks.parameters, jnp.ones_like(spectra[0]), pull)
+    return predict_pooled(form, tasks.n_samples, tasks.noise, jnp.ones(tasks.n_tasks))
 
 
 def assume(cell, key):
     tasks = tasks_of(cell, key)
-    together, alone = _predicted(cell, key)
     return {
         "Gaussian rows of their own for each task": gaussian_rows(cell),
         "covariances that are diagonal together": diagonal_together(tasks.covariances),
         "covariances of full rank": full_rank(tasks),
-        "rows together away from the number of features": together.margin,
-        "target rows away from the number of features": alone.margin,
+        "rows together away from the number of features": _together(cell, key).margin,
+        "more target rows than features + 1": tasks.n_samples[-1] - tasks.n_features - 1.5,
     }
 
 
 def predict(cell, key):
-    together, alone = (predicted.risk[-1] for predicted in _predicted(cell, key))
+    tasks, together = tasks_of(cell, key), _together(cell, key).risk[-1]
+    alone = single_risk(tasks.noise[-1], tasks.n_samples[-1], tasks.n_features)  # for any number of features
     return {"risk_single": alone, "risk_multi": together, "gain": alone - together}
 
 
@@ -97,7 +96,7 @@ STATEMENT = Statement(
     instance=instance,
     assume=assume,
     predict=predict,
-    measure=measured("risk_single", "risk_multi"),
+    measure=measured("risk_multi"),
     cells=Cells(sharing="mean-regularised"),
     trust=trust,
     places=(INSIDE, OUTSIDE),

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.core.extremes import largest_of
 from mtlsim.solvers.pooled import solve_mean_regularised
 from mtlsim.solvers.single import solve_single
@@ -85,9 +86,14 @@ def instance(place: str, rng: np.random.Generator) -> MeanRegularised:
     """
     while True:
         case = _draw(place, rng)
-        found = predict(case, None)
-        if abs(found["gain"]) > SMALL * found["risk_single"]:
+        if _relative_gain(case) > SMALL:
             return case
+
+
+@jit_hastily
+def _relative_gain(case):
+    found = predict(case, None)
+    return jnp.abs(found["gain"]) / found["risk_single"]
 
 
 def _draw(place: str, rng: np.random.Generator) -> MeanRegularised:

@@ -37,7 +37,8 @@ def best_weight(form: Spectra | Matrices, n_samples: Float[Array, "2"], noise: F
     def narrow(_, ends):
         low, high = ends
         left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-        better = risk(left) < risk(right)
+        of_left, of_right = jax.lax.map(risk, jnp.stack([left, right]))  # one copy of the predictor
+        better = of_left < of_right
         return jnp.where(better, low, left), jnp.where(better, right, high)
 
     low, high = jax.lax.fori_loop(0, N_GOLDEN, narrow, (middle - step, middle + step))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.words import Words
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.core.linalg import multiply
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
 
@@ -90,9 +91,10 @@ def measure(cell, key):
     return {"gain": cell(key=key)["gain"] - (away - cell.maps.shape[-1]) * level(cell)}
 
 
-def trust(cell) -> float:
+@jit_hastily
+def trust(cell):
     """Measured: up to 3 times `noise_over`, of three outputs and tiny noise."""
-    return 25 * float(noise_over(cell))
+    return 25 * noise_over(cell)
 
 
 def more_rows(cell: Words) -> Words:

@@ -127,7 +127,7 @@ def measure(cell, key):
     tasks = tasks_of(cell, key)
     learned = solve(draw_moments(tasks, key=stream(key, "samples")), cell.rank, cell.weights).parameters
     risks = jnp.stack([tasks.excess_risk(learned[i], i) for i in range(tasks.n_tasks)])
-    return {"risk_single": cell(key=key).risk_single, "risk_multi": risks[cell.target], "risk_total": jnp.sum(risks)}
+    return {"risk_multi": risks[cell.target], "risk_total": jnp.sum(risks)}
 
 
 def trust(cell) -> float:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.transfer import Transfer
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.sharing.from_source import FromSource
 from mtlsim.solvers.expected_risk import ROUNDING, anisotropy
 from mtlsim.tasks.covariance import Isotropic
@@ -71,6 +72,7 @@ def predict(cell, key):
     return {"risk_multi": soft_risk(distance, tasks.noise[-1], tasks.n_samples[-1], tasks.n_features, strength)}
 
 
+@jit_hastily
 def trust(cell):
     """Of order 1/d, and besides, of a strength that is small beside the least eigenvalue, what the limit of many features misses of
     E tr (X'X)^-2 with a = |n - d|: a^2 / ((a - 1)(a - 3)) - 1. Measured: 1.0 of that at d = 32, n = 40 and a strength of n / 1000.

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.words import Words
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.theory.statement import OUTSIDE, Statement
 from mtlsim.theory.statements import order_shares_a_spectrum
 from mtlsim.theory.statements.order_shares_a_spectrum import level, own_part, well_apart
@@ -52,7 +53,7 @@ def _cell(factor: float, rng: np.random.Generator, shift: float) -> Words:
     return replace(cell, noise=float(jnp.sqrt(_residual(cell) * cell.n_samples / r / factor)))
 
 
-_residual = jax.jit(residual)
+_residual = jit_hastily(residual)
 
 
 STATEMENT = Statement(

@@ -138,6 +138,22 @@ def _with_twins(instance: Callable, threshold: Callable) -> Callable:
     return drawn
 
 
+def drawn_until(tells: Callable[[Any], Any], places: tuple[str, ...] = PLACES) -> Callable[[Callable], Callable]:
+    """Of `instance(place, rng)`: in these places it draws anew until this is true, as where draws could not tell what is off."""
+
+    def repeating(draw: Callable) -> Callable:
+        @wraps(draw)
+        def drawn(place: str, rng: np.random.Generator) -> Any:
+            while True:
+                one = draw(place, rng)
+                if place not in places or tells(one):
+                    return one
+
+        return drawn
+
+    return repeating
+
+
 def quantities(statement: Statement, cell: Any) -> tuple[str, ...]:
     """The names of the numbers that a statement predicts of a cell."""
     found = statement.predicts or jax.eval_shape(lambda key: statement.predict(cell, key), jax.random.key(0))

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from mtlsim.core.compiler import jit_hastily
 from mtlsim.core.linalg import multiply, solve_positive
 from mtlsim.samples.moments import Moments, stack
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, drawn_until
 
 SMALL = 0.2  # of what one draw moves: a gain that takes many draws to tell from nothing
 
@@ -118,15 +118,9 @@ def relative_gain(designs):
     return jnp.abs(predict(designs, None)["gain"]) / unit
 
 
+@drawn_until(lambda designs: relative_gain(designs) > SMALL, (INSIDE, EDGE))
 def instance(place: str, rng: np.random.Generator) -> TwoDesigns:
     """Rows of which no gain is small beside what one draw moves, as draws hardly tell such from nothing."""
-    while True:
-        designs = _draw(place, rng)
-        if place == OUTSIDE or relative_gain(designs) > SMALL:
-            return designs
-
-
-def _draw(place: str, rng: np.random.Generator) -> TwoDesigns:
     d, most = 8, 40
     root = rng.normal(size=(d, d)) / np.sqrt(d) + np.eye(d)
     designs = []

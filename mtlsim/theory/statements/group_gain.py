@@ -18,7 +18,7 @@ from mtlsim.tasks.covariance import Isotropic, PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank
 from mtlsim.theory.predictor import predict_each, simplest_form
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, gaussian_rows, half_as_large, measured, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement, drawn_until, gaussian_rows, half_as_large, measured, tasks_of
 
 OFF = 3.0  # over d: the share by which risks may differ from their limit
 
@@ -70,15 +70,9 @@ def trust(cell) -> float:
     return max(OFF, 1.5 / (float(_least_share(cell)) + 1e-9)) / cell.tasks.n_features
 
 
+@drawn_until(lambda cell: _least_share(cell) > 0.3, (INSIDE,))
 def instance(place: str, rng: np.random.Generator) -> Groups:
     """Three groups, no gain of which is a small part of its risks; outside, as many rows of them as features, or nearly."""
-    while True:
-        cell = _draw(place, rng)
-        if place != INSIDE or _least_share(cell) > 0.3:
-            return cell
-
-
-def _draw(place: str, rng: np.random.Generator) -> Groups:
     d = 60
     few, middle = int(rng.integers(0.2 * d, 0.5 * d)), int(rng.integers(0.1 * d, 0.4 * d))
     many = int(rng.integers(2 * d, 4 * d)) if place == INSIDE else d + 4 - few - middle

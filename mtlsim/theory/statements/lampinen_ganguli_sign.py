@@ -6,7 +6,7 @@ aligned tasks can hurt more than orthogonal ones [lampinen2019analytic].
 
 import numpy as np
 
-from mtlsim.theory.statement import INSIDE, Statement
+from mtlsim.theory.statement import INSIDE, Statement, drawn_until
 from mtlsim.theory.statements import lampinen_ganguli as errors
 from mtlsim.theory.statements.lampinen_ganguli import TwoTeachers, transfer_benefit
 
@@ -26,11 +26,9 @@ def measure(case, key):
     return {"benefit": measured["error_single"] - measured["error_joint"]}
 
 
+@drawn_until(lambda case: abs(float(transfer_benefit(case))) > 1.2 * DECIDED)
 def instance(place: str, rng: np.random.Generator) -> TwoTeachers:
-    while True:
-        case = errors.resized(errors.instance(place, rng))
-        if abs(float(transfer_benefit(case))) > 1.2 * DECIDED:
-            return case
+    return errors.resized(errors.instance(place, rng))
 
 
 STATEMENT = Statement(

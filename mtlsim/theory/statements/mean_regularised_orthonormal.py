@@ -19,7 +19,7 @@ from mtlsim.core.extremes import largest_of
 from mtlsim.solvers.pooled import solve_mean_regularised
 from mtlsim.solvers.single import solve_single
 from mtlsim.theory.orthonormal import OrthonormalTasks
-from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, drawn_until
 
 SMALL = 0.15  # of the risk alone: a gain that takes many draws to tell from nothing
 
@@ -79,24 +79,18 @@ def measure(case, key):
     return {**risks, "gain": risks["risk_single"] - risks["risk_multi"]}
 
 
-def instance(place: str, rng: np.random.Generator) -> MeanRegularised:
-    """Regularised little and much; outside, with other rows and noise for each task.
-
-    No gain is a small part of the risk, as draws hardly tell such from nothing.
-    """
-    while True:
-        case = _draw(place, rng)
-        if _relative_gain(case) > SMALL:
-            return case
-
-
 @jit_hastily
 def _relative_gain(case):
     found = predict(case, None)
     return jnp.abs(found["gain"]) / found["risk_single"]
 
 
-def _draw(place: str, rng: np.random.Generator) -> MeanRegularised:
+@drawn_until(lambda case: _relative_gain(case) > SMALL)
+def instance(place: str, rng: np.random.Generator) -> MeanRegularised:
+    """Regularised little and much; outside, with other rows and noise for each task.
+
+    No gain is a small part of the risk, as draws hardly tell such from nothing.
+    """
     d, n_tasks = (6, 2) if rng.random() < 0.5 else (10, 4)
     n, noise = rng.integers(d, 100), rng.uniform(0.2, 2)
     target = rng.standard_normal(d) / np.sqrt(d)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtlsim.cells.orthonormal_rows import OrthonormalRows
-from mtlsim.theory.statement import EDGE, INSIDE, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, Statement, drawn_until
 
 STAND_OUT = 4.0  # how far N_0 must stay below T + N, in what one draw of it moves
 
@@ -77,15 +77,9 @@ def measure(cell, key):
     return {"gain": cell(key=key)["gain"] - jnp.sum((2 * alone - extra) * squares * inverse**2 - 2 * products * inverse)}
 
 
+@drawn_until(lambda cell: all(margin > 0 for margin in assume(resized(cell), None).values()), (INSIDE, EDGE))
 def instance(place: str, rng: np.random.Generator) -> OrthonormalRows:
     """Signals well above or below the noise, so that a quarter of the features is enough too; outside, extra labels of a signal."""
-    while True:
-        cell = _draw(place, rng)
-        if place not in (INSIDE, EDGE) or all(margin > 0 for margin in assume(resized(cell), None).values()):
-            return cell
-
-
-def _draw(place: str, rng: np.random.Generator) -> OrthonormalRows:
     d, ratio = 400, rng.choice([rng.uniform(0.4, 0.6), rng.uniform(1.8, 4)])
     most = 0.5 if place == INSIDE else 0.6
     extra = float(rng.uniform(0.3, most) * (1 + 1 / ratio) * ratio)  # N_0 / N

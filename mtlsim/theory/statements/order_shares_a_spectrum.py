@@ -14,7 +14,7 @@ import numpy as np
 from mtlsim.cells.words import Words
 from mtlsim.core.compiler import jit_hastily
 from mtlsim.core.linalg import multiply
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Statement
+from mtlsim.theory.statement import EDGE, INSIDE, OUTSIDE, Statement, drawn_until
 
 FALSE = 0.1  # a formula that is so far off must be told from the right one
 
@@ -102,19 +102,10 @@ def more_rows(cell: Words) -> Words:
     return replace(cell, n_samples=4 * cell.n_samples)
 
 
+@drawn_until(lambda cell: trust(cell) < FALSE / 1.5, (INSIDE, EDGE))
 def instance(place: str, rng: np.random.Generator) -> Words:
-    """A pair well apart from equal eigenvalues and from zero, where less is allowed than a formula may be off.
-
-    Outside, one whose spectra differ, which cannot be such words.
-    """
-    while True:
-        cell = _draw(place, rng)
-        if place == OUTSIDE or trust(cell) < FALSE / 1.5:
-            return cell
-
-
-def _draw(place: str, rng: np.random.Generator) -> Words:
-    """Of two outputs or three."""
+    """A pair of two outputs or three, well apart from equal eigenvalues and from zero, where less is allowed than a formula may be
+    off. Outside, one whose spectra differ, which cannot be such words."""
     r = 3 if rng.random() > 0.7 else 2
     ortho = lambda: np.linalg.qr(rng.normal(size=(r, r)))[0]
     turn = lambda: ortho() @ np.diag(rng.uniform(0.7, 1.4, r)) @ ortho()

@@ -24,7 +24,7 @@ from mtlsim.tasks.covariance import Isotropic
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import EXACTLY, decades, full_rank, own_variance
 from mtlsim.theory.predictor import Spectra, predict_pooled
-from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, measured, tasks_of
+from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, drawn_until, gaussian_rows, measured, tasks_of
 from mtlsim.theory.statements.frozen_layer import ENDLESS
 
 SIZES = 32, 64  # features of the instances
@@ -84,15 +84,9 @@ def trust(cell):
     return ERROR / d + 1.2 * (4 * away - 3) / ((away - 1) * (away - 3)) * own
 
 
+@drawn_until(lambda cell: trust(cell) <= MOST / cell.tasks.n_features)
 def instance(place: str, rng: np.random.Generator) -> Transfer:
     """Strengths around the best, where the limit is near; outside, a source with few rows."""
-    while True:
-        cell = _draw(place, rng)
-        if trust(cell) <= MOST / cell.tasks.n_features:
-            return cell
-
-
-def _draw(place: str, rng: np.random.Generator) -> Transfer:
     d = int(rng.choice(SIZES))
     scale, noise, n_target = rng.uniform(0.5, 2), rng.uniform(0.2, 1.5), int(rng.integers(d // 3, 3 * d))
     cosine, norm = rng.uniform(-0.5, 0.95), rng.uniform(0.7, 1.5)

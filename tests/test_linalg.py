@@ -89,6 +89,20 @@ def test_minimum_norm_is_the_pseudoinverse(rank):
     close(root.T @ matrix @ root, np.diag(np.asarray(inside).astype(float)), 2)
 
 
+def test_minimum_norm_of_a_mapped_batch_is_that_of_each():
+    """Of full rank, without it, and numerically singular with pivots that are all one, where Cholesky would go on."""
+    d = 40
+    factor = np.eye(d) - np.tri(d, k=-1)
+    matrices = [positive(d), positive(d, 30), factor @ factor.T]
+    rights = [matrix @ RNG.normal(size=d) for matrix in matrices]
+    found = jax.jit(jax.vmap(linalg.minimum_norm))(jnp.asarray(matrices), jnp.asarray(rights))
+    for one, matrix, right in zip(found, matrices, rights, strict=True):
+        values, vectors = np.linalg.eigh(matrix)
+        kept = values > d * np.finfo(float).eps * values[-1]
+        wanted = vectors[:, kept] @ (vectors[:, kept].T @ right / values[kept])
+        np.testing.assert_allclose(one, wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max())
+
+
 def test_a_zero_matrix_has_no_range():
     assert not np.any(linalg.minimum_norm(jnp.zeros((3, 3)), jnp.ones(3)))
 

@@ -42,12 +42,15 @@ def compile_with_nan(function: Callable, options: Mapping[str, Any] = FULLY, pla
 
 
 def jit_hastily(function: Callable) -> Callable:
-    """jit of what runs for a moment, where an instance is drawn, say; inside another program the function as it is."""
+    """jit of what runs for a moment, where an instance is drawn, say; of traced arguments the function as it is."""
     compiled = functools.cache(lambda: compile_with_nan(function, HASTILY | IN_ONE_PART))
 
     @functools.wraps(function)
     def call(*arguments):
         traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
-        return (function if traced else compiled())(*arguments)
+        if traced:
+            return function(*arguments)
+        with jax.ensure_compile_time_eval():  # of numbers also where another program is traced, which has options of its own
+            return compiled()(*arguments)
 
     return call

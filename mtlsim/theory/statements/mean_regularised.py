@@ -20,7 +20,7 @@ from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.tasks.covariance import PowerLaw
 from mtlsim.tasks.linear import LinearTasks
 from mtlsim.theory.margins import full_rank
-from mtlsim.theory.predictor import Predicted, Spectra, predict_pooled
+from mtlsim.theory.predictor import SPREAD, Predicted, Spectra, predict_pooled
 from mtlsim.theory.statement import INSIDE, OUTSIDE, Cells, Statement, gaussian_rows, half_as_large, measured, tasks_of
 
 
@@ -60,7 +60,7 @@ def assume(cell, key):
         "covariances that are diagonal together": diagonal_together(tasks.covariances),
         "covariances of full rank": full_rank(tasks),
         "rows together away from the number of features": _together(cell, key).margin,
-        "more target rows than features + 1": tasks.n_samples[-1] - tasks.n_features - 1.5,
+        "target rows away from the number of features": tasks.n_samples[-1] / tasks.n_features - 1 - SPREAD,
     }
 
 

@@ -164,7 +164,8 @@ def examine(
 
     While the verdict is undecided, the draws of all instances that count are doubled, up to `budget` times n_seeds; once more where
     these refute it, as the new ones must say so alone. one_shape: keep to instances of the shape of the first, or else of the first
-    in their place, as each shape compiles anew. level: the probability of a wrong verdict over all looks.
+    in their place, as each shape compiles anew, and to `FAST_DRAWS` of what must hold on every draw. level: the probability of a
+    wrong verdict over all looks.
     """
     start = time.perf_counter()
     places, instances = _instances(statement, n_instances, np.random.default_rng([seed, *statement.name.encode()]), one_shape)

@@ -7,6 +7,7 @@ import pytest
 from conftest import close
 
 from mtlsim.core import linalg
+from mtlsim.core.compiler import jit_hastily
 from mtlsim.core.extremes import largest_of, smallest_of
 
 RNG = np.random.default_rng(4)
@@ -149,3 +150,25 @@ def test_what_was_found_otherwise_has_the_derivatives_of_its_function():
     assert shortcut(0.3, 2.0) == f(0.3, 2.0) + 1
     for mode in (jax.jacfwd, jax.jacrev):
         close(np.stack(mode(shortcut, (0, 1))(0.3, 2.0)), np.array([2 * np.cos(0.3), np.sin(0.3)]))
+
+
+def test_what_is_compiled_in_haste_is_computed_at_once_where_it_can_be():
+    """Of numbers also while another program is traced, of what is traced there as the function itself; of one or of many."""
+    traced = []
+
+    @jit_hastily
+    def largest(matrix, scale):
+        traced.append(matrix)
+        return scale * jnp.linalg.eigvalsh(matrix)[-1]
+
+    matrix = positive(4)
+    wanted = 3 * np.linalg.eigvalsh(matrix)[-1]
+    close(largest(matrix, 3.0), wanted)
+    close(largest(matrix, 3.0), wanted)
+    assert len(traced) == 1  # compiled once
+    within = jax.jit(lambda x: x * largest(matrix, 3.0))
+    close(within(2.0), 2 * wanted)
+    assert "eigh" not in within.lower(2.0).as_text()  # a number there
+    close(jax.jit(lambda scale: largest(matrix, scale))(3.0), wanted)
+    close(jax.vmap(largest, (0, None))(jnp.stack([matrix, 2 * matrix]), 3.0), np.array([wanted, 2 * wanted]))
+    close(jax.grad(largest, 1)(matrix, 3.0), wanted / 3)

@@ -18,7 +18,7 @@ from mtlsim.plots.predictions import overlay
 from mtlsim.results.grid import as_leaves, at_point
 from mtlsim.solvers.expected_risk import single_risk
 from mtlsim.sweeps.cheap import cheap_margins, may_hold
-from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_pooled
+from mtlsim.theory.predictor import Matrices, Spectra, diagonalise_pair, predict_each, predict_pooled
 from mtlsim.theory.statement import INSIDE, PLACES, quantities
 from mtlsim.theory.statements.free_heads import predict_free_heads
 from mtlsim.verification.counterexample import Counterexample, load_counterexample, search_counterexample, short_of
@@ -55,7 +55,7 @@ def random_problem(rng, n_tasks, d):
     ]
 
 
-@pytest.mark.parametrize(("n_tasks", "ridge"), [(1, 0.0), (2, 0.0), (3, 4.0)])
+@pytest.mark.parametrize(("n_tasks", "ridge"), [(1, 0.0), (2, 0.0), (3, 4.0), (9, 0.0)])
 def test_predictor_solves_its_equations(n_tasks, ridge):
     covariances, parameters, n_samples, noise = random_problem(RNG, n_tasks, 12)
     weights = jnp.asarray(RNG.uniform(0.3, 2, n_tasks))
@@ -64,6 +64,17 @@ def test_predictor_solves_its_equations(n_tasks, ridge):
     close(found.risk, risk, 2)
     close(found.training, training, 2)
     assert found.margin > 0
+
+
+def test_several_ways_of_pooling_are_predicted_one_by_one():
+    *tasks, noise = random_problem(np.random.default_rng(8), 3, 12)
+    ways = np.array([[1.0, 1.0, 1.0], [0.2, 3.0, 1.0], [0.0, 0.0, 1.0]]), np.array([0.0, 4.0, 1.0])
+    found = predict_each(Matrices(*tasks[:2]), tasks[2], noise, *(jnp.asarray(a) for a in ways))
+    assert len(found) == 3
+    for one, weights, ridge in zip(found, *ways, strict=True):
+        risk, training = by_hand(*(np.asarray(a) for a in (*tasks, noise)), weights, ridge)
+        close(one.risk, risk, 2)
+        close(one.training, training, 2)
 
 
 def test_a_pair_is_diagonal_after_a_congruence():

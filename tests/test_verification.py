@@ -17,12 +17,13 @@ from mtlsim.commands.claims import Verify
 from mtlsim.mechanisms import find_mechanism
 from mtlsim.sweeps.instances import shape_of
 from mtlsim.theory.statement import Statement
+from mtlsim.verification.chance import against
 from mtlsim.verification.counterexample import search_counterexample
 from mtlsim.verification.evidence import Evidence
 from mtlsim.verification.finding import family_wise, settle
 from mtlsim.verification.holes import Hole, Search
 from mtlsim.verification.report import as_json, write_report
-from mtlsim.verification.rules import FAMILY, against, consider, holm, judge
+from mtlsim.verification.rules import FAMILY, consider, holm, judge
 from mtlsim.verification.run import _both, _instances, _quantities, examine, verify
 
 NORMAL = np.random.default_rng(1).normal(size=2000)
@@ -139,6 +140,34 @@ def test_a_sign_predicted_to_be_none_is_none():
         judge("sign", [*sure, *(evidence(0.3 * np.roll(NORMAL, i), 0.0, instance=i) for i in range(3))], FAMILY / 2)[0]
         == "confirmed"
     )
+
+
+def test_noise_does_not_hide_a_contrary_sign():
+    """One instance of ten has the wrong sign, in noise that leaves nothing of it; the others are sure."""
+    found = []
+    for seed in range(20):
+        hidden = _rows([-1.0], 30.0, 400, seed)
+        found.append(consider("sign", [*_rows([1.0] * 9, 0.3), *hidden], FAMILY / 2))
+    assert {one.verdict for one in found} <= {"undecided", "refuted"}  # eighteen were confirmed before
+    said = "certainty that no instance inside is contrary in x by the median size (1 may be)"
+    assert sum(said in one.lacks for one in found) > 15
+    small = _rows([0.02], 1.0, 2000)  # and known to be
+    assert judge("sign", [*_rows([1.0] * 9, 0.3), *small], FAMILY / 2)[0] == "confirmed"
+
+
+def test_of_false_signs_none_is_confirmed_at_any_noise():
+    """4 to 39 instances, normal or lognormal, a twentieth to a quarter of them contrary in noise up to 148 times their size."""
+    rng, confirmed = np.random.default_rng(5), {True: 0, False: 0}
+    for case in range(300):
+        n, false = int(rng.integers(4, 40)), case % 2 == 0
+        means = np.ones(n)
+        means[: int(np.ceil(n * rng.uniform(0.05, 0.24)))] = -1 if false else 1
+        spreads = np.where(means < 0, np.exp(rng.uniform(0, 5, n)), np.exp(rng.uniform(-2, 1, n)))
+        draws = rng.normal(size=(n, 400)) if rng.random() < 0.5 else np.exp(rng.normal(size=(n, 400))) - np.exp(0.5)
+        measured = means[:, None] + spreads[:, None] * draws
+        rows = [evidence(own, 1.0, instance=i) for i, own in enumerate(measured)]
+        confirmed[false] += judge("sign", rows, FAMILY / 2)[0] == "confirmed"
+    assert confirmed[True] == 0 and confirmed[False] >= 140, confirmed
 
 
 def test_contrary_signs_that_are_unsure_one_by_one_are_not_confirmed():

@@ -3,8 +3,9 @@
 A rule looks at instances inside a statement's assumptions and on their edge, and of these at the draws on which the assumptions
 hold; instances outside show where it breaks. A statement is confirmed only if its power twins are refuted by the same data, for
 every quantity: the same formula 10 % too low, 10 % too high, and off on those instances alone which tell least, up and down in
-turn: by 10 % on half of them, 20 % on a quarter, 40 % on an eighth (of the median of their sizes, where their own is smaller). What
-is no number never confirms and never refutes, nor do fewer than 20 draws tell anything of a mean.
+turn: by 10 % on half of them, 20 % on a quarter, 40 % on an eighth (of the median of their sizes, where their own is smaller). And
+on no instance alone may noise hide an error as large as that which is predicted, or a contrary sign of the median size. What is no
+number never confirms and never refutes, nor do fewer than 20 draws tell anything of a mean.
 
 A mean of few draws of a skewed law mostly lies away from its long tail, and looks surer than it is. So a z-score on that side tells
 nothing while there are fewer than 25 skewness^2 draws (Cochran's rule), and what some draws refute, as many others must refute
@@ -19,18 +20,26 @@ any look, is at most FAMILY; the p-values that are left are tried by Holm's rule
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from mtlsim.core.words import counted
 from mtlsim.theory.statement import EDGE, INSIDE, KINDS, TWINS
-from mtlsim.verification.evidence import FEWEST, NOTHING, ROUNDING, Evidence, by_chance, pull_of
+from mtlsim.verification.chance import (
+    AGREES,
+    Mean,
+    against,
+    by_other_half,
+    no_heavier_than_half,
+    quantities_of,
+    scatter_p_value,
+    weighed,
+)
+from mtlsim.verification.evidence import FEWEST, NOTHING, ROUNDING, Evidence, by_chance
 
 FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
 ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
-AGREES = 0.01  # probability by chance from which evidence against is none
 DECIDED = 0.75  # of the instances inside whose sign must be sure
 VANISHES = 0.5  # of a limit's error: how much of what is allowed at the smaller size may stay as the size grows
 
@@ -45,7 +54,10 @@ NOT_APPLICABLE = "not applicable"
 VERDICTS = (CONFIRMED, REFUTED, VACUOUS, NOT_APPLICABLE, UNDECIDED)
 _SIDES = "for every quantity the same formula 10 % too low and the one 10 % too high"
 _REFUTED = "are refuted by the same rule on the same draws"
-_TWINS = f"{_SIDES}, and those {', '.join(said for said, *_ in UNSURE)}, each up and down in turn, {_REFUTED}; undecided otherwise"
+_TWINS = (
+    f"{_SIDES}, and those {', '.join(said for said, *_ in UNSURE)}, each up and down in turn, {_REFUTED}, and noise hides on no "
+    "instance whether it is off by all that is predicted; undecided otherwise"
+)
 _TWICE = (
     f" Fewer than {FEWEST} draws inside say nothing of a mean, and a refutation counts once as many other draws repeat it alone: "
     "few draws of a skewed law deceive a z-score. A mean that rests on events that no draw shows deceives it still."
@@ -69,8 +81,9 @@ RULES = {
     f"otherwise. How tight it is, predicted / measured, is reported.{_ALWAYS}",
     "sign": "z = mean of measured times the predicted sign, over its standard error; where that sign is none, measured must be "
     "none. Refuted if some z is contrary beyond chance at the level of the run, or all those together which are not sure one by "
-    f"one; confirmed if none is at {AGREES:g}, for every quantity at least {DECIDED:.0%} of the instances inside are sure and, "
-    "where there is a threshold, so is one instance on either side of it, 10 % away; undecided otherwise."
+    f"one; confirmed if none is at {AGREES:g}, for every quantity at least {DECIDED:.0%} of the instances inside are sure, none of "
+    "these may be contrary by their median size and, where there is a threshold, one instance on either side of it, 10 % away, is "
+    "sure; undecided otherwise."
     f"{_TWICE}{_ALWAYS}",
 }
 assert RULES.keys() == KINDS.keys()
@@ -122,7 +135,7 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
     elif any(one.allowed for one in counted):
         lacks += _shares_left(counted, level)
     if sizes:
-        sized = [_what_stays(quantity, counted, sizes, level) for quantity in _quantities(counted)]
+        sized = [_what_stays(quantity, counted, sizes, level) for quantity in quantities_of(counted)]
         p_value = min(1.0, 2 * min([p_value, *(len(sized) * p for p, _, _ in sized)]))
         lacks += [lack for _, lack, _ in sized if lack]
         notes += [note for _, _, note in sized]
@@ -136,23 +149,6 @@ def consider(kind: str, evidence: Sequence[Evidence], level: float = ALONE) -> J
     return Judgement(UNDECIDED if lacks else CONFIRMED, worst, p_value, tuple(lacks), tuple(notes))
 
 
-def against(kind: str, counted: Sequence[Evidence], factor: float = 1.0) -> float:
-    """Probability by chance of so much against `factor` times the prediction: by each row alone, and for each quantity by the slope
-    over its rows and by how they scatter."""
-    own = np.array([min(1.0, one.p_value(kind, factor)) for one in counted])
-    least = min(1.0, len(own) * own.min())
-    if kind not in ("equality", "limit", "sign"):
-        return least
-    names, tried = np.array([one.quantity for one in counted]), []
-    for members in (np.flatnonzero(names == quantity) for quantity in _quantities(counted)):
-        if kind == "sign":
-            tried.append(_unsure_p_value([counted[i] for i in members], own[members]))
-        else:
-            slope = _slope_p_value(kind, [counted[i] for i in members], factor)
-            tried += [slope, _scatter_p_value(own[members])]
-    return min(1.0, 2 * least, 2 * len(tried) * min(tried))
-
-
 def _unheard(kind: str, counted: Sequence[Evidence]) -> list[str]:
     """What keeps rows from being heard: few draws inside, and of a long tail too few where they now speak against the statement."""
     few = sum(not one.tells for one in counted)
@@ -163,103 +159,38 @@ def _unheard(kind: str, counted: Sequence[Evidence]) -> list[str]:
     return lacks
 
 
-def _unsure_p_value(rows: Sequence[Evidence], own: np.ndarray) -> float:
-    """Of signs that are not sure one by one: all together, by the sum of their normal scores and by that of the squares of those
-    which are contrary."""
-    unsure = own[[not one.decided(1, AGREES) for one in rows]]
-    unsure = unsure[unsure < 1 - AGREES] / (1 - AGREES)  # as those beyond were left out
-    if not len(unsure):
-        return 1.0
-    scores = stats.norm.isf(np.maximum(unsure, NOTHING))
-    squares = stats.chi2.sf(np.sum(np.maximum(scores, 0) ** 2), len(scores))
-    return float(min(1.0, 2 * min(squares, stats.norm.sf(scores.sum() / np.sqrt(len(scores))))))
-
-
-def _scatter_p_value(own: np.ndarray) -> float:
-    """Of p-values that are each uniform or larger, by the sum of the squares of normal scores as unlikely (chi squared)."""
-    scores = stats.chi2.isf(np.maximum(own, NOTHING), 1)
-    return float(stats.chi2.sf(scores.sum(), len(own)))
-
-
-def _slope_p_value(kind: str, rows: Sequence[Evidence], factor: float) -> float:
-    """Of the weighted slope of measured on predicted over instances, which a formula off by a factor turns everywhere alike."""
-    usable = [one for one in rows if one.sound and one.tells]
-    sizes = [np.abs(one.inside.predicted).mean() for one in usable]
-    unit = max(sizes, default=0.0) or 1.0  # so that no power of a number overflows
-    parts, spare, n = [], 0.0, []
-    for one, size in zip(usable, np.divide(sizes, unit), strict=True):
-        predicted, difference = factor * one.inside.predicted.mean() / unit, one.draws(kind, factor) / unit
-        halves = [_Mean.of(half, ROUNDING * factor * size) for half in (difference[0::2], difference[1::2])]
-        own = _by_other_half(halves, predicted)
-        allowed = one.inside.allowed * abs(factor) * size if kind == "limit" else 0.0
-        parts, spare, n = parts + own, spare + sum(abs(weight) * allowed for weight, _ in own), [*n, len(difference) // 2]
-    if not parts:
-        return 1.0
-    whole = _weighed(parts)
-    if whole.variance == 0:
-        return 1.0
-    score = float(np.copysign(max(abs(whole.mean) - spare, 0) / np.sqrt(whole.variance), whole.mean))
-    return (1 + (kind == "equality")) * by_chance(score, min(n), whole.pull, below=bool(whole.mean < 0))
-
-
-class _Mean(NamedTuple):
-    """A mean of draws, its variance and its skewness."""
-
-    mean: float
-    variance: float
-    pull: float
-
-    @classmethod
-    def of(cls, draws: np.ndarray, rounding: float) -> "_Mean":
-        variance = draws.var(ddof=1) / len(draws)
-        return cls(float(draws.mean()), float(max(variance, rounding**2, NOTHING)), pull_of(draws))
-
-
-def _by_other_half(halves: Sequence[_Mean], size: float = 1.0) -> list[tuple[float, _Mean]]:
-    """Weights and means of the two halves of an instance's draws: the weight of each is `size` times the precision of the other, as
-    a low mean of a skewed law comes with a low variance, and would get the larger weight."""
-    return [(size / other.variance, half) for half, other in zip(halves, reversed(halves), strict=True)]
-
-
-def _no_heavier_than_half(parts: Sequence[tuple[float, _Mean]]) -> list[tuple[float, _Mean]]:
-    """The parts (first and second halves in turn), none with more weight than the middle one of its kind: a few that are far surer
-    than the others do not speak for these."""
-    weights = np.array([weight for weight, _ in parts]).reshape(-1, 2)
-    capped = np.minimum(weights, np.median(weights, 0)).ravel()
-    return [(float(weight), part) for weight, (_, part) in zip(capped, parts, strict=True)]
-
-
-def _weighed(parts: Sequence[tuple[float, _Mean]]) -> _Mean:
-    """The sum of independent means times their weights."""
-    weight = np.array([weight for weight, _ in parts])
-    mean, variance, pull = map(np.array, zip(*(part for _, part in parts), strict=True))
-    whole = float(np.sum(weight**2 * variance))
-    skewness = float(np.sum(weight**3 * pull * variance**1.5) / whole**1.5) if whole else 0.0
-    return _Mean(float(np.sum(weight * mean)), whole, skewness)
-
-
 def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[str]:
     """The twins that these draws do not refute, per quantity."""
     lacks = []
-    for quantity in _quantities(counted):
+    for quantity in quantities_of(counted):
         rows = [one for one in counted if one.quantity == quantity]
         twins = {f"10 % too {side}": (rows, factor) for side, factor in zip(("low", "high"), TWINS, strict=True)}
         if kind != "identity" and len(rows) > 1:
             twins |= {f"{said}, up and down in turn,": (_off_where_unsure(rows, share, off), 1.0) for said, share, off in UNSURE}
         passing = [said for said, twin in twins.items() if against(kind, *twin) > level]
         lacks += [f"power on {quantity}: a formula {said} would pass" for said in passing]
+        if kind != "identity" and (far := _may_be_far_off(kind, rows, len(counted), level)):
+            lacks.append(f"power on {quantity}: noise hides whether {far} of {len(rows)} instances are off by all of it")
     return lacks
 
 
-def _off_where_unsure(rows: Sequence[Evidence], share: float, off: float) -> list[Evidence]:
-    """The rows with predictions that are off on this share of them, those with the largest error relative to what is predicted.
+def _may_be_far_off(kind: str, rows: Sequence[Evidence], n_tests: int, level: float) -> int:
+    """How many of these rows may, by chance, be off by as much as they, or half of the others, are large."""
+    twins = lambda one, scale: [replace(one, predicted=one.predicted + off) for off in (-scale, scale)]
+    passes = lambda twin: n_tests * twin.p_value(kind) > level
+    return sum(any(map(passes, twins(one, scale))) for one, scale in zip(rows, _scales_of(rows), strict=True))
 
-    Where that is less than of most (or of all, where most are zero) it is off by that much of the median, as no draws tell 10 % of
-    nothing.
-    """
+
+def _scales_of(rows: Sequence[Evidence]) -> np.ndarray:
+    """Sizes of what is predicted, or of most where its own is smaller (of all, where most are zero)."""
     sizes = np.array([np.abs(one.inside.predicted).mean() for one in rows])
-    errors = np.array([one.inside.standard_error for one in rows])
-    scales = np.maximum(sizes, np.median(sizes) or np.mean(sizes)) + NOTHING
+    return np.maximum(sizes, np.median(sizes) or np.mean(sizes)) + NOTHING
+
+
+def _off_where_unsure(rows: Sequence[Evidence], share: float, off: float) -> list[Evidence]:
+    """The rows with predictions that are off on this share of them, those with the largest error relative to what is predicted: by
+    so much of it, or of most where it is less, as no draws tell 10 % of nothing."""
+    errors, scales = np.array([one.inside.standard_error for one in rows]), _scales_of(rows)
     order = np.argsort(-np.where(np.isfinite(errors), errors / scales, np.inf), kind="stable")
     unsure, twin = order[: int(np.ceil(share * len(order)))], list(rows)
     for i, way in zip(unsure, np.resize([-off, off], len(unsure)), strict=True):
@@ -270,7 +201,7 @@ def _off_where_unsure(rows: Sequence[Evidence], share: float, off: float) -> lis
 def _shares_left(counted: Sequence[Evidence], level: float) -> list[str]:
     """The quantities whose bounds may be broken twice as often as claimed, over all instances together."""
     lacks = []
-    for quantity in _quantities(counted):
+    for quantity in quantities_of(counted):
         rows = [(one.held(), one.allowed) for one in counted if one.quantity == quantity and 0 < one.allowed < 1]
         n, broken = sum(len(held) for held, _ in rows), sum((~held).sum() for held, _ in rows)
         twice = sum(len(held) * min(1.0, 2 * (1 - share)) for held, share in rows)
@@ -282,18 +213,28 @@ def _shares_left(counted: Sequence[Evidence], level: float) -> list[str]:
 def _undecided_signs(counted: Sequence[Evidence], level: float) -> list[str]:
     """Whether signs are decided, per quantity: most of those inside and, on the edge of a threshold, one on either side."""
     lacks = []
-    for quantity in _quantities(counted):
+    for quantity in quantities_of(counted):
         rows = [one for one in counted if one.quantity == quantity]
         decided = {id(one): one.decided(len(counted), level) for one in rows}
         inside = [decided[id(one)] for one in rows if one.place == INSIDE]
         if inside and np.mean(inside) < DECIDED:
             of_all = f"{sum(inside)} of {len(inside)}"
             lacks.append(f"a decided sign of {quantity} on {DECIDED:.0%} of the instances inside ({of_all})")
+        elif open_ := _may_be_contrary([one for one in rows if one.place == INSIDE], len(counted), level):
+            lacks.append(f"certainty that no instance inside is contrary in {quantity} by the median size ({open_} may be)")
         edge = [one for one in rows if one.place == EDGE]
         for side, where in ((1, "above"), (-1, "below")):
             if edge and not any(decided[id(one)] for one in edge if np.sign(one.inside.predicted.mean()) == side):
                 lacks.append(f"a decided sign of {quantity} near the threshold, {where} zero")
     return lacks
+
+
+def _may_be_contrary(rows: Sequence[Evidence], n_tests: int, level: float) -> int:
+    """How many of these may, by chance, be contrary by as much as half of them are right: what is not sure may hide such a one."""
+    signed = [one for one in rows if one.inside.predicted.any()]
+    size = np.median([abs(one.draws("sign").mean()) for one in signed]) if signed else 0.0
+    raised = [replace(one, measured=one.measured + size * np.sign(one.predicted)) for one in signed]
+    return sum(not one.decided(n_tests, level) for one in raised)
 
 
 def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evidence], level: float) -> tuple[float, str, str]:
@@ -313,8 +254,8 @@ def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evid
         return 1.0, f"{quantity} at two sizes, with less allowed at the larger", f"{quantity}: seen at two sizes on {seen}."
     pairs = usable
     halves = [[_stays(small, large, slice(start, None, 2)) for start in (0, 1)] for small, large in pairs]
-    parts = _no_heavier_than_half([part for both in halves for part in _by_other_half(both)])
-    whole, weight = _weighed(parts), sum(weight for weight, _ in parts)
+    parts = no_heavier_than_half([part for both in halves for part in by_other_half(both)])
+    whole, weight = weighed(parts), sum(weight for weight, _ in parts)
     share, error = whole.mean / weight, np.sqrt(whole.variance) / weight
     small, large = (np.mean([(one.relative_error[0], one.allowed) for one in side], 0) for side in zip(*pairs, strict=True))
     note = (
@@ -323,20 +264,20 @@ def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evid
     )
     numbers = [min(len(one.inside.measured) for one in pair) // 2 for pair in pairs]
     alone = [_beyond(_stays(*pair, slice(None)), n)[0] for pair, n in zip(pairs, numbers, strict=True)]
-    beyond, within = _beyond(_Mean(share, error**2, whole.pull), min(numbers))
-    sure = within <= level < _scatter_p_value(np.array(alone))
+    beyond, within = _beyond(Mean(share, error**2, whole.pull), min(numbers))
+    sure = within <= level < scatter_p_value(np.array(alone))
     return beyond, "" if sure else f"certainty that the error of {quantity} vanishes", note
 
 
-def _stays(small: Evidence, large: Evidence, part: slice) -> _Mean:
+def _stays(small: Evidence, large: Evidence, part: slice) -> Mean:
     """c / a of one instance (see `_what_stays`), by these of its draws."""
     ratio = large.allowed / small.allowed
     weights = np.array([-ratio, 1.0]) / (1 - ratio) / small.allowed
     of_size = [one.draws("limit") / (np.abs(one.inside.predicted).mean() + NOTHING) for one in (small, large)]
-    return _weighed([(weight, _Mean.of(draws[part], ROUNDING)) for weight, draws in zip(weights, of_size, strict=True)])
+    return weighed([(weight, Mean.of(draws[part], ROUNDING)) for weight, draws in zip(weights, of_size, strict=True)])
 
 
-def _beyond(share: _Mean, n: int) -> tuple[float, float]:
+def _beyond(share: Mean, n: int) -> tuple[float, float]:
     """Probabilities by chance of a share so far beyond what may stay, and of one so far within it, on the nearer side."""
     side = np.copysign(1, share.mean)
     score = float((share.mean - side * VANISHES) / np.sqrt(share.variance))
@@ -364,10 +305,6 @@ def _tightness(counted: Sequence[Evidence]) -> str:
 def _counted(left_out: Sequence[Evidence], places: Sequence[Evidence]) -> str:
     lost, every = (len({one.instance for one in group}) for group in (left_out, places))
     return f"Not applicable to {lost} of {counted(every, 'instance')}, on no draw of which the assumptions hold."
-
-
-def _quantities(evidence: Sequence[Evidence]) -> list[str]:
-    return list(dict.fromkeys(one.quantity for one in evidence))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

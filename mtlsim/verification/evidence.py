@@ -8,7 +8,7 @@ from scipy import stats
 
 from mtlsim.theory.statement import OUTSIDE
 
-SKEWED = 5.0  # root of how many draws a mean of unit skewness needs
+TAIL = 25.0  # times skewness^2: draws by which a mean that lies away from a long tail tells something (Cochran's rule)
 FEWEST = 20  # draws of which a mean and its error are spoken of: three that are equal by chance look as sure as can be
 ROUNDING = 1e-6  # relative difference that an identity may have
 NOTHING = np.finfo(float).tiny
@@ -106,10 +106,10 @@ class Evidence:
         """Whether there are draws enough inside for a mean to be spoken of."""
         return len(self.inside.measured) >= FEWEST
 
-    def p_value(self, kind: str, factor: float = 1.0, silent: bool = True) -> float:
+    def p_value(self, kind: str, factor: float = 1.0, tail: float = TAIL) -> float:
         """How likely so much against `factor` times predicted is by chance; one where nothing can be said.
 
-        silent: whether a mean of few draws of a long tail says nothing where it lies away from it; else what it seems to say.
+        tail: times skewness^2, how many draws a mean away from a long tail needs to say anything; of none it says what it seems to.
         """
         if kind == "bound":
             held = self.held(factor)
@@ -124,13 +124,13 @@ class Evidence:
         draws = self.draws(kind, factor)
         if kind == "sign":
             if self.inside.predicted.any():
-                return by_chance(score, len(draws), pull_of(draws), True, silent)
+                return by_chance(score, len(draws), pull_of(draws), True, tail)
             kind, draws = "equality", self.inside.measured  # which is predicted to be zero
             mean, error = _mean_and_error(draws)
             score = mean / error if error > 0 else 0.0  # a number that is always the same may be rounding
         below = bool(draws.mean() < 0)
         return (1 + (kind == "equality")) * by_chance(
-            float(np.copysign(score, draws.mean())), len(draws), pull_of(draws), below, silent
+            float(np.copysign(score, draws.mean())), len(draws), pull_of(draws), below, tail
         )
 
     def decided(self, n_tests: int, level: float) -> bool:
@@ -179,19 +179,13 @@ def pull_of(draws: np.ndarray) -> float:
     return float(np.mean(((draws - np.mean(draws)) / spread) ** 3) / np.sqrt(len(draws))) if spread > NOTHING else 0.0
 
 
-def too_skewed(pull: float, below: bool) -> bool:
-    """Whether a mean is low (or high) by draws of a long tail that so few rarely show: fewer than 25 skewness^2 of them, Cochran's
-    rule."""
-    return SKEWED * abs(pull) > 1 and (pull > 0) == below
-
-
-def by_chance(score: float, n: int, pull: float, below: bool, silent: bool = True) -> float:
+def by_chance(score: float, n: int, pull: float, below: bool, tail: float = TAIL) -> float:
     """Probability of a z-score so low (or so high) as that of the mean of n draws with this skewness of the mean.
 
     Student's t, and Hall's transform of it where that makes it larger: the mean of skewed draws is correlated with their spread.
-    One where too few of the long tail are seen, if such are silent.
+    One where it lies away from a long tail of which fewer than `tail` skewness^2 draws are seen.
     """
-    if silent and too_skewed(pull, below):
+    if tail * pull**2 > 1 and (pull > 0) == below:
         return 1.0
     hall = score + pull * score**2 / 3 + pull**2 * score**3 / 27 + pull / 6
     sides = [stats.t.cdf(z if below else -z, n - 1) for z in (score, hall)]

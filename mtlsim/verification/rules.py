@@ -8,9 +8,9 @@ on no instance alone may noise hide an error as large as that which is predicted
 number never confirms and never refutes, nor do fewer than 20 draws tell anything of a mean.
 
 A mean of few draws of a skewed law mostly lies away from its long tail, and looks surer than it is. So a z-score on that side tells
-nothing while there are fewer than 25 skewness^2 draws (Cochran's rule), and what some draws refute, as many others must refute
-alone. What happens so rarely that no draw shows it no such rule can see: a mean that rests on it looks sure and is not. So a
-verdict says how rare that is, and does not speak of it.
+nothing while there are fewer than 25 skewness^2 draws (Cochran's rule; 5 of an error as large as all that is predicted), and what
+some draws refute, as many others must refute alone. What happens so rarely that no draw shows it no such rule can see: a mean that
+rests on it looks sure and is not. So a verdict says how rare that is, and does not speak of it.
 
 Levels: a verdict that stands alone is taken at `ALONE`. Those of a whole run share `FAMILY`: every statement is tested at
 FAMILY / (number of statements), its k-th look at the draws at 1 / (k (k + 1)) of that, which sum to one however many looks there
@@ -41,6 +41,7 @@ from mtlsim.verification.evidence import FEWEST, NOTHING, ROUNDING, Evidence, by
 FAMILY = 1e-3  # of wrong refutations in a whole run, and of wrong confirmations
 ALONE = 1e-6  # of a verdict that stands alone: about five standard errors
 DECIDED = 0.75  # of the instances inside whose sign must be sure
+FAR_TAIL = 5.0  # in place of `TAIL`, where a mean lies away from a long tail by all of its size
 VANISHES = 0.5  # of a limit's error: how much of what is allowed at the smaller size may stay as the size grows
 
 UNSURE = (  # twins that are off on the rows which tell least: the fewer these are, the more
@@ -153,7 +154,7 @@ def _unheard(kind: str, counted: Sequence[Evidence]) -> list[str]:
     """What keeps rows from being heard: few draws inside, and of a long tail too few where they now speak against the statement."""
     few = sum(not one.tells for one in counted)
     lacks = [f"{FEWEST} draws inside on all of {len(counted)} rows, {few} of which have fewer"] if few else []
-    unheard = [one.p_value(kind, silent=False) for one in counted if one.p_value(kind) >= 1]
+    unheard = [one.p_value(kind, tail=0.0) for one in counted if one.p_value(kind) >= 1]
     if unheard and len(counted) * min(unheard) < AGREES:
         lacks.append("draws enough of a long tail, of which those that are there lie on one side")
     return lacks
@@ -177,7 +178,7 @@ def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[st
 def _may_be_far_off(kind: str, rows: Sequence[Evidence], n_tests: int, level: float) -> int:
     """How many of these rows may, by chance, be off by as much as they, or half of the others, are large."""
     twins = lambda one, scale: [replace(one, predicted=one.predicted + off) for off in (-scale, scale)]
-    passes = lambda twin: n_tests * twin.p_value(kind) > level
+    passes = lambda twin: n_tests * twin.p_value(kind, tail=FAR_TAIL) > level
     return sum(any(map(passes, twins(one, scale))) for one, scale in zip(rows, _scales_of(rows), strict=True))
 
 
@@ -230,11 +231,17 @@ def _undecided_signs(counted: Sequence[Evidence], level: float) -> list[str]:
 
 
 def _may_be_contrary(rows: Sequence[Evidence], n_tests: int, level: float) -> int:
-    """How many of these may, by chance, be contrary by as much as half of them are right: what is not sure may hide such a one."""
-    signed = [one for one in rows if one.inside.predicted.any()]
-    size = np.median([abs(one.draws("sign").mean()) for one in signed]) if signed else 0.0
-    raised = [replace(one, measured=one.measured + size * np.sign(one.predicted)) for one in signed]
-    return sum(not one.decided(n_tests, level) for one in raised)
+    """How many of these may, by chance, be contrary by as much as half of them are right, or as large where the sign is none."""
+    is_signed = [bool(one.inside.predicted.any()) for one in rows]
+    size = np.median([abs(one.draws("sign").mean()) for one, signed in zip(rows, is_signed, strict=True) if signed] or [0.0])
+
+    def is_told(one: Evidence, signed: bool) -> bool:
+        if signed:
+            return replace(one, measured=one.measured + size * np.sign(one.predicted)).decided(n_tests, level)
+        twins = [replace(one, measured=one.measured + away) for away in (-size, size)]
+        return all(n_tests * twin.p_value("sign") <= level for twin in twins)
+
+    return sum(not is_told(one, signed) for one, signed in zip(rows, is_signed, strict=True))
 
 
 def _what_stays(quantity: str, counted: Sequence[Evidence], sizes: Sequence[Evidence], level: float) -> tuple[float, str, str]:

@@ -82,9 +82,9 @@ RULES = {
     f"otherwise. How tight it is, predicted / measured, is reported.{_ALWAYS}",
     "sign": "z = mean of measured times the predicted sign, over its standard error; where that sign is none, measured must be "
     "none. Refuted if some z is contrary beyond chance at the level of the run, or all those together which are not sure one by "
-    f"one; confirmed if none is at {AGREES:g}, for every quantity at least {DECIDED:.0%} of the instances inside are sure, none of "
-    "these may be contrary by their median size and, where there is a threshold, one instance on either side of it, 10 % away, is "
-    "sure; undecided otherwise."
+    f"one; confirmed if none is at {AGREES:g}, for every quantity at least {DECIDED:.0%} of the instances inside are sure, noise "
+    "hides on none of these whether it is contrary by their median size and, where there is a threshold, one instance on either "
+    "side of it, 10 % away, is sure; undecided otherwise."
     f"{_TWICE}{_ALWAYS}",
 }
 assert RULES.keys() == KINDS.keys()

@@ -171,7 +171,7 @@ def _twins_left(kind: str, counted: Sequence[Evidence], level: float) -> list[st
         passing = [said for said, twin in twins.items() if against(kind, *twin) > level]
         lacks += [f"power on {quantity}: a formula {said} would pass" for said in passing]
         if kind != "identity" and (far := _may_be_far_off(kind, rows, len(counted), level)):
-            lacks.append(f"power on {quantity}: noise hides whether {far} of {len(rows)} instances are off by all of it")
+            lacks.append(f"power on {quantity}: noise hides whether an instance is off by all of it ({far} of {len(rows)})")
     return lacks
 
 

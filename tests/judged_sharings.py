@@ -100,20 +100,21 @@ def in_units_of(rows, others):
     return rows * np.where((own > 0) & (wanted > 0), wanted / np.where(own > 0, own, 1), 1 / np.where(own > 0, own, 1))
 
 
-def judge_sharings(n_pairs: int, seed: int = 0) -> dict[str, list[Judged]]:
+def judge_sharings(n_pairs: int, seed: int = 0, dimensions=(2, 3, 5)) -> dict[str, list[Judged]]:
     """Every architecture on each pair, from rows and from their sums alone; mixtures on three tasks of unequal weight, too."""
     rng = np.random.default_rng(seed)
     judged = {f"{name} of {'sums' if grams else 'rows'}": [] for name in SHARINGS for grams in (False, True)}
     for i in range(n_pairs):
-        family = adversarial.FAMILIES[(i // 3) % (len(adversarial.FAMILIES) - 1)]  # squares of 10^150 are no numbers
-        tasks = adversarial.pair(rng, family, (2, 3, 5)[i % 3], HIGHEST ** rng.uniform())
+        d = dimensions[i % len(dimensions)]
+        family = adversarial.FAMILIES[(i // len(dimensions)) % (len(adversarial.FAMILIES) - 1)]  # squares of 10^150 are no numbers
+        tasks = adversarial.pair(rng, family, d, HIGHEST ** rng.uniform())
         tasks = [(X, y / np.linalg.norm(y) * 10.0 ** rng.uniform(-2, 2)) for X, y in tasks]
         strength = 10.0 ** rng.uniform(-14, 4)
         for name in SHARINGS:
             for grams in (False, True):
                 several = tasks
                 if i % 2 and name in MIXTURES:
-                    X, y = adversarial.pair(rng, family, (2, 3, 5)[i % 3], HIGHEST ** rng.uniform())[0]
+                    X, y = adversarial.pair(rng, family, d, HIGHEST ** rng.uniform())[0]
                     several = [(in_units_of(X, tasks[0][0]) if family == "units" else X, y), *tasks]
                 weights = 10.0 ** rng.uniform(-3, 3, 3) if len(several) == 3 else None
                 one = judge_sharing(name, grams, family, several, strength, weights)

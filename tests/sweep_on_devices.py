@@ -9,11 +9,15 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 import mtlsim as mtl  # noqa: E402
+from mtlsim.core import compiler  # noqa: E402
 
-cell = mtl.Transfer(mtl.LinearTasks(n_features=3, n_samples=(30, 15)))
+compiler.QUICKLY["xla_backend_optimization_level"] = 0  # its programs run for a moment
+
+tasks = mtl.LinearTasks(n_features=3, n_samples=(30, 15))
 grid = {"tasks.n_samples[0]": [5, 50, 500, 5000], "tasks.noise": [0.5, 1.0, 2.0]}
 worst = 0.0
-for n_seeds in (7, 3):  # of which eight devices share the seeds, and the points
+for n_seeds, sharing in ((7, "hard"), (3, "pooled")):  # of which eight devices share the seeds, and the points
+    cell = mtl.Transfer(tasks, sharing=sharing)
     one, eight = (
         mtl.sweep(cell, grid, n_seeds, jax.random.key(2), devices=jax.local_devices()[:n], chunk_draws=cut, progress=False)
         for n, cut in ((1, None), (8, 30))

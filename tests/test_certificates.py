@@ -71,7 +71,7 @@ def test_no_certificate_lies(kind):
 
 def test_no_certificate_of_an_architecture_lies():
     """Some of what the same command searches at length."""
-    for name, judged in judge_sharings(16, seed=12).items():
+    for name, judged in judge_sharings(18, seed=12, dimensions=(3,)).items():
         assert not [one for one in judged if one.wrong or one.missed], name
         assert sum(one.exact for one in judged) >= (5 if name.endswith("sums") else 13), name
 
@@ -87,7 +87,7 @@ def test_a_judge_of_architectures_sees_a_lie(part, monkeypatch):
         return eqx.tree_at(lambda f: getattr(f, part), found, spoil[part](getattr(found, part)))
 
     monkeypatch.setattr(mtl, "fit", spoiled)
-    judged = judge_sharings(7, seed=13)
+    judged = judge_sharings(7, seed=13, dimensions=(3,))
     seen = judged["soft of sums" if part == "gap" else "from-source of rows"]
     assert [one for one in seen if one.wrong or one.missed]
 

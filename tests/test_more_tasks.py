@@ -101,19 +101,20 @@ def random_problem(seed, n_tasks, d=D):
 def test_nothing_in_a_box_exceeds_its_bound(n_tasks):
     """And its error is of third order: a tenth of the width leaves a thousandth of it, where a slope's would leave a tenth."""
     rng = np.random.default_rng(n_tasks)
-    errors = []
+    errors, most = [], jax.jit(lambda *box: bound(*box)[1])
+    value, top = jax.jit(lambda problem, heads: problem.fit(heads)[2]), jax.jit(lambda *start: climb(*start, 100)[0].heads)
     for seed in range(20):
         problem = random_problem(seed, n_tasks)
         centre = rng.normal(size=(1, n_tasks))
         halves = np.abs(centre) * rng.uniform(0.02, 1.5, (1, n_tasks))
         halves[0, rng.integers(n_tasks)] = 0
-        _, upper, _ = bound(problem, jnp.asarray(centre), jnp.asarray(halves))
+        upper = most(problem, jnp.asarray(centre), jnp.asarray(halves))
         corners = rng.choice([-1, 1], (100, n_tasks)) * halves
         inside = centre + np.concatenate([corners, corners * rng.uniform(0, 1, corners.shape)])
-        assert problem.fit(jnp.asarray(inside))[2].max() <= upper[0] * (1 + 1e-10)
-        heads = climb(problem, jnp.asarray(centre), 100)[0].heads  # narrow boxes around a top, where the slope is none
+        assert value(problem, jnp.asarray(inside)).max() <= upper[0] * (1 + 1e-10)
+        heads = top(problem, jnp.asarray(centre))  # narrow boxes around a top, where the slope is none
         widths = 0.03 * jnp.abs(heads), 0.003 * jnp.abs(heads)
-        errors.append([float(bound(problem, heads, width)[1][0] - problem.fit(heads)[2][0]) for width in widths])
+        errors.append([float(most(problem, heads, width)[0] - value(problem, heads)[0]) for width in widths])
     wide, narrow = np.array(errors).T
     assert (wide >= -1e-9).all() and np.median(narrow / wide) < 0.02
 
@@ -123,12 +124,13 @@ def test_default_draws_are_proven(n_tasks):
     """At least 95 of 100 to 10^-6 of the smaller task's energy; what is not proven says so."""
     recipe = mtl.LinearTasks(n_features=8, n_samples=(40,) * (n_tasks - 1) + (20,))
     cell = mtl.Transfer(recipe, sharing=Hard(certify=True))
-    plain = mtl.Transfer(recipe)
     keys = jax.random.split(KEY, 100 if n_tasks == 3 else 20)
-    proven, usual = (jax.jit(jax.vmap(lambda key, cell=cell: cell(key=key)))(keys) for cell in (cell, plain))
+    proven = jax.jit(jax.vmap(lambda key: cell(key=key)))(keys)
     assert np.mean(proven.certificate == Certificate.exact) >= 0.95
-    assert (usual.certificate == Certificate.interval).all()
-    np.testing.assert_allclose(usual.gain, proven.gain, rtol=1e-6, atol=1e-9)
+    if n_tasks == 3:
+        usual = jax.jit(jax.vmap(lambda key: mtl.Transfer(recipe)(key=key)))(keys)
+        assert (usual.certificate == Certificate.interval).all()
+        np.testing.assert_allclose(usual.gain, proven.gain, rtol=1e-6, atol=1e-9)
 
 
 def test_several_columns_reach_what_brute_force_reaches():

@@ -579,11 +579,11 @@ def test_gradients_that_depend_on_each_other_have_weights_in_float32_too(name):
     """Copies of one gradient, and ones that cancel: what kept the system solvable was below the rounding of float32."""
     rng = np.random.default_rng(0)
     for n_tasks in (2, 3, 5):
+        ones = jnp.ones(n_tasks, jnp.float32)
+        scheme = find_scheme(name)()
+        state = scheme.init(Facts(ones, ones))
         for _ in range(20):
             rows = rng.normal(size=(n_tasks, 7))
             for gradients in (np.repeat(rows[:1], n_tasks, 0), np.concatenate([rows[1:], -rows[1:].sum(0, keepdims=True)])):
-                gram = jnp.asarray(gradients @ gradients.T, jnp.float32)
-                signals = Signals(jnp.ones(n_tasks, jnp.float32), gram, 0)
-                scheme = find_scheme(name)()
-                state = scheme.init(Facts(jnp.ones(n_tasks, jnp.float32), jnp.ones(n_tasks, jnp.float32)))
-                assert np.isfinite(scheme.weights(signals, state)[0]).all(), gradients
+                weights, *_ = weigh(scheme, Signals(ones, jnp.asarray(gradients @ gradients.T, jnp.float32), 0), state)
+                assert weights.dtype == jnp.float32 and np.isfinite(weights).all(), gradients
